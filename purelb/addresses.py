@@ -1,0 +1,148 @@
+"""IP addresses, families, ranges and aggregations as values; text is parsed here, once, at the door.
+
+No I/O, no Kubernetes. Errors are AddressError with one sentence that names the offending text.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeAlias
+
+from purelb.errors import AddressError
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
+
+
+class Family(enum.Enum):
+    """An IP family, by Kubernetes' name for it."""
+
+    IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+    @property
+    def bits(self) -> int:
+        """Length of an address in bits."""
+        return 32 if self is Family.IPV4 else 128
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def family_of(value: IPAddress | IPNetwork) -> Family:
+    """The family of an address or network."""
+    return Family.IPV4 if value.version == 4 else Family.IPV6
+
+
+def parse_address(text: str) -> IPAddress:
+    """Parse one address; blanks around it are ignored, an IPv4-mapped IPv6 address becomes its IPv4 one.
+
+    Raises AddressError.
+    """
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        raise AddressError(f'"{text}" is not an IP address') from None
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return address.ipv4_mapped
+        if address.scope_id is not None:
+            raise AddressError(f'"{text}" has a zone, which an announced address can\'t have')
+    return address
+
+
+def parse_network(text: str) -> IPNetwork:
+    """Parse a CIDR; host bits are cleared (Kubernetes users write ``10.0.0.1/24``). Raises AddressError."""
+    if "/" not in text:
+        raise AddressError(f'"{text}" is not a subnet in CIDR form such as 192.168.1.0/24')
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise AddressError(f'"{text}" is not a subnet in CIDR form such as 192.168.1.0/24') from None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRange:
+    """All addresses from ``first`` to ``last``, both included and of one family."""
+
+    first: IPAddress
+    last: IPAddress
+
+    def __post_init__(self) -> None:
+        if self.first.version != self.last.version:
+            raise AddressError(f'the range "{self}" mixes IPv4 and IPv6')
+        if int(self.first) > int(self.last):
+            raise AddressError(f'the range "{self}" is upside down: its first address is above its last')
+
+    @property
+    def family(self) -> Family:
+        return family_of(self.first)
+
+    @property
+    def size(self) -> int:
+        """Number of addresses; an IPv6 range can exceed 64 bits."""
+        return int(self.last) - int(self.first) + 1
+
+    def __contains__(self, address: object) -> bool:
+        return (
+            isinstance(address, IPv4Address | IPv6Address)
+            and address.version == self.first.version
+            and int(self.first) <= int(address) <= int(self.last)
+        )
+
+    def overlaps(self, other: AddressRange) -> bool:
+        """Whether an address is in both; symmetric."""
+        return self.family is other.family and int(self.first) <= int(other.last) and int(other.first) <= int(self.last)
+
+    def within(self, network: IPNetwork) -> bool:
+        """Whether every address is in ``network``."""
+        return self.first in network and self.last in network
+
+    def __iter__(self) -> Iterator[IPAddress]:
+        kind = type(self.first)
+        return (kind(value) for value in range(int(self.first), int(self.last) + 1))
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def parse_range(text: str) -> AddressRange:
+    """Parse ``first-last`` or a CIDR into a range that includes both ends.
+
+    Network and broadcast addresses belong to it, as in PureLB: what is in the pool is the user's choice. A CIDR with
+    host bits set starts **at** that host address: ``192.168.1.10/24`` is .10 to .255. Raises AddressError.
+    """
+    stripped = text.strip()
+    if "/" in stripped:
+        try:
+            interface = ipaddress.ip_interface(stripped)
+        except ValueError:
+            raise AddressError(f'"{text}" is neither a CIDR nor a range such as 192.168.1.10-192.168.1.20') from None
+        return AddressRange(parse_address(str(interface.ip)), interface.network.broadcast_address)
+    first, dash, last = stripped.partition("-")
+    if not dash:
+        raise AddressError(f'"{text}" is neither a CIDR nor a range such as 192.168.1.10-192.168.1.20')
+    return AddressRange(parse_address(first), parse_address(last))
+
+
+def parse_aggregation(text: str, subnet: IPNetwork) -> int:
+    """The prefix length that an aggregation stands for on ``kube-lb0``.
+
+    ``default`` or nothing: the subnet's own; ``/N``, or ``N``: N. Raises AddressError where N isn't a prefix length
+    of the subnet's family.
+    """
+    stripped = text.strip()
+    if stripped in ("", "default"):
+        return subnet.prefixlen
+    digits = stripped.removeprefix("/")
+    bits = family_of(subnet).bits
+    if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= bits):
+        raise AddressError(
+            f'aggregation "{text}" is neither "default" nor a prefix length from /1 to /{bits} of an '
+            f"{family_of(subnet)} subnet"
+        )
+    return int(digits)

@@ -1,0 +1,120 @@
+"""Who owns a VIP: the hash rule of PureLB v0.6 to v0.13, and a table that follows members and VIPs as they change.
+
+Owner = first of the candidates by ``sha256(node + "#" + ip)``, ascending (rendezvous hashing: removing a node moves
+only the VIPs that it owned). The key is the canonical text of the address (RFC 5952), without prefix length. All nodes,
+also PureLB's own agents, must compute the same. No I/O.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from purelb.addresses import IPAddress, IPNetwork
+
+
+def digest(node: str, vip: IPAddress | str) -> bytes:
+    """The rank of ``node`` for ``vip``: 32 bytes, compared as such; the lowest wins."""
+    return hashlib.sha256(f"{node}#{vip}".encode()).digest()
+
+
+def ranking(nodes: Iterable[str], vip: IPAddress | str) -> list[str]:
+    """All nodes, the owner first."""
+    return sorted(nodes, key=lambda node: digest(node, vip))
+
+
+def owner(nodes: Iterable[str], vip: IPAddress | str) -> str | None:
+    """The owner among ``nodes``; None without candidates."""
+    return min(nodes, key=lambda node: digest(node, vip), default=None)
+
+
+class Election:
+    """The owners of all VIPs, kept as candidates and VIPs come and go.
+
+    A change costs what it can alter: a node that goes, the VIPs it owned; a node that comes, one hash per VIP.
+    Every mutator returns the VIPs whose owner changed.
+    """
+
+    def __init__(self) -> None:
+        self._reach: dict[str, frozenset[IPNetwork] | None] = {}
+        self._preferred: dict[IPAddress, frozenset[str] | None] = {}
+        self._owners: dict[IPAddress, tuple[bytes, str] | None] = {}
+        self._owned: dict[str, set[IPAddress]] = {}
+
+    @property
+    def candidates(self) -> frozenset[str]:
+        return frozenset(self._reach)
+
+    def owners(self) -> Mapping[IPAddress, str | None]:
+        """A copy: VIP to owner, None where no candidate reaches it."""
+        return {vip: won[1] if won else None for vip, won in self._owners.items()}
+
+    def owner(self, vip: IPAddress) -> str | None:
+        """The owner; None for a VIP without candidates or one that isn't in the table."""
+        won = self._owners.get(vip)
+        return won[1] if won else None
+
+    def successor(self, vip: IPAddress, without: str) -> str | None:
+        """Who would own ``vip`` if the node ``without`` were no candidate."""
+        return owner((node for node in self._reach if node != without and self._eligible(node, vip)), vip)
+
+    def set_candidate(self, node: str, reach: frozenset[IPNetwork] | None) -> set[IPAddress]:
+        """Add a node or change what it reaches: the subnets it can announce on, None for any."""
+        if node in self._reach:
+            if self._reach[node] == reach:
+                return set()
+            self._reach[node] = reach
+            affected = {vip for vip in self._owners if vip in self._owned.get(node, ()) or self._eligible(node, vip)}
+            return {vip for vip in affected if self._decide(vip)}
+        self._reach[node] = reach
+        changed = set()
+        for vip, won in self._owners.items():
+            if not self._eligible(node, vip):
+                continue
+            rank = digest(node, vip)
+            if won is None or rank < won[0]:
+                self._assign(vip, (rank, node))
+                changed.add(vip)
+        return changed
+
+    def remove_candidate(self, node: str) -> set[IPAddress]:
+        """Forget a node."""
+        if node not in self._reach:
+            return set()
+        del self._reach[node]
+        return {vip for vip in self._owned.pop(node, set()) if self._decide(vip)}
+
+    def set_vip(self, vip: IPAddress, only: frozenset[str] | None = None) -> bool:
+        """Add a VIP, or change to which nodes it is confined (None: any). True if its owner changed."""
+        if vip in self._owners and self._preferred[vip] == only:
+            return False
+        self._preferred[vip] = only
+        self._owners.setdefault(vip, None)
+        return self._decide(vip)
+
+    def remove_vip(self, vip: IPAddress) -> None:
+        """Forget a VIP."""
+        won = self._owners.pop(vip, None)
+        self._preferred.pop(vip, None)
+        if won:
+            self._owned[won[1]].discard(vip)
+
+    def _eligible(self, node: str, vip: IPAddress) -> bool:
+        only = self._preferred[vip]
+        if only is not None and node not in only:
+            return False
+        reach = self._reach[node]
+        return reach is None or any(vip in network for network in reach)
+
+    def _decide(self, vip: IPAddress) -> bool:
+        ranked = ((digest(node, vip), node) for node in self._reach if self._eligible(node, vip))
+        return self._assign(vip, min(ranked, default=None))
+
+    def _assign(self, vip: IPAddress, won: tuple[bytes, str] | None) -> bool:
+        before = self._owners[vip]
+        if before is not None:
+            self._owned.get(before[1], set()).discard(vip)
+        self._owners[vip] = won
+        if won is not None:
+            self._owned.setdefault(won[1], set()).add(vip)
+        return before != won

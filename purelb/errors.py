@@ -1,0 +1,69 @@
+"""What can go wrong in this package, and whose fault it is.
+
+PureLBError
+├── AddressError            text that is no address, range, network or aggregation: refuse it with its sentence
+├── SpecError               a custom resource that can't be served as it stands: likewise
+├── SettingsError           the program was started with wrong flags or environment: exit with the sentence
+└── KubeError               the API server said no, or nothing
+    ├── ConflictError       409: decided on an old resourceVersion; decide again
+    ├── NotFoundError       404: the object (or its kind) isn't there
+    ├── ForbiddenError      401, 403: a rule is missing, or the token is stale
+    ├── GoneError           410: list again
+    ├── InvalidError        400, 422: the object was refused; trying again unchanged can't help
+    └── UnavailableError    429, 5xx, timeouts, no connection: try later
+"""
+
+from __future__ import annotations
+
+
+class PureLBError(Exception):
+    """Root of this package's errors."""
+
+
+class AddressError(PureLBError, ValueError):
+    """A text is not the address, range, network or aggregation that it should be."""
+
+
+class SpecError(PureLBError, ValueError):
+    """A custom resource can't be served; the text is one sentence for its owner."""
+
+
+class SettingsError(PureLBError):
+    """Wrong flags or environment; the text is one sentence for whoever starts the program."""
+
+
+class KubeError(PureLBError):
+    """The API server refused or didn't answer.
+
+    ``status`` is the HTTP status, 0 if there was no answer. ``retry_after`` is in seconds, where the server named it.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class ConflictError(KubeError):
+    """409: the object changed since it was read, or exists already."""
+
+
+class NotFoundError(KubeError):
+    """404: no such object, or its kind isn't served."""
+
+
+class ForbiddenError(KubeError):
+    """401 or 403."""
+
+
+class GoneError(KubeError):
+    """410: the resourceVersion is too old."""
+
+
+class InvalidError(KubeError):
+    """400 or 422: refused for its content."""
+
+
+class UnavailableError(KubeError):
+    """429, 5xx, a timeout or no connection."""

@@ -1,0 +1,268 @@
+"""Talk to the Kubernetes API: one typed file around ``kubernetes.aio``, the only importer of it.
+
+Objects go in and out as plain JSON dicts; what they mean is said elsewhere (resources.py, services.py). Every call has
+a deadline, and every failure is a KubeError whose type says what to do next. Retrying is the caller's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self, TypeAlias
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client as kubernetes_client
+from kubernetes.aio import config as kubernetes_config
+
+from purelb import names
+from purelb.errors import (
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    InvalidError,
+    KubeError,
+    NotFoundError,
+    SettingsError,
+    UnavailableError,
+)
+
+JsonObject: TypeAlias = dict[str, Any]
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+TIMEOUT: Final = 10.0
+"""Seconds that one request may take, connecting included."""
+PAGE: Final = 500
+"""Objects asked for at once while listing."""
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+_ERRORS: Final[Mapping[int, type[KubeError]]] = {
+    400: InvalidError,
+    401: ForbiddenError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: GoneError,
+    422: InvalidError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All objects of a kind, and the resourceVersion at which that was so."""
+
+    items: list[JsonObject]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Where the API server is and who we are there: what kopf's login needs."""
+
+    server: str
+    token: str | None = None
+    ca_path: str | None = None
+    certificate_path: str | None = None
+    private_key_path: str | None = None
+    insecure: bool = False
+
+
+def core_path(
+    plural: str, namespace: str | None = None, name: str | None = None, subresource: str | None = None
+) -> str:
+    """Path of an object or collection of the core group."""
+    return _path("/api/v1", plural, namespace, name, subresource)
+
+
+def group_path(
+    group_version: str,
+    plural: str,
+    namespace: str | None = None,
+    name: str | None = None,
+    subresource: str | None = None,
+) -> str:
+    """Path of an object or collection of a named group, such as ``coordination.k8s.io/v1``."""
+    return _path(f"/apis/{group_version}", plural, namespace, name, subresource)
+
+
+def services_path(namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+    """Path of Services."""
+    return core_path("services", namespace, name, subresource)
+
+
+def custom_path(
+    plural: str, namespace: str | None = None, name: str | None = None, subresource: str | None = None
+) -> str:
+    """Path of our custom resources."""
+    return group_path(f"{names.GROUP}/{names.READ_VERSION}", plural, namespace, name, subresource)
+
+
+def _path(root: str, plural: str, namespace: str | None, name: str | None, subresource: str | None) -> str:
+    parts = [root]
+    if namespace is not None:
+        parts += ["namespaces", quote(namespace, safe="")]
+    parts.append(plural)
+    if name is not None:
+        parts.append(quote(name, safe=""))
+    if subresource is not None:
+        parts.append(subresource)
+    return "/".join(parts)
+
+
+class Kube:
+    """A connection to the API server, as an async context manager: ``async with Kube() as kube``.
+
+    Configured as every client in this field: KUBECONFIG if it is set, else the pod's service account, whose token is
+    read again as it is rotated.
+    """
+
+    def __init__(self, kubeconfig: Path | None = None, *, user_agent: str = "purelb") -> None:
+        self._kubeconfig = kubeconfig
+        self._user_agent = user_agent
+        self._api: Any = None
+
+    async def __aenter__(self) -> Self:
+        configuration = kubernetes_client.Configuration()
+        try:
+            if self._kubeconfig is not None:
+                await kubernetes_config.load_kube_config(
+                    config_file=str(self._kubeconfig),
+                    client_configuration=configuration,
+                    persist_config=False,
+                )
+            else:
+                kubernetes_config.load_incluster_config(client_configuration=configuration)
+        except (kubernetes_config.ConfigException, OSError) as error:
+            raise SettingsError(f"no way to the Kubernetes API: {error}") from error
+        self._api = kubernetes_client.ApiClient(configuration)
+        self._api.user_agent = self._user_agent
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._api.close()
+
+    async def credentials(self) -> Credentials:
+        """What another client (kopf) needs to speak to the same server as the same user."""
+        configuration = self._api.configuration
+        bearer = (await configuration.auth_settings()).get("BearerToken")
+        return Credentials(
+            server=configuration.host,
+            token=bearer["value"].split(" ", 1)[-1] if bearer else None,
+            ca_path=configuration.ssl_ca_cert,
+            certificate_path=configuration.cert_file,
+            private_key_path=configuration.key_file,
+            insecure=not configuration.verify_ssl,
+        )
+
+    async def get(self, path: str, **query: str) -> JsonObject:
+        """Read one object."""
+        return await self.request("GET", path, query=query)
+
+    async def list(self, path: str, **query: str) -> Listing:
+        """Read a whole collection, a page at a time. GoneError if it changed too much meanwhile."""
+        items: list[JsonObject] = []
+        page = dict(query, limit=str(PAGE))
+        while True:
+            answer = await self.request("GET", path, query=page)
+            items += answer.get("items") or []
+            more = answer["metadata"].get("continue")
+            if not more:
+                return Listing(items, answer["metadata"].get("resourceVersion", ""))
+            page["continue"] = more
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Create an object in the collection at ``path``. ConflictError if it exists."""
+        return await self.request("POST", path, body=body)
+
+    async def replace(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        """Replace an object; ConflictError unless its resourceVersion is the current one."""
+        return await self.request("PUT", path, body=body)
+
+    async def patch(
+        self, path: str, body: Mapping[str, Any], content_type: str = MERGE_PATCH, **query: str
+    ) -> JsonObject:
+        """Patch an object; ConflictError if the body carries an old resourceVersion or uid."""
+        return await self.request("PATCH", path, body=body, content_type=content_type, query=query)
+
+    async def delete(self, path: str, body: Mapping[str, Any] | None = None) -> JsonObject:
+        """Delete an object."""
+        return await self.request("DELETE", path, body=body)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> JsonObject:
+        """One request and its decoded answer. Raises KubeError; ``timeout`` is in seconds."""
+        headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": self._user_agent}
+        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            async with asyncio.timeout(timeout):
+                await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+                response = await self._api.rest_client.request(
+                    method,
+                    url,
+                    headers=headers,
+                    body=body,
+                    _request_timeout=aiohttp.ClientTimeout(total=timeout),
+                )
+                data: bytes = await response.read()
+        except TimeoutError:
+            raise UnavailableError(f"the API server did not answer {method} {path} in {timeout:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnavailableError(f"the API server can't be reached: {error}") from error
+        if response.status >= 400:
+            _refuse(response.status, dict(response.headers), data)
+        answer: JsonObject = json.loads(data) if data else {}
+        return answer
+
+
+def _refuse(status: int, headers: Mapping[str, str], data: bytes) -> NoReturn:
+    try:
+        answer = json.loads(data)
+        message, reason = answer.get("message", ""), answer.get("reason", "")
+    except (ValueError, AttributeError):
+        message, reason = data[:200].decode(errors="replace"), ""
+    retry_after = headers.get("Retry-After", "")
+    raise _ERRORS.get(status, UnavailableError)(
+        message or f"HTTP status {status}",
+        status=status,
+        reason=reason,
+        retry_after=float(retry_after) if retry_after.isdecimal() else None,
+    )
+
+
+def kubeconfig_from(environ: Mapping[str, str]) -> Path | None:
+    """The file that KUBECONFIG names; None in a pod."""
+    text = environ.get("KUBECONFIG", "")
+    return Path(text.split(os.pathsep)[0]) if text else None
+
+
+def own_namespace(environ: Mapping[str, str], default: str = "purelb") -> str:
+    """The namespace that we run in: PURELB_NAMESPACE, else the service account's, else ``default``."""
+    if environ.get("PURELB_NAMESPACE"):
+        return environ["PURELB_NAMESPACE"]
+    try:
+        return (SERVICE_ACCOUNT / "namespace").read_text().strip() or default
+    except OSError:
+        return default
+
+
+def decode_secret(secret: Mapping[str, Any], key: str) -> bytes | None:
+    """One value of a Secret object, decoded; None if it isn't there."""
+    value = (secret.get("data") or {}).get(key)
+    return base64.b64decode(value) if value is not None else None

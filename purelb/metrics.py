@@ -1,0 +1,171 @@
+"""All metric names, and the page that shows them with the program's health.
+
+Names and labels are PureLB's, so that dashboards and alerts go on working; ours come after them. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry of one program, with the process's own figures."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+class ClientMetrics:
+    """What both programs count about the Kubernetes API."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.updates = Counter(
+            "purelb_k8s_client_updates_total",
+            "Objects that were looked at because they changed.",
+            registry=registry,
+        )
+        self.update_errors = Counter(
+            "purelb_k8s_client_update_errors_total",
+            "Looks at an object that failed and are tried again.",
+            registry=registry,
+        )
+        self.config_loaded = Gauge(
+            "purelb_k8s_client_config_loaded_bool",
+            "1 if the configuration was read and is used.",
+            registry=registry,
+        )
+
+
+class AllocatorMetrics(ClientMetrics):
+    """The allocator's."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.pool_size = Gauge("purelb_address_pool_size", "Addresses in a ServiceGroup.", ["pool"], registry=registry)
+        self.pool_in_use = Gauge(
+            "purelb_address_pool_addresses_in_use",
+            "Addresses of a ServiceGroup in use.",
+            ["pool"],
+            registry=registry,
+        )
+        self.rejected = Counter(
+            "purelb_address_pool_allocation_rejected_total",
+            "Requests for an address that were refused.",
+            ["pool", "reason"],
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "purelb_allocator_waiting_services", "Services that wait for an address.", registry=registry
+        )
+        self.allocation_seconds = Histogram(
+            "purelb_allocator_allocation_seconds",
+            "From hearing of a Service to its address in the API.",
+            buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+
+
+class AgentMetrics(ClientMetrics):
+    """The node agent's."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)
+        self.announced = Gauge(
+            "purelb_lbnodeagent_announced",
+            "1 per address that this node announces.",
+            ["service", "node", "ip"],
+            registry=registry,
+        )
+        self.garp_sent = Counter("purelb_lbnodeagent_garp_sent_total", "Gratuitous ARP frames sent.", registry=registry)
+        self.garp_errors = Counter(
+            "purelb_lbnodeagent_garp_errors_total",
+            "Gratuitous ARP frames that could not be sent.",
+            registry=registry,
+        )
+        self.na_sent = Counter(
+            "purelb_lbnodeagent_na_sent_total",
+            "Unsolicited neighbour advertisements sent.",
+            registry=registry,
+        )
+        self.na_errors = Counter(
+            "purelb_lbnodeagent_na_errors_total",
+            "Unsolicited neighbour advertisements that could not be sent.",
+            registry=registry,
+        )
+        self.additions = Counter(
+            "purelb_lbnodeagent_address_additions_total", "Addresses added to interfaces.", registry=registry
+        )
+        self.withdrawals = Counter(
+            "purelb_lbnodeagent_address_withdrawals_total",
+            "Addresses removed from interfaces.",
+            registry=registry,
+        )
+        self.renewals = Counter(
+            "purelb_lbnodeagent_address_renewals_total", "Lifetimes of addresses renewed.", registry=registry
+        )
+        self.renewal_errors = Counter(
+            "purelb_lbnodeagent_address_renewal_errors_total", "Renewals that failed.", registry=registry
+        )
+        self.election_wins = Counter(
+            "purelb_lbnodeagent_election_wins_total", "Addresses that this node won.", registry=registry
+        )
+        self.election_losses = Counter(
+            "purelb_lbnodeagent_election_losses_total", "Addresses that this node lost.", registry=registry
+        )
+        self.members = Gauge(
+            "purelb_election_member_count",
+            "Nodes that take part in the election, this one included.",
+            registry=registry,
+        )
+        self.loop_lag = Histogram(
+            "purelb_lbnodeagent_dataplane_lag_seconds",
+            "How late the data plane's event loop runs what is due.",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+            registry=registry,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The HTTP page of a program: ``/metrics``, ``/healthz`` and ``/readyz``.
+
+    ``ready`` returns None if the program is ready, else one sentence why not; ``healthy`` likewise.
+    """
+
+    registry: CollectorRegistry
+    ready: Callable[[], str | None]
+    healthy: Callable[[], str | None] = lambda: None
+
+    async def start(self, host: str, port: int) -> web.AppRunner:
+        """Serve on ``host:port`` (an empty host is every address) until the runner's ``cleanup``. Raises OSError."""
+        app = web.Application()
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, host or None, port, reuse_address=True).start()
+        return runner
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return _answer(self.healthy())
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _answer(self.ready())
+
+
+def _answer(trouble: str | None) -> web.Response:
+    return web.Response(text="ok\n") if trouble is None else web.Response(status=503, text=f"{trouble}\n")

@@ -1,0 +1,73 @@
+"""Names that users and other programs see, each once: annotations, event reasons, ports, the API group.
+
+Who writes what is noted beside it. Source: PureLB v0.6.1 to v0.17 (annotations, reasons), where not said otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- API group -------------------------------------------------------------------------------------------------------
+GROUP: Final = "purelb.io"
+VERSIONS: Final = ("v2", "v1")
+"""Served versions; both have one schema, so either may be read."""
+READ_VERSION: Final = "v1"
+"""The version our programs watch: the one that PureLB v0.6 to v0.13 users have."""
+SERVICE_GROUPS: Final = "servicegroups"
+LB_NODE_AGENTS: Final = "lbnodeagents"
+
+# --- loadBalancerClass -----------------------------------------------------------------------------------------------
+CLASSES: Final = frozenset({"purelb.io/purelb", "purelb.io/purelbv2"})
+"""Classes that we answer: v0.6 to v0.13, and v0.17."""
+DEFAULT_ANNOUNCER: Final = "PureLB"
+"""Value of the environment variable DEFAULT_ANNOUNCER with which Services without a class are ours too."""
+
+# --- annotations on Services: the user's -----------------------------------------------------------------------------
+SERVICE_GROUP: Final = "purelb.io/service-group"
+ADDRESSES: Final = "purelb.io/addresses"
+ALLOW_SHARED_IP: Final = "purelb.io/allow-shared-ip"
+ALLOW_LOCAL: Final = "purelb.io/allow-local"
+MULTI_POOL: Final = "purelb.io/multi-pool"
+NODE_AFFINITY: Final = "purelb.io/node-affinity"
+RE_EVALUATE: Final = "purelb.io/re-evaluate"
+
+# --- annotations on Services: the allocator's ------------------------------------------------------------------------
+ALLOCATED_BY: Final = "purelb.io/allocated-by"
+BRAND: Final = "PureLB"
+"""Value of allocated-by; agents announce only what carries it."""
+ALLOCATED_FROM: Final = "purelb.io/allocated-from"
+POOL_TYPE: Final = "purelb.io/pool-type"
+SKIP_IPV6_DAD: Final = "purelb.io/skip-ipv6-dad"
+
+# --- annotations on Services: the announcing agent's -----------------------------------------------------------------
+ANNOUNCING_IPV4: Final = "purelb.io/announcing-IPv4"
+ANNOUNCING_IPV6: Final = "purelb.io/announcing-IPv6"
+ANNOUNCING_KEYS: Final = (ANNOUNCING_IPV4, ANNOUNCING_IPV6)
+
+DEFAULT_GROUP: Final = "default"
+"""The ServiceGroup that serves a Service which names none."""
+
+# --- Events ----------------------------------------------------------------------------------------------------------
+ALLOCATOR_COMPONENT: Final = "purelb-allocator"
+AGENT_COMPONENT: Final = "purelb-lbnodeagent"
+
+REASON_PARSED: Final = "Parsed"
+REASON_PARSE_FAILED: Final = "ParseFailed"
+REASON_ASSIGNED: Final = "AddressAssigned"
+REASON_ALLOCATION_FAILED: Final = "AllocationFailed"
+REASON_RELEASED: Final = "AddressReleased"
+REASON_CONFIGURATION_WARNING: Final = "ConfigurationWarning"
+REASON_ANNOUNCING_LOCAL: Final = "AnnouncingLocal"
+REASON_ANNOUNCING_NON_LOCAL: Final = "AnnouncingNonLocal"
+REASON_ANNOUNCEMENT_FAILED: Final = "AnnouncementFailed"
+REASON_LOCAL_OVERRIDE: Final = "LocalOverride"
+REASON_CONFIG_IGNORED: Final = "ConfigIgnored"
+REASON_CONFIG_ERROR: Final = "ConfigError"
+REASON_INVALID_NODE_SELECTOR: Final = "InvalidNodeSelector"
+
+# --- Ports and interfaces --------------------------------------------------------------------------------------------
+GOSSIP_PORT: Final = 7934
+METRICS_PORT: Final = 7472
+DUMMY_INTERFACE: Final = "kube-lb0"
+DEFAULT_INTERFACE: Final = "default"
+"""Value of localint that stands for the interface of the default route."""

@@ -1,0 +1,142 @@
+"""The Services that we read, as frozen views, and the patch bodies that we write to them. No I/O."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+from purelb import names
+from purelb.addresses import Family, IPAddress, parse_address
+from purelb.errors import AddressError
+
+Json: TypeAlias = Mapping[str, Any]
+
+
+class ServiceKey(NamedTuple):
+    """What identifies a Service over its life: PureLB's ``<namespace>/<name>``."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Port(NamedTuple):
+    """A Service's port as sharing rules compare it."""
+
+    protocol: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.protocol}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """What our programs read of a Service."""
+
+    key: ServiceKey
+    uid: str
+    resource_version: str
+    created: datetime.datetime
+    type: str
+    load_balancer_class: str | None = None
+    load_balancer_ip: str | None = None
+    cluster_ip: str | None = None
+    ip_families: tuple[Family, ...] = ()
+    ip_family_policy: str | None = None
+    external_traffic_policy: str | None = None
+    ports: frozenset[Port] = frozenset()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    ingress: tuple[IPAddress, ...] = ()
+    """The addresses in status.loadBalancer, in their order; host names and garbage are left out."""
+    deleting: bool = False
+
+    @property
+    def is_load_balancer(self) -> bool:
+        return self.type == "LoadBalancer"
+
+    @property
+    def is_branded(self) -> bool:
+        """Whether PureLB gave this Service its addresses."""
+        return self.annotations.get(names.ALLOCATED_BY) == names.BRAND
+
+
+def view_service(body: Json) -> ServiceView:
+    """Read a Service object of the API. Lenient: it never raises for content that the API server lets through."""
+    metadata, spec = body["metadata"], body.get("spec") or {}
+    status = (body.get("status") or {}).get("loadBalancer") or {}
+    return ServiceView(
+        key=ServiceKey(metadata["namespace"], metadata["name"]),
+        uid=metadata.get("uid", ""),
+        resource_version=metadata.get("resourceVersion", ""),
+        created=parse_time(metadata.get("creationTimestamp")),
+        type=spec.get("type") or "ClusterIP",
+        load_balancer_class=spec.get("loadBalancerClass"),
+        load_balancer_ip=spec.get("loadBalancerIP") or None,
+        cluster_ip=spec.get("clusterIP"),
+        ip_families=tuple(Family(family) for family in spec.get("ipFamilies") or () if family in ("IPv4", "IPv6")),
+        ip_family_policy=spec.get("ipFamilyPolicy"),
+        external_traffic_policy=spec.get("externalTrafficPolicy"),
+        ports=frozenset(Port(port.get("protocol", "TCP"), port["port"]) for port in spec.get("ports") or ()),
+        annotations=dict(metadata.get("annotations") or {}),
+        ingress=tuple(_addresses(entry.get("ip") for entry in status.get("ingress") or ())),
+        deleting=metadata.get("deletionTimestamp") is not None,
+    )
+
+
+def parse_time(text: str | None) -> datetime.datetime:
+    """An RFC 3339 time of the API; the epoch for none."""
+    if not text:
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
+    return datetime.datetime.fromisoformat(text)
+
+
+def _addresses(texts: Iterable[str | None]) -> Iterable[IPAddress]:
+    for text in texts:
+        try:
+            if text:
+                yield parse_address(text)
+        except AddressError:
+            continue
+
+
+def status_patch(
+    service: ServiceView,
+    ingress: Iterable[IPAddress],
+    annotations: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """Merge patch for the ``status`` subresource: addresses and annotations in one atomic write.
+
+    The status subresource of a Service accepts metadata.annotations too. The resourceVersion makes the API server
+    refuse (409) if the Service changed since it was read. An annotation of None is removed.
+    """
+    entries = [{"ip": str(address), "ipMode": "VIP"} for address in ingress]
+    return {
+        "metadata": {
+            "resourceVersion": service.resource_version,
+            "uid": service.uid,
+            "annotations": dict(annotations),
+        },
+        "status": {"loadBalancer": {"ingress": entries} if entries else {"ingress": None}},
+    }
+
+
+def annotations_patch(service: ServiceView, annotations: Mapping[str, str | None]) -> dict[str, Any]:
+    """Merge patch that sets and removes annotations of the Service as it was read."""
+    return {
+        "metadata": {
+            "resourceVersion": service.resource_version,
+            "uid": service.uid,
+            "annotations": dict(annotations),
+        }
+    }
+
+
+def describe_ingress(addresses: Iterable[IPAddress]) -> str:
+    """A status.loadBalancer as PureLB v0.6.1's events print it (Go's ``%+v``)."""
+    entries = " ".join(f"{{IP:{address} Hostname: Ports:[]}}" for address in addresses)
+    return f"{{Ingress:[{entries}]}}"

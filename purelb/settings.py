@@ -1,0 +1,165 @@
+"""Environment and flags, read once at start into frozen settings. Names are PureLB's, v0.6.1 to v0.17.
+
+A flag wins over its environment variable. Raises SettingsError with one sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from purelb.errors import SettingsError
+from purelb.kube import kubeconfig_from, own_namespace
+from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
+
+_KEY_SIZES: Final = (16, 24, 32)
+_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class CommonSettings:
+    """What both programs have."""
+
+    namespace: str
+    kubeconfig: Path | None
+    host: str
+    port: int
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatorSettings:
+    """The allocator's settings."""
+
+    common: CommonSettings
+    default_announcer: bool
+    """Whether Services without a loadBalancerClass are ours."""
+    netbox_token: str | None
+    identity: str
+    """Who we are in the leader election: the pod's name."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AllocatorSettings:
+        """Raises SettingsError; prints help and exits for ``--help``."""
+        arguments = _parser("purelb-allocator", "Give every LoadBalancer Service an address.", environ).parse_args(argv)
+        return cls(
+            common=_common(arguments, environ),
+            default_announcer=environ.get("DEFAULT_ANNOUNCER") == DEFAULT_ANNOUNCER,
+            netbox_token=environ.get("NETBOX_USER_TOKEN") or None,
+            identity=environ.get("PURELB_POD_NAME") or environ.get("HOSTNAME") or "allocator",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """The node agent's settings."""
+
+    common: CommonSettings
+    node_name: str
+    gossip_port: int
+    gossip_namespace: str
+    """Where the agents' pods are."""
+    gossip_labels: str
+    """Label selector of the agents' pods; empty: every pod of the namespace that has a node."""
+    gossip_key: bytes | None
+    """16, 24 or 32 bytes; None: the gossip is not encrypted."""
+    gossip_profile: str
+    """``fast`` (one data centre) or ``lan`` (memberlist's defaults)."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AgentSettings:
+        """Raises SettingsError; prints help and exits for ``--help``."""
+        parser = _parser("purelb-lbnodeagent", "Announce LoadBalancer addresses on this node.", environ)
+        parser.add_argument(
+            "--node-name",
+            default=environ.get("PURELB_NODE_NAME", ""),
+            help="this node's name in Kubernetes (PURELB_NODE_NAME)",
+        )
+        parser.add_argument(
+            "--gossip-port",
+            type=int,
+            default=environ.get("PURELB_GOSSIP_PORT", str(GOSSIP_PORT)),
+            help="UDP and TCP port of the gossip (PURELB_GOSSIP_PORT)",
+        )
+        parser.add_argument(
+            "--gossip-profile",
+            choices=("fast", "lan"),
+            default=environ.get("PURELB_GOSSIP_PROFILE", "fast"),
+            help="how soon a silent node is given up (PURELB_GOSSIP_PROFILE)",
+        )
+        parser.add_argument(
+            "--memberlist-ns",
+            default=environ.get("PURELB_ML_NAMESPACE", ""),
+            help="namespace of the agents' pods (PURELB_ML_NAMESPACE)",
+        )
+        parser.add_argument(
+            "--memberlist-labels",
+            default=environ.get("PURELB_ML_LABELS", ""),
+            help="label selector of the agents' pods (PURELB_ML_LABELS)",
+        )
+        arguments = parser.parse_args(argv)
+        if not arguments.node_name:
+            raise SettingsError("the node's name is missing: set PURELB_NODE_NAME or --node-name")
+        common = _common(arguments, environ)
+        return cls(
+            common=common,
+            node_name=arguments.node_name,
+            gossip_port=arguments.gossip_port,
+            gossip_namespace=arguments.memberlist_ns or common.namespace,
+            gossip_labels=arguments.memberlist_labels,
+            gossip_key=_key(environ.get("ML_GROUP", "")),
+            gossip_profile=arguments.gossip_profile,
+        )
+
+
+def _parser(program: str, description: str, environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(program, description=description)
+    parser.add_argument(
+        "--kubeconfig", type=Path, default=kubeconfig_from(environ), help="outside a cluster (KUBECONFIG)"
+    )
+    parser.add_argument(
+        "--namespace", default="", help="where PureLB is installed (PURELB_NAMESPACE, else the pod's own)"
+    )
+    parser.add_argument(
+        "--host",
+        default=environ.get("PURELB_HOST", ""),
+        help="address to listen on; empty: all (PURELB_HOST)",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=environ.get("PURELB_METRICS_PORT", str(METRICS_PORT)),
+        help="HTTP port of /metrics, /healthz and /readyz (PURELB_METRICS_PORT)",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=_LOG_LEVELS,
+        default=environ.get("PURELB_LOG_LEVEL", "info").lower(),
+        help="(PURELB_LOG_LEVEL)",
+    )
+    return parser
+
+
+def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> CommonSettings:
+    if arguments.log_level not in _LOG_LEVELS:
+        raise SettingsError(f'PURELB_LOG_LEVEL "{arguments.log_level}" is none of {", ".join(_LOG_LEVELS)}')
+    return CommonSettings(
+        namespace=arguments.namespace or own_namespace(environ),
+        kubeconfig=arguments.kubeconfig,
+        host=arguments.host,
+        port=arguments.port,
+        log_level=arguments.log_level,
+    )
+
+
+def _key(text: str) -> bytes | None:
+    """The gossip key as PureLB reads it: the bytes of the text itself."""
+    key = text.encode()
+    if not key:
+        return None
+    if len(key) not in _KEY_SIZES:
+        raise SettingsError(f"ML_GROUP has {len(key)} bytes, but a gossip key has 16, 24 or 32")
+    return key
