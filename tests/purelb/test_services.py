@@ -1,0 +1,76 @@
+"""The view of a Service, and the patch that makes an allocation one write."""
+
+from __future__ import annotations
+
+import datetime
+from ipaddress import ip_address
+from typing import Any
+
+from purelb.addresses import Family
+from purelb.services import Port, ServiceKey, annotations_patch, describe_ingress, status_patch, view_service
+
+
+def service(**changes: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "uid": "u1",
+            "resourceVersion": "7",
+            "creationTimestamp": "2026-05-20T07:58:32Z",
+            "annotations": {"purelb.io/allocated-by": "PureLB"},
+        },
+        "spec": {
+            "type": "LoadBalancer",
+            "ipFamilies": ["IPv6", "IPv4"],
+            "ports": [{"port": 80}, {"port": 53, "protocol": "UDP"}],
+        },
+        "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}, {"hostname": "example.org"}, {"ip": "oops"}]}},
+    }
+    return body | changes
+
+
+def test_what_is_read_of_a_service() -> None:
+    view = view_service(service())
+
+    assert view.key == ServiceKey("shop", "web")
+    assert str(view.key) == "shop/web"
+    assert view.created == datetime.datetime(2026, 5, 20, 7, 58, 32, tzinfo=datetime.UTC)
+    assert view.ip_families == (Family.IPV6, Family.IPV4)
+    assert view.ports == {Port("TCP", 80), Port("UDP", 53)}
+    assert view.is_load_balancer
+    assert view.is_branded
+
+
+def test_what_is_no_address_in_a_status_is_left_out() -> None:
+    assert view_service(service()).ingress == (ip_address("10.0.0.1"),)
+
+
+def test_a_bare_service_is_read_with_the_apis_defaults() -> None:
+    view = view_service({"metadata": {"name": "a", "namespace": "b"}})
+
+    assert (view.type, view.ingress, view.is_branded, view.deleting) == ("ClusterIP", (), False, False)
+
+
+def test_an_allocation_is_one_patch_bound_to_what_was_read() -> None:
+    patch = status_patch(view_service(service()), [ip_address("10.0.0.2")], {"purelb.io/allocated-by": "PureLB"})
+
+    assert patch == {
+        "metadata": {"resourceVersion": "7", "uid": "u1", "annotations": {"purelb.io/allocated-by": "PureLB"}},
+        "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.2", "ipMode": "VIP"}]}},
+    }
+
+
+def test_a_release_empties_the_status_and_drops_the_annotation() -> None:
+    patch = status_patch(view_service(service()), [], {"purelb.io/allocated-from": None})
+
+    assert patch["status"] == {"loadBalancer": {"ingress": None}}
+    assert patch["metadata"]["annotations"] == {"purelb.io/allocated-from": None}
+
+
+def test_annotations_are_patched_on_what_was_read() -> None:
+    assert annotations_patch(view_service(service()), {"a": "b"})["metadata"]["resourceVersion"] == "7"
+
+
+def test_a_status_is_described_as_the_article_shows_it() -> None:
+    assert describe_ingress([ip_address("10.31.188.64")]) == "{Ingress:[{IP:10.31.188.64 Hostname: Ports:[]}]}"

@@ -1,0 +1,54 @@
+"""Flags and environment, with PureLB's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from purelb.errors import SettingsError
+from purelb.settings import AgentSettings, AllocatorSettings
+
+AGENT = {"PURELB_NODE_NAME": "node-1", "PURELB_HOST": "10.0.0.1", "PURELB_NAMESPACE": "lb"}
+
+
+def test_the_agent_reads_its_environment() -> None:
+    settings = AgentSettings.from_environment({**AGENT, "ML_GROUP": "8sb7ikA5qHwQQqxc"}, [])
+
+    assert (settings.node_name, settings.common.host, settings.common.port) == ("node-1", "10.0.0.1", 7472)
+    assert (settings.gossip_namespace, settings.gossip_port) == ("lb", 7934)
+    assert settings.gossip_key == b"8sb7ikA5qHwQQqxc"
+
+
+def test_a_flag_wins_over_its_variable() -> None:
+    settings = AgentSettings.from_environment(AGENT, ["--node-name", "node-2", "--port", "9", "--memberlist-ns", "ml"])
+
+    assert (settings.node_name, settings.common.port, settings.gossip_namespace) == ("node-2", 9, "ml")
+
+
+def test_an_agent_without_a_node_name_says_so() -> None:
+    with pytest.raises(SettingsError, match="PURELB_NODE_NAME"):
+        AgentSettings.from_environment({}, [])
+
+
+def test_a_gossip_key_of_a_wrong_size_is_refused() -> None:
+    with pytest.raises(SettingsError, match="has 5 bytes, but a gossip key has 16, 24 or 32"):
+        AgentSettings.from_environment({**AGENT, "ML_GROUP": "short"}, [])
+
+
+def test_an_unknown_log_level_is_refused() -> None:
+    with pytest.raises(SettingsError, match='PURELB_LOG_LEVEL "loud"'):
+        AgentSettings.from_environment({**AGENT, "PURELB_LOG_LEVEL": "loud"}, [])
+
+
+@pytest.mark.parametrize(("value", "ours"), [("PureLB", True), ("purelb", False), (None, False)])
+def test_services_without_a_class_are_ours_where_the_announcer_says_so(value: str | None, ours: bool) -> None:
+    environ = {"DEFAULT_ANNOUNCER": value} if value is not None else {}
+
+    assert AllocatorSettings.from_environment(environ, []).default_announcer is ours
+
+
+def test_the_first_file_of_kubeconfig_is_used() -> None:
+    settings = AllocatorSettings.from_environment({"KUBECONFIG": "/a:/b"}, [])
+
+    assert settings.common.kubeconfig == Path("/a")
