@@ -71,3 +71,11 @@ METRICS_PORT: Final = 7472
 DUMMY_INTERFACE: Final = "kube-lb0"
 DEFAULT_INTERFACE: Final = "default"
 """Value of localint that stands for the interface of the default route."""
+
+# --- What the allocator makes at the first start ----------------------------------------------------------------------
+GOSSIP_SECRET: Final = "purelb-gossip"
+"""Secret in PureLB's namespace with the key of the gossip."""
+GOSSIP_SECRET_KEY: Final = "key"
+"""Its entry: 16, 24 or 32 bytes (AES-128, -192, -256)."""
+DEFAULT_NODE_AGENT: Final = "default"
+"""Name of the LBNodeAgent that is made where there is none."""

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import Any, Final
+from typing import Any
 
 import kopf
 
 from purelb import names
-from purelb.errors import KubeError
 from purelb.kube import Kube, custom_path
-
-log = logging.getLogger(__name__)
-
-RETRY: Final = 0.5
-"""Seconds between two looks whether our kinds are served yet."""
+from purelb.persistence import Backoff, persist
 
 
 async def wait_for_kinds(kube: Kube) -> None:
@@ -24,17 +18,12 @@ async def wait_for_kinds(kube: Kube) -> None:
     kopf looks for kinds once (scanning needs rights on CRDs that we don't ask for), and one ``kubectl apply`` may
     start us before the CRDs beside us are established.
     """
-    said = False
-    while True:
-        try:
-            for plural in (names.SERVICE_GROUPS, names.LB_NODE_AGENTS):
-                await kube.get(custom_path(plural), limit="1")
-            return
-        except KubeError as error:
-            if not said:
-                log.warning("waiting for the custom resources", extra={"reason": str(error)})
-                said = True
-        await asyncio.sleep(RETRY)
+
+    async def look() -> None:
+        for plural in (names.SERVICE_GROUPS, names.LB_NODE_AGENTS):
+            await kube.get(custom_path(plural), limit="1")
+
+    await persist("the custom resources", look, Backoff(first=0.2, most=2.0))
 
 
 async def run_operator(
