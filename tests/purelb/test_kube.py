@@ -1,0 +1,137 @@
+"""Our access to the API: objects in and out, and errors that say what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from purelb.errors import (
+    ConflictError,
+    InvalidError,
+    KubeError,
+    NotFoundError,
+    SettingsError,
+    UnavailableError,
+)
+from purelb.kube import Kube, core_path, custom_path, group_path, services_path
+from purelb.persistence import Backoff, persist
+from tests.purelb.conftest import Api
+
+CONFIG_MAPS = core_path("configmaps", "default")
+
+
+def config_map(name: str, **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def test_paths_are_the_apis() -> None:
+    assert services_path() == "/api/v1/services"
+    assert services_path("shop", "web", "status") == "/api/v1/namespaces/shop/services/web/status"
+    assert custom_path("servicegroups", "purelb") == "/apis/purelb.io/v1/namespaces/purelb/servicegroups"
+    assert group_path("coordination.k8s.io/v1", "leases", "a", "b/c").endswith("/namespaces/a/leases/b%2Fc")
+
+
+def test_an_object_is_created_read_patched_listed_and_deleted(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (_, kube):
+            await kube.create(CONFIG_MAPS, config_map("one", a="1"))
+            patched = await kube.patch(core_path("configmaps", "default", "one"), {"data": {"b": "2"}})
+            assert patched["data"] == {"a": "1", "b": "2"}
+            listing = await kube.list(CONFIG_MAPS, fieldSelector="metadata.name=one")
+            assert [item["data"] for item in listing.items] == [{"a": "1", "b": "2"}]
+            assert int(listing.resource_version) > 0
+            await kube.delete(core_path("configmaps", "default", "one"))
+            with pytest.raises(NotFoundError, match='"one" not found'):
+                await kube.get(core_path("configmaps", "default", "one"))
+
+    asyncio.run(scenario())
+
+
+def test_a_long_collection_is_listed_page_by_page(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (_, kube):
+            for number in range(1100):
+                await kube.create(CONFIG_MAPS, config_map(f"map-{number}"))
+            listing = await kube.list(CONFIG_MAPS)
+            names = {item["metadata"]["name"] for item in listing.items}
+            assert {f"map-{number}" for number in range(1100)} <= names
+            assert len(listing.items) == len(names)
+
+    asyncio.run(scenario())
+
+
+def test_a_write_on_an_old_version_is_a_conflict(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (_, kube):
+            read = await kube.create(CONFIG_MAPS, config_map("one"))
+            version = read["metadata"]["resourceVersion"]
+            path = core_path("configmaps", "default", "one")
+            await kube.patch(path, {"data": {"a": "1"}})
+            with pytest.raises(ConflictError):
+                await kube.patch(path, {"metadata": {"resourceVersion": version}, "data": {"a": "2"}})
+            with pytest.raises(ConflictError, match="already exists"):
+                await kube.create(CONFIG_MAPS, config_map("one"))
+
+    asyncio.run(scenario())
+
+
+def test_every_refusal_has_its_type(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (server, kube):
+            with pytest.raises(InvalidError):
+                await kube.create(CONFIG_MAPS, config_map("Not A Name"))
+            server.faults.status(429, retry_after=3, resource="configmaps", count=1)
+            with pytest.raises(UnavailableError) as busy:
+                await kube.list(CONFIG_MAPS)
+            assert (busy.value.status, busy.value.retry_after) == (429, 3.0)
+            server.faults.status(500, resource="configmaps", count=1)
+            with pytest.raises(UnavailableError):
+                await kube.list(CONFIG_MAPS)
+            server.faults.hang(resource="configmaps", count=1)
+            with pytest.raises(UnavailableError, match="did not answer GET"):
+                await kube.request("GET", CONFIG_MAPS, timeout=0.2)
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_is_not_there_is_unavailable(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (server, kube):
+            await server.stop()
+            with pytest.raises(UnavailableError, match="can't be reached"):
+                await kube.get(CONFIG_MAPS)
+
+    asyncio.run(scenario())
+
+
+def test_what_fails_is_tried_again_until_it_works(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (server, kube):
+            server.faults.status(500, resource="configmaps", count=3)
+            listing = await persist("the maps", lambda: kube.list(CONFIG_MAPS), Backoff(first=0.01))
+            assert listing.resource_version
+
+    asyncio.run(scenario())
+
+
+def test_no_way_to_the_api_is_said_in_a_sentence(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Kube(tmp_path / "nothing"):
+            raise AssertionError("connected to nothing")
+
+    with pytest.raises(SettingsError, match="no way to the Kubernetes API"):
+        asyncio.run(scenario())
+
+
+def test_the_backoff_doubles_up_to_its_most() -> None:
+    delays = Backoff(first=0.5, most=3.0).delays()
+
+    assert [next(delays) for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+def test_errors_of_the_api_have_one_root() -> None:
+    assert issubclass(ConflictError, KubeError)
+    assert not issubclass(SettingsError, KubeError)
