@@ -67,6 +67,12 @@ class AllocatorMetrics(ClientMetrics):
         self.waiting = Gauge(
             "purelb_allocator_waiting_services", "Services that wait for an address.", registry=registry
         )
+        self.group_status_writes = Counter(
+            "purelb_allocator_sg_status_writes_total",
+            "Writes of a ServiceGroup's status.",
+            ["outcome"],
+            registry=registry,
+        )
         self.allocation_seconds = Histogram(
             "purelb_allocator_allocation_seconds",
             "From hearing of a Service to its address in the API.",
@@ -125,6 +131,16 @@ class AgentMetrics(ClientMetrics):
         self.members = Gauge(
             "purelb_election_member_count",
             "Nodes that take part in the election, this one included.",
+            registry=registry,
+        )
+        self.conflicts = Counter(
+            "purelb_lbnodeagent_address_conflicts_total",
+            "Addresses for which a host that isn't ours was heard to answer.",
+            registry=registry,
+        )
+        self.restored = Counter(
+            "purelb_lbnodeagent_address_restorations_total",
+            "Addresses put back after something else had removed them.",
             registry=registry,
         )
         self.loop_lag = Histogram(

@@ -56,7 +56,7 @@ async def run_operator(
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.watching.connect_timeout = 5.0
-    settings.watching.server_timeout = 300.0
+    settings.watching.server_timeout = 300  # an integer on the wire
     settings.networking.request_timeout = 30.0
     settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 3, 5)
     settings.process.ultimate_exiting_timeout = None
