@@ -1,0 +1,410 @@
+"""One member of the cluster, without sockets and without a clock.
+
+Owns the schedule and the routing of inputs.  Inputs are `now` (seconds, monotonic) with a packet, a stream's
+message, the outcome of a dial, a wish of the application, or nothing but the time (`tick`).  After each input take
+`outputs()` and carry them out, and call `tick` at `next_deadline()`.  The same inputs and the same `rng` give the same
+outputs.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections import Counter
+from collections.abc import Mapping
+
+from memberlist.awareness import Awareness
+from memberlist.broadcasts import Broadcasts, Rumour
+from memberlist.codec import encode, encode_user_stream
+from memberlist.config import Config
+from memberlist.crypto import Keyring
+from memberlist.delegate import Delegate
+from memberlist.detector import Detector
+from memberlist.errors import ConfigError, LabelMismatch, Unauthentic, UnknownMember, WireError
+from memberlist.events import Member, UserMessage
+from memberlist.members import MemberTable, Record, claimed_view
+from memberlist.membership import Membership
+from memberlist.messages import (
+    META_MAX,
+    USER_MESSAGE_MAX,
+    Ack,
+    Address,
+    Alive,
+    Dead,
+    Endpoint,
+    ErrorReply,
+    IndirectPing,
+    Nack,
+    NodeState,
+    PacketMessage,
+    Ping,
+    PushPull,
+    State,
+    StreamMessage,
+    Suspect,
+    User,
+)
+from memberlist.outbox import Outbox, Output
+from memberlist.packets import PacketCodec
+from memberlist.streams import StreamCodec, StreamDecoder
+from memberlist.versions import incompatible
+
+log = logging.getLogger(__name__)
+
+COMPLAIN_EVERY = 60.0
+"""Seconds between two log lines on the same kind of bad input."""
+PUSH_PULL_SCALE_FROM = 32
+
+
+class Core:
+    """Created idle; `start` makes it a cluster of one."""
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        port: int,
+        *,
+        config: Config,
+        rng: random.Random,
+        keyring: Keyring | None = None,
+        label: str = "",
+        meta: bytes = b"",
+        delegate: Delegate | None = None,
+    ) -> None:
+        if not name:
+            raise ConfigError("a member needs a name")
+        self.name = name
+        self.endpoint = Endpoint(address, port)
+        self._config = config
+        self._rng = rng
+        self._meta = _checked_meta(meta)
+        self._delegate = delegate or Delegate()
+        self._packets = PacketCodec(config, keyring, label)
+        self.streams = StreamCodec(config, keyring, label)
+        self._awareness = Awareness(config.awareness_max_multiplier)
+        self._rumours = Broadcasts(config.retransmit_mult)
+        self.table = MemberTable(name, rng)
+        self._outbox = Outbox(config, self._packets, self._rumours, self.table)
+        self._membership = Membership(
+            name, config, self.table, self._rumours, self._awareness, self._outbox, self._delegate
+        )
+        self._detector = Detector(
+            config,
+            rng,
+            self.table,
+            self._membership,
+            self._awareness,
+            self._outbox,
+            self.streams,
+            self._delegate,
+        )
+        self._push_pulls: set[int] = set()
+        self._gossip_phase = 0.0
+        self._gossip_at = math.inf  # infinite while there is nothing to tell
+        self._push_pull_at = math.inf
+        self._knock_at = math.inf
+        self._parting: Rumour | None = None
+        self._now = -math.inf
+        self._complained: dict[str, float] = {}
+        self.counters: Counter[str] = Counter()
+        """What was received, refused and found late, by kind; only ever counts up."""
+
+    # --- life ---
+
+    def start(self, now: float) -> None:
+        """Enter our own table and set all timers, each at a random moment of its interval."""
+        self._now = now
+        self._membership.start(now, self.endpoint.address.packed, self.endpoint.port, self._meta)
+        self._detector.start(now)
+        self._gossip_phase = now + self._rng.random() * self._config.gossip_interval
+        self._push_pull_at = now + self._rng.random() * self._config.push_pull_interval
+        if self._config.knock_interval > 0:
+            self._knock_at = now + self._rng.random() * self._config.knock_interval
+
+    def leave(self, now: float) -> None:
+        """Tell the others that we go; `has_left` becomes true when they have been told often enough."""
+        now = self._forward(now)
+        if not self._membership.leaving:
+            self._parting = self._membership.leave(now)
+
+    @property
+    def has_left(self) -> bool:
+        told = self._parting is None or self._parting.finished or not self.table.anyone_else_alive()
+        return self._membership.leaving and told
+
+    def update_meta(self, now: float, meta: bytes) -> None:
+        """Announce other metadata; raises ConfigError above 512 bytes."""
+        self._membership.update_meta(self._forward(now), _checked_meta(meta))
+
+    def broadcast(self, payload: bytes) -> None:
+        """Queue a user message for gossip; raises ConfigError if it fits no packet."""
+        room = self._config.udp_buffer_size - 2 - self._packets.overhead - 3
+        if len(payload) > room:
+            raise ConfigError(f"a message for gossip has at most {room} bytes, this one has {len(payload)}")
+        self._rumours.application(encode(User(payload)))
+
+    def send(self, now: float, name: str, payload: bytes) -> int:
+        """Dial a member to give it a user message; the dial's id.
+
+        Raises UnknownMember if it isn't there or is dead, ConfigError above 20 MiB.
+        """
+        if len(payload) > USER_MESSAGE_MAX:
+            raise ConfigError(f"a message has at most {USER_MESSAGE_MAX} bytes")
+        record = self.table.get(name)
+        if record is None or record.is_gone:
+            raise UnknownMember(name)
+        data = self.streams.seal(encode_user_stream(payload), dialled=True)
+        deadline = self._forward(now) + self._config.tcp_timeout
+        return self._outbox.dial(record.endpoint, data, replies=False, deadline=deadline)
+
+    def send_best_effort(self, name: str, payload: bytes) -> None:
+        """One UDP packet with a user message; raises UnknownMember if the member isn't there or is dead."""
+        record = self.table.get(name)
+        if record is None or record.is_gone:
+            raise UnknownMember(name)
+        self._outbox.send_to_member(record, encode(User(payload)))
+
+    def push_pull(self, now: float, to: Endpoint, *, join: bool) -> int:
+        """Dial a peer to exchange all that both know; the dial's id."""
+        data = self.streams.seal(encode(self._local_state(join)), dialled=True)
+        deadline = self._forward(now) + self._config.tcp_timeout
+        dial = self._outbox.dial(to, data, replies=True, deadline=deadline)
+        self._push_pulls.add(dial)
+        return dial
+
+    @property
+    def health(self) -> int:
+        return self._awareness.score
+
+    @property
+    def failed_probes(self) -> int:
+        return self._detector.failed_probes
+
+    def members(self) -> Mapping[str, Member]:
+        """Everybody who isn't forgotten, ourselves included; a snapshot."""
+        return self.table.snapshot()
+
+    def restore(self, now: float, states: tuple[NodeState, ...]) -> None:
+        """Believe a table that was saved, or that a simulation begins with, without spreading it as news."""
+        self._membership.merge(self._forward(now), states)
+        self._rumours.clear()
+
+    # --- time ---
+
+    def outputs(self) -> list[Output]:
+        """What is to be done now, in this order; it is handed out once."""
+        return self._outbox.drain()
+
+    def next_deadline(self) -> float:
+        """When `tick` must be called next."""
+        due = min(self._detector.deadline(), self._membership.deadline(), self._push_pull_at)
+        if self._gossip_at == math.inf and len(self._rumours):
+            self._gossip_at = _next_tick(self._gossip_phase, self._config.gossip_interval, self._now)
+        return min(due, self._gossip_at, self._knock_at)
+
+    def tick(self, now: float) -> None:
+        """Do what is due.  Feed all packets that wait before calling it: they may prove that somebody lives."""
+        now = self._forward(now)
+        late = now - self.next_deadline()
+        if late > self._config.late_after:
+            self._excuse_lateness(late)
+        self._detector.tick(now)
+        self._membership.tick(now)
+        self._confirm_suspicions(now)
+        if now >= self._gossip_at:
+            self._gossip(now)
+            self._gossip_phase, self._gossip_at = self._gossip_at, math.inf
+        if now >= self._knock_at:
+            self._knock_at = _next_tick(self._knock_at, self._config.knock_interval, now)
+            self._detector.knock(now)
+        if now >= self._push_pull_at:
+            interval = self._config.push_pull_interval * push_pull_scale(len(self.table))
+            self._push_pull_at = _next_tick(self._push_pull_at, interval, now)
+            for record in self.table.pick(1, self._is_other_alive):
+                self.push_pull(now, record.endpoint, join=False)
+
+    # --- packets ---
+
+    def receive_packet(self, now: float, data: bytes, source: Endpoint) -> None:
+        """A UDP packet from `source`.  Nothing that it contains can raise."""
+        now = self._forward(now)
+        self.counters["packets received"] += 1
+        try:
+            messages, broken = self._packets.open(data)
+        except WireError as error:
+            self._refuse(now, error, source)
+            return
+        if broken:
+            self._refuse(now, WireError(f"{broken} messages in the packet are malformed"), source)
+        for message in messages:
+            self._dispatch(now, message, source)
+        self._confirm_suspicions(now)
+
+    def _dispatch(self, now: float, message: PacketMessage, source: Endpoint) -> None:
+        match message:
+            case Ping():
+                self._detector.ping(message, source)
+            case Ack():
+                self._detector.ack(now, message)
+            case Nack():
+                self._detector.nack(message)
+            case IndirectPing():
+                self._detector.indirect_ping(now, message, source)
+            case Alive():
+                self._membership.alive(now, message)
+            case Suspect():
+                self._membership.suspect(now, message)
+            case Dead():
+                self._membership.dead(now, message)
+            case User():
+                self._outbox.event(UserMessage(message.payload))
+
+    def packet_not_sent(self, now: float, to: Endpoint) -> None:
+        """Our own side could not send: a probe that begins with it says nothing about its target."""
+        self._detector.not_sent(self._forward(now), to)
+
+    # --- streams ---
+
+    def request_decoder(self) -> StreamDecoder:
+        """For what a peer sends on a stream that it opened."""
+        return self.streams.decoder(dialled=False)
+
+    def reply_decoder(self) -> StreamDecoder:
+        """For what a peer answers on a stream that we dialled."""
+        return self.streams.decoder(dialled=True)
+
+    def receive_request(self, now: float, message: StreamMessage, source: Endpoint) -> bytes | None:
+        """A complete message on a stream that `source` opened; the bytes to answer, or None to close."""
+        now = self._forward(now)
+        self.counters["streams accepted"] += 1
+        match message:
+            case Ping():
+                ack = self._detector.stream_ping(message)
+                return None if ack is None else self.streams.seal(encode(ack), dialled=False)
+            case PushPull():
+                reply = self.streams.seal(encode(self._local_state(message.join)), dialled=False)
+                self._merge(now, message, source)
+                self._confirm_suspicions(now)
+                return reply
+            case User():
+                self._outbox.event(UserMessage(message.payload))
+                return None
+            case Ack() | ErrorReply():
+                return None
+
+    def refuse_request(self, now: float, error: WireError, source: Endpoint) -> bytes:
+        """A stream that could not be read: the error message to answer before closing."""
+        self._refuse(self._forward(now), error, source)
+        return self.streams.seal(encode(ErrorReply(str(error))), dialled=False)
+
+    def dial_answered(self, now: float, dial: int, message: StreamMessage, source: Endpoint) -> str | None:
+        """The reply to one of our dials; a sentence if it isn't what was asked for."""
+        now = self._forward(now)
+        if self._detector.stream_answered(dial, message):
+            return None
+        if dial in self._push_pulls:
+            self._push_pulls.discard(dial)
+            match message:
+                case PushPull():
+                    refusal = self._merge(now, message, source)
+                    self._confirm_suspicions(now)
+                    return refusal
+                case ErrorReply():
+                    return f"the peer says: {message.error}"
+        return "an unexpected reply"
+
+    def dial_failed(self, now: float, dial: int) -> None:
+        """One of our dials came to nothing."""
+        self._forward(now)
+        self._push_pulls.discard(dial)
+        self._detector.stream_failed(dial)
+
+    # --- inner ---
+
+    def _forward(self, now: float) -> float:
+        """Time as the protocol sees it never runs backwards, whatever the clock does."""
+        self._now = max(self._now, now)
+        return self._now
+
+    def _excuse_lateness(self, late: float) -> None:
+        self.counters["late ticks"] += 1
+        self._awareness.change(+1)
+        self._detector.postpone(late)
+        self._membership.postpone(late)
+
+    def _confirm_suspicions(self, now: float) -> None:
+        for record in self._membership.take_newly_suspected():
+            self._detector.confirm(now, record)
+
+    def _gossip(self, now: float) -> None:
+        recently = now - self._config.gossip_to_the_dead_time
+
+        def hears(record: Record) -> bool:
+            if record.name == self.name or record.state is State.LEFT:
+                return False
+            return record.state is not State.DEAD or record.since >= recently
+
+        for record in self.table.pick(self._config.gossip_nodes, hears):
+            if not self._outbox.gossip(record):
+                return
+
+    def _is_other_alive(self, record: Record) -> bool:
+        return record.state is State.ALIVE and record.name != self.name
+
+    def _local_state(self, join: bool) -> PushPull:
+        return PushPull(join, tuple(record.line() for record in self.table), self._delegate.local_state(join))
+
+    def _merge(self, now: float, message: PushPull, source: Endpoint) -> str | None:
+        refusal = incompatible(message.nodes, self.table)
+        if refusal is not None:
+            self.counters["merges refused"] += 1
+            self._complain(now, "merge refused", refusal, source)
+            return refusal
+        if message.join and type(self._delegate) is not Delegate:
+            members = [claimed_view(node) for node in message.nodes]
+            if not self._delegate.accepts_merge(members):
+                self.counters["merges refused"] += 1
+                return "the application refuses the merge"
+        self._membership.merge(now, message.nodes)
+        if message.user_state:
+            self._delegate.merge_remote_state(message.user_state, message.join)
+        return None
+
+    def _refuse(self, now: float, error: WireError, source: Endpoint) -> None:
+        match error:
+            case LabelMismatch():
+                kind = "other label"
+            case Unauthentic():
+                kind = "not authentic"
+            case _:
+                kind = "malformed"
+        self.counters[kind] += 1
+        self._complain(now, kind, str(error), source)
+
+    def _complain(self, now: float, kind: str, sentence: str, source: Endpoint) -> None:
+        if now - self._complained.get(kind, -math.inf) >= COMPLAIN_EVERY:
+            self._complained[kind] = now
+            log.warning(
+                kind,
+                extra={"sentence": sentence, "source": str(source.address), "count": self.counters[kind]},
+            )
+
+
+def push_pull_scale(members: int) -> int:
+    """How much longer the push/pull interval is in large clusters (memberlist `pushPullScale`)."""
+    if members <= PUSH_PULL_SCALE_FROM:
+        return 1
+    return math.ceil(math.log2(members) - math.log2(PUSH_PULL_SCALE_FROM)) + 1
+
+
+def _next_tick(due: float, interval: float, now: float) -> float:
+    """The first moment after `now` on the grid of `due`; ticks that were missed are dropped."""
+    return due + ((now - due) // interval + 1) * interval
+
+
+def _checked_meta(meta: bytes) -> bytes:
+    if len(meta) > META_MAX:
+        raise ConfigError(f"metadata have at most {META_MAX} bytes, these have {len(meta)}")
+    return meta

@@ -1,0 +1,466 @@
+"""A member on the network: asyncio UDP and TCP around Core.
+
+Owns the clock, the tasks and what the sockets say (with sockets.py, which binds them); decides nothing of the protocol.
+The loop around the core: read what arrived, feed it, carry out the outputs, sleep until the next deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import ipaddress
+import logging
+import random
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import assert_never
+
+from memberlist.config import Config
+from memberlist.core import Core
+from memberlist.crypto import Keyring
+from memberlist.delegate import Delegate
+from memberlist.errors import ConfigError, StreamFailed, WireError
+from memberlist.events import (
+    Event,
+    Member,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberSuspected,
+    MemberUpdated,
+    NameConflict,
+    UserMessage,
+)
+from memberlist.messages import META_MAX, Address, Endpoint, StreamMessage
+from memberlist.outbox import Dial, SendPacket
+from memberlist.sockets import SocketAddress, Sockets, bind, dialer, from_socket, own_address, to_socket
+from memberlist.streams import StreamDecoder
+
+log = logging.getLogger(__name__)
+
+PACKETS_PER_TURN = 256
+"""Packets read before the event loop gets its turn again."""
+INCOMING_MAX = 128
+"""Streams accepted at once; more are closed without an answer (memberlist `pushPullConcurrent`)."""
+INCOMING_BYTES_MAX = 64 << 20
+"""Bytes that all unfinished incoming streams may hold together."""
+THREAD_FROM = 64 << 10
+"""Streams of more bytes are decoded in a thread, lest they hold up the probes."""
+JOINS_AT_ONCE = 16
+READ_SIZE = 64 << 10
+REMOTE_ERRORS = (errno.EHOSTUNREACH, errno.ECONNREFUSED)
+"""Failures to send that say something about the recipient, not about us."""
+
+
+class Memberlist:
+    """One member.  `run` it as a task; it is usable after `started`.
+
+    Args:
+        name: unique in the cluster, and the same again after a restart.
+        bind: address and port (UDP and TCP) to listen on; port 0 lets the kernel choose.
+        advertise: where others reach us, if that isn't `bind`.
+        on_event: called in the event loop for every event, in order; what it raises ends `run`.
+
+    Raises ConfigError for an address, name, label or metadata that can't work.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        bind: tuple[str, int],
+        advertise: tuple[str, int] | None = None,
+        config: Config,
+        keyring: Keyring | None = None,
+        label: str = "",
+        meta: bytes = b"",
+        on_event: Callable[[Event], None],
+        delegate: Delegate | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.name = name
+        self._bind = _parsed(bind)
+        self._advertise = None if advertise is None else _parsed(advertise)
+        self._config = config
+        self._keyring = keyring
+        self._label = label
+        self._meta = meta
+        self._on_event = on_event
+        self._delegate = delegate
+        self._rng = rng or random.Random()
+        self._core: Core | None = None
+        self._sockets: Sockets | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._failure: asyncio.Future[None] | None = None
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._departure: asyncio.Event = asyncio.Event()
+        self._started: asyncio.Event = asyncio.Event()
+        self._incoming = 0
+        self._incoming_bytes = 0
+        self.packets_sent = 0
+        self.bytes_sent = 0
+        self.packets_unsent = 0
+        """Since the start; unsent are those that the kernel refused."""
+
+    # --- life ---
+
+    async def run(self) -> None:
+        """Bind, and serve until cancelled.  Raises OSError when the port is taken."""
+        loop = asyncio.get_running_loop()
+        sockets = bind(self._bind.address, self._bind.port)
+        self._sockets = sockets
+        try:
+            where = self._advertised(sockets.endpoint)
+            core = Core(
+                self.name,
+                where.address,
+                where.port,
+                config=self._config,
+                rng=self._rng,
+                keyring=self._keyring,
+                label=self._label,
+                meta=self._meta,
+                delegate=self._delegate,
+            )
+            self._failure = loop.create_future()
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._accept(sockets.tcp), name="memberlist accept")
+                self._core = core
+                core.start(loop.time())
+                loop.add_reader(sockets.udp.fileno(), self._guarded, self._on_readable)
+                self._carry_out(core)
+                self._started.set()
+                await self._failure
+        finally:
+            loop.remove_reader(sockets.udp.fileno())
+            if self._timer is not None:
+                self._timer.cancel()
+            self._tasks = None
+            sockets.close()
+            self._started.clear()
+
+    async def started(self) -> None:
+        """Returns when the sockets are bound."""
+        await self._started.wait()
+
+    async def join(self, peers: Iterable[tuple[str, int]]) -> int:
+        """Exchange all that both know with each peer; how many of them it worked with.
+
+        A name stands for all its addresses and counts once.  Never raises for a peer that refuses, lies or is silent.
+        """
+        slots = asyncio.Semaphore(JOINS_AT_ONCE)
+        async with asyncio.TaskGroup() as joining:
+            tries = [joining.create_task(self._join_one(peer, slots)) for peer in peers]
+        return sum(attempt.result() for attempt in tries)
+
+    async def leave(self, timeout: float) -> None:
+        """Tell the others that we go; returns when that is done or after `timeout` seconds.  We still answer."""
+        core = self._running()
+        core.leave(self._now())
+        self._carry_out(core)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._departure.wait()
+
+    # --- the application's wishes ---
+
+    def update_meta(self, meta: bytes) -> None:
+        """Announce other metadata, at most 512 bytes (else ConfigError)."""
+        if len(meta) > META_MAX:
+            raise ConfigError(f"metadata have at most {META_MAX} bytes, these have {len(meta)}")
+        self._meta = meta
+        if self._core is not None:
+            self._core.update_meta(self._now(), meta)
+            self._carry_out(self._core)
+
+    def broadcast(self, payload: bytes) -> None:
+        """Give a message to the gossip: most members will see it, at least once.  ConfigError if it fits no packet."""
+        core = self._running()
+        core.broadcast(payload)
+        self._carry_out(core)
+
+    async def send(self, name: str, payload: bytes) -> None:
+        """Give a message to one member by TCP.  Raises UnknownMember, StreamFailed, or ConfigError above 20 MiB."""
+        core = self._running()
+        await self._outcome(core, core.send(self._now(), name, payload))
+
+    def send_best_effort(self, name: str, payload: bytes) -> None:
+        """Give a message to one member by one UDP packet.  Raises UnknownMember."""
+        core = self._running()
+        core.send_best_effort(name, payload)
+        self._carry_out(core)
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """Everybody who isn't forgotten, by name, ourselves included; a snapshot."""
+        return MappingProxyType({}) if self._core is None else self._core.members()
+
+    @property
+    def health(self) -> int:
+        """0: we are fine; higher: we seem to be slow or cut off."""
+        return 0 if self._core is None else self._core.health
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where others reach us; only after `started`."""
+        return self._running().endpoint
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was received, refused and found late; for metrics."""
+        return MappingProxyType({}) if self._core is None else MappingProxyType(self._core.counters)
+
+    # --- the loop around the core ---
+
+    def _carry_out(self, core: Core) -> None:
+        for output in core.outputs():
+            match output:
+                case SendPacket():
+                    self._send_packet(core, output)
+                case Dial():
+                    if self._tasks is not None:
+                        self._tasks.create_task(self._dial(core, output), name="memberlist dial")
+                case (
+                    MemberJoined()
+                    | MemberUpdated()
+                    | MemberSuspected()
+                    | MemberFailed()
+                    | MemberLeft()
+                    | UserMessage()
+                    | NameConflict()
+                ):
+                    self._on_event(output)
+                case _:
+                    assert_never(output)
+        if core.has_left:
+            self._departure.set()
+        due = core.next_deadline()
+        if self._timer is not None:
+            if self._timer.when() == due and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._guarded, self._on_timer)
+
+    def _on_timer(self) -> None:
+        core = self._running()
+        self._timer = None
+        self._receive(core)  # first what waits in the kernel: after a stall it may hold the proof that somebody lives
+        core.tick(self._now())
+        self._carry_out(core)
+
+    def _on_readable(self) -> None:
+        core = self._running()
+        self._receive(core)
+        self._carry_out(core)
+
+    def _receive(self, core: Core) -> None:
+        if self._sockets is None:
+            return
+        udp = self._sockets.udp
+        now = self._now()
+        for _ in range(PACKETS_PER_TURN):
+            try:
+                data, source = udp.recvfrom(65535)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                log.debug("packet not received", extra={"sentence": str(error)})
+                continue
+            if data:
+                core.receive_packet(now, data, _cached_endpoint(source))
+
+    def _send_packet(self, core: Core, packet: SendPacket) -> None:
+        sockets = self._sockets
+        assert sockets is not None
+        try:
+            sockets.udp.sendto(packet.data, to_socket(packet.to, ipv6=sockets.is_ipv6))
+        except OSError as error:
+            self.packets_unsent += 1
+            if error.errno not in REMOTE_ERRORS:
+                core.packet_not_sent(self._now(), packet.to)
+            log.debug("packet not sent", extra={"to": str(packet.to.address), "sentence": str(error)})
+            return
+        self.packets_sent += 1
+        self.bytes_sent += len(packet.data)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Run a callback of the event loop; what it raises ends `run` instead of only being logged."""
+        try:
+            step()
+        except Exception as error:
+            if self._failure is None or self._failure.done():
+                raise
+            self._failure.set_exception(error)
+
+    # --- streams that we open ---
+
+    async def _join_one(self, peer: tuple[str, int], slots: asyncio.Semaphore) -> bool:
+        core = self._running()
+        try:
+            endpoints = await _resolved(peer)
+        except OSError as error:
+            log.info("join failed", extra={"peer": peer[0], "sentence": str(error)})
+            return False
+        worked = False
+        for where in endpoints:
+            async with slots:
+                try:
+                    await self._outcome(core, core.push_pull(self._now(), where, join=True))
+                except StreamFailed as error:
+                    log.info("join failed", extra={"peer": str(where.address), "sentence": str(error)})
+                else:
+                    worked = True
+        return worked
+
+    async def _outcome(self, core: Core, dial: int) -> None:
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[dial] = outcome
+        self._carry_out(core)
+        await outcome
+
+    async def _dial(self, core: Core, dial: Dial) -> None:
+        """Carry out one dial and tell the core; the world's failures end here."""
+        failure: str | None = None
+        try:
+            async with asyncio.timeout_at(dial.deadline):
+                reply = await self._exchange(core, dial)
+        except (OSError, WireError, StreamFailed) as error:  # TimeoutError is an OSError
+            failure = str(error) or type(error).__name__
+            core.dial_failed(self._now(), dial.id)
+        except BaseException:
+            self._waiting.pop(dial.id, None)
+            raise
+        else:
+            if reply is not None:
+                failure = core.dial_answered(self._now(), dial.id, reply, dial.to)
+        waiting = self._waiting.pop(dial.id, None)
+        if waiting is not None and not waiting.done():
+            if failure is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(StreamFailed(failure))
+        self._carry_out(core)
+
+    async def _exchange(self, core: Core, dial: Dial) -> StreamMessage | None:
+        loop = asyncio.get_running_loop()
+        sockets = self._sockets
+        assert sockets is not None
+        with dialer(dial.to.address, sockets.endpoint) as stream:
+            await loop.sock_connect(stream, to_socket(dial.to, ipv6=dial.to.address.version == 6))
+            await loop.sock_sendall(stream, dial.data)
+            if not dial.replies:
+                return None
+            return await self._read(stream, core.reply_decoder())
+
+    # --- streams that others open ---
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        assert self._tasks is not None
+        while True:
+            try:
+                stream, name = await loop.sock_accept(listener)
+            except OSError as error:  # out of descriptors, or the peer gave up meanwhile
+                log.warning("stream not accepted", extra={"sentence": str(error)})
+                await asyncio.sleep(0.1)
+                continue
+            if self._incoming >= INCOMING_MAX:
+                stream.close()
+                continue
+            self._incoming += 1
+            self._tasks.create_task(self._serve(stream, from_socket(name)), name="memberlist serve")
+
+    async def _serve(self, stream: socket.socket, source: Endpoint) -> None:
+        """One request and its answer; the world's failures end here."""
+        loop = asyncio.get_running_loop()
+        core = self._running()
+        try:
+            with stream:
+                async with asyncio.timeout(self._config.tcp_timeout):
+                    try:
+                        request = await self._read(stream, core.request_decoder(), incoming=True)
+                    except WireError as error:
+                        reply: bytes | None = core.refuse_request(self._now(), error, source)
+                    else:
+                        reply = core.receive_request(self._now(), request, source)
+                        self._carry_out(core)
+                    if reply is not None:
+                        await loop.sock_sendall(stream, reply)
+                        stream.shutdown(socket.SHUT_WR)
+        except (OSError, StreamFailed) as error:  # TimeoutError is an OSError
+            log.debug("stream broken", extra={"source": str(source.address), "sentence": str(error)})
+        finally:
+            self._incoming -= 1
+
+    async def _read(self, stream: socket.socket, decoder: StreamDecoder, *, incoming: bool = False) -> StreamMessage:
+        """One message.  Raises WireError, StreamFailed if the stream ends before it, OSError."""
+        loop = asyncio.get_running_loop()
+        received = 0
+        try:
+            while True:
+                data = await loop.sock_recv(stream, READ_SIZE)
+                if not data:
+                    raise StreamFailed("the stream ended before the message did")
+                received += len(data)
+                if incoming:
+                    self._incoming_bytes += len(data)
+                    if self._incoming_bytes > INCOMING_BYTES_MAX:
+                        raise StreamFailed("too many bytes on unfinished streams")
+                if received > THREAD_FROM:
+                    message = await asyncio.to_thread(decoder.feed, data)
+                else:
+                    message = decoder.feed(data)
+                if message is not None:
+                    return message
+        finally:
+            if incoming:
+                self._incoming_bytes -= received
+
+    # --- details ---
+
+    def _running(self) -> Core:
+        if self._core is None:
+            raise ConfigError("the member isn't running yet: await started() first")
+        return self._core
+
+    def _advertised(self, bound: Endpoint) -> Endpoint:
+        if self._advertise is not None:
+            return Endpoint(self._advertise.address, self._advertise.port or bound.port)
+        if bound.address.is_unspecified:
+            return Endpoint(own_address(bound.address), bound.port)
+        return bound
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _parsed(pair: tuple[str, int]) -> Endpoint:
+    host, port = pair
+    try:
+        address: Address = ipaddress.ip_address(host)
+    except ValueError as error:
+        raise ConfigError(f"{host!r} is not an IP address") from error
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"{port} is not a port")
+    return Endpoint(address, port)
+
+
+async def _resolved(peer: tuple[str, int]) -> list[Endpoint]:
+    """All addresses of a peer given by address or by name; raises OSError if the name isn't known."""
+    host, port = peer
+    try:
+        return [_parsed(peer)]
+    except ConfigError:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(from_socket(name) for *_, name in found if isinstance(name[0], str)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _cached_endpoint(name: SocketAddress) -> Endpoint:
+    return from_socket(name)

@@ -1,0 +1,264 @@
+"""Who is alive: the claims alive, suspect and dead, refutation of claims about ourselves, and suspicion timers.
+
+Owns every change of the member table and every rumour about a member (SWIM section 4.2; memberlist `state.go`).
+Sends nothing: rumours go into the queue, events into the outbox.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+
+from memberlist.awareness import Awareness
+from memberlist.broadcasts import Broadcasts, Rumour
+from memberlist.codec import encode
+from memberlist.config import Config
+from memberlist.delegate import Delegate
+from memberlist.events import (
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberSuspected,
+    MemberUpdated,
+    NameConflict,
+)
+from memberlist.members import MemberTable, Record, Verdict, judge_alive
+from memberlist.messages import Alive, Dead, Endpoint, NodeState, State, Suspect, endpoint
+from memberlist.outbox import Outbox
+from memberlist.suspicion import Suspicion
+
+log = logging.getLogger(__name__)
+
+INCARNATION_MAX = 0xFFFF_FFFF
+
+
+class Membership:
+    """One member's belief about all, itself included."""
+
+    def __init__(
+        self,
+        name: str,
+        config: Config,
+        table: MemberTable,
+        rumours: Broadcasts,
+        awareness: Awareness,
+        outbox: Outbox,
+        delegate: Delegate,
+    ) -> None:
+        self.name = name
+        self.leaving = False
+        self._config = config
+        self._table = table
+        self._rumours = rumours
+        self._awareness = awareness
+        self._outbox = outbox
+        self._delegate = delegate
+        self._suspicions: dict[str, Suspicion] = {}
+        self._own_port = 0
+        self._newly_suspected: list[Record] = []
+
+    @property
+    def own(self) -> Record:
+        """Our own record; only after `start`."""
+        record = self._table.get(self.name)
+        assert record is not None
+        return record
+
+    def start(self, now: float, address: bytes, port: int, meta: bytes) -> None:
+        """Enter ourselves, and queue the news."""
+        self._own_port = port
+        self.alive(now, Alive(1, self.name, address, port, meta, self._config.versions), own_word=True)
+
+    def update_meta(self, now: float, meta: bytes) -> None:
+        """Tell everybody of our new metadata."""
+        own = self.own
+        incarnation = _above(own.incarnation, own.incarnation)
+        self.alive(now, Alive(incarnation, own.name, own.address, own.port, meta, own.versions), own_word=True)
+
+    def leave(self, now: float) -> Rumour | None:
+        """Say that we go; the rumour to wait for, or None if we had left already."""
+        self.leaving = True
+        return self.dead(now, Dead(self.own.incarnation, self.name, self.name))
+
+    # --- claims ---
+
+    def alive(self, now: float, claim: Alive, *, own_word: bool = False) -> None:
+        """Somebody is alive, says a rumour, a push/pull, or (`own_word`) we ourselves."""
+        is_self = claim.node == self.name
+        if is_self and self.leaving:
+            return
+        if claim.port == 0:  # protocol version 1 had no ports: the receiver's own is meant
+            claim = Alive(claim.incarnation, claim.node, claim.address, self._own_port, claim.meta, claim.versions)
+        where = endpoint(claim.address, claim.port)
+        if where is None or not self._is_acceptable(claim, where):
+            return
+        known = self._table.get(claim.node)
+        is_new = known is None
+        if known is None:
+            if claim.incarnation == 0:  # nobody alive starts below 1, and an unknown name isn't remembered for it
+                return
+            known = Record(claim.node, claim.address, claim.port, now)
+        if not self._delegate_accepts(claim, where):
+            return
+        verdict = judge_alive(
+            known,
+            claim,
+            is_self=is_self,
+            own_word=own_word,
+            now=now,
+            reclaim=self._config.dead_node_reclaim_time,
+        )
+        match verdict:
+            case Verdict.IGNORE:
+                return
+            case Verdict.CONFLICT:
+                log.warning("name conflict", extra={"member": claim.node, "claimed": str(where)})
+                self._outbox.event(NameConflict(known.view, where.address, where.port))
+                return
+            case Verdict.REFUTE:
+                self._suspicions.pop(claim.node, None)
+                self._refute(known, claim.incarnation)
+                return
+            case Verdict.ACCEPT:
+                if is_new:
+                    self._table.insert(known)
+                self._accept(now, known, claim)
+
+    def suspect(self, now: float, claim: Suspect) -> None:
+        """Somebody is suspected, by a rumour or by our own probe."""
+        known = self._table.get(claim.node)
+        if known is None or self._is_outdated(known, claim):
+            return
+        running = self._suspicions.get(claim.node)
+        if running is not None:
+            if running.confirm(claim.source):
+                self._rumours.about(claim.node, encode(claim))
+            return
+        if known.state is not State.ALIVE:
+            return
+        if claim.node == self.name:
+            self._refute(known, claim.incarnation)
+            return
+        self._rumours.about(claim.node, encode(claim))
+        known.believe(claim.incarnation)
+        known.become(State.SUSPECT, now)
+        self._table.changed()
+        self._suspicions[claim.node] = Suspicion(now, self._config, len(self._table), claim.source, claim.incarnation)
+        if claim.source != self.name:
+            self._newly_suspected.append(known)
+        log.info("suspect", extra={"member": claim.node, "source": claim.source})
+        self._outbox.event(MemberSuspected(known.view))
+
+    def dead(self, now: float, claim: Dead) -> Rumour | None:
+        """Somebody is dead or leaves; the rumour if this is news."""
+        known = self._table.get(claim.node)
+        if known is None or self._is_outdated(known, claim):
+            return None
+        self._suspicions.pop(claim.node, None)
+        if known.is_gone:
+            return None
+        if claim.node == self.name and not self.leaving:
+            self._refute(known, claim.incarnation)
+            return None
+        rumour = self._rumours.about(claim.node, encode(claim))
+        known.believe(claim.incarnation)
+        leaves = claim.node == claim.source
+        known.become(State.LEFT if leaves else State.DEAD, now)
+        self._table.changed()
+        log.info("left" if leaves else "failed", extra={"member": claim.node, "source": claim.source})
+        self._outbox.event(MemberLeft(known.view) if leaves else MemberFailed(known.view))
+        return rumour
+
+    def merge(self, now: float, states: tuple[NodeState, ...]) -> None:
+        """What a peer knows; its "dead" is only a reason for us to suspect, as it may be out of date."""
+        for node in states:
+            match node.state:
+                case State.ALIVE:
+                    self.alive(
+                        now,
+                        Alive(node.incarnation, node.name, node.address, node.port, node.meta, node.versions),
+                    )
+                case State.LEFT:
+                    self.dead(now, Dead(node.incarnation, node.name, node.name))
+                case State.SUSPECT | State.DEAD:
+                    self.suspect(now, Suspect(node.incarnation, node.name, self.name))
+
+    # --- time ---
+
+    def deadline(self) -> float:
+        """When the next suspicion runs out; infinity if none runs."""
+        return min((running.deadline for running in self._suspicions.values()), default=float("inf"))
+
+    def tick(self, now: float) -> None:
+        """Declare dead whose time is over."""
+        for name, running in list(self._suspicions.items()):
+            if running.deadline <= now:
+                self.dead(now, Dead(running.incarnation, name, self.name))
+
+    def postpone(self, seconds: float) -> None:
+        """We were stopped for so long: refutations may still be waiting to be read."""
+        for running in self._suspicions.values():
+            running.postpone(seconds)
+
+    def take_newly_suspected(self) -> list[Record]:
+        """Members whom others came to suspect since the last call."""
+        suspected, self._newly_suspected = self._newly_suspected, []
+        return suspected
+
+    # --- inner ---
+
+    def _accept(self, now: float, known: Record, claim: Alive) -> None:
+        was = known.state
+        old_meta = known.meta
+        self._suspicions.pop(claim.node, None)
+        self._rumours.about(claim.node, encode(claim))
+        known.adopt(claim)
+        if was is not State.ALIVE:
+            known.become(State.ALIVE, now)
+        self._table.changed()
+        if was in (State.DEAD, State.LEFT):
+            log.info("join", extra={"member": claim.node})
+            self._outbox.event(MemberJoined(known.view))
+        elif was is State.SUSPECT or old_meta != claim.meta:
+            self._outbox.event(MemberUpdated(known.view))
+
+    def _refute(self, own: Record, accused: int) -> None:
+        """Contradict a claim about ourselves with a higher incarnation, which no one else may give out."""
+        own.believe(_above(own.incarnation, accused))
+        self._table.changed()
+        self._awareness.change(+1)
+        log.info("refute", extra={"incarnation": own.incarnation})
+        self._rumours.about(self.name, encode(own.claim()))
+
+    def _is_outdated(self, known: Record, claim: Suspect | Dead) -> bool:
+        if claim.incarnation >= known.incarnation:
+            return False
+        if claim.node == self.name and not self.leaving:
+            # Refuted before, but somebody missed it: say it again.  (memberlist stays silent here, and who missed it
+            # learns it from the next push/pull.)
+            self._rumours.about(self.name, encode(known.claim()))
+        return True
+
+    def _is_acceptable(self, claim: Alive, where: Endpoint) -> bool:
+        versions = claim.versions
+        if len(versions) >= 3 and (versions[0] == 0 or versions[1] == 0 or versions[0] > versions[1]):
+            return False
+        networks = self._config.allowed_networks
+        return not networks or any(_contains(network, where) for network in networks)
+
+    def _delegate_accepts(self, claim: Alive, where: Endpoint) -> bool:
+        if type(self._delegate) is Delegate or len(claim.versions) != 6:
+            return True
+        candidate = Record(claim.node, claim.address, claim.port, 0.0)
+        candidate.adopt(claim)
+        candidate.become(State.ALIVE, 0.0)
+        return self._delegate.accepts(candidate.view)
+
+
+def _above(own: int, accused: int) -> int:
+    """The next incarnation of ours that beats `accused`; at the end of 32 bits there is none and the last one stays."""
+    return min(INCARNATION_MAX, max(own, accused) + 1)
+
+
+def _contains(network: ipaddress.IPv4Network | ipaddress.IPv6Network, where: Endpoint) -> bool:
+    return where.address.version == network.version and where.address in network

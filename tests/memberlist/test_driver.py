@@ -1,0 +1,383 @@
+"""The asyncio driver, with real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import random
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from memberlist import (
+    Config,
+    ConfigError,
+    Event,
+    Keyring,
+    MemberJoined,
+    MemberLeft,
+    Memberlist,
+    MemberUpdated,
+    State,
+    StreamFailed,
+    UnknownMember,
+    UserMessage,
+)
+
+HOSTS = ["127.0.0.1", "::1"]
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(20):
+            await test
+
+    asyncio.run(limited())
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Poll, as the world outside the loop has its own pace."""
+    for _ in range(4000):
+        if holds():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it never came true")
+
+
+class Party:
+    """Some members on one machine; each keeps what it was told."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, host: str) -> None:
+        self._tasks = tasks
+        self._host = host
+        self.events: dict[str, list[Event]] = {}
+        self.running: dict[str, asyncio.Task[None]] = {}
+
+    async def member(self, name: str, **options: Any) -> Memberlist:
+        events = self.events[name] = []
+        config = options.pop("config", Config.fast())
+        member = Memberlist(name, bind=(self._host, 0), config=config, on_event=events.append, **options)
+        self.running[name] = self._tasks.create_task(member.run())
+        await member.started()
+        return member
+
+    def saw(self, name: str, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events[name] if isinstance(event, kind)]
+
+
+@contextlib.asynccontextmanager
+async def party(host: str = "127.0.0.1") -> AsyncIterator[Party]:
+    async with asyncio.TaskGroup() as tasks:
+        guests = Party(tasks, host)
+        yield guests
+        for running in guests.running.values():
+            running.cancel()
+
+
+def at(member: Memberlist) -> tuple[str, int]:
+    return str(member.endpoint.address), member.endpoint.port
+
+
+def alive(member: Memberlist) -> set[str]:
+    return {name for name, other in member.members.items() if other.state is State.ALIVE}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("key", [None, b"k" * 32])
+@pytest.mark.parametrize("label", ["", "mesh"])
+def test_members_find_each_other(host: str, key: bytes | None, label: str) -> None:
+    async def story() -> None:
+        async with party(host) as guests:
+            ring = None if key is None else Keyring([key])
+            one = await guests.member("one", keyring=ring, label=label, meta=b"first")
+            two = await guests.member("two", keyring=ring, label=label)
+            three = await guests.member("three", keyring=ring, label=label)
+
+            assert await two.join([at(one)]) == 1
+            assert await three.join([at(two)]) == 1
+            await until(lambda: alive(one) == alive(two) == alive(three) == {"one", "two", "three"})
+
+            assert three.members["one"].meta == b"first"
+            assert three.members["one"].address == one.endpoint.address
+
+    run(story())
+
+
+def test_news_of_the_application_travel() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            await two.join([at(one)])
+
+            one.update_meta(b"new")
+            one.broadcast(b"to all")
+            two.send_best_effort("one", b"by packet")
+            await two.send("one", b"x" * 300_000)
+
+            await until(lambda: {b"x" * 300_000, b"by packet"} <= {m.payload for m in guests.saw("one", UserMessage)})
+            await until(lambda: guests.saw("two", UserMessage) != [])
+            await until(lambda: two.members["one"].meta == b"new")
+            assert guests.saw("two", UserMessage)[0].payload == b"to all"
+            assert [event.member.name for event in guests.saw("two", MemberUpdated)] == ["one"]
+
+    run(story())
+
+
+def test_who_leaves_is_known_to_have_left() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            await two.join([at(one)])
+            await until(lambda: len(alive(one)) == 2)
+
+            await two.leave(timeout=5)
+
+            await until(lambda: guests.saw("one", MemberLeft) != [])
+            assert one.members["two"].state is State.LEFT
+
+    run(story())
+
+
+def test_a_member_that_dies_fails_and_its_return_is_a_join() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            await two.join([at(one)])
+            await until(lambda: len(alive(one)) == 2)
+            where = at(two)
+
+            guests.running["two"].cancel()
+            await until(lambda: one.members["two"].state is State.DEAD)
+            again = Memberlist("two", bind=where, config=Config.fast(), on_event=lambda event: None)
+            guests.running["again"] = asyncio.create_task(again.run())
+            await again.started()
+            assert await again.join([at(one)]) == 1
+
+            await until(lambda: alive(one) == {"one", "two"} == alive(again))
+            assert [event.member.name for event in guests.saw("one", MemberJoined)] == ["one", "two", "two"]
+
+    run(story())
+
+
+def test_joining_counts_the_peers_that_answered_and_never_raises() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            stranger = await guests.member("stranger", keyring=Keyring([b"k" * 16]))
+            foreign = await guests.member("foreign", config=Config.fast(delegate_versions=(2, 5, 5)))
+
+            peers = [at(one), ("127.0.0.1", 1), ("no.such.name.invalid", 7946), at(stranger), at(foreign)]
+
+            assert await two.join(peers) == 1
+            assert await two.join([]) == 0
+
+    run(story())
+
+
+def test_a_peer_that_accepts_and_says_nothing_is_given_up() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one = await guests.member("one", config=dataclasses.replace(Config.fast(), tcp_timeout=0.3))
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                assert await one.join([("127.0.0.1", silent.getsockname()[1])]) == 0
+
+    run(story())
+
+
+def test_a_taken_port_is_an_os_error() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one = await guests.member("one")
+            second = Memberlist("two", bind=at(one), config=Config.fast(), on_event=lambda event: None)
+
+            with pytest.raises(OSError, match="in use"):
+                await second.run()
+
+    run(story())
+
+
+def test_messages_that_can_not_be_delivered_raise() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            await two.join([at(one)])
+            await until(lambda: len(alive(one)) == 2)
+
+            with pytest.raises(UnknownMember):
+                await one.send("nobody", b"hello")
+            guests.running["two"].cancel()
+            await asyncio.sleep(0.01)
+            with pytest.raises(StreamFailed):
+                await one.send("two", b"hello")
+
+    run(story())
+
+
+def test_what_on_event_raises_ends_the_member() -> None:
+    class Mistake(Exception):
+        pass
+
+    def fail(event: Event) -> None:
+        raise Mistake
+
+    async def story() -> None:
+        member = Memberlist("one", bind=("127.0.0.1", 0), config=Config.fast(), on_event=fail)
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await member.run()
+
+        assert caught.group_contains(Mistake)
+
+    run(story())
+
+
+def test_what_on_event_raises_later_ends_the_member_too() -> None:
+    class Mistake(Exception):
+        pass
+
+    async def story() -> None:
+        async with party() as guests:
+            one = await guests.member("one")
+
+            def fail(event: Event) -> None:
+                if isinstance(event, MemberJoined) and event.member.name == "one":
+                    raise Mistake
+
+            two = Memberlist("two", bind=("127.0.0.1", 0), config=Config.fast(), on_event=fail)
+            running = asyncio.create_task(two.run())
+            await two.started()
+            await one.join([at(two)])
+
+            with pytest.raises(ExceptionGroup) as caught:
+                await running
+            assert caught.group_contains(Mistake)
+
+    run(story())
+
+
+@pytest.mark.parametrize(("bind", "meta", "label"), [(("nowhere", 1), b"", ""), (("127.0.0.1", 70_000), b"", "")])
+def test_what_can_not_work_is_refused_at_once(bind: tuple[str, int], meta: bytes, label: str) -> None:
+    with pytest.raises(ConfigError):
+        Memberlist("one", bind=bind, config=Config(), on_event=lambda event: None, meta=meta, label=label)
+
+
+def test_before_it_runs_a_member_knows_nobody_and_can_be_given_metadata() -> None:
+    async def story() -> None:
+        member = Memberlist("one", bind=("127.0.0.1", 0), config=Config(), on_event=lambda event: None)
+        assert dict(member.members) == {}
+        with pytest.raises(ConfigError):
+            member.broadcast(b"too early")
+
+        member.update_meta(b"early")
+        running = asyncio.create_task(member.run())
+        await member.started()
+
+        assert member.members["one"].meta == b"early"
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    run(story())
+
+
+def test_bound_to_all_addresses_one_that_others_can_reach_is_advertised() -> None:
+    async def story() -> None:
+        member = Memberlist("one", bind=("0.0.0.0", 0), config=Config(), on_event=lambda event: None)
+        running = asyncio.create_task(member.run())
+        await member.started()
+
+        assert not member.endpoint.address.is_unspecified
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    run(story())
+
+
+def test_no_task_and_no_socket_is_left_behind() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            await two.join([at(one)])
+            where = at(one)
+
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(socket.AF_INET, kind) as again:
+                again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                again.bind(where)
+
+    run(story())
+
+
+# --- hostile input ---
+
+
+async def say(where: tuple[str, int], data: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(*where)
+    with contextlib.suppress(ConnectionError):
+        writer.write(data)
+        writer.write_eof()
+        return await reader.read()
+    return b""
+
+
+@pytest.mark.parametrize("key", [None, b"k" * 16])
+def test_junk_on_both_sockets_does_no_harm(key: bytes | None) -> None:
+    rng = random.Random(1)
+    ring = None if key is None else Keyring([key])
+
+    async def story() -> None:
+        async with party() as guests:
+            one = await guests.member("one", keyring=ring)
+            two = await guests.member("two", keyring=ring)
+            await two.join([at(one)])
+            await until(lambda: len(alive(one)) == 2)
+
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as junk:
+                for _ in range(2000):
+                    kind = bytes((rng.choice([0, 1, 2, 3, 4, 5, 7, 9, 11, 12, 244]),))
+                    junk.sendto(kind + rng.randbytes(rng.randrange(60)), at(one))
+                    if rng.random() < 0.05:
+                        await asyncio.sleep(0)
+            for _ in range(60):
+                await say(at(one), bytes((rng.choice([0, 6, 8, 9, 10, 244]),)) + rng.randbytes(rng.randrange(80)))
+            await asyncio.sleep(0.5)
+
+            assert alive(one) >= {"one", "two"}
+            assert alive(two) >= {"one", "two"}
+            assert not guests.running["one"].done()
+            assert sum(one.counters.values()) > 1500
+
+    run(story())
+
+
+def test_a_stream_that_can_not_be_read_is_answered_with_an_error() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one = await guests.member("one")
+
+            answer = await say(at(one), b"\xffnonsense")
+
+            assert answer.startswith(b"\x0d\x81\xa5Error")
+
+    run(story())
+
+
+def test_streams_that_never_end_are_closed_and_leave_room_for_others() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            impatient = dataclasses.replace(Config.fast(), tcp_timeout=0.5)
+            one, two = await guests.member("one", config=impatient), await guests.member("two")
+            silent = [await asyncio.open_connection(*at(one)) for _ in range(130)]
+
+            assert await two.join([at(one)]) == 0
+            await asyncio.gather(*(reader.read() for reader, _ in silent))
+            assert await two.join([at(one)]) == 1
+            for _, writer in silent:
+                writer.close()
+
+    run(story())
