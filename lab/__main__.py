@@ -1,0 +1,222 @@
+"""The `purelb-lab` command: a cluster on one machine.
+
+Owns the command line and what it prints. The lab itself is the supervisor's; each command but `up` asks it
+over its control socket.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import control, namespaces
+from lab.demo import run_demo
+from lab.errors import LabError, NoLab, UnknownHost
+from lab.kubectl import find_kubectl, kubectl_environment
+from lab.lifecycle import MANIFEST, install, start_lab, stop_lab
+from lab.settings import CONTROL_PLANES, FAULTS, Settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; exit code 1 and one sentence on stderr when it can't be done."""
+    arguments = _parser().parse_args(argv)
+    folder = Path(arguments.dir or os.environ.get("PURELB_LAB_DIR") or ".lab").absolute()
+    try:
+        return int(arguments.run(folder, arguments) or 0)
+    except LabError as failure:
+        print(f"purelb-lab: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+# --- up and down ---
+
+
+def up(folder: Path, arguments: argparse.Namespace) -> None:
+    """Start a lab and install PureLB in it."""
+    if arguments.ecmp:
+        raise LabError("--ecmp is not there yet: routes to 10.189.0.0/16 are static, without BIRD and FRR")
+    settings = Settings(str(folder), arguments.nodes, arguments.control_plane, arguments.node_grace)
+    began = time.monotonic()
+    start_lab(folder, settings, say=print)
+    try:
+        for manifest in arguments.manifest or ([] if arguments.bare else [MANIFEST]):
+            install(folder, manifest, say=print)
+    except BaseException:
+        stop_lab(folder)
+        raise
+    print(f"ready in {time.monotonic() - began:.1f} s; export KUBECONFIG={folder / 'kubeconfig'}")
+
+
+def down(folder: Path, _: argparse.Namespace) -> None:
+    """End the lab; one that does not answer is killed. No lab is fine."""
+    try:
+        stop_lab(folder)
+    except NoLab as missing:
+        print(missing)
+
+
+# --- looking and doing ---
+
+
+def status(folder: Path, arguments: argparse.Namespace) -> None:
+    """Print hosts, faults and pods."""
+    values = control.request(folder, "status").values
+    if arguments.json:
+        print(json.dumps(values, indent=2))
+        return
+    rows = [("HOST", "ROLE", "IPV4", "IPV6", "READY", "FAULTS")]
+    for host in values["hosts"]:
+        ready = {True: "yes", False: "no", None: "-"}[host["ready"]]
+        rows.append((host["name"], host["role"], host["ipv4"], host["ipv6"], ready, ",".join(host["faults"]) or "-"))
+    _print_table(rows)
+    print()
+    rows = [("NAMESPACE", "POD", "READY", "PHASE", "RESTARTS", "NODE")]
+    for pod in values["pods"]:
+        ready = "yes" if pod["ready"] else "no"
+        rows.append((pod["namespace"], pod["name"], ready, pod["phase"], str(pod["restarts"]), pod["node"]))
+    _print_table(rows)
+    print(f"\nKUBECONFIG={folder / 'kubeconfig'}")
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def execute(folder: Path, arguments: argparse.Namespace) -> None:
+    """Become a command inside a host's network."""
+    enter_host(folder, arguments.host)
+    environment = {**os.environ, "KUBECONFIG": str(folder / "wire.kubeconfig")}
+    argv = [part for part in arguments.command if part != "--"] if arguments.command[0] == "--" else arguments.command
+    if not argv:
+        raise LabError("exec needs a command: purelb-lab exec HOST -- CMD")
+    path = f"{Path(sys.executable).parent}:{environment.get('PATH', '')}:/usr/sbin:/sbin"
+    try:
+        os.execvpe(argv[0], argv, {**environment, "PATH": path})
+    except OSError as failure:
+        raise LabError(f"{argv[0]}: {failure.strerror}") from failure
+
+
+def enter_host(folder: Path, host: str) -> None:
+    """Move this process into the network of that host. Raises NoLab, UnknownHost, NotAllowed."""
+    fds = control.request(folder, "open", host=host).fds
+    try:
+        for fd in reversed(fds):  # the user namespace first: it gives the right to enter the other
+            namespaces.setns(fd)
+    except PermissionError as failure:
+        raise LabError("only who started the lab, or root, may enter its namespaces: try sudo") from failure
+
+
+def logs(folder: Path, arguments: argparse.Namespace) -> None:
+    """Print or follow the logs of programs whose name contains the given text."""
+    found = find_logs(folder, arguments.program)
+    if not found:
+        names = ", ".join(sorted(log_names(folder)))
+        raise UnknownHost(f"no log of {arguments.program!r} in {folder}; there are: {names or 'none'}")
+    if arguments.follow:
+        os.execvp("tail", ["tail", "-n", "+1", "-F", *map(str, found)])
+    for file in found:
+        if len(found) > 1:
+            print(f"==> {file.relative_to(folder)} <==")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(file.read_bytes())
+        sys.stdout.flush()
+
+
+def log_names(folder: Path) -> dict[str, list[Path]]:
+    """Log files by program: `supervisor`, `apiserver`, `echo`, and NAMESPACE_POD/CONTAINER."""
+    result = {file.stem: [file] for file in [*folder.glob("*.log"), *folder.glob("logs/*.log")]}
+    for container in folder.glob("logs/pods/*/*"):
+        name = f"{container.parent.name.rpartition('_')[0]}/{container.name}"
+        result[name] = sorted(container.glob("*.log"), key=lambda file: int(file.stem))
+    return result
+
+
+def find_logs(folder: Path, program: str) -> list[Path]:
+    """The log files of the programs whose name contains that text, oldest start first."""
+    return [file for name, files in sorted(log_names(folder).items()) if program in name for file in files]
+
+
+def fault(folder: Path, arguments: argparse.Namespace) -> None:
+    answer = control.request(folder, "fault", 90, node=arguments.node, kind=arguments.kind)
+    print(answer.values["done"])
+
+
+def heal(folder: Path, arguments: argparse.Namespace) -> None:
+    print(control.request(folder, "heal", 90, node=arguments.node).values["done"])
+
+
+def kubectl(folder: Path, arguments: argparse.Namespace) -> None:
+    """Become kubectl, speaking to this lab."""
+    control.connect(folder).close()
+    program = find_kubectl()
+    os.execve(program, [program, *arguments.arguments], kubectl_environment(folder))
+
+
+def demo(folder: Path, arguments: argparse.Namespace) -> int:
+    """The article's walkthrough; the demo starts a lab of its own if none runs, and ends it again."""
+    return run_demo(folder, arguments.families, keep=arguments.keep)
+
+
+# --- command line ---
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="purelb-lab", description="A Kubernetes cluster on one machine.")
+    parser.add_argument("--dir", help="folder of the lab (default: $PURELB_LAB_DIR, else .lab)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        # Also after the command; SUPPRESS keeps an absent one from hiding what stood before it.
+        command.add_argument("--dir", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        command.set_defaults(run=run)
+        return command
+
+    starting = add("up", up, "start a lab and install PureLB in it")
+    starting.add_argument("--nodes", type=int, default=3, metavar="N", help="number of nodes (default 3)")
+    starting.add_argument("--control-plane", choices=CONTROL_PLANES, default="embedded")
+    starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
+    starting.add_argument(
+        "--node-grace",
+        type=float,
+        default=40.0,
+        metavar="SECONDS",
+        help="without a heartbeat until a node is not ready (default 40)",
+    )
+    starting.add_argument("--bare", action="store_true", help="without PureLB")
+    starting.add_argument(
+        "--manifest", type=Path, action="append", help="apply this instead of the one shipped (repeatable)"
+    )
+    add("down", down, "end the lab")
+    add("status", status, "show hosts, faults and pods").add_argument("--json", action="store_true")
+    executing = add("exec", execute, "run a command on a host: exec HOST -- CMD")
+    executing.add_argument("host", metavar="HOST")
+    executing.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
+    reading = add("logs", logs, "print the logs of a program")
+    reading.add_argument("program", metavar="PROGRAM", help="part of a name: allocator, lbnodeagent, apiserver")
+    reading.add_argument("-f", "--follow", action="store_true")
+    failing = add("fault", fault, "break a node")
+    failing.add_argument("node", metavar="NODE")
+    failing.add_argument("kind", choices=FAULTS)
+    add("heal", heal, "mend a node").add_argument("node", metavar="NODE")
+    add("kubectl", kubectl, "run kubectl against the lab").add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="..."
+    )
+    showing = add("demo", demo, "the article's walkthrough, step by step")
+    showing.add_argument("--families", choices=("ipv4", "ipv6", "dual"), default="ipv4")
+    showing.add_argument("--keep", action="store_true", help="leave the lab running")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

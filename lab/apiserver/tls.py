@@ -1,0 +1,122 @@
+"""A certificate authority and a server certificate for one API server.
+
+Owns key material in a folder: made when it is not there, kept when it is. Must not touch: sockets.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_LIFETIME: Final = timedelta(days=3650)
+_ALWAYS: Final = (
+    "127.0.0.1", "::1", "localhost", "10.188.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """PEM texts: the CA that clients trust, the server's certificate and key."""
+
+    ca: bytes
+    certificate: bytes
+    key: bytes
+
+    def context(self, folder: Path) -> ssl.SSLContext:
+        """`folder` receives certificate and key, because `ssl` reads only files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        certificate, key = folder / "apiserver.crt", folder / "apiserver.key"
+        certificate.write_bytes(self.certificate)
+        key.touch(mode=0o600)
+        key.write_bytes(self.key)
+        (folder / "ca.crt").write_bytes(self.ca)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        return context
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _general_name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def make_tls(names: Iterable[str]) -> Tls:
+    """A fresh CA and a certificate for `names` (addresses or DNS names) and what every API server is called."""
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_name = _name("kubernetes")
+    ca = (
+        x509.CertificateBuilder()
+        .subject_name(ca_name)
+        .issuer_name(ca_name)
+        .public_key(ca_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
+                key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    alternatives = [_general_name(name) for name in dict.fromkeys((*_ALWAYS, *names))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(_name("kube-apiserver"))
+        .issuer_name(ca_name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + _LIFETIME)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+        )
+        .sign(ca_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    return Tls(
+        ca.public_bytes(pem),
+        certificate.public_bytes(pem),
+        key.private_bytes(
+            pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        ),
+    )
+
+
+def tls_in(folder: Path, names: Iterable[str]) -> Tls:
+    """The pair kept in `folder`, or a new one put there."""
+    files = [folder / name for name in ("ca.crt", "apiserver.crt", "apiserver.key")]
+    if all(file.exists() for file in files):
+        return Tls(*(file.read_bytes() for file in files))
+    made = make_tls(names)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in zip(files, (made.ca, made.certificate, made.key), strict=True):
+        file.touch(mode=0o600)
+        file.write_bytes(content)
+    return made

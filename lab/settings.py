@@ -1,0 +1,26 @@
+"""What a lab is asked for, as values that the command and the supervisor both know. Pure, and quick to import."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+
+FAULTS = ("power", "agent-kill", "agent-stop", "partition", "drain")
+CONTROL_PLANES = ("embedded", "envtest")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `purelb-lab up` was asked for."""
+
+    folder: str
+    nodes: int = 3
+    control_plane: str = "embedded"
+    node_grace: float = 40.0
+    """Seconds without a heartbeat until a node is not ready (kube-controller-manager's default)."""
+
+
+def command(settings: Settings, progress: int) -> list[str]:
+    """The command line of a supervisor with these settings; `progress` is the descriptor it reports on."""
+    return [sys.executable, "-m", "lab.supervisor", json.dumps(asdict(settings)), str(progress)]

@@ -1,0 +1,216 @@
+"""The daemon behind one lab: brings everything up, answers the control socket, and takes all down with it.
+
+Owns the order of the start and the lab's life as a process: it is the first process of a PID namespace, so
+that the kernel ends every other process of the lab with it, also when it is killed. Must not know the
+command line; `__main__` starts it and asks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from lab import control, namespaces, operations
+from lab.cluster import Cluster
+from lab.controlplane import start_control_plane
+from lab.endpointslices import EndpointSlices
+from lab.errors import LabError, LabRunning, NotAllowed
+from lab.kubeclient import certificate_authority, open_client
+from lab.kubelet import Kubelet
+from lab.netns import Network
+from lab.nodes import Nodes
+from lab.pods import Surroundings
+from lab.processes import REPOSITORY, Child, Program, reap_orphans, start
+from lab.scheduler import NamespaceDefaults, Scheduler
+from lab.settings import Settings
+from lab.topology import topology
+from lab.workloads import Workloads
+
+log = logging.getLogger("lab.supervisor")
+
+ECHO_PORT = 80
+
+
+def main() -> None:
+    """`python -m lab.supervisor SETTINGS-JSON PROGRESS-FD`: go into namespaces, leave the terminal, run.
+
+    Lines of JSON on PROGRESS-FD tell the command how far it is: `progress`, at last `ready` or `error`.
+    """
+    settings = Settings(**json.loads(sys.argv[1]))
+    with os.fdopen(int(sys.argv[2]), "w", buffering=1) as progress:
+        try:
+            lock = _lock(Path(settings.folder))
+            user = _enter_namespaces()
+        except LabError as failure:
+            progress.write(json.dumps({"error": str(failure)}) + "\n")
+            return
+        if os.fork():
+            os._exit(0)  # the first process of the new PID namespace goes on
+        _mount_own_proc()
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        try:
+            asyncio.run(Supervisor(settings, user, lambda **line: progress.write(json.dumps(line) + "\n")).run())
+        except* LabError as failures:
+            reason = "; ".join(str(one) for one in _leaves(failures))
+            log.error("the lab ends: %s", reason)
+            with contextlib.suppress(BrokenPipeError):
+                progress.write(json.dumps({"error": reason}) + "\n")
+        finally:
+            os.close(lock)
+
+
+def _leaves(group: BaseExceptionGroup[LabError]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for one in group.exceptions:
+        found += _leaves(one) if isinstance(one, BaseExceptionGroup) else [one]
+    return found
+
+
+def _lock(folder: Path) -> int:
+    """Hold the folder: one lab in it at a time. The kernel lets go when we are gone."""
+    fd = os.open(folder / "lab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise LabRunning(f"a lab runs in {folder} already: `purelb-lab down` ends it") from None
+    return fd
+
+
+def _enter_namespaces() -> int | None:
+    """PID and mount namespaces of our own; without root inside a user namespace, whose descriptor it returns."""
+    user = None
+    try:
+        if os.geteuid() != 0:
+            namespaces.enter_user_namespace()
+            user = os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        namespaces.unshare(namespaces.CLONE_NEWPID | namespaces.CLONE_NEWNS)
+    except OSError as failure:
+        raise NotAllowed(f"the kernel gives this user no namespaces ({failure}): run it with sudo") from failure
+    return user
+
+
+def _mount_own_proc() -> None:
+    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    flags = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    # Where /proc is masked, as in some containers, the kernel refuses a new one; pids then read differently.
+    with contextlib.suppress(PermissionError):
+        namespaces.mount("proc", "/proc", "proc", flags)
+
+
+class Supervisor:
+    """Everything of one lab, from the first namespace to the last process."""
+
+    def __init__(self, settings: Settings, user_namespace: int | None, progress: Any) -> None:
+        self._settings = settings
+        self._user_namespace = user_namespace
+        self._progress = progress
+        self._folder = Path(settings.folder)
+        self._network = Network(topology(settings.nodes))
+        self._end = asyncio.Event()
+
+    async def run(self) -> None:
+        """Bring the lab up, say so, and keep it until somebody ends it. Raises StartFailed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end.set)
+        await asyncio.to_thread(_clear, self._folder)
+        listening = await asyncio.to_thread(control.listen, self._folder)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(self._run_lab(listening))
+                ending = tasks.create_task(self._end.wait())
+                reaping = tasks.create_task(reap_orphans())
+                await asyncio.wait((running, ending), return_when=asyncio.FIRST_COMPLETED)
+                for task in (running, ending, reaping):
+                    task.cancel()
+        finally:
+            listening.close()
+            _forget(self._folder)
+
+    async def _run_lab(self, listening: socket.socket) -> None:
+        self._progress(progress=f"network: {len(self._network.topology.hosts)} hosts on one wire")
+        await asyncio.to_thread(self._network.build)
+        self._progress(progress=f"control plane: {self._settings.control_plane}")
+        plane = await start_control_plane(self._settings.control_plane, self._folder, self._network)
+        echo = await self._start_echo()
+        async with open_client(plane.kubeconfig) as client:
+            cluster = Cluster(client)
+            shared = Surroundings(cluster, self._network, self._folder, certificate_authority(plane.kubeconfig))
+            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)
+            kubelet = Kubelet(shared)
+            controllers = (
+                Workloads(cluster),
+                Scheduler(cluster),
+                NamespaceDefaults(cluster, shared.ca),
+                EndpointSlices(cluster),
+            )
+            desk = operations.Desk(
+                self._network, cluster, kubelet, nodes, self._folder, self._user_namespace, self._end
+            )
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(cluster.run())
+                await nodes.register()
+                for part in (*controllers, nodes, kubelet):
+                    tasks.create_task(part.run())
+                for child in (*plane.children, echo):
+                    tasks.create_task(_tell_end(child))
+                if plane.forward is not None:
+                    tasks.create_task(plane.forward)
+                await cluster.wait_synced()
+                tasks.create_task(control.serve(listening, desk.handle))
+                log.info("ready")
+                self._progress(ready={"kubeconfig": str(plane.kubeconfig), "nodes": self._settings.nodes})
+
+    async def _start_echo(self) -> Child:
+        listening = {
+            node.name: await asyncio.to_thread(self._network.listen, node, "::", ECHO_PORT)
+            for node in self._network.topology.nodes
+        }
+        fds = {name: one.fileno() for name, one in listening.items()}
+        program = Program(
+            name="echo",
+            argv=(sys.executable, "-m", "lab.echo", *(f"{fd}={name}" for name, fd in fds.items())),
+            log=self._folder / "logs" / "echo.log",
+            environment={"PYTHONPATH": str(REPOSITORY)},
+            pass_fds=tuple(fds.values()),
+        )
+        child = await start(program)
+        for one in listening.values():
+            one.close()
+        return child
+
+
+async def _tell_end(child: Child) -> None:
+    code = await child.wait()
+    log.error("%s ended with exit code %d; see %s", child.program.name, code, child.program.log)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier lab in this folder left behind."""
+    for name in ("logs", "pods", "control-plane"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "logs").mkdir(parents=True)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what is of no use without the lab; logs stay."""
+    for name in ("lab.sock", "kubeconfig", "wire.kubeconfig"):
+        with contextlib.suppress(FileNotFoundError):
+            (folder / name).unlink()
+    for name in ("pods", "control-plane"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

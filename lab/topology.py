@@ -1,0 +1,152 @@
+"""Who is on the lab's wire: names, MAC and IP addresses, as the article has them. Pure.
+
+Owns every address of the lab. The first three nodes, the client and the router are the article's
+(shared walkthrough, "Topology"); further nodes continue its scheme. Must not touch the kernel.
+
+IPv6 goes beside IPv4 by one rule: 10.31.A.B is fd00:10:31::A:B, the decimal digits read as hex groups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+
+from lab.errors import UnknownHost
+
+WIRE4 = IPv4Network("10.31.0.0/16")
+WIRE6 = IPv6Network("fd00:10:31::/64")
+SERVICES4 = IPv4Network("10.188.0.0/18")
+# What the article hands out for BGP, and its IPv6 counterpart: routed to the nodes, on no host's subnet.
+ROUTED4 = IPv4Network("10.189.0.0/16")
+ROUTED6 = IPv6Network("fd00:10:189::/64")
+PODS4 = IPv4Network("10.0.0.0/16")
+PODS6 = IPv6Network("fd00:10:0::/48")
+UPSTREAM = IPv4Address("10.31.254.254")  # the router's own default gateway; nobody answers there
+API_PORT = 6443
+MAX_NODES = 200
+
+CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+
+# The article's `ip addr show eth0`, one per node.
+_ARTICLE_MACS = {1: "52:54:00:69:0a:ab", 11: "52:54:00:3c:88:cb", 12: "52:54:00:32:a7:42"}
+
+
+class Role(Enum):
+    MASTER = "control-plane"
+    WORKER = "worker"
+    CLIENT = "client"
+    ROUTER = "router"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One network namespace on the wire."""
+
+    name: str
+    role: Role
+    mac: str
+    ipv4: IPv4Interface
+    ipv6: IPv6Interface
+    index: int = 0  # of a node: which pod network is its own
+
+    @property
+    def is_node(self) -> bool:
+        return self.role in (Role.MASTER, Role.WORKER)
+
+    @property
+    def port(self) -> str:
+        """Name of the host's port on the bridge; fits IFNAMSIZ (15 characters)."""
+        third, fourth = self.ipv4.ip.packed[2:]
+        return f"port-{third}-{fourth}"
+
+    @property
+    def pods4(self) -> IPv4Network:
+        """The node's pod network: 10.0.N.0/24 (the article's allocator runs at 10.0.2.140)."""
+        return IPv4Network((int(PODS4.network_address) + (self.index << 8), 24))
+
+    @property
+    def pods6(self) -> IPv6Network:
+        return IPv6Network((int(PODS6.network_address) + (self.index << 64), 64))
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """All hosts of one lab, in the order in which they come up."""
+
+    nodes: tuple[Host, ...]
+    client: Host
+    router: Host
+    api: Host
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        return (self.api, self.router, self.client, *self.nodes)
+
+    @property
+    def routed_nodes(self) -> tuple[Host, ...]:
+        """Next hops of the router's routes to ROUTED4/6: the workers, as in the article, else the master."""
+        return tuple(node for node in self.nodes if node.role is Role.WORKER) or self.nodes
+
+    def find(self, text: str) -> Host:
+        """Host by name, unique part of the name, role (`client`, `router`, `master`) or address.
+
+        Raises UnknownHost.
+        """
+        aliases = {"client": self.client, "router": self.router, "master": self.nodes[0], "api": self.api}
+        if text in aliases:
+            return aliases[text]
+        for host in self.hosts:
+            if text in (host.name, str(host.ipv4.ip), str(host.ipv6.ip)):
+                return host
+        # A short name such as worker-188-11 or worker-11, never a part of a number: 188-1 is not 188-11.
+        short = [host for host in self.hosts if _matches_short(host.name.split(".")[0], text)]
+        if len(short) == 1:
+            return short[0]
+        known = ", ".join(host.name for host in self.hosts if host.role is not Role.API)
+        raise UnknownHost(f"no host {text!r} in this lab; there are: {known}")
+
+
+def _matches_short(hostname: str, text: str) -> bool:
+    parts, wanted = hostname.split("-"), text.split("-")
+    if parts[-len(wanted) :] == wanted:
+        return True
+    return len(wanted) == 2 and parts[-1] == wanted[1] and wanted[0] in parts
+
+
+def topology(nodes: int) -> Topology:
+    """The lab with this many nodes (1 to MAX_NODES): one master, the rest workers.
+
+    Raises ValueError for a number outside that.
+    """
+    if not 1 <= nodes <= MAX_NODES:
+        raise ValueError(f"a lab has 1 to {MAX_NODES} nodes, not {nodes}")
+    members = [_host("tiny-cilium-master-188-1.k8s.tcinternal", Role.MASTER, 188, 1, 0)]
+    for k in range(1, nodes):
+        third, fourth = _worker_address(k)
+        name = f"tiny-cilium-worker-{third}-{fourth}.k8s.tcinternal"
+        members.append(_host(name, Role.WORKER, third, fourth, k))
+    return Topology(
+        nodes=tuple(members),
+        client=_host("tiny-centos7-100-2", Role.CLIENT, 100, 2, 0),
+        router=_host("tiny-openwrt-plus", Role.ROUTER, 254, 251, 0),
+        api=_host("control-plane", Role.API, 254, 10, 0),
+    )
+
+
+def _worker_address(k: int) -> tuple[int, int]:
+    """Last two bytes of worker k's address: 188.11 up to 188.63 (below the article's pool), then 187.x."""
+    return (188, 10 + k) if k <= 53 else (187, k)
+
+
+def _host(name: str, role: Role, third: int, fourth: int, index: int) -> Host:
+    mac = _ARTICLE_MACS.get(fourth) if third == 188 else None
+    return Host(
+        name=name,
+        role=role,
+        mac=mac or f"52:54:00:1f:{third:02x}:{fourth:02x}",
+        ipv4=IPv4Interface(f"10.31.{third}.{fourth}/{WIRE4.prefixlen}"),
+        ipv6=IPv6Interface((IPv6Address(f"fd00:10:31::{third}:{fourth}"), WIRE6.prefixlen)),
+        index=index,
+    )

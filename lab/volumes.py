@@ -1,0 +1,82 @@
+"""What a pod finds below /run: its ServiceAccount's token, and volumes that the manifest mounts there.
+
+Owns the files of a pod on disk. A pod of the lab shares the machine's file system, so that only paths below
+/run and /var/run can be its own; must not start anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.podenv import Lookup, MissingReference
+
+Object = dict[str, Any]
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def service_account_files(token: str, ca: str, namespace: str) -> dict[str, str]:
+    return {"token": token, "ca.crt": ca, "namespace": namespace}
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Make the folder hold exactly these files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        target = folder / name
+        target.write_bytes(text.encode(errors="surrogateescape"))
+        target.chmod(0o644)
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def own_mounts(container: Object, pod: Object, folder: Path, lookup: Lookup) -> dict[str, str]:
+    """Mount path -> source folder for each volume of the container, whose files are written first.
+
+    An emptyDir elsewhere (a scratch folder such as /tmp) is left to the machine's own. Raises MissingReference,
+    also for files that would have to appear elsewhere.
+    """
+    volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or ()}
+    mounts: dict[str, str] = {}
+    for mount in container.get("volumeMounts") or ():
+        volume, path = volumes[mount["name"]], mount["mountPath"].rstrip("/")
+        if path == SERVICE_ACCOUNT:
+            continue  # what the API server's admission puts into every pod; the token is ours to bring
+        is_own = path.startswith(("/run/", "/var/run/"))
+        if not is_own:
+            if "emptyDir" in volume:
+                continue
+            raise MissingReference(f"volume {mount['name']}: the lab mounts below /run only, not at {path}")
+        source = folder / mount["name"]
+        write_files(source, _content(volume, lookup))
+        mounts[path] = str(source)
+    return mounts
+
+
+def _content(volume: Object, lookup: Lookup) -> dict[str, str]:
+    if "emptyDir" in volume:
+        return {}
+    for kind, field, name in (("configmaps", "configMap", "name"), ("secrets", "secret", "secretName")):
+        if field in volume:
+            source = volume[field]
+            values = lookup(kind, source[name])
+            if values is None and not source.get("optional"):
+                raise MissingReference(f'{kind.removesuffix("s")} "{source[name]}" not found')
+            files = dict(values or {})
+            items = source.get("items")
+            return {item["path"]: files[item["key"]] for item in items if item["key"] in files} if items else files
+    raise MissingReference(f"volume {volume['name']} is of a kind that the lab doesn't know")
+
+
+def decode(obj: Object, kind: str) -> dict[str, str]:
+    """The strings of a ConfigMap or Secret."""
+    if kind == "configmaps":
+        return dict(obj.get("data") or {})
+    data = obj.get("data") or {}
+    return {key: base64.b64decode(value).decode(errors="surrogateescape") for key, value in data.items()}
