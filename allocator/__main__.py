@@ -1,0 +1,97 @@
+"""The program ``purelb-allocator``: puts the parts together and runs them until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import kopf
+
+from allocator import handlers
+from allocator.bootstrap import install
+from allocator.controller import Controller
+from allocator.leadership import Leadership, LeadershipLostError
+from allocator.publisher import Publisher
+from purelb import logs, names
+from purelb.errors import SettingsError
+from purelb.events import EventRecorder
+from purelb.kube import Kube
+from purelb.metrics import AllocatorMetrics, Page, new_registry
+from purelb.operator import run_operator
+from purelb.settings import AllocatorSettings
+
+LAST_WRITES = 3.0
+"""Seconds that a stop waits for writes under way and for the Lease to be given up."""
+LAST_EVENTS = 2.0
+"""Seconds that a stop waits for events to be sent."""
+
+
+async def serve(settings: AllocatorSettings, stop: asyncio.Event | None = None) -> None:
+    """Run the allocator until ``stop`` is set; in a main thread also until SIGTERM."""
+    common, clock = settings.common, asyncio.get_running_loop().time
+    registry = new_registry()
+    metrics = AllocatorMetrics(registry)
+    async with Kube(common.kubeconfig, user_agent=names.ALLOCATOR_COMPONENT) as kube:
+        leadership = Leadership(kube, common.namespace, settings.identity, clock)
+        recorder = EventRecorder(kube, names.ALLOCATOR_COMPONENT)
+        controller = Controller(
+            kube,
+            recorder,
+            metrics,
+            default_announcer=settings.default_announcer,
+            clock=clock,
+            may_write=lambda: leadership.is_ours,
+        )
+        publisher = Publisher(kube, controller, metrics)
+        operator = kopf.OperatorRegistry()
+        handlers.register(operator, controller)
+
+        async def lead() -> None:
+            await leadership.acquire()
+            try:
+                async with asyncio.TaskGroup() as duties:
+                    others = [
+                        duties.create_task(leadership.keep()),
+                        duties.create_task(publisher.run()),
+                        duties.create_task(install(kube, common.namespace)),
+                    ]
+                    await controller.run()
+                    for task in others:
+                        task.cancel()
+            finally:
+                await leadership.release()
+
+        def unready() -> str | None:
+            served = controller.is_synchronised or leadership.follows
+            return None if served else "not everything is listed yet"
+
+        page = await Page(registry, ready=unready).start(common.host, common.port)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                recording = tasks.create_task(recorder.run())
+                leading = tasks.create_task(lead())
+                await run_operator(operator, None, kube, stop=stop)
+                controller.stop()
+                await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
+                leading.cancel()
+                recording.cancel()
+            await recorder.flush(LAST_EVENTS)
+        finally:
+            await page.cleanup()
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        settings = AllocatorSettings.from_environment(os.environ, sys.argv[1:])
+        logs.configure(settings.common.log_level)
+        asyncio.run(serve(settings))
+    except* SettingsError as errors:
+        sys.exit(f"purelb-allocator: {errors.exceptions[0]}")
+    except* LeadershipLostError:
+        sys.exit("purelb-allocator: the lease could not be renewed in time, another allocator may lead now")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""kopf handlers: they hand the news to the controller and return. Kind ``on.event`` only, which leaves no trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kopf
+
+from allocator.controller import Controller
+from purelb import names
+
+
+def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:
+    """Feed ``controller`` from the watches of ``registry``."""
+
+    @kopf.on.event("", "v1", "services", registry=registry)
+    async def service(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] is None and controller.is_synchronised:
+            controller.watch_restarted()
+        if event["type"] == "DELETED":
+            controller.service_gone(event["object"])
+        else:
+            controller.service_seen(event["object"])
+
+    @kopf.on.event(names.GROUP, names.READ_VERSION, names.SERVICE_GROUPS, registry=registry)
+    async def service_group(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] is None and controller.is_synchronised:
+            controller.watch_restarted()
+        if event["type"] == "DELETED":
+            controller.group_gone(event["object"])
+        else:
+            controller.group_seen(event["object"])

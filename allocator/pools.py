@@ -1,0 +1,75 @@
+"""One range of addresses: which are taken, and the first that is free. Pure.
+
+It knows neither Services nor groups nor sharing: whoever uses an address takes it once and puts it back once.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from purelb.addresses import IPAddress
+from purelb.resources import AddressPool
+
+
+class Pool:
+    """The addresses of one range, handed out from its lower end.
+
+    Memory grows with what is taken, never with the range, so a /64 costs as little as a /28. All operations are
+    O(log n) in the taken addresses, amortised, whatever the fill: addresses below ``_frontier`` that are free wait in
+    a heap, all above it that aren't in ``_taken`` are free. The frontier passes each address once.
+    """
+
+    def __init__(self, spec: AddressPool, taken: Iterable[IPAddress] = ()) -> None:
+        self.spec = spec
+        self._kind = type(spec.range.first)
+        self._frontier = int(spec.range.first)
+        self._last = int(spec.range.last)
+        self._taken = {int(address) for address in taken if address in spec.range}
+        self._returned: list[int] = []
+        self._queued: set[int] = set()
+
+    @property
+    def size(self) -> int:
+        """Number of addresses, taken ones included; it can exceed 64 bits."""
+        return self.spec.range.size
+
+    @property
+    def in_use(self) -> int:
+        """Number of addresses taken."""
+        return len(self._taken)
+
+    def is_taken(self, address: IPAddress) -> bool:
+        """Whether ``address``, of this range, is in use."""
+        return int(address) in self._taken
+
+    def first_free(self) -> IPAddress | None:
+        """The lowest free address, which stays free until it is taken; None if there is none."""
+        while self._returned:
+            lowest = self._returned[0]
+            if lowest not in self._taken:
+                return self._kind(lowest)
+            heapq.heappop(self._returned)
+            self._queued.discard(lowest)
+        while self._frontier <= self._last:
+            if self._frontier not in self._taken:
+                return self._kind(self._frontier)
+            self._frontier += 1
+        return None
+
+    def take(self, address: IPAddress) -> None:
+        """Mark a free address of this range as used. Raises ValueError if it can't be: the caller's mistake."""
+        number = int(address)
+        if number in self._taken or not (number <= self._last and address in self.spec.range):
+            raise ValueError(f"{address} is not a free address of {self.spec.range}")
+        self._taken.add(number)
+
+    def put_back(self, address: IPAddress) -> None:
+        """Mark a taken address as free. Raises ValueError if it wasn't taken: the caller's mistake."""
+        number = int(address)
+        if address.version != self.spec.range.first.version or number not in self._taken:
+            raise ValueError(f"{address} is not a taken address of {self.spec.range}")
+        self._taken.remove(number)
+        if number < self._frontier and number not in self._queued:
+            self._queued.add(number)
+            heapq.heappush(self._returned, number)

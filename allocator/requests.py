@@ -1,0 +1,110 @@
+"""What the engine is asked and what it answers, as values. Pure."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from purelb.addresses import Family, IPAddress
+from purelb.resources import Scope
+from purelb.services import Port, ServiceKey
+
+
+class Seniority(NamedTuple):
+    """Orders Services by age, the oldest first.
+
+    Kubernetes' creation times are whole seconds, so the resourceVersion at which we first saw a Service, which grows
+    with every write to the cluster, decides among the Services of one second.
+    """
+
+    created: datetime.datetime
+    revision: int
+    service: ServiceKey
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a Service would share its addresses: those with one key may, if none of their ports collide."""
+
+    key: str | None = None
+    ports: frozenset[Port] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which addresses a Service holds, and how."""
+
+    service: ServiceKey
+    seniority: Seniority
+    addresses: tuple[IPAddress, ...]
+    """Each once."""
+    groups: tuple[str, ...] = ()
+    """Where they came from: one group for all, or with pinned addresses one per address."""
+    terms: Terms = Terms()
+    is_ours: bool = True
+    """False for what another controller gave to a Service of its own: reserved, never moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a Service asks for."""
+
+    service: ServiceKey
+    seniority: Seniority
+    group: str | None = None
+    """The group that it names."""
+    pinned: tuple[IPAddress, ...] = ()
+    """Exactly these addresses, wherever they are; they are the complete result."""
+    insists_on_group: bool = False
+    """Whether pinned addresses must belong to the named group (PureLB v0.6's spec.loadBalancerIP)."""
+    families: tuple[Family, ...] = ()
+    """One address of each, in this order; none: one address of any family, IPv6 first."""
+    takes_one_family: bool = False
+    """Whether the families that a group has are enough (ipFamilyPolicy PreferDualStack)."""
+    multi_pool: bool | None = None
+    """One address from each range; None leaves it to the group."""
+    moves: bool = False
+    """Keep only those of its addresses that its group could give today (re-evaluate)."""
+    terms: Terms = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The addresses that a Service now holds, and what is to be written about them."""
+
+    addresses: tuple[IPAddress, ...]
+    groups: tuple[str, ...]
+    scope: Scope
+    skip_ipv6_dad: bool = False
+    is_multi_pool: bool = False
+    warning: str | None = None
+    """A sentence for the Service's owner, though the request was met."""
+
+
+class Reason(enum.StrEnum):
+    """Why a request was refused, by the metric's label (PureLB v0.17)."""
+
+    EXHAUSTED = "exhausted"
+    PORT_CONFLICT = "port_conflict"
+    SHARING_KEY_CONFLICT = "sharing_key_conflict"
+    MULTI_POOL_REFUSED = "multipool_refused"
+    NAMESPACE_DENIED = "namespace_denied"
+    AMBIGUOUS_DEFAULT = "ambiguous_namespace_default"
+    NO_USABLE_POOL = "no_usable_pool"
+    UNKNOWN_POOL = "unknown_pool"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a Service gets no address: one sentence for its owner."""
+
+    reason: Reason
+    message: str
+    group: str = "<none>"
+    """The group concerned; the metric's label."""
+
+
+Answer: TypeAlias = Decision | Refusal

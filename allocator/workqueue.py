@@ -1,0 +1,99 @@
+"""A queue of keys to look at: each at most once, the senior first, some only after a while.
+
+It owns order and delay, and knows nothing of what the keys stand for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from allocator.requests import Seniority
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before the n-th retry, in seconds: at once, then longer and longer."""
+
+    first: float = 0.05
+    factor: float = 2.0
+    longest: float = 15.0
+
+    def delay(self, attempt: int) -> float:
+        """``attempt`` counts from 1."""
+        if attempt <= 1:
+            return 0.0
+        return min(self.first * self.factor ** min(attempt - 2, 60), self.longest)
+
+
+class WorkQueue(Generic[Key]):
+    """Coalesces: a key that is added twice before it is taken is taken once. For one event loop and one taker."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ready: list[tuple[Seniority, Key]] = []
+        self._queued: set[Key] = set()
+        self._later: list[tuple[float, int, Seniority, Key]] = []
+        self._due: dict[Key, int] = {}
+        self._count = 0
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Keys that are to be looked at now."""
+        return len(self._queued)
+
+    def add(self, key: Key, rank: Seniority) -> None:
+        """Look at ``key`` as soon as its seniors are done; a delay it was given is void."""
+        self._due.pop(key, None)
+        if key not in self._queued:
+            self._queued.add(key)
+            heapq.heappush(self._ready, (rank, key))
+            self._wake.set()
+
+    def add_later(self, key: Key, rank: Seniority, delay: float) -> None:
+        """Look at ``key`` in ``delay`` seconds, unless it is added before."""
+        if delay <= 0:
+            self.add(key, rank)
+        elif key not in self._queued:
+            self._count += 1
+            self._due[key] = self._count
+            heapq.heappush(self._later, (self._clock() + delay, self._count, rank, key))
+            self._wake.set()
+
+    def take(self) -> Key | None:
+        """The next key, or None if nothing is due."""
+        self._promote()
+        if not self._ready:
+            return None
+        _, key = heapq.heappop(self._ready)
+        self._queued.discard(key)
+        return key
+
+    async def wait(self) -> None:
+        """Return when ``take`` may have a key, or when ``nudge`` was called."""
+        self._wake.clear()
+        self._promote()
+        if self._ready:
+            return
+        delay = self._later[0][0] - self._clock() if self._later else None
+        try:
+            async with asyncio.timeout(delay):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def nudge(self) -> None:
+        """End a ``wait``."""
+        self._wake.set()
+
+    def _promote(self) -> None:
+        now = self._clock()
+        while self._later and self._later[0][0] <= now:
+            _, count, rank, key = heapq.heappop(self._later)
+            if self._due.get(key) == count:
+                self.add(key, rank)

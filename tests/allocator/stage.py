@@ -1,0 +1,197 @@
+"""A cluster for one test: the embedded API server with our CRDs, a client, and the real allocator in the same loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from allocator.__main__ import serve
+from lab.apiserver import ApiServer
+from purelb import names
+from purelb.errors import ConflictError
+from purelb.kube import Kube, core_path, custom_path, services_path
+from purelb.settings import AllocatorSettings
+
+CRDS = Path(__file__).parents[2] / "crds"
+DEADLINE = 20.0
+"""Seconds after which a test gives up waiting for what it expects."""
+Json = dict[str, Any]
+T = TypeVar("T")
+
+
+class Stage:
+    """What a test does and sees as a user of the cluster."""
+
+    def __init__(self, api: ApiServer, kube: Kube, kubeconfig: Path) -> None:
+        self.api = api
+        self.kube = kube
+        self.kubeconfig = kubeconfig
+        self.writes: list[tuple[str, Json]] = []
+
+    # --- doing -------------------------------------------------------------------------------------------------------
+
+    async def group(self, name: str, *, namespace: str = "purelb", **spec: Any) -> Json:
+        """Create a ServiceGroup."""
+        body = {
+            "apiVersion": "purelb.io/v1",
+            "kind": "ServiceGroup",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": spec,
+        }
+        return await self.kube.create(custom_path(names.SERVICE_GROUPS, namespace), body)
+
+    async def change_group(self, name: str, *, namespace: str = "purelb", **spec: Any) -> Json:
+        return await self.kube.patch(custom_path(names.SERVICE_GROUPS, namespace, name), {"spec": spec})
+
+    async def delete_group(self, name: str, *, namespace: str = "purelb") -> None:
+        await self.kube.delete(custom_path(names.SERVICE_GROUPS, namespace, name))
+
+    async def service(
+        self,
+        name: str,
+        *,
+        namespace: str = "default",
+        annotations: Mapping[str, str] | None = None,
+        ports: Iterable[int] = (80,),
+        **spec: Any,
+    ) -> Json:
+        """Create a Service of type LoadBalancer."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": namespace, "annotations": dict(annotations or {})},
+            "spec": {
+                "type": "LoadBalancer",
+                "allocateLoadBalancerNodePorts": False,
+                "selector": {"app": name},
+                "ports": [{"name": f"p{port}", "protocol": "TCP", "port": port} for port in ports],
+                **spec,
+            },
+        }
+        return await self.kube.create(services_path(namespace), body)
+
+    async def change(self, name: str, body: Json, *, namespace: str = "default") -> Json:
+        return await self.kube.patch(services_path(namespace, name), body)
+
+    async def set_status(self, name: str, addresses: Iterable[str], *, namespace: str = "default") -> Json:
+        """Write a Service's addresses as another controller, a restore or an attacker would."""
+        ingress = [{"ip": address} for address in addresses]
+        body = {"status": {"loadBalancer": {"ingress": ingress or None}}}
+        return await self.kube.patch(services_path(namespace, name, "status"), body)
+
+    async def delete(self, name: str, *, namespace: str = "default") -> None:
+        await self.kube.delete(services_path(namespace, name))
+
+    # --- seeing ------------------------------------------------------------------------------------------------------
+
+    async def read(self, name: str, *, namespace: str = "default") -> Json:
+        return await self.kube.get(services_path(namespace, name))
+
+    async def addresses(self, name: str, *, namespace: str = "default") -> list[str]:
+        return ingress_of(await self.read(name, namespace=namespace))
+
+    async def addresses_when_given(self, name: str, *, namespace: str = "default") -> list[str]:
+        """The addresses of a Service, as soon as it has some."""
+        return await until(lambda: self.addresses(name, namespace=namespace))
+
+    async def all_addresses(self) -> dict[str, list[str]]:
+        listing = await self.kube.list(services_path())
+        return {body["metadata"]["name"]: ingress_of(body) for body in listing.items if ingress_of(body)}
+
+    async def events(self, name: str, *, namespace: str = "default") -> list[tuple[str, str, str]]:
+        """(type, reason, message) of the events on an object, in the order in which they came."""
+        listing = await self.kube.list(core_path("events", namespace))
+        ours = [event for event in listing.items if event["involvedObject"]["name"] == name]
+        ours.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+        return [(event["type"], event["reason"], event["message"]) for event in ours]
+
+    async def event(self, name: str, text: str, *, namespace: str = "default") -> tuple[str, str, str]:
+        """The event on an object whose message contains ``text``, as soon as there is one."""
+
+        async def found() -> tuple[str, str, str] | None:
+            events = await self.events(name, namespace=namespace)
+            return next((event for event in events if text in event[2]), None)
+
+        return await until(found)
+
+    async def group_status(self, name: str, *, namespace: str = "purelb") -> Json:
+        body = await self.kube.get(custom_path(names.SERVICE_GROUPS, namespace, name))
+        status: Json = body.get("status") or {}
+        return status
+
+    def settings(self, identity: str = "allocator-0", **environ: str) -> AllocatorSettings:
+        environment = {
+            "KUBECONFIG": str(self.kubeconfig),
+            "DEFAULT_ANNOUNCER": "PureLB",
+            "PURELB_NAMESPACE": "purelb",
+            "PURELB_POD_NAME": identity,
+            **environ,
+        }
+        return AllocatorSettings.from_environment(environment, ["--host", "127.0.0.1", "--port", "0"])
+
+    @asynccontextmanager
+    async def allocator(self, identity: str = "allocator-0", **environ: str) -> AsyncIterator[None]:
+        """The real program, in this loop; stopped cleanly at the end."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(self.settings(identity, **environ), stop))
+            try:
+                yield
+            finally:
+                stop.set()
+
+
+def ingress_of(body: Json) -> list[str]:
+    return [entry["ip"] for entry in body["status"]["loadBalancer"].get("ingress") or ()]
+
+
+async def until(look: Callable[[], Coroutine[Any, Any, T | None]], deadline: float = DEADLINE) -> T:
+    """What ``look`` returns, as soon as it is something."""
+    async with asyncio.timeout(deadline):
+        while True:
+            seen = await look()
+            if seen:
+                return seen
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def staged() -> AsyncIterator[Stage]:
+    """A stage without an allocator."""
+    api = ApiServer()
+    await api.start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="purelb-allocator-") as directory:
+            kubeconfig = Path(directory) / "kubeconfig"
+            kubeconfig.write_text(json.dumps(api.kubeconfig()))
+            async with Kube(kubeconfig, user_agent="test") as kube:
+                for file in sorted(CRDS.glob("*.purelb.io.yaml")):
+                    await kube.create(
+                        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml.safe_load(file.read_text())
+                    )
+                for namespace in ("purelb", "default"):
+                    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+                    try:
+                        await kube.create(core_path("namespaces"), body)
+                    except ConflictError:
+                        continue
+                yield Stage(api, kube, kubeconfig)
+    finally:
+        await api.stop()
+
+
+def play(scenario: Callable[[Stage], Coroutine[Any, Any, None]], **environ: str) -> None:
+    """Run a scenario on a stage with an allocator."""
+
+    async def run() -> None:
+        async with staged() as stage, stage.allocator(**environ):
+            await scenario(stage)
+
+    asyncio.run(run())
