@@ -1,0 +1,148 @@
+"""``purelb-lbnodeagent``: wires the agent's halves together and gives each its loop and thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from lbnodeagent.controlplane import ControlPlane
+from lbnodeagent.dataplane import DataPlane
+from lbnodeagent.errors import KernelError
+from lbnodeagent.mailbox import Mailbox
+from lbnodeagent.messages import Told, ToldKey
+from lbnodeagent.netlink import Netlink
+from lbnodeagent.peers import Peers
+from lbnodeagent.rawsocket import FrameListener, FrameSender
+from lbnodeagent.tables import Report, ReportKey
+from memberlist import Config
+from purelb import logs
+from purelb.errors import SettingsError
+from purelb.metrics import AgentMetrics, Page, new_registry
+from purelb.settings import AgentSettings
+
+log = logging.getLogger(__name__)
+
+HAND_OVER: Final = 4.0
+"""Seconds that a stop may take to give the VIPs away (terminationGracePeriodSeconds must be longer)."""
+LEAVE: Final = 0.5
+"""Seconds for telling the peers that this node goes."""
+RESTART: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds until the control plane is started again after a failure; the last value repeats."""
+SWITCH_INTERVAL: Final = 0.001
+"""Seconds after which a busy thread must let the other run: the data plane waits no longer for a burst of events."""
+
+
+class ControlThread:
+    """The control plane on a thread of its own; started again when it fails, as VIPs don't depend on it."""
+
+    def __init__(self, build: Callable[[], ControlPlane]) -> None:
+        self._build = build
+        self._thread = threading.Thread(target=self._main, name="control", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._control: ControlPlane | None = None
+        self._is_stopping = threading.Event()
+        self.trouble: str | None = "the control plane has not started"
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether everything that is wanted was learned."""
+        return self._control is not None and self._control.is_synced
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End it, waiting for at most ``timeout`` seconds."""
+        self._is_stopping.set()
+        if self._loop is not None and self._stop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout)
+
+    def _main(self) -> None:
+        for attempt in range(sys.maxsize):
+            if self._is_stopping.is_set():
+                return
+            try:
+                asyncio.run(self._run())
+            except Exception as error:  # the edge of this thread: the data plane goes on without it
+                self.trouble = f"the control plane failed: {error}"
+                log.exception("the control plane failed and is started again")
+                self._is_stopping.wait(RESTART[min(attempt, len(RESTART) - 1)])
+
+    async def _run(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        if self._is_stopping.is_set():
+            return
+        self._control = self._build()
+        self.trouble = None
+        await self._control.run(self._stop)
+
+
+async def run(settings: AgentSettings) -> int:
+    """The agent's life on this, the data plane's, loop; returns the exit code. Raises KernelError, OSError."""
+    registry = new_registry()
+    metrics = AgentMetrics(registry)
+    inbox: Mailbox[ToldKey, Told] = Mailbox()
+    outbox: Mailbox[ReportKey, Report] = Mailbox()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    config = Config.fast() if settings.gossip_profile == "fast" else Config.lan()
+    peers = Peers(settings.node_name, settings.common.host, settings.gossip_port, config)
+    control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, metrics))
+
+    def trouble() -> str | None:
+        if control.trouble is not None:
+            return control.trouble
+        if not peers.is_running:
+            return "the gossip has not started"
+        return None if control.is_synced else "the Services have not been read yet"
+
+    with FrameSender() as sender, FrameListener() as listener:
+        async with Netlink() as netlink:
+            plane = DataPlane(settings.node_name, netlink, sender, listener, peers, inbox, outbox, metrics)
+            peers.on_change, peers.on_message = plane.members_changed, plane.message_received
+            await plane.start()
+            page = await Page(registry, ready=trouble).start(settings.common.host, settings.common.port)
+            control.start()
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(plane.run()), tasks.create_task(peers.run())]
+                await stop.wait()
+                log.info("stopping")
+                await plane.leave(HAND_OVER)
+                await peers.leave(LEAVE)
+                for task in running:
+                    task.cancel()
+            await page.cleanup()
+            await asyncio.to_thread(control.stop, 2.0)
+    return 0
+
+
+def main() -> int:
+    """Returns the exit code: 0 after an orderly stop, 1 when something failed, 2 for wrong settings."""
+    try:
+        settings = AgentSettings.from_environment(os.environ, sys.argv[1:])
+    except SettingsError as error:
+        print(f"purelb-lbnodeagent: {error}", file=sys.stderr)
+        return 2
+    logs.configure(settings.common.log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        return asyncio.run(run(settings))
+    except (KernelError, OSError) as error:
+        log.error("the agent can't run here", extra={"error": str(error)})
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

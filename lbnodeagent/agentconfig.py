@@ -1,0 +1,33 @@
+"""Which LBNodeAgent applies to this node. Pure.
+
+Of those whose nodeSelector matches the node: specific ones before those without a selector, then by namespace and
+name; the first that has a ``local`` block (PureLB v0.17). Without any LBNodeAgent the built-in default applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from purelb.resources import NodeAgentConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The configuration of a node, and who had to stand back for it."""
+
+    config: NodeAgentConfig
+    ignored: tuple[NodeAgentConfig, ...] = ()
+    """Those that match the node too, and would announce."""
+
+
+def choose_config(configs: Collection[NodeAgentConfig], labels: Mapping[str, str]) -> Choice:
+    """The configuration that applies to a node with these labels."""
+    if not configs:
+        return Choice(NodeAgentConfig())
+    matching = [config for config in configs if config.node_selector.matches(labels)]
+    matching.sort(key=lambda config: (not config.node_selector.requirements, config.namespace, config.name))
+    announcing = [config for config in matching if config.announces]
+    if not announcing:
+        return Choice(replace(NodeAgentConfig(), announces=False))
+    return Choice(announcing[0], tuple(announcing[1:]))

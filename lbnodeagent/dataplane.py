@@ -1,0 +1,367 @@
+"""The loop that keeps VIPs where they belong: wake, plan, execute, report. It never waits for Kubernetes.
+
+Everything that happens only marks VIPs to be looked at; what is then done follows from what is. Runs on a loop of its
+own; the control plane's tables come and the reports go through a Mailbox each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final, assert_never
+
+from lbnodeagent.announcer import Announcer
+from lbnodeagent.candidacy import Candidacy
+from lbnodeagent.executor import Executor
+from lbnodeagent.handover import Handover
+from lbnodeagent.interfaces import nic_subnets
+from lbnodeagent.kernelwatch import KernelWatch, Listeners
+from lbnodeagent.mailbox import Mailbox
+from lbnodeagent.messages import Configured, KeyKnown, NodeExcluded, PeersKnown, Synced, Told, ToldKey, VipChanged
+from lbnodeagent.meta import HandoverMessage
+from lbnodeagent.neighbours import Neighbours
+from lbnodeagent.netlink import Netlink
+from lbnodeagent.peers import Peers
+from lbnodeagent.planner import Situation, plan, plan_adopted, plan_links
+from lbnodeagent.present import Present
+from lbnodeagent.rawsocket import FrameListener, FrameSender
+from lbnodeagent.standing import Standing
+from lbnodeagent.tables import FOREVER, Mac, Place, PresentAddress, Remove, Report, ReportKey, WantedVip, Wiped
+from lbnodeagent.watchman import Watchman
+from purelb.addresses import IPAddress
+from purelb.metrics import AgentMetrics
+from purelb.resources import NodeAgentConfig
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 64
+"""VIPs per pass: a failover waits for no more than that when a thousand VIPs are being placed."""
+SWEEP: Final = 60.0
+"""Seconds between two looks at everything, whatever was heard."""
+LAG_PROBE: Final = 0.1
+"""Seconds between two measurements of the loop's lag."""
+
+
+class DataPlane:
+    """One node's VIPs. ``start``, then ``run`` until cancelled; before that ``leave``, which gives the VIPs away."""
+
+    def __init__(
+        self,
+        node: str,
+        netlink: Netlink,
+        sender: FrameSender,
+        listener: FrameListener,
+        peers: Peers,
+        inbox: Mailbox[ToldKey, Told],
+        outbox: Mailbox[ReportKey, Report],
+        metrics: AgentMetrics,
+    ) -> None:
+        self._node = node
+        self._peers = peers
+        self._inbox = inbox
+        self._outbox = outbox
+        self._metrics = metrics
+        self._config = NodeAgentConfig()
+        self._present = Present()
+        self._watchman = Watchman()
+        self._candidacy = Candidacy(node, peers)
+        self._handover = Handover()
+        announcer = Announcer(sender, metrics, self._present.is_on)
+        self._neighbours = Neighbours(
+            announcer, listener, self._present, peers.roster, self._watchman, outbox, metrics, self._is_owner
+        )
+        self._executor = Executor(netlink, self._present, announcer, metrics)
+        self._kernel = KernelWatch(
+            netlink, self._present, Listeners(self._mark, self._surroundings_changed, self._vip_removed)
+        )
+        self._standing = Standing(self._present, outbox, self._candidacy.owner, node)
+        self._wanted: dict[IPAddress, WantedVip] = {}
+        self._provisional: set[IPAddress] = set()
+        """Adopted VIPs that the control plane has said nothing of yet."""
+        self._dirty: dict[IPAddress, None] = {}
+        self._links_dirty = True
+        self._is_configured = False
+        self._sweep_at = 0.0
+        self._renew_at = 0.0
+        self._retry_links_at = FOREVER
+        self._wake = asyncio.Event()
+        self._withdrawn = asyncio.Event()
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read the kernel, and adopt what an earlier run left. Raises KernelError."""
+        await self._kernel.read()
+        for there in list(self._present.all_ours()):
+            self._standing.adopt(there.address)
+            self._provisional.add(there.address)
+            self._want(there.address, WantedVip(there.address, (), aggregation=there.prefix_length))
+        if self._provisional:
+            log.info("adopted", extra={"vips": len(self._provisional)})
+
+    async def run(self) -> None:
+        """Keep the VIPs where they belong, until cancelled."""
+        self._inbox.open()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._kernel.follow())
+                tasks.create_task(self._neighbours.listen(time.monotonic))
+                tasks.create_task(self._follow_inbox())
+                tasks.create_task(self._measure_lag())
+                tasks.create_task(self._loop())
+        finally:
+            self._inbox.close()
+
+    async def leave(self, timeout: float) -> None:
+        """Hand over the VIPs that get a new owner and withdraw the rest, within ``timeout`` seconds.
+
+        To be called while ``run`` still runs.
+        """
+        self._candidacy.is_leaving = True
+        self._links_dirty = True
+        self._candidacy_changed()
+        self._mark_all()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._withdrawn.wait()
+                return
+        log.warning("shutdown took too long, VIPs expire by themselves", extra={"timeout": timeout})
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def members_changed(self) -> None:
+        """The gossip has news: elect again, as far as it matters."""
+        self._metrics.members.set(len(self._peers.roster.others) + 1)
+        self._candidacy_changed()
+
+    def message_received(self, message: HandoverMessage) -> None:
+        """Another agent asks or tells about VIPs."""
+        if message.kind == "have":
+            self._mark(self._handover.confirm(message.sender, message.vips))
+            return
+        if message.is_leaving:
+            self._peers.roster.is_leaving(message.sender)
+            self._owners_changed(self._candidacy.elect())
+        mine = [vip for vip in message.vips if self._is_owner(vip)]
+        here = [vip for vip in mine if self._is_placed(vip)]
+        for vip in mine:
+            if vip not in here:
+                self._handover.asked(message.sender, vip)
+        self._mark(mine)
+        if here:
+            self._peers.send(message.sender, HandoverMessage("have", self._node, tuple(here)))
+            # Both had it: the neighbours may believe the other one.
+            self._neighbours.announce_again(here, time.monotonic())
+
+    async def _follow_inbox(self) -> None:
+        while True:
+            for told in (await self._inbox.take()).values():
+                self._hear(told)
+
+    def _hear(self, told: Told) -> None:
+        match told:
+            case VipChanged(vip, wanted):
+                self._provisional.discard(vip)
+                self._want(vip, wanted)
+            case Configured(config):
+                self._config, self._neighbours.garp = config, config.garp
+                self._is_configured = True
+                self._surroundings_changed()
+            case KeyKnown(key):
+                self._peers.set_key(key)
+            case PeersKnown(addresses):
+                self._peers.set_addresses(addresses)
+                self._candidacy.peers_known = True
+                self._candidacy_changed()
+            case NodeExcluded(is_excluded):
+                self._candidacy.is_excluded = is_excluded
+                self._candidacy_changed()
+            case Synced():
+                self._candidacy.is_synced = True
+                for vip in self._provisional:
+                    self._want(vip, None)
+                self._provisional.clear()
+                self._candidacy_changed()
+                self._mark_all()
+            case _:
+                assert_never(told)
+
+    def _want(self, vip: IPAddress, wanted: WantedVip | None) -> None:
+        if wanted is None:
+            self._wanted.pop(vip, None)
+        else:
+            self._wanted[vip] = wanted
+        self._candidacy.want(vip, wanted)
+        self._mark((vip,))
+
+    def _surroundings_changed(self) -> None:
+        """An interface, a default route, an address of the node's own or the configuration changed."""
+        self._links_dirty = True
+        subnets = nic_subnets(self._config, self._present) if self._is_configured else []
+        links = (self._present.links[subnet.index] for subnet in subnets if subnet.has_carrier)
+        macs = [Mac(link.mac) for link in links if link.mac is not None]
+        self._owners_changed(self._candidacy.set_subnets(subnets, macs, time.monotonic()))
+        self._mark_all()
+        self._wake.set()
+
+    def _candidacy_changed(self) -> None:
+        self._owners_changed(self._candidacy.update(time.monotonic()))
+
+    def _owners_changed(self, vips: set[IPAddress]) -> None:
+        for vip in vips:
+            if self._is_owner(vip):
+                self._metrics.election_wins.inc()
+            elif self._is_placed(vip):
+                self._metrics.election_losses.inc()
+        self._mark(vips)
+
+    def _vip_removed(self, gone: PresentAddress) -> None:
+        """Somebody else took one of ours away; the next pass puts it back."""
+        link = self._present.links.get(gone.index)
+        if gone.address not in self._wanted or link is None:
+            return
+        self._metrics.restored.inc()
+        log.warning("removed by somebody else", extra={"vip": str(gone.address), "interface": link.name})
+        times = self._watchman.removed(gone.address, time.monotonic())
+        if times:
+            self._outbox.put((Wiped, gone.address), Wiped(gone.address, link.name, times))
+
+    # --- the pass ----------------------------------------------------------------------------------------------------
+
+    async def _loop(self) -> None:
+        while True:
+            self._wake.clear()
+            self._run_timers(time.monotonic())
+            if self._links_dirty and self._is_configured:
+                self._links_dirty = False
+                await self._pass_links()
+            batch = list(islice(self._dirty, BATCH))
+            for vip in batch:
+                del self._dirty[vip]
+            if batch:
+                await self._pass(batch)
+            if self._dirty:
+                await asyncio.sleep(0)
+                continue
+            if self._candidacy.is_leaving and not any(self._present.all_ours()):
+                self._withdrawn.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._next_timer()):
+                    await self._wake.wait()
+
+    async def _pass_links(self) -> None:
+        now = time.monotonic()
+        if await self._executor.execute(plan_links(self._situation(now)), self._config.garp, now):
+            self._retry_links_at = now + 1.0
+
+    async def _pass(self, vips: list[IPAddress]) -> None:
+        now = time.monotonic()
+        for vip in vips:
+            self._settle_ownership(vip, now)
+        if self._is_configured:
+            actions, blocked = plan(vips, self._situation(now))
+        else:
+            actions, blocked = plan_adopted(vips, self._situation(now)), []
+        failures = await self._executor.execute(actions, self._config.garp, now)
+        for action in actions:
+            match action:
+                case Place(vip, spot, is_renewal=False) if spot.is_local:
+                    self._neighbours.placed(vip, now)
+                case Remove(vip):
+                    self._watchman.forget(vip)
+        self._answer_askers(vips)
+        self._standing.note(vips, actions, blocked, failures, self._config.dummy_interface, now)
+        self._standing.forget(vip for vip in vips if vip not in self._wanted)
+
+    def _settle_ownership(self, vip: IPAddress, now: float) -> None:
+        """Start, go on with or end the hand-over of a VIP that sits on a NIC here."""
+        owner = self._candidacy.owner(vip)
+        if vip not in self._wanted or owner in (None, self._node) or not self._is_placed(vip):
+            self._handover.end(vip)
+        elif owner is not None:
+            self._handover.lose(vip, owner, now, understands=self._peers.roster.understands(owner))
+
+    def _situation(self, now: float) -> Situation:
+        return Situation(
+            node=self._node,
+            config=self._config,
+            present=self._present,
+            wanted=self._wanted,
+            owner=self._candidacy.owner,
+            is_onlink=self._peers.roster.is_onlink,
+            is_held=self._is_held,
+            now=now,
+            leaving=self._candidacy.is_leaving,
+        )
+
+    def _is_held(self, vip: IPAddress) -> bool:
+        if vip in self._handover.held:
+            return True
+        # An earlier run left it, no peer claims it, and this node may not yet. Without the gossip we can't know what
+        # peers claim: then it stays until it expires.
+        is_waiting = self._peers.is_running and not self._candidacy.is_candidate and not self._candidacy.is_leaving
+        return is_waiting and self._candidacy.owner(vip) is None and self._is_placed(vip)
+
+    def _answer_askers(self, vips: Iterable[IPAddress]) -> None:
+        answers: dict[str, list[IPAddress]] = {}
+        for vip in vips:
+            if self._is_owner(vip) and self._is_placed(vip):
+                for asker in self._handover.placed(vip):
+                    answers.setdefault(asker, []).append(vip)
+        for asker, placed in answers.items():
+            self._peers.send(asker, HandoverMessage("have", self._node, tuple(placed)))
+
+    # --- timers and small questions ----------------------------------------------------------------------------------
+
+    def _run_timers(self, now: float) -> None:
+        questions, expired = self._handover.due(now)
+        for node, vips in questions.items():
+            self._peers.send(node, HandoverMessage("ask", self._node, vips, self._candidacy.is_leaving))
+        self._mark(expired)
+        self._neighbours.run_due(now)
+        self._mark(self._standing.due(now))
+        if not self._candidacy.is_candidate and not self._candidacy.is_leaving:
+            self._owners_changed(self._candidacy.update(now))
+        if now >= self._retry_links_at:
+            self._retry_links_at = FOREVER
+            self._links_dirty = True
+        if now >= self._renew_at:
+            self._renew_at = now + (self._config.local_addressing.valid_lifetime / 4 or SWEEP)
+            self._mark([there.address for there in self._present.all_ours() if there.expires != FOREVER])
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP
+            self._links_dirty = True
+            self._mark_all()
+
+    def _next_timer(self) -> float:
+        timers = [self._retry_links_at, self._renew_at, self._sweep_at, self._neighbours.deadline]
+        others = (self._handover.deadline, self._standing.deadline, self._candidacy.deadline(time.monotonic()))
+        return min([*timers, *(timer for timer in others if timer is not None)])
+
+    def _mark(self, vips: Iterable[IPAddress]) -> None:
+        """Look at these VIPs in the next pass."""
+        marked = dict.fromkeys(vips)
+        if marked:
+            self._dirty.update(marked)
+            self._wake.set()
+
+    def _mark_all(self) -> None:
+        self._mark(self._wanted)
+        self._mark([there.address for there in self._present.all_ours()])
+
+    def _is_owner(self, vip: IPAddress) -> bool:
+        return self._candidacy.owner(vip) == self._node
+
+    def _is_placed(self, vip: IPAddress) -> bool:
+        """Whether the VIP sits on a NIC by our doing."""
+        return bool(self._present.nics_with(vip))
+
+    async def _measure_lag(self) -> None:
+        while True:
+            due = time.monotonic() + LAG_PROBE
+            await asyncio.sleep(LAG_PROBE)
+            self._metrics.loop_lag.observe(max(0.0, time.monotonic() - due))

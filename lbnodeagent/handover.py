@@ -1,0 +1,91 @@
+"""Make before break: a VIP that we lose while we live stays until its new owner has it. Pure; ``now`` is an argument.
+
+The old owner asks the new one, again every ASK seconds, and lets go when that says that it has the VIP, or at a
+deadline. The new owner answers at once for what it has, and later for what it was asked about and gets. So nobody
+must know who held a VIP before. Two owners after a healed partition are the same case: the loser asks, and goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from purelb.addresses import IPAddress
+
+ASK: Final = 0.15
+"""Seconds between two questions."""
+PATIENCE: Final = 3.0
+"""Seconds for which a VIP is kept for a new owner that understands us: it has three chances to be slow in."""
+PATIENCE_WITH_PURELB: Final = 0.5
+"""Seconds for one that doesn't answer such questions (PureLB's own agents place at once, and tell nobody)."""
+
+
+@dataclass(slots=True)
+class _Held:
+    to: str
+    deadline: float
+    ask_at: float
+
+
+class Handover:
+    """What we hold for others, and what others hold for us."""
+
+    def __init__(self) -> None:
+        self._held: dict[IPAddress, _Held] = {}
+        self._released: set[IPAddress] = set()
+        """No longer held, and not yet taken away."""
+        self._asked_by: dict[IPAddress, set[str]] = {}
+
+    @property
+    def held(self) -> frozenset[IPAddress]:
+        """VIPs that we keep although they're another's now."""
+        return frozenset(self._held)
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``due`` has something to say next, monotonic seconds; None: nothing is held."""
+        return min((min(held.ask_at, held.deadline) for held in self._held.values()), default=None)
+
+    def lose(self, vip: IPAddress, to: str, now: float, *, understands: bool) -> None:
+        """``vip``, which we have, belongs to the live node ``to`` now."""
+        held = self._held.get(vip)
+        if vip in self._released or (held is not None and held.to == to):
+            return
+        patience = PATIENCE if understands else PATIENCE_WITH_PURELB
+        self._held[vip] = _Held(to, now + patience if held is None else held.deadline, now)
+
+    def end(self, vip: IPAddress) -> None:
+        """``vip`` is no longer to be handed over: it's ours again, nobody wants it, or it's gone from here."""
+        self._held.pop(vip, None)
+        self._released.discard(vip)
+
+    def confirm(self, by: str, vips: Iterable[IPAddress]) -> set[IPAddress]:
+        """``by`` has these VIPs; returns those that we can let go."""
+        done = {vip for vip in vips if (held := self._held.get(vip)) is not None and held.to == by}
+        self._release(done)
+        return done
+
+    def due(self, now: float) -> tuple[dict[str, tuple[IPAddress, ...]], set[IPAddress]]:
+        """Whom to ask about which VIPs now, and the VIPs whose time is up."""
+        expired = {vip for vip, held in self._held.items() if now >= held.deadline}
+        self._release(expired)
+        questions: dict[str, list[IPAddress]] = {}
+        for vip, held in self._held.items():
+            if now >= held.ask_at:
+                held.ask_at = now + ASK
+                questions.setdefault(held.to, []).append(vip)
+        return {to: tuple(vips) for to, vips in questions.items()}, expired
+
+    def _release(self, vips: set[IPAddress]) -> None:
+        for vip in vips:
+            del self._held[vip]
+        self._released |= vips
+
+    def asked(self, by: str, vip: IPAddress) -> None:
+        """``by`` holds ``vip`` and waits for us to have it."""
+        self._asked_by.setdefault(vip, set()).add(by)
+
+    def placed(self, vip: IPAddress) -> frozenset[str]:
+        """We have ``vip``: who waits to hear it."""
+        return frozenset(self._asked_by.pop(vip, ()))

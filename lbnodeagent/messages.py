@@ -1,0 +1,60 @@
+"""What the control plane tells the data plane. Frozen values that travel through a Mailbox under their ``key``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lbnodeagent.tables import WantedVip
+from purelb.addresses import IPAddress
+from purelb.resources import NodeAgentConfig
+
+
+@dataclass(frozen=True, slots=True)
+class VipChanged:
+    """A VIP is wanted so, or (None) no longer."""
+
+    vip: IPAddress
+    wanted: WantedVip | None
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the LBNodeAgent says that applies to this node."""
+
+    config: NodeAgentConfig
+
+
+@dataclass(frozen=True, slots=True)
+class KeyKnown:
+    """The gossip's key; None: unencrypted."""
+
+    key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeersKnown:
+    """Addresses of the other agents' pods."""
+
+    addresses: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeExcluded:
+    """Whether the Node object keeps load balancer traffic away from this node (label, cordon)."""
+
+    is_excluded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """Everything that is wanted has been told once: what wasn't is not wanted."""
+
+
+Told: TypeAlias = VipChanged | Configured | KeyKnown | PeersKnown | NodeExcluded | Synced
+ToldKey: TypeAlias = tuple[type, IPAddress | None]
+
+
+def key_of(told: Told) -> ToldKey:
+    """What a newer value replaces."""
+    return (type(told), told.vip if isinstance(told, VipChanged) else None)

@@ -1,0 +1,150 @@
+"""What agents tell each other through the gossip: a member's meta, and the messages of a hand-over. Pure.
+
+Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, then per subnet its family and prefix length in one
+byte each and the network's leading bytes. PureLB's own agents have an empty meta. Bytes that can't be read raise
+MetaError; an unknown version counts as a member without meta.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final, Literal
+
+from lbnodeagent.errors import MetaError
+from lbnodeagent.tables import Mac
+from purelb.addresses import IPAddress, IPNetwork
+
+MAXIMUM: Final = 512
+_MAGIC: Final = b"PL\x01"
+_READY: Final = 0x01
+_LEAVING: Final = 0x02
+_EXCLUDED: Final = 0x04
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """How a node takes part in the election."""
+
+    is_ready: bool = False
+    """It knows which VIPs are wanted."""
+    is_leaving: bool = False
+    """It shuts down and hands its VIPs over."""
+    is_excluded: bool = False
+    """Its Node object says that it should carry no load balancer traffic, or is being drained: only if all are."""
+    reach: frozenset[IPNetwork] = frozenset()
+    """The subnets on which it can announce."""
+    macs: frozenset[Mac] = frozenset()
+    """Of the interfaces on those subnets: who else may rightly answer for a VIP during a hand-over."""
+
+
+def encode_meta(meta: Meta) -> bytes:
+    """At most 512 bytes; the subnets that don't fit are left out, the widest ones last."""
+    flags = _READY * meta.is_ready | _LEAVING * meta.is_leaving | _EXCLUDED * meta.is_excluded
+    macs = sorted(meta.macs)[:16]
+    data = _MAGIC + struct.pack("!BB", flags, len(macs)) + b"".join(macs)
+    for network in sorted(meta.reach, key=lambda network: (network.prefixlen, network.version, network)):
+        kept = (network.prefixlen + 7) // 8
+        entry = struct.pack("!BB", network.version, network.prefixlen) + network.network_address.packed[:kept]
+        if len(data) + len(entry) > MAXIMUM:
+            break
+        data += entry
+    return data
+
+
+def decode_meta(data: bytes) -> Meta | None:
+    """None for a member that gossips none of ours (PureLB's own). Raises MetaError."""
+    if not data.startswith(_MAGIC):
+        return None
+    try:
+        flags, count = struct.unpack_from("!BB", data, len(_MAGIC))
+        start = len(_MAGIC) + 2
+        end = start + 6 * count
+        if end > len(data):
+            raise MetaError("a meta that ends within its MAC addresses")
+        macs = frozenset(Mac(data[at : at + 6]) for at in range(start, end, 6))
+        reach = frozenset(_networks(data[end:]))
+    except (struct.error, ValueError) as error:
+        raise MetaError(f"a meta that can't be read: {error}") from error
+    return Meta(bool(flags & _READY), bool(flags & _LEAVING), bool(flags & _EXCLUDED), reach, macs)
+
+
+def _networks(data: bytes) -> Iterator[IPNetwork]:
+    while data:
+        version, prefix_length = struct.unpack_from("!BB", data)
+        size, kind = _sizes(version)
+        kept = (prefix_length + 7) // 8
+        if kept > size or len(data) < 2 + kept:
+            raise MetaError("a meta with a subnet of an impossible length")
+        packed = data[2 : 2 + kept].ljust(size, b"\0")
+        yield kind((packed, prefix_length))
+        data = data[2 + kept :]
+
+
+def _sizes(version: int) -> tuple[int, type[IPv4Network] | type[IPv6Network]]:
+    match version:
+        case 4:
+            return 4, IPv4Network
+        case 6:
+            return 16, IPv6Network
+        case _:
+            raise MetaError(f"IP version {version}")
+
+
+# --- messages of a hand-over -----------------------------------------------------------------------------------------
+
+_KINDS: Final = {b"PL\x01a": "ask", b"PL\x01h": "have"}
+_HEADS: Final = {kind: head for head, kind in _KINDS.items()}
+_VIPS_PER_MESSAGE: Final = 60
+"""60 IPv6 addresses and a node's name stay below memberlist's packet of 1400 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverMessage:
+    """``ask``: "I hold these VIPs of yours; say when you have them". ``have``: "these answer from here"."""
+
+    kind: Literal["ask", "have"]
+    sender: str
+    """Kubernetes node name: a gossip message doesn't tell where it came from."""
+    vips: tuple[IPAddress, ...]
+    is_leaving: bool = False
+    """The sender shuts down: it's no candidate any more, whatever its meta still says."""
+
+
+def encode_messages(message: HandoverMessage) -> list[bytes]:
+    """As many payloads as its VIPs need."""
+    name = message.sender.encode()
+    head = _HEADS[message.kind] + struct.pack("!BB", message.is_leaving, len(name)) + name
+    return [
+        head + b"".join(struct.pack("!B", vip.version) + vip.packed for vip in part)
+        for part in _parts(message.vips, _VIPS_PER_MESSAGE)
+    ]
+
+
+def decode_message(payload: bytes) -> HandoverMessage | None:
+    """None for a message that isn't ours. Raises MetaError."""
+    kind = _KINDS.get(payload[:4])
+    if kind is None:
+        return None
+    try:
+        leaving, size = struct.unpack_from("!BB", payload, 4)
+        sender = payload[6 : 6 + size].decode()
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MetaError(f"a hand-over message that can't be read: {error}") from error
+    vips = tuple(_addresses(payload[6 + size :]))
+    return HandoverMessage("ask" if kind == "ask" else "have", sender, vips, bool(leaving))
+
+
+def _addresses(data: bytes) -> Iterator[IPAddress]:
+    while data:
+        size = _sizes(data[0])[0]
+        packed, data = data[1 : 1 + size], data[1 + size :]
+        if len(packed) != size:
+            raise MetaError("a hand-over message that ends within an address")
+        yield IPv4Address(packed) if size == 4 else IPv6Address(packed)
+
+
+def _parts(vips: Sequence[IPAddress], size: int) -> Iterable[Sequence[IPAddress]]:
+    return (vips[at : at + size] for at in range(0, len(vips), size))

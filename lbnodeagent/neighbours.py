@@ -1,0 +1,114 @@
+"""The hosts beside a NIC: tells them where VIPs are, and hears which of them speak as a VIP that is here.
+
+Owns what is sent to and heard from the wire. Who should have a VIP is the election's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from lbnodeagent.announcer import Announcer
+from lbnodeagent.errors import FrameError
+from lbnodeagent.frames import claim_of, format_mac
+from lbnodeagent.mailbox import Mailbox
+from lbnodeagent.present import Present
+from lbnodeagent.rawsocket import FrameListener
+from lbnodeagent.roster import Roster
+from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Mac, Report, ReportKey
+from lbnodeagent.watchman import Watchman
+from purelb.addresses import IPAddress
+from purelb.metrics import AgentMetrics
+from purelb.resources import GarpConfig
+
+log = logging.getLogger(__name__)
+
+PROBE_FIRST: Final = 0.5
+"""Seconds after placing a VIP until it is asked whether another host has it too."""
+PROBE_AGAIN: Final = 60.0
+"""Seconds between two such questions for all VIPs that are here."""
+
+
+class Neighbours:
+    """``is_owner``: whether the election gives this node a VIP."""
+
+    def __init__(
+        self,
+        announcer: Announcer,
+        listener: FrameListener,
+        present: Present,
+        roster: Roster,
+        watchman: Watchman,
+        outbox: Mailbox[ReportKey, Report],
+        metrics: AgentMetrics,
+        is_owner: Callable[[IPAddress], bool],
+    ) -> None:
+        self.garp = GarpConfig()
+        self._announcer = announcer
+        self._listener = listener
+        self._present = present
+        self._roster = roster
+        self._watchman = watchman
+        self._outbox = outbox
+        self._metrics = metrics
+        self._is_owner = is_owner
+        self._unprobed: set[IPAddress] = set()
+        self._probe_at = FOREVER
+        self._probe_all_at = 0.0
+
+    @property
+    def deadline(self) -> float:
+        """When ``run_due`` has something to do next, monotonic seconds."""
+        return min(self._probe_at, self._probe_all_at, self._announcer.deadline or FOREVER)
+
+    def placed(self, vip: IPAddress, now: float) -> None:
+        """A VIP came to a NIC here; the executor has announced it."""
+        self._unprobed.add(vip)
+        self._probe_at = min(self._probe_at, now + PROBE_FIRST)
+
+    def announce_again(self, vips: Iterable[IPAddress], now: float) -> None:
+        """Somebody else may have been believed to have these VIPs."""
+        for vip in vips:
+            for link in self._present.nics_with(vip):
+                if link.mac is not None:
+                    self._announcer.announce(vip, link.name, link.mac, self.garp, now)
+
+    def run_due(self, now: float) -> None:
+        """Send what is due: repeats of announcements, and questions."""
+        self._announcer.run_due(now, verify=self.garp.verify_before_send)
+        if now >= self._probe_all_at:
+            self._probe_all_at = now + PROBE_AGAIN
+            self._unprobed.update(there.address for there in self._present.all_ours())
+            self._probe_at = now
+        if now >= self._probe_at:
+            self._probe_at = FOREVER
+            for vip in self._unprobed:
+                for link in self._present.nics_with(vip):
+                    if link.mac is not None:
+                        self._announcer.probe(vip, link.name, link.mac)
+            self._unprobed.clear()
+
+    async def listen(self, clock: Callable[[], float]) -> None:
+        """Hear who else speaks as a VIP that is here (RFC 5227 section 2.4), until cancelled."""
+        async for index, frame in self._listener.frames():
+            try:
+                claim = claim_of(frame)
+            except FrameError:
+                continue
+            if claim is not None:
+                self._claimed(index, *claim, clock())
+
+    def _claimed(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> None:
+        if all(there.index != index for there in self._present.ours(vip)):
+            return
+        link = self._present.links.get(index)
+        if link is None or mac == link.mac or not self._is_owner(vip):
+            return  # ourselves, or the new owner while we hand over
+        verdict = self._watchman.heard(vip, mac, now, is_peer=mac in self._roster.macs())
+        if verdict.defend:
+            self.announce_again((vip,), now)
+        if verdict.report:
+            self._metrics.conflicts.inc()
+            log.warning("address conflict", extra={"vip": str(vip), "interface": link.name, "mac": format_mac(mac)})
+            self._outbox.put((Conflict, vip), Conflict(vip, link.name, mac))

@@ -1,0 +1,211 @@
+"""The values that planner, executor and both halves exchange: wanted, present, what to do. Frozen, no I/O.
+
+Names are the field's: a VIP is wanted by Services, sits at a Spot, is owned by a node.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal, NewType, TypeAlias
+
+from purelb.addresses import Family, IPAddress, IPNetwork, family_of
+from purelb.resources import AddressConfig
+from purelb.services import ServiceKey
+
+IfIndex = NewType("IfIndex", int)
+"""A kernel interface index."""
+Mac = NewType("Mac", bytes)
+"""An Ethernet address, 6 bytes."""
+
+FOREVER = math.inf
+"""``expires`` of an address without an end."""
+
+
+# --- Wanted: told by the control plane -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WantedVip:
+    """An address that at least one Service of ours has."""
+
+    address: IPAddress
+    services: tuple[ServiceKey, ...]
+    """Sorted; several when they share the address."""
+    aggregation: int | None = None
+    """Prefix length on the dummy interface; None (no pool known): the host prefix."""
+    endpoints: frozenset[str] | None = None
+    """Nodes with a ready endpoint; None where the traffic policy doesn't ask for one (Cluster)."""
+    allow_local: bool = False
+    """Whether policy Local is kept on a NIC too; else it counts there as Cluster."""
+
+    @property
+    def host_prefix(self) -> int:
+        return family_of(self.address).bits
+
+    @property
+    def electorate(self) -> frozenset[str] | None:
+        """The nodes to which its election on a NIC is confined; None: any."""
+        return self.endpoints if self.allow_local else None
+
+
+# --- Present: told by the kernel -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network interface."""
+
+    index: IfIndex
+    name: str
+    kind: str | None = None
+    """The driver's name for it (``dummy``, ``veth``, ``bridge``); None for a physical one."""
+    mac: Mac | None = None
+    is_up: bool = True
+    has_carrier: bool = True
+    is_loopback: bool = False
+    has_neighbours: bool = True
+    """False with IFF_NOARP, as dummy interfaces have it: nobody asks or hears there who has an address."""
+    alias: str = ""
+    """IFLA_IFALIAS; how we mark a dummy interface that we made."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentAddress:
+    """An address on an interface."""
+
+    index: IfIndex
+    address: IPAddress
+    prefix_length: int
+    is_ours: bool = False
+    is_secondary: bool = False
+    """IPv4: not the first of its subnet on this interface."""
+    no_prefix_route: bool = False
+    is_usable: bool = True
+    """False while tentative, and when deprecated or refused by duplicate address detection."""
+    expires: float = FOREVER
+    """Monotonic seconds."""
+
+    @property
+    def network(self) -> IPNetwork:
+        return network_of(self.address, self.prefix_length)
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultRoute:
+    """A default route of the main table; several interfaces when it is multipath."""
+
+    family: Family
+    metric: int
+    interfaces: tuple[IfIndex, ...]
+
+
+def network_of(address: IPAddress, prefix_length: int) -> IPNetwork:
+    """The subnet of an address."""
+    if address.version == 4:
+        return IPv4Network((int(address) >> (32 - prefix_length) << (32 - prefix_length), prefix_length))
+    return IPv6Network((int(address) >> (128 - prefix_length) << (128 - prefix_length), prefix_length))
+
+
+# --- What to do ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where and how a VIP sits."""
+
+    index: IfIndex
+    interface: str
+    prefix_length: int
+    is_local: bool
+    """On a NIC, by election; else on the dummy interface of every node."""
+    addressing: AddressConfig
+
+
+@dataclass(frozen=True, slots=True)
+class CreateDummy:
+    """Make the dummy interface and set it up."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """Set an interface of ours up again."""
+
+    index: IfIndex
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDummy:
+    """Delete a dummy interface that we made and no longer use."""
+
+    index: IfIndex
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Put a VIP at a spot, or renew it there."""
+
+    vip: IPAddress
+    spot: Spot
+    is_renewal: bool = False
+    """It's there and ours: refresh its lifetime, tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Take an address of ours away."""
+
+    vip: IPAddress
+    index: IfIndex
+    interface: str
+    prefix_length: int
+    keeps_order: bool = True
+    """False: it stands before a foreign address of its subnet, which must survive it (promote_secondaries)."""
+
+
+Action: TypeAlias = CreateDummy | SetUp | DeleteDummy | Place | Remove
+
+
+# --- What came of it: told to the control plane ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """How a VIP stands on this node."""
+
+    vip: IPAddress
+    state: Literal["announcing", "failed", "withdrawn"]
+    interface: str = ""
+    is_local: bool = False
+    is_fresh: bool = True
+    """False for an address that an earlier run of this agent had placed already: nothing to tell the user."""
+    error: str = ""
+    successor: str | None = None
+    """The other node that it belongs to, which speaks for it; the VIP may be here still, until that node has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A host that isn't one of ours answers for a VIP that is here."""
+
+    vip: IPAddress
+    interface: str
+    mac: Mac
+
+
+@dataclass(frozen=True, slots=True)
+class Wiped:
+    """Something on this node keeps taking a VIP away."""
+
+    vip: IPAddress
+    interface: str
+    times: int
+
+
+Report: TypeAlias = Announcement | Conflict | Wiped
+ReportKey: TypeAlias = tuple[type, IPAddress]

@@ -1,0 +1,182 @@
+"""From Services, ServiceGroups and EndpointSlices to the table of wanted VIPs. Pure; the control plane feeds it.
+
+Every change returns the VIPs that it altered, with their new entry or None, ready to be handed to the data plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Any, Final, TypeAlias
+
+from lbnodeagent.tables import WantedVip
+from purelb import names
+from purelb.addresses import IPAddress, family_of
+from purelb.resources import AddressPool, ServiceGroup
+from purelb.services import ServiceKey, ServiceView
+
+Json: TypeAlias = Mapping[str, Any]
+Changes: TypeAlias = dict[IPAddress, WantedVip | None]
+
+SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
+"""On an EndpointSlice: the Service that it belongs to."""
+
+
+def vips_of(service: ServiceView) -> tuple[IPAddress, ...]:
+    """The VIPs that a Service wants announced: only what PureLB gave it."""
+    return service.ingress if service.is_load_balancer and service.is_branded else ()
+
+
+class WantedTable:
+    """Who wants which VIP, and how. Services that share an address share its entry."""
+
+    def __init__(self) -> None:
+        self._services: dict[ServiceKey, ServiceView] = {}
+        self._by_vip: dict[IPAddress, set[ServiceKey]] = {}
+        self._groups: dict[tuple[str, str], ServiceGroup] = {}
+        self._slices: dict[ServiceKey, dict[str, frozenset[str]]] = {}
+        self._table: dict[IPAddress, WantedVip] = {}
+
+    @property
+    def table(self) -> Mapping[IPAddress, WantedVip]:
+        return self._table
+
+    @property
+    def services(self) -> Mapping[ServiceKey, ServiceView]:
+        """Those that have or lately had something to announce, and those that carry our annotations."""
+        return self._services
+
+    def service(self, key: ServiceKey) -> ServiceView | None:
+        return self._services.get(key)
+
+    def users(self, vip: IPAddress) -> list[ServiceView]:
+        """The Services that have ``vip``, sorted."""
+        return [self._services[key] for key in sorted(self._by_vip.get(vip, ()))]
+
+    def set_service(self, service: ServiceView) -> Changes:
+        """A Service as it is now."""
+        before = self._services.get(service.key)
+        old = set(vips_of(before)) if before else set()
+        new = set(vips_of(service))
+        if new or _carries_annotations(service):
+            self._services[service.key] = service
+        else:
+            self._services.pop(service.key, None)
+        for vip in old - new:
+            self._leave(vip, service.key)
+        for vip in new - old:
+            self._by_vip.setdefault(vip, set()).add(service.key)
+        return self._recompute(old | new)
+
+    def drop_service(self, key: ServiceKey) -> Changes:
+        """A Service is gone."""
+        before = self._services.pop(key, None)
+        if before is None:
+            return {}
+        old = set(vips_of(before))
+        for vip in old:
+            self._leave(vip, key)
+        return self._recompute(old)
+
+    def set_group(self, group: ServiceGroup) -> Changes:
+        """A ServiceGroup as it is now."""
+        self._groups[group.namespace, group.name] = group
+        return self._recompute(self._by_vip)
+
+    def drop_group(self, namespace: str, name: str) -> Changes:
+        """A ServiceGroup is gone, or can't be read any more."""
+        if self._groups.pop((namespace, name), None) is None:
+            return {}
+        return self._recompute(self._by_vip)
+
+    def set_slice(self, body: Json) -> Changes:
+        """An EndpointSlice as it is now."""
+        key = _service_of(body)
+        if key is None:
+            return {}
+        self._slices.setdefault(key, {})[body["metadata"]["name"]] = ready_nodes(body)
+        return self._recompute(self._vips(key))
+
+    def drop_slice(self, body: Json) -> Changes:
+        """An EndpointSlice is gone."""
+        key = _service_of(body)
+        if key is None or self._slices.get(key, {}).pop(body["metadata"]["name"], None) is None:
+            return {}
+        if not self._slices[key]:
+            del self._slices[key]
+        return self._recompute(self._vips(key))
+
+    def _vips(self, key: ServiceKey) -> Iterable[IPAddress]:
+        service = self._services.get(key)
+        return vips_of(service) if service else ()
+
+    def _leave(self, vip: IPAddress, key: ServiceKey) -> None:
+        users = self._by_vip.get(vip, set())
+        users.discard(key)
+        if not users:
+            self._by_vip.pop(vip, None)
+
+    def _recompute(self, vips: Iterable[IPAddress]) -> Changes:
+        changes: Changes = {}
+        for vip in list(vips):
+            entry = self._entry(vip)
+            if entry != self._table.get(vip):
+                changes[vip] = entry
+                if entry is None:
+                    del self._table[vip]
+                else:
+                    self._table[vip] = entry
+        return changes
+
+    def _entry(self, vip: IPAddress) -> WantedVip | None:
+        users = self.users(vip)
+        if not users:
+            return None
+        pool = self._pool_of(vip, users)
+        local = [service for service in users if service.external_traffic_policy == "Local"]
+        return WantedVip(
+            address=vip,
+            services=tuple(service.key for service in users),
+            aggregation=pool.prefix_length if pool else None,
+            endpoints=self._endpoints(local) if local else None,
+            allow_local=bool(local) and all(names.ALLOW_LOCAL in service.annotations for service in local),
+        )
+
+    def _pool_of(self, vip: IPAddress, users: Iterable[ServiceView]) -> AddressPool | None:
+        """The pool that holds ``vip``: of the group that the Service says it's from, else of any."""
+        named = {service.annotations.get(names.ALLOCATED_FROM) for service in users}
+        ordered = sorted(
+            self._groups.values(), key=lambda group: (group.name not in named, group.namespace, group.name)
+        )
+        return next((pool for group in ordered if (pool := group.pool_of(vip)) is not None), None)
+
+    def _endpoints(self, services: Iterable[ServiceView]) -> frozenset[str]:
+        """The nodes with a ready endpoint of all these Services; of any, if no node has them all."""
+        nodes = [frozenset[str]().union(*self._slices.get(service.key, {}).values()) for service in services]
+        return reduce(frozenset.intersection, nodes) or frozenset[str]().union(*nodes)
+
+
+def ready_nodes(body: Json) -> frozenset[str]:
+    """The nodes with a ready endpoint in an EndpointSlice; a terminating one is not ready (KEP-1669)."""
+    return frozenset(
+        endpoint["nodeName"]
+        for endpoint in body.get("endpoints") or ()
+        if endpoint.get("nodeName")
+        and (endpoint.get("conditions") or {}).get("ready") is not False
+        and not (endpoint.get("conditions") or {}).get("terminating")
+    )
+
+
+def annotation_of(vip: IPAddress) -> str:
+    """The annotation that tells who announces addresses of this family."""
+    return names.ANNOUNCING_IPV4 if family_of(vip).bits == 32 else names.ANNOUNCING_IPV6
+
+
+def _service_of(body: Json) -> ServiceKey | None:
+    metadata = body["metadata"]
+    name = (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL)
+    return ServiceKey(metadata["namespace"], name) if name else None
+
+
+def _carries_annotations(service: ServiceView) -> bool:
+    return any(key in service.annotations for key in (names.ALLOCATED_BY, *names.ANNOUNCING_KEYS))

@@ -1,0 +1,98 @@
+"""Nodes as the article has them, built in one line: values for the agent's pure parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address, ip_interface
+
+from lbnodeagent.planner import Situation
+from lbnodeagent.present import Present
+from lbnodeagent.tables import FOREVER, DefaultRoute, IfIndex, Link, Mac, PresentAddress, WantedVip
+from purelb.addresses import Family, IPAddress
+from purelb.resources import NodeAgentConfig
+from purelb.services import ServiceKey
+
+LO, ETH0, ETH1, DUMMY, IPVS = (IfIndex(number) for number in (1, 2, 3, 4, 5))
+NOW = 1000.0
+VIP = ip_address("10.31.188.64")
+VIP6 = ip_address("fd00:10:31::188:64")
+ROUTED = ip_address("10.189.0.0")
+
+
+def link(index: IfIndex, name: str, *, alias: str = "", is_up: bool = True, has_carrier: bool = True) -> Link:
+    """An interface; its MAC ends with its index."""
+    return Link(
+        index,
+        name,
+        mac=Mac(bytes([0x52, 0x54, 0, 0, 0, index])),
+        alias=alias,
+        is_up=is_up,
+        has_carrier=has_carrier,
+        is_loopback=name == "lo",
+    )
+
+
+def own(index: IfIndex, text: str, *, is_usable: bool = True, is_secondary: bool = False) -> PresentAddress:
+    """An address that the operator gave the node."""
+    there = ip_interface(text)
+    return PresentAddress(index, there.ip, there.network.prefixlen, is_usable=is_usable, is_secondary=is_secondary)
+
+
+def placed(
+    index: IfIndex, text: str, *, expires: float = NOW + 20, no_prefix_route: bool = True, is_secondary: bool = True
+) -> PresentAddress:
+    """An address that the agent put there."""
+    there = ip_interface(text)
+    return PresentAddress(
+        index,
+        there.ip,
+        there.network.prefixlen,
+        is_ours=True,
+        is_secondary=is_secondary and there.version == 4,
+        no_prefix_route=no_prefix_route,
+        expires=expires,
+    )
+
+
+def on_dummy(text: str) -> PresentAddress:
+    """An address that the agent put on the dummy interface."""
+    return placed(DUMMY, text, expires=FOREVER, no_prefix_route=False)
+
+
+def node(*more: PresentAddress, links: Iterable[Link] = (), without: Iterable[IfIndex] = ()) -> Present:
+    """10.31.188.11/16 and fd00:10:31::188:11/64 on eth0, which has both default routes; an empty kube-lb0."""
+    all_links = {one.index: one for one in (link(LO, "lo"), link(ETH0, "eth0"), link(DUMMY, "kube-lb0"), *links)}
+    return Present(
+        [one for one in all_links.values() if one.index not in without],
+        [own(LO, "127.0.0.1/8"), own(ETH0, "10.31.188.11/16"), own(ETH0, "fd00:10:31::188:11/64"), *more],
+        [DefaultRoute(Family.IPV4, 0, (ETH0,)), DefaultRoute(Family.IPV6, 1024, (ETH0,))],
+    )
+
+
+def wanted(vip: IPAddress, *, aggregation: int | None = None, endpoints: frozenset[str] | None = None) -> WantedVip:
+    """What one Service wants."""
+    return WantedVip(vip, (ServiceKey("test", f"service-{vip}"),), aggregation, endpoints)
+
+
+def situation(
+    present: Present,
+    *vips: WantedVip,
+    owners: Mapping[IPAddress, str] | None = None,
+    config: NodeAgentConfig | None = None,
+    onlink: Iterable[IPAddress] = (),
+    held: Iterable[IPAddress] = (),
+    now: float = NOW,
+    leaving: bool = False,
+) -> Situation:
+    """What the node ``w11`` sees."""
+    return Situation(
+        node="w11",
+        config=config or NodeAgentConfig(),
+        present=present,
+        wanted={one.address: one for one in vips},
+        owner=(owners or {}).get,
+        is_onlink=frozenset(onlink).__contains__,
+        is_held=frozenset(held).__contains__,
+        now=now,
+        leaving=leaving,
+    )

@@ -1,0 +1,161 @@
+"""A lab with PureLB in it, seen as the agent's users see it: the kernels, the wire, the API."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from tests.system.conftest import LabUnderTest, eventually
+
+MASTER = "tiny-cilium-master-188-1.k8s.tcinternal"
+WORKER11 = "tiny-cilium-worker-188-11.k8s.tcinternal"
+WORKER12 = "tiny-cilium-worker-188-12.k8s.tcinternal"
+NODES = (MASTER, WORKER11, WORKER12)
+SHORT = {MASTER: "master", WORKER11: "worker-188-11", WORKER12: "worker-188-12"}
+
+GROUPS = """
+apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: wire, namespace: purelb}
+spec:
+  local:
+    v4pool: {subnet: 10.31.0.0/16, pool: 10.31.188.64-10.31.188.250, aggregation: /32}
+    v6pool: {subnet: "fd00:10:31::/64", pool: "fd00:10:31::1:0-fd00:10:31::1:ffff", aggregation: /128}
+---
+apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: routed, namespace: purelb}
+spec:
+  local:
+    v4pool: {subnet: 10.189.0.0/16, pool: 10.189.0.0-10.189.255.254, aggregation: /32}
+    v6pool: {subnet: "fd00:10:189::/64", pool: "fd00:10:189::-fd00:10:189::ffff", aggregation: default}
+"""
+
+
+def service(name: str, group: str, *, ip: str | None = None, policy: str = "Cluster", **more: Any) -> dict[str, Any]:
+    """A LoadBalancer Service; of IPv6 when its address is."""
+    family = "IPv6" if ip is not None and ip_address(ip).version == 6 else "IPv4"
+    annotations = {"purelb.io/service-group": group, **more.pop("annotations", {})}
+    spec: dict[str, Any] = {
+        "type": "LoadBalancer",
+        "allocateLoadBalancerNodePorts": False,
+        "externalTrafficPolicy": policy,
+        "ipFamilies": [family],
+        "ipFamilyPolicy": "SingleStack",
+        "ports": [{"port": 80}],
+        **more,
+    }
+    if ip is not None:
+        spec["loadBalancerIP"] = ip
+    metadata = {"name": name, "namespace": "default", "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What a pinging client saw: times in milliseconds."""
+
+    replies: int
+    lost: int
+    longest: float
+
+
+class AgentLab:
+    """PureLB on three nodes. Looks at kernels, frames and API objects only."""
+
+    def __init__(self, lab: LabUnderTest) -> None:
+        self.lab = lab
+        self.hosts = lab.hosts
+
+    # --- the API -----------------------------------------------------------------------------------------------------
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        self.lab.kubectl("apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": objects}))
+
+    def delete(self, name: str) -> None:
+        self.lab.kubectl("delete", "service", name, "--ignore-not-found")
+
+    def service(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.hosts.get("service", name)
+        return found
+
+    def annotation(self, name: str, family: str = "IPv4") -> str | None:
+        annotations: dict[str, str] = self.service(name)["metadata"].get("annotations") or {}
+        return annotations.get(f"purelb.io/announcing-{family}")
+
+    def events(self, name: str, reason: str) -> list[str]:
+        found = self.hosts.get("events", "--field-selector", f"involvedObject.name={name},reason={reason}")["items"]
+        return [event["message"] for event in found]
+
+    # --- the kernels -------------------------------------------------------------------------------------------------
+
+    def addresses(self, node: str, link: str = "eth0") -> dict[str, dict[str, Any]]:
+        """What ``ip -json addr`` says of a link, by address."""
+        done = self.hosts.run(node, ["ip", "-json", "addr", "show", "dev", link])
+        links = json.loads(done.stdout) if done.returncode == 0 else []
+        return {info["local"]: info for one in links if one for info in one["addr_info"] if info}
+
+    def holders(self, ip: str, link: str = "eth0") -> list[str]:
+        """The nodes that have an address on a link."""
+        return [node for node in NODES if ip in self.addresses(node, link)]
+
+    def owner(self, ip: str, *, seconds: float = 10.0) -> str:
+        """The one node that has ``ip`` on its NIC, as soon as it is one."""
+        holders = eventually(lambda: (found := self.holders(ip)) if len(self.holders(ip)) == 1 else [], seconds=seconds)
+        assert len(holders) == 1, f"{ip} is on {self.holders(ip)}"
+        return holders[0]
+
+    def ip(self, host: str, *arguments: str) -> str:
+        return self.hosts.output(host, "ip", *arguments)
+
+    def settle(self) -> None:
+        """Wait until every agent is ready and nothing is broken."""
+        for node in NODES:
+            self.lab.must("heal", SHORT[node])
+        assert eventually(self.is_settled, seconds=30.0), self.lab.must("status")
+
+    def is_settled(self) -> bool:
+        pods = self.hosts.get("pods", "-n", "purelb", "-l", "component=lbnodeagent")["items"]
+        return len(pods) == 3 and all(
+            any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
+            for pod in pods
+        )
+
+    # --- the wire ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def pinging(self, ip: str, interval: float = 0.005) -> Iterator[list[Silence]]:
+        """The client pings; the list holds what it saw afterwards."""
+        seen: list[Silence] = []
+        process = self.hosts.spawn("client", "lab.stopwatch", ip, str(interval))
+        try:
+            time.sleep(1.0)
+            yield seen
+            time.sleep(0.5)
+        finally:
+            process.terminate()
+            output = process.communicate()[0]
+        times = [(float(sent), float(received)) for sent, received in re.findall(r"(\S+) (\S+)\n", output)]
+        gaps = [later[1] - earlier[1] for earlier, later in zip(times, times[1:], strict=False)]
+        sent_gaps = [later[0] - earlier[0] for earlier, later in zip(times, times[1:], strict=False)]
+        lost = sum(max(0, round(gap / interval) - 1) for gap in sent_gaps if gap > 1.9 * interval)
+        seen.append(Silence(len(times), lost, max(gaps, default=float("inf")) * 1000))
+
+    @contextmanager
+    def capturing(self, host: str, expression: str) -> Iterator[list[str]]:
+        """What tcpdump prints of the frames that match; the list is filled afterwards."""
+        lines: list[str] = []
+        process = self.hosts.start(host, ["tcpdump", "-n", "-e", "-l", "-i", "eth0", expression])
+        try:
+            time.sleep(0.7)
+            yield lines
+            time.sleep(0.3)
+        finally:
+            process.terminate()
+            lines += process.communicate()[0].splitlines()
