@@ -1,31 +1,35 @@
 """The queue of rumours to pass on, each a limited number of times.
 
-Owns the order and the limit (SWIM section 4.1; memberlist `queue.go`).  Knows neither members nor
-packets: bytes in, bytes out.
+Owns the order and the limit (SWIM section 4.1; memberlist `queue.go`).  Knows neither members nor packets: bytes in,
+bytes out.
 """
 
 from __future__ import annotations
 
+import bisect
 import math
-from typing import TypeVar
 
-Key = TypeVar("Key", str, int)
+LOOK_FURTHER = 32
+"""So many rumours that don't fit are passed over before a packet counts as full."""
+
+Rank = tuple[int, int, int]
 
 
 class Rumour:
     """One queued message.  `finished` becomes true when it was sent often enough or replaced by a newer one."""
 
-    __slots__ = ("data", "finished", "number", "transmits")
+    __slots__ = ("data", "finished", "number", "subject", "transmits")
 
-    def __init__(self, data: bytes, number: int) -> None:
+    def __init__(self, data: bytes, number: int, subject: str | None) -> None:
         self.data = data
         self.number = number
+        self.subject = subject
         self.transmits = 0
         self.finished = False
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """Least sent first, then longest, then newest."""
+    def rank(self) -> Rank:
+        """Least sent first, then longest, then newest; unique."""
         return (self.transmits, -len(self.data), -self.number)
 
 
@@ -34,62 +38,99 @@ def retransmit_limit(multiplier: int, members: int) -> int:
     return multiplier * math.ceil(math.log10(members + 1))
 
 
+class _Queue:
+    """Rumours in the order of their rank.  Finished ones are only skipped, and thrown out when there are many."""
+
+    def __init__(self) -> None:
+        self._order: list[tuple[Rank, Rumour]] = []
+        self.waiting = 0
+
+    def add(self, rumour: Rumour) -> None:
+        self.waiting += 1
+        if len(self._order) > 2 * self.waiting + LOOK_FURTHER:
+            self._order = [entry for entry in self._order if not entry[1].finished]
+        bisect.insort(self._order, (rumour.rank, rumour))
+
+    def replace(self, rumour: Rumour) -> None:
+        """Something newer makes it superfluous."""
+        rumour.finished = True
+        self.waiting -= 1
+
+    def take(self, taken: list[Rumour], overhead: int, budget: int, limit: int) -> int:
+        """Move what fits from the front to `taken`; the budget that is left."""
+        passed: list[tuple[Rank, Rumour]] = []
+        chosen: list[Rumour] = []
+        seen = 0
+        for seen, entry in enumerate(self._order, 1):  # noqa: B007  # how far we looked is used below
+            rumour = entry[1]
+            cost = overhead + len(rumour.data)
+            if rumour.finished:
+                continue
+            if cost > budget:
+                passed.append(entry)
+                if len(passed) == LOOK_FURTHER:
+                    break
+                continue
+            budget -= cost
+            chosen.append(rumour)
+            if budget <= overhead:
+                break
+        self._order[:seen] = passed
+        for rumour in chosen:  # only now, so that none goes twice into one packet
+            rumour.transmits += 1
+            if rumour.transmits >= limit:
+                self.replace(rumour)
+            else:
+                bisect.insort(self._order, (rumour.rank, rumour))
+        taken += chosen
+        return budget
+
+
 class Broadcasts:
     """Rumours about members replace one another by subject; those of the application are kept apart and don't."""
 
     def __init__(self, multiplier: int) -> None:
         self._multiplier = multiplier
         self._subjects: dict[str, Rumour] = {}
-        self._application: dict[int, Rumour] = {}
+        self._members = _Queue()
+        self._application = _Queue()
         self._count = 0
 
     def __len__(self) -> int:
-        return len(self._subjects) + len(self._application)
+        return self._members.waiting + self._application.waiting
 
     def about(self, subject: str, data: bytes) -> Rumour:
         """Queue the newest word on a member; any older word on it is finished."""
         replaced = self._subjects.pop(subject, None)
         if replaced is not None:
-            replaced.finished = True
+            self._members.replace(replaced)
         self._count += 1
-        rumour = self._subjects[subject] = Rumour(data, self._count)
+        rumour = self._subjects[subject] = Rumour(data, self._count, subject)
+        self._members.add(rumour)
         return rumour
 
     def application(self, data: bytes) -> Rumour:
         """Queue a message of the application, its type byte included."""
         self._count += 1
-        rumour = self._application[self._count] = Rumour(data, self._count)
+        rumour = Rumour(data, self._count, None)
+        self._application.add(rumour)
         return rumour
 
     def clear(self) -> None:
         """Forget everything that is queued."""
         self._subjects.clear()
-        self._application.clear()
+        self._members = _Queue()
+        self._application = _Queue()
 
     def fill(self, overhead: int, budget: int, members: int) -> list[bytes]:
         """Messages of at most `budget` bytes together, `overhead` counted for each; members' news go first."""
-        if not self._subjects and not self._application:
-            return []
         limit = retransmit_limit(self._multiplier, members)
-        taken: list[bytes] = []
-        left = _take(self._subjects, taken, overhead, budget, limit)
-        _take(self._application, taken, overhead, left, limit)
-        return taken
-
-
-def _take(queue: dict[Key, Rumour], taken: list[bytes], overhead: int, budget: int, limit: int) -> int:
-    if not queue or budget <= overhead:
-        return budget
-    for key, rumour in sorted(queue.items(), key=lambda item: item[1].rank):
-        cost = overhead + len(rumour.data)
-        if cost > budget:
-            continue
-        budget -= cost
-        taken.append(rumour.data)
-        rumour.transmits += 1
-        if rumour.transmits >= limit:
-            rumour.finished = True
-            del queue[key]
-        if budget <= overhead:
-            break
-    return budget
+        taken: list[Rumour] = []
+        if self._members.waiting:
+            budget = self._members.take(taken, overhead, budget, limit)
+        if self._application.waiting:
+            self._application.take(taken, overhead, budget, limit)
+        for rumour in taken:
+            if rumour.finished and rumour.subject is not None:
+                del self._subjects[rumour.subject]
+        return [rumour.data for rumour in taken]

@@ -138,14 +138,15 @@ class Config:
         How the numbers were found, and what they cost: docs/gossip.md.
         """
         return cls(
-            probe_interval=0.1,
-            probe_timeout=0.03,
+            probe_interval=0.08,
+            probe_timeout=0.025,
             suspicion_mult=2,
             suspicion_confirmations=2,
             confirmers=8.0,
-            late_after=0.03,
+            late_after=0.025,
             gossip_interval=0.02,
             push_pull_interval=10.0,
+            retransmit_mult=6,
             knock_interval=0.5,
             tcp_timeout=2.0,
             max_expanded=8 << 20,

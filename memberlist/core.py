@@ -8,20 +8,19 @@ outputs.
 
 from __future__ import annotations
 
-import logging
 import math
 import random
-from collections import Counter
 from collections.abc import Mapping
 
 from memberlist.awareness import Awareness
 from memberlist.broadcasts import Broadcasts, Rumour
 from memberlist.codec import encode, encode_user_stream
+from memberlist.complaints import Complaints
 from memberlist.config import Config
 from memberlist.crypto import Keyring
 from memberlist.delegate import Delegate
 from memberlist.detector import Detector
-from memberlist.errors import ConfigError, LabelMismatch, Unauthentic, UnknownMember, WireError
+from memberlist.errors import ConfigError, UnknownMember, WireError
 from memberlist.events import Member, UserMessage
 from memberlist.members import MemberTable, Record, claimed_view
 from memberlist.membership import Membership
@@ -50,10 +49,6 @@ from memberlist.packets import PacketCodec
 from memberlist.streams import StreamCodec, StreamDecoder
 from memberlist.versions import incompatible
 
-log = logging.getLogger(__name__)
-
-COMPLAIN_EVERY = 60.0
-"""Seconds between two log lines on the same kind of bad input."""
 PUSH_PULL_SCALE_FROM = 32
 
 
@@ -107,9 +102,9 @@ class Core:
         self._knock_at = math.inf
         self._parting: Rumour | None = None
         self._now = -math.inf
-        self._complained: dict[str, float] = {}
-        self.counters: Counter[str] = Counter()
-        """What was received, refused and found late, by kind; only ever counts up."""
+        self._complaints = Complaints()
+        self.counters = self._complaints.counters
+        """What was received, refused and found late, by kind."""
 
     # --- life ---
 
@@ -202,7 +197,7 @@ class Core:
         due = min(self._detector.deadline(), self._membership.deadline(), self._push_pull_at)
         if self._gossip_at == math.inf and len(self._rumours):
             self._gossip_at = _next_tick(self._gossip_phase, self._config.gossip_interval, self._now)
-        return min(due, self._gossip_at, self._knock_at)
+        return min(due, self._gossip_at)  # knocking waits for the next probe: it is worth no wake-up of its own
 
     def tick(self, now: float) -> None:
         """Do what is due.  Feed all packets that wait before calling it: they may prove that somebody lives."""
@@ -234,10 +229,10 @@ class Core:
         try:
             messages, broken = self._packets.open(data)
         except WireError as error:
-            self._refuse(now, error, source)
+            self._complaints.about_bytes(now, error, source)
             return
         if broken:
-            self._refuse(now, WireError(f"{broken} messages in the packet are malformed"), source)
+            self._complaints.about(now, "malformed", f"{broken} messages in the packet can't be read", source)
         for message in messages:
             self._dispatch(now, message, source)
         self._confirm_suspicions(now)
@@ -296,7 +291,7 @@ class Core:
 
     def refuse_request(self, now: float, error: WireError, source: Endpoint) -> bytes:
         """A stream that could not be read: the error message to answer before closing."""
-        self._refuse(self._forward(now), error, source)
+        self._complaints.about_bytes(self._forward(now), error, source)
         return self.streams.seal(encode(ErrorReply(str(error))), dialled=False)
 
     def dial_answered(self, now: float, dial: int, message: StreamMessage, source: Endpoint) -> str | None:
@@ -359,37 +354,18 @@ class Core:
     def _merge(self, now: float, message: PushPull, source: Endpoint) -> str | None:
         refusal = incompatible(message.nodes, self.table)
         if refusal is not None:
-            self.counters["merges refused"] += 1
-            self._complain(now, "merge refused", refusal, source)
+            self._complaints.about(now, "merges refused", refusal, source)
             return refusal
         if message.join and type(self._delegate) is not Delegate:
             members = [claimed_view(node) for node in message.nodes]
             if not self._delegate.accepts_merge(members):
-                self.counters["merges refused"] += 1
-                return "the application refuses the merge"
+                refusal = "the application refuses the merge"
+                self._complaints.about(now, "merges refused", refusal, source)
+                return refusal
         self._membership.merge(now, message.nodes)
         if message.user_state:
             self._delegate.merge_remote_state(message.user_state, message.join)
         return None
-
-    def _refuse(self, now: float, error: WireError, source: Endpoint) -> None:
-        match error:
-            case LabelMismatch():
-                kind = "other label"
-            case Unauthentic():
-                kind = "not authentic"
-            case _:
-                kind = "malformed"
-        self.counters[kind] += 1
-        self._complain(now, kind, str(error), source)
-
-    def _complain(self, now: float, kind: str, sentence: str, source: Endpoint) -> None:
-        if now - self._complained.get(kind, -math.inf) >= COMPLAIN_EVERY:
-            self._complained[kind] = now
-            log.warning(
-                kind,
-                extra={"sentence": sentence, "source": str(source.address), "count": self.counters[kind]},
-            )
 
 
 def push_pull_scale(members: int) -> int:

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 RELAYS_MAX = 1024
 """Pings that we have under way for others; requests beyond are ignored, so that we can't be made to flood anybody."""
+ROUNDS_MAX = 16
+"""Probes under way at once; when half of the cluster is suspected, its turn must do for the rest."""
 TCP_PING_FROM = 3
 NACK_FROM = 4
 """The protocol versions from which members answer TCP pings, and send nacks."""
@@ -83,15 +85,18 @@ class Detector:
         due = math.inf if self._in_turn is not None else self._next_turn
         for running in self._rounds.values():
             due = min(due, running.deadline)
-        for relay in self._relays.values():
-            due = min(due, relay.until)
+        for relay in self._relays.values():  # all take the same time, so the first one is due first
+            return min(due, relay.until)
         return due
 
     def tick(self, now: float) -> None:
         for running in [running for running in self._rounds.values() if running.deadline <= now]:
             self._advance(now, running)
-        for number in [number for number, relay in self._relays.items() if relay.until <= now]:
-            relay = self._relays.pop(number)
+        while self._relays:
+            number, relay = next(iter(self._relays.items()))
+            if relay.until > now:
+                break
+            del self._relays[number]
             if relay.wants_nack:
                 self._outbox.send(relay.requester, Nack(relay.their_sequence))
         if self._in_turn is None and now >= self._next_turn:
@@ -108,6 +113,8 @@ class Detector:
 
     def confirm(self, now: float, suspect: Record) -> None:
         """Somebody suspects this member: perhaps look for ourselves at once (see `Config.confirmers`)."""
+        if len(self._rounds) >= ROUNDS_MAX:
+            return
         others = max(1, len(self._table) - 2)
         if self._rng.random() * others >= self._config.confirmers:
             return

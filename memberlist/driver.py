@@ -1,6 +1,7 @@
 """A member on the network: asyncio UDP and TCP around Core.
 
-Owns the clock, the tasks and what the sockets say (with sockets.py, which binds them); decides nothing of the protocol.
+Owns the clock, the tasks and the UDP socket; sockets.py binds, exchanges.py does the streams.  Decides nothing of the
+protocol.
 The loop around the core: read what arrived, feed it, carry out the outputs, sleep until the next deadline.
 """
 
@@ -22,7 +23,7 @@ from memberlist.config import Config
 from memberlist.core import Core
 from memberlist.crypto import Keyring
 from memberlist.delegate import Delegate
-from memberlist.errors import ConfigError, StreamFailed, WireError
+from memberlist.errors import ConfigError, StreamFailed
 from memberlist.events import (
     Event,
     Member,
@@ -34,23 +35,16 @@ from memberlist.events import (
     NameConflict,
     UserMessage,
 )
-from memberlist.messages import META_MAX, Address, Endpoint, StreamMessage
+from memberlist.exchanges import Exchanges
+from memberlist.messages import META_MAX, Address, Endpoint
 from memberlist.outbox import Dial, SendPacket
-from memberlist.sockets import SocketAddress, Sockets, bind, dialer, from_socket, own_address, to_socket
-from memberlist.streams import StreamDecoder
+from memberlist.sockets import SocketAddress, Sockets, bind, from_socket, own_address, to_socket
 
 log = logging.getLogger(__name__)
 
 PACKETS_PER_TURN = 256
 """Packets read before the event loop gets its turn again."""
-INCOMING_MAX = 128
-"""Streams accepted at once; more are closed without an answer (memberlist `pushPullConcurrent`)."""
-INCOMING_BYTES_MAX = 64 << 20
-"""Bytes that all unfinished incoming streams may hold together."""
-THREAD_FROM = 64 << 10
-"""Streams of more bytes are decoded in a thread, lest they hold up the probes."""
 JOINS_AT_ONCE = 16
-READ_SIZE = 64 << 10
 REMOTE_ERRORS = (errno.EHOSTUNREACH, errno.ECONNREFUSED)
 """Failures to send that say something about the recipient, not about us."""
 
@@ -93,14 +87,11 @@ class Memberlist:
         self._rng = rng or random.Random()
         self._core: Core | None = None
         self._sockets: Sockets | None = None
-        self._tasks: asyncio.TaskGroup | None = None
+        self._exchanges: Exchanges | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failure: asyncio.Future[None] | None = None
-        self._waiting: dict[int, asyncio.Future[None]] = {}
         self._departure: asyncio.Event = asyncio.Event()
         self._started: asyncio.Event = asyncio.Event()
-        self._incoming = 0
-        self._incoming_bytes = 0
         self.packets_sent = 0
         self.bytes_sent = 0
         self.packets_unsent = 0
@@ -109,10 +100,14 @@ class Memberlist:
     # --- life ---
 
     async def run(self) -> None:
-        """Bind, and serve until cancelled.  Raises OSError when the port is taken."""
+        """Bind, and serve until cancelled.  Raises OSError when the port is taken.
+
+        After its end `members` stays as it was, and what is said goes nowhere; it may be run again.
+        """
         loop = asyncio.get_running_loop()
         sockets = bind(self._bind.address, self._bind.port)
         self._sockets = sockets
+        self._departure.clear()
         try:
             where = self._advertised(sockets.endpoint)
             core = Core(
@@ -128,21 +123,23 @@ class Memberlist:
             )
             self._failure = loop.create_future()
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                tasks.create_task(self._accept(sockets.tcp), name="memberlist accept")
+                carry_out = functools.partial(self._carry_out, core)
+                exchanges = Exchanges(core, tasks, sockets.endpoint, self._config.tcp_timeout, carry_out)
+                tasks.create_task(exchanges.accept(sockets.tcp), name="memberlist accept")
+                self._exchanges = exchanges
                 self._core = core
                 core.start(loop.time())
                 loop.add_reader(sockets.udp.fileno(), self._guarded, self._on_readable)
-                self._carry_out(core)
-                self._started.set()
-                await self._failure
+                try:
+                    self._carry_out(core)
+                    self._started.set()
+                    await self._failure
+                finally:  # before the tasks end, so that nothing is begun any more
+                    self._stop(loop, sockets)
+                    exchanges.abandon()
         finally:
-            loop.remove_reader(sockets.udp.fileno())
-            if self._timer is not None:
-                self._timer.cancel()
-            self._tasks = None
+            self._sockets = None
             sockets.close()
-            self._started.clear()
 
     async def started(self) -> None:
         """Returns when the sockets are bound."""
@@ -166,6 +163,15 @@ class Memberlist:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._departure.wait()
+
+    def _stop(self, loop: asyncio.AbstractEventLoop, sockets: Sockets) -> None:
+        loop.remove_reader(sockets.udp.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._sockets = None
+        self._exchanges = None
+        self._started.clear()
 
     # --- the application's wishes ---
 
@@ -218,13 +224,16 @@ class Memberlist:
     # --- the loop around the core ---
 
     def _carry_out(self, core: Core) -> None:
+        if self._sockets is None:  # the member has ended, and whoever still uses it is late, not wrong
+            core.outputs()
+            return
         for output in core.outputs():
             match output:
                 case SendPacket():
                     self._send_packet(core, output)
                 case Dial():
-                    if self._tasks is not None:
-                        self._tasks.create_task(self._dial(core, output), name="memberlist dial")
+                    if self._exchanges is not None:
+                        self._exchanges.dial(output)
                 case (
                     MemberJoined()
                     | MemberUpdated()
@@ -297,7 +306,7 @@ class Memberlist:
                 raise
             self._failure.set_exception(error)
 
-    # --- streams that we open ---
+    # --- joining ---
 
     async def _join_one(self, peer: tuple[str, int], slots: asyncio.Semaphore) -> bool:
         core = self._running()
@@ -318,114 +327,18 @@ class Memberlist:
         return worked
 
     async def _outcome(self, core: Core, dial: int) -> None:
-        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[dial] = outcome
+        """Carry out a dial of the application and wait for its end."""
+        if self._exchanges is None:
+            raise StreamFailed("the member has ended")
+        outcome = self._exchanges.outcome(dial)
         self._carry_out(core)
         await outcome
-
-    async def _dial(self, core: Core, dial: Dial) -> None:
-        """Carry out one dial and tell the core; the world's failures end here."""
-        failure: str | None = None
-        try:
-            async with asyncio.timeout_at(dial.deadline):
-                reply = await self._exchange(core, dial)
-        except (OSError, WireError, StreamFailed) as error:  # TimeoutError is an OSError
-            failure = str(error) or type(error).__name__
-            core.dial_failed(self._now(), dial.id)
-        except BaseException:
-            self._waiting.pop(dial.id, None)
-            raise
-        else:
-            if reply is not None:
-                failure = core.dial_answered(self._now(), dial.id, reply, dial.to)
-        waiting = self._waiting.pop(dial.id, None)
-        if waiting is not None and not waiting.done():
-            if failure is None:
-                waiting.set_result(None)
-            else:
-                waiting.set_exception(StreamFailed(failure))
-        self._carry_out(core)
-
-    async def _exchange(self, core: Core, dial: Dial) -> StreamMessage | None:
-        loop = asyncio.get_running_loop()
-        sockets = self._sockets
-        assert sockets is not None
-        with dialer(dial.to.address, sockets.endpoint) as stream:
-            await loop.sock_connect(stream, to_socket(dial.to, ipv6=dial.to.address.version == 6))
-            await loop.sock_sendall(stream, dial.data)
-            if not dial.replies:
-                return None
-            return await self._read(stream, core.reply_decoder())
-
-    # --- streams that others open ---
-
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        assert self._tasks is not None
-        while True:
-            try:
-                stream, name = await loop.sock_accept(listener)
-            except OSError as error:  # out of descriptors, or the peer gave up meanwhile
-                log.warning("stream not accepted", extra={"sentence": str(error)})
-                await asyncio.sleep(0.1)
-                continue
-            if self._incoming >= INCOMING_MAX:
-                stream.close()
-                continue
-            self._incoming += 1
-            self._tasks.create_task(self._serve(stream, from_socket(name)), name="memberlist serve")
-
-    async def _serve(self, stream: socket.socket, source: Endpoint) -> None:
-        """One request and its answer; the world's failures end here."""
-        loop = asyncio.get_running_loop()
-        core = self._running()
-        try:
-            with stream:
-                async with asyncio.timeout(self._config.tcp_timeout):
-                    try:
-                        request = await self._read(stream, core.request_decoder(), incoming=True)
-                    except WireError as error:
-                        reply: bytes | None = core.refuse_request(self._now(), error, source)
-                    else:
-                        reply = core.receive_request(self._now(), request, source)
-                        self._carry_out(core)
-                    if reply is not None:
-                        await loop.sock_sendall(stream, reply)
-                        stream.shutdown(socket.SHUT_WR)
-        except (OSError, StreamFailed) as error:  # TimeoutError is an OSError
-            log.debug("stream broken", extra={"source": str(source.address), "sentence": str(error)})
-        finally:
-            self._incoming -= 1
-
-    async def _read(self, stream: socket.socket, decoder: StreamDecoder, *, incoming: bool = False) -> StreamMessage:
-        """One message.  Raises WireError, StreamFailed if the stream ends before it, OSError."""
-        loop = asyncio.get_running_loop()
-        received = 0
-        try:
-            while True:
-                data = await loop.sock_recv(stream, READ_SIZE)
-                if not data:
-                    raise StreamFailed("the stream ended before the message did")
-                received += len(data)
-                if incoming:
-                    self._incoming_bytes += len(data)
-                    if self._incoming_bytes > INCOMING_BYTES_MAX:
-                        raise StreamFailed("too many bytes on unfinished streams")
-                if received > THREAD_FROM:
-                    message = await asyncio.to_thread(decoder.feed, data)
-                else:
-                    message = decoder.feed(data)
-                if message is not None:
-                    return message
-        finally:
-            if incoming:
-                self._incoming_bytes -= received
 
     # --- details ---
 
     def _running(self) -> Core:
         if self._core is None:
-            raise ConfigError("the member isn't running yet: await started() first")
+            raise ConfigError("the member isn't running: await started() first")
         return self._core
 
     def _advertised(self, bound: Endpoint) -> Endpoint:

@@ -6,8 +6,10 @@ Sends nothing: rumours go into the queue, events into the outbox.
 
 from __future__ import annotations
 
+import heapq
 import ipaddress
 import logging
+import math
 
 from memberlist.awareness import Awareness
 from memberlist.broadcasts import Broadcasts, Rumour
@@ -54,6 +56,7 @@ class Membership:
         self._outbox = outbox
         self._delegate = delegate
         self._suspicions: dict[str, Suspicion] = {}
+        self._timers: list[tuple[float, str]] = []  # a heap; outdated entries are skipped when they come to its top
         self._own_port = 0
         self._newly_suspected: list[Record] = []
 
@@ -132,6 +135,7 @@ class Membership:
         running = self._suspicions.get(claim.node)
         if running is not None:
             if running.confirm(claim.source):
+                heapq.heappush(self._timers, (running.deadline, claim.node))
                 self._rumours.about(claim.node, encode(claim))
             return
         if known.state is not State.ALIVE:
@@ -143,7 +147,9 @@ class Membership:
         known.believe(claim.incarnation)
         known.become(State.SUSPECT, now)
         self._table.changed()
-        self._suspicions[claim.node] = Suspicion(now, self._config, len(self._table), claim.source, claim.incarnation)
+        running = Suspicion(now, self._config, len(self._table), claim.source, claim.incarnation)
+        self._suspicions[claim.node] = running
+        heapq.heappush(self._timers, (running.deadline, claim.node))
         if claim.source != self.name:
             self._newly_suspected.append(known)
         log.info("suspect", extra={"member": claim.node, "source": claim.source})
@@ -187,18 +193,27 @@ class Membership:
 
     def deadline(self) -> float:
         """When the next suspicion runs out; infinity if none runs."""
-        return min((running.deadline for running in self._suspicions.values()), default=float("inf"))
+        timers = self._timers
+        while timers:
+            due, name = timers[0]
+            running = self._suspicions.get(name)
+            if running is not None and running.deadline == due:
+                return due
+            heapq.heappop(timers)
+        return math.inf
 
     def tick(self, now: float) -> None:
         """Declare dead whose time is over."""
-        for name, running in list(self._suspicions.items()):
-            if running.deadline <= now:
-                self.dead(now, Dead(running.incarnation, name, self.name))
+        while self.deadline() <= now:
+            _, name = heapq.heappop(self._timers)
+            self.dead(now, Dead(self._suspicions[name].incarnation, name, self.name))
 
     def postpone(self, seconds: float) -> None:
         """We were stopped for so long: refutations may still be waiting to be read."""
         for running in self._suspicions.values():
             running.postpone(seconds)
+        self._timers = [(running.deadline, name) for name, running in self._suspicions.items()]
+        heapq.heapify(self._timers)
 
     def take_newly_suspected(self) -> list[Record]:
         """Members whom others came to suspect since the last call."""

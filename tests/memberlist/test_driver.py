@@ -313,6 +313,32 @@ def test_no_task_and_no_socket_is_left_behind() -> None:
     run(story())
 
 
+def test_after_its_end_a_member_harms_nobody_and_may_run_again() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            await two.join([at(one)])
+            await until(lambda: len(alive(one)) == 2)
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                joining = asyncio.create_task(one.join([("127.0.0.1", silent.getsockname()[1])]))
+                await asyncio.sleep(0.05)
+                guests.running["one"].cancel()
+
+                assert await joining == 0
+            one.broadcast(b"too late")
+            one.update_meta(b"too late")
+            one.send_best_effort("two", b"too late")
+            with pytest.raises(StreamFailed):
+                await one.send("two", b"too late")
+            assert set(one.members) == {"one", "two"}
+
+            guests.running["one"] = asyncio.create_task(one.run())
+            await one.started()
+            assert await one.join([at(two)]) == 1
+
+    run(story())
+
+
 # --- hostile input ---
 
 

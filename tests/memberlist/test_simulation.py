@@ -65,7 +65,7 @@ def test_with_memberlists_settings_it_takes_seconds() -> None:
 def test_packet_loss_is_no_death(seed: int) -> None:
     simulation = cluster(10, seed, link=LOSSY)
 
-    simulation.run(120)
+    simulation.run(60)
 
     assert simulation.seen(MemberFailed) == []
 

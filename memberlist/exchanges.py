@@ -1,0 +1,159 @@
+"""The TCP side of a member: dialling peers, and serving those who dial us, one request and one answer each.
+
+Owns the limits on what strangers may make us hold, and the deadlines; what the messages mean is the core's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from memberlist.core import Core
+from memberlist.errors import StreamFailed, WireError
+from memberlist.messages import Endpoint, StreamMessage
+from memberlist.outbox import Dial
+from memberlist.sockets import dialer, from_socket, to_socket
+from memberlist.streams import StreamDecoder
+
+log = logging.getLogger(__name__)
+
+INCOMING_MAX = 128
+"""Streams accepted at once; more are closed without an answer (memberlist `pushPullConcurrent`)."""
+INCOMING_BYTES_MAX = 64 << 20
+"""Bytes that all unfinished incoming streams may hold together."""
+THREAD_FROM = 64 << 10
+"""Streams of more bytes are decoded in a thread, lest they hold up the probes."""
+READ_SIZE = 64 << 10
+ACCEPT_AGAIN_AFTER = 0.1
+"""Seconds to wait when the process has no descriptor left."""
+
+
+class Exchanges:
+    """All streams of one member; `carry_out` is called after each input to the core."""
+
+    def __init__(
+        self, core: Core, tasks: asyncio.TaskGroup, own: Endpoint, timeout: float, carry_out: Callable[[], None]
+    ) -> None:
+        self._core = core
+        self._tasks = tasks
+        self._own = own
+        self._timeout = timeout
+        self._carry_out = carry_out
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._incoming = 0
+        self._incoming_bytes = 0
+
+    # --- streams that we open ---
+
+    def dial(self, dial: Dial) -> None:
+        """Carry out what the core asked for, in a task."""
+        self._tasks.create_task(self._dial(dial), name="memberlist dial")
+
+    def outcome(self, dial: int) -> asyncio.Future[None]:
+        """Done when that dial has worked, else StreamFailed; to be asked for before the dial is carried out."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[dial] = future
+        return future
+
+    def abandon(self) -> None:
+        """The member ends: the dials under way come to nothing."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(StreamFailed("the member has ended"))
+        self._waiting.clear()
+
+    async def _dial(self, dial: Dial) -> None:
+        """The world's failures end here."""
+        loop = asyncio.get_running_loop()
+        failure: str | None = None
+        try:
+            async with asyncio.timeout_at(dial.deadline):
+                reply = await self._exchange(dial)
+        except (OSError, WireError, StreamFailed) as error:  # TimeoutError is an OSError
+            failure = str(error) or type(error).__name__
+            self._core.dial_failed(loop.time(), dial.id)
+        else:
+            if reply is not None:
+                failure = self._core.dial_answered(loop.time(), dial.id, reply, dial.to)
+        future = self._waiting.pop(dial.id, None)
+        if future is not None and not future.done():
+            if failure is None:
+                future.set_result(None)
+            else:
+                future.set_exception(StreamFailed(failure))
+        self._carry_out()
+
+    async def _exchange(self, dial: Dial) -> StreamMessage | None:
+        loop = asyncio.get_running_loop()
+        with dialer(dial.to.address, self._own) as stream:
+            await loop.sock_connect(stream, to_socket(dial.to, ipv6=dial.to.address.version == 6))
+            await loop.sock_sendall(stream, dial.data)
+            if not dial.replies:
+                return None
+            return await self._read(stream, self._core.reply_decoder())
+
+    # --- streams that others open ---
+
+    async def accept(self, listener: socket.socket) -> None:
+        """Serve everybody who dials us, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                stream, name = await loop.sock_accept(listener)
+            except OSError as error:  # out of descriptors, or the peer gave up meanwhile
+                log.warning("stream not accepted", extra={"sentence": str(error)})
+                await asyncio.sleep(ACCEPT_AGAIN_AFTER)
+                continue
+            if self._incoming >= INCOMING_MAX:
+                stream.close()
+                continue
+            self._incoming += 1
+            self._tasks.create_task(self._serve(stream, from_socket(name)), name="memberlist serve")
+
+    async def _serve(self, stream: socket.socket, source: Endpoint) -> None:
+        """The world's failures end here."""
+        loop = asyncio.get_running_loop()
+        core = self._core
+        try:
+            with stream:
+                async with asyncio.timeout(self._timeout):
+                    try:
+                        request = await self._read(stream, core.request_decoder(), incoming=True)
+                    except WireError as error:
+                        reply: bytes | None = core.refuse_request(loop.time(), error, source)
+                    else:
+                        reply = core.receive_request(loop.time(), request, source)
+                        self._carry_out()
+                    if reply is not None:
+                        await loop.sock_sendall(stream, reply)
+                        stream.shutdown(socket.SHUT_WR)
+        except (OSError, StreamFailed) as error:  # TimeoutError is an OSError
+            log.debug("stream broken", extra={"source": str(source.address), "sentence": str(error)})
+        finally:
+            self._incoming -= 1
+
+    async def _read(self, stream: socket.socket, decoder: StreamDecoder, *, incoming: bool = False) -> StreamMessage:
+        """One message.  Raises WireError, StreamFailed if the stream ends before it, OSError."""
+        loop = asyncio.get_running_loop()
+        received = 0
+        try:
+            while True:
+                data = await loop.sock_recv(stream, READ_SIZE)
+                if not data:
+                    raise StreamFailed("the stream ended before the message did")
+                received += len(data)
+                if incoming:
+                    self._incoming_bytes += len(data)
+                    if self._incoming_bytes > INCOMING_BYTES_MAX:
+                        raise StreamFailed("too many bytes on unfinished streams")
+                if received > THREAD_FROM:
+                    message = await asyncio.to_thread(decoder.feed, data)
+                else:
+                    message = decoder.feed(data)
+                if message is not None:
+                    return message
+        finally:
+            if incoming:
+                self._incoming_bytes -= received
