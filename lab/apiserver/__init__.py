@@ -1,10 +1,10 @@
 """An embedded Kubernetes API server: enough of one that kubectl, kopf and the official client can't tell.
 
-    server = ApiServer()
-    await server.start()
-    server.url, server.kubeconfig(), server.service_account_token("purelb", "allocator")
-    server.faults.status(429, resource="services", count=3); server.faults.drop_watches(); server.faults.clear()
-    await server.stop()
+server = ApiServer()
+await server.start()
+server.url, server.kubeconfig(), server.service_account_token("purelb", "allocator")
+server.faults.status(429, resource="services", count=3); server.faults.drop_watches(); server.faults.clear()
+await server.stop()
 """
 
 from .errors import StatusError

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -24,17 +25,35 @@ def _address(text: str) -> tuple[str, int]:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab.apiserver", description=__doc__)
-    parser.add_argument("--listen", action="append", type=_address, default=[], metavar="IP:PORT",
-                        help="an address to serve on; repeatable; the first one is in the kubeconfig")
-    parser.add_argument("--listen-fd", action="append", type=int, default=[], metavar="N",
-                        help="an inherited listening socket to serve on; repeatable")
+    parser.add_argument(
+        "--listen",
+        action="append",
+        type=_address,
+        default=[],
+        metavar="IP:PORT",
+        help="an address to serve on; repeatable; the first one is in the kubeconfig",
+    )
+    parser.add_argument(
+        "--listen-fd",
+        action="append",
+        type=int,
+        default=[],
+        metavar="N",
+        help="an inherited listening socket to serve on; repeatable",
+    )
     parser.add_argument("--admin", type=_address, metavar="IP:PORT", help="where faults are asked for, plain HTTP")
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="where the administrator's kubeconfig goes")
     parser.add_argument("--server", default="", metavar="URL", help="the URL that the kubeconfig names")
     parser.add_argument("--tls-dir", type=Path, metavar="DIR", help="serve HTTPS; CA and keys are kept there")
     parser.add_argument("--san", action="append", default=[], metavar="NAME", help="one more name in the certificate")
-    parser.add_argument("--pod-logs", "--log-dir", type=Path, metavar="DIR", dest="pod_logs",
-                        help="DIR/<namespace>_<pod>_<uid>/<container>/<n>.log, for kubectl logs")
+    parser.add_argument(
+        "--pod-logs",
+        "--log-dir",
+        type=Path,
+        metavar="DIR",
+        dest="pod_logs",
+        help="DIR/<namespace>_<pod>_<uid>/<container>/<n>.log, for kubectl logs",
+    )
     parser.add_argument("--journal", type=Path, metavar="FILE", help="keep all objects there over restarts")
     return parser.parse_args(argv)
 
@@ -53,6 +72,7 @@ async def _serve(options: argparse.Namespace) -> None:
         log_provider=FileLogs(options.pod_logs) if options.pod_logs else None,
         journal=options.journal,
         admin_token=os.environ.get("APISERVER_ADMIN_TOKEN"),
+        token_key=await asyncio.to_thread(_token_key, options.journal) if options.journal else None,
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -79,6 +99,16 @@ async def _serve(options: argparse.Namespace) -> None:
         await stop.wait()
     finally:
         await server.stop()
+
+
+def _token_key(journal: Path) -> bytes:
+    """The key that signs ServiceAccount tokens, kept beside the journal: they must be good after a restart."""
+    path = journal.with_name(journal.name + ".key")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -1,9 +1,9 @@
 """The admin port: faults over HTTP, for the lab's command line and for tests in another process.
 
-    GET /faults                     what is active
-    POST /faults                    {"kind": "status", "code": 429, "resource": "services", "count": 3}
-    DELETE /faults, /faults/ID      clear all, or one
-    POST /drop-watches, /expire     cut the watches; forget history too, so that they get 410
+GET /faults                     what is active
+POST /faults                    {"kind": "status", "code": 429, "resource": "services", "count": 3}
+DELETE /faults, /faults/ID      clear all, or one
+POST /drop-watches, /expire     cut the watches; forget history too, so that they get 410
 """
 
 from __future__ import annotations

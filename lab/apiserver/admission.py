@@ -32,9 +32,7 @@ def _admit_pod(cluster: Cluster, obj: JsonObject) -> None:
     meta, spec = obj["metadata"], obj.get("spec") or {}
     account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
     if cluster.store.get("/serviceaccounts", meta["namespace"], account) is None:
-        why = (
-            f'error looking up service account {meta["namespace"]}/{account}: serviceaccount "{account}" not found'
-        )
+        why = f'error looking up service account {meta["namespace"]}/{account}: serviceaccount "{account}" not found'
         raise forbidden("pods", "", meta["name"], why)
     if wanted := spec.get("priorityClassName"):
         priority = cluster.store.get("scheduling.k8s.io/priorityclasses", "", wanted)

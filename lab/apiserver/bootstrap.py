@@ -16,44 +16,65 @@ from .resources import Resource
 
 _NAMESPACES: Final = ("default", "kube-node-lease", "kube-public", "kube-system")
 _PRIORITIES: Final = (
-    ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can"
-     " be moved to another node if necessary."),
-    ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current"
-     " node."),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
 )
 
 
 def _objects(cluster: Cluster, port: int) -> Iterable[tuple[str, JsonObject]]:
     for name in _NAMESPACES:
-        yield "/namespaces", {
-            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
-            "spec": {"finalizers": ["kubernetes"]},
-            "status": {"phase": "Active"},
-        }
+        yield (
+            "/namespaces",
+            {
+                "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
+                "spec": {"finalizers": ["kubernetes"]},
+                "status": {"phase": "Active"},
+            },
+        )
     for role in BOOTSTRAP_ROLES:
         yield f"{GROUP}/clusterroles", role
     for binding in BOOTSTRAP_BINDINGS:
         yield f"{GROUP}/clusterrolebindings", binding
     for name, value, text in _PRIORITIES:
-        yield "scheduling.k8s.io/priorityclasses", {
-            "metadata": {"name": name}, "value": value, "description": text,
-            "preemptionPolicy": "PreemptLowerPriority",
-        }
+        yield (
+            "scheduling.k8s.io/priorityclasses",
+            {
+                "metadata": {"name": name},
+                "value": value,
+                "description": text,
+                "preemptionPolicy": "PreemptLowerPriority",
+            },
+        )
     address = str(next(iter(cluster.pool.networks.values()))[1])
-    yield "/services", {
-        "metadata": {
-            "name": "kubernetes", "namespace": "default",
-            "labels": {"component": "apiserver", "provider": "kubernetes"},
+    yield (
+        "/services",
+        {
+            "metadata": {
+                "name": "kubernetes",
+                "namespace": "default",
+                "labels": {"component": "apiserver", "provider": "kubernetes"},
+            },
+            "spec": {
+                "clusterIP": address,
+                "clusterIPs": [address],
+                "internalTrafficPolicy": "Cluster",
+                "ipFamilies": ["IPv4" if "." in address else "IPv6"],
+                "ipFamilyPolicy": "SingleStack",
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+                "sessionAffinity": "None",
+                "type": "ClusterIP",
+            },
+            "status": {"loadBalancer": {}},
         },
-        "spec": {
-            "clusterIP": address, "clusterIPs": [address],
-            "internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4" if "." in address else "IPv6"],
-            "ipFamilyPolicy": "SingleStack",
-            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
-            "sessionAffinity": "None", "type": "ClusterIP",
-        },
-        "status": {"loadBalancer": {}},
-    }
+    )
 
 
 def bootstrap(cluster: Cluster, port: int) -> None:

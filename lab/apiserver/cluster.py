@@ -13,6 +13,7 @@ from .crds import CustomKinds, DefinitionKind
 from .decode import Decoder
 from .errors import JsonObject
 from .eventviews import to_core, to_new
+from .fieldsets import Typed
 from .kinds import SMALL_KINDS, Kind
 from .resources import Registry, Resource
 from .schemas import built_in_schemas
@@ -41,6 +42,7 @@ class Cluster:
             SERVICES: self.services,
             DEFINITIONS: DefinitionKind(),
         }
+        self._typed: dict[Resource, Typed] = {}
         store.on_commit.append(self._follow)
 
     def _follow(self, table: str, event: Event) -> None:
@@ -49,6 +51,24 @@ class Cluster:
         before = event.before.obj if event.before is not None else None
         after = None if event.type == "DELETED" else event.after.obj
         (self.pool if table == SERVICES else self.customs).follow(before, after)
+
+    def typed(self, resource: Resource) -> Typed:
+        """The schema by which fields of this resource merge and are owned."""
+        if resource.group == "events.k8s.io":
+            resource = self.registry.by_key("/events") or resource  # stored in the core spelling
+        typed = self._typed.get(resource)
+        if typed is None or resource.custom:
+            if resource.custom:
+                schema = self.customs.kind(resource).schema
+                any_kind = self.schemas.root("", "Service")
+                assert any_kind is not None
+                # The metadata of custom resources is what it is everywhere.
+                properties = {**schema.get("properties", {}), "metadata": any_kind["properties"]["metadata"]}
+                typed = Typed({**schema, "properties": properties}, self.schemas.resolve)
+            else:
+                typed = Typed(self.schemas.root(resource.group, resource.kind) or {}, self.schemas.resolve)
+            self._typed[resource] = typed
+        return typed
 
     def kind(self, resource: Resource) -> Kind:
         if resource.custom:

@@ -131,9 +131,7 @@ class Controllers:
                 child = self._store.get(table, *key)
                 if child is None:
                     continue
-                kept = [
-                    owner for owner in child.obj["metadata"]["ownerReferences"] if owner["uid"] != meta["uid"]
-                ]
+                kept = [owner for owner in child.obj["metadata"]["ownerReferences"] if owner["uid"] != meta["uid"]]
                 child_meta = {**child.obj["metadata"], "ownerReferences": kept}
                 if not kept:
                     del child_meta["ownerReferences"]
@@ -154,9 +152,7 @@ class Controllers:
                 continue
             options = DeleteOptions(propagation="Foreground", uid=child.obj["metadata"]["uid"])
             self._operations.delete(child_resource, *key, options, self._caller)
-        blocking = [
-            owner for owner in self._dependents.get(uid, {}).values() if owner.get("blockOwnerDeletion")
-        ]
+        blocking = [owner for owner in self._dependents.get(uid, {}).values() if owner.get("blockOwnerDeletion")]
         if not blocking:
             self._operations.finish(resource, record, "foregroundDeletion")
 
@@ -197,7 +193,10 @@ class Controllers:
         annotations: dict[str, str] | None = None,
     ) -> None:
         meta: JsonObject = {
-            "name": name, "namespace": namespace, "uid": new_uid(), "creationTimestamp": now(),
+            "name": name,
+            "namespace": namespace,
+            "uid": new_uid(),
+            "creationTimestamp": now(),
         }
         if annotations:
             meta["annotations"] = annotations
@@ -208,7 +207,7 @@ class Controllers:
         for table in self._store.tables():
             resource = self._cluster.registry.by_key(table)
             if resource is not None and resource.namespaced:
-                found += [(resource, record) for record in self._store.list(table, namespace)]
+                found += [(resource, record) for record in self._store.records(table, namespace)]
         return found
 
     def _empty_namespace(self, record: Record) -> None:
@@ -244,10 +243,10 @@ class Controllers:
         table = f"{spec['group']}/{spec['names']['plural']}"
         instances = self._cluster.registry.by_key(table)
         if instances is not None:
-            for inner in self._store.list(table):
+            for inner in self._store.records(table):
                 if not inner.obj["metadata"].get("deletionTimestamp"):
                     self._operations.delete(instances, *inner.key, DeleteOptions(), self._caller)
-        if not self._store.list(table):
+        if not self._store.records(table):
             live = self._store.get(DEFINITIONS, *record.key)
             if live is not None and CLEANUP in (live.obj["metadata"].get("finalizers") or []):
                 self._operations.finish(resource, live, CLEANUP)

@@ -114,13 +114,14 @@ class DefinitionKind(Kind):
             "api-approved.kubernetes.io" not in (obj["metadata"].get("annotations") or {})
         ):
             why = (
-                "protected groups must have approval annotation \"api-approved.kubernetes.io\","
+                'protected groups must have approval annotation "api-approved.kubernetes.io",'
                 " see https://github.com/kubernetes/enhancements/pull/1111"
             )
-            causes.append(missing('metadata.annotations[api-approved.kubernetes.io]', why))
+            causes.append(missing("metadata.annotations[api-approved.kubernetes.io]", why))
         if spec.get("scope") not in ("Cluster", "Namespaced"):
             causes.append(
-                missing("spec.scope") if not spec.get("scope")
+                missing("spec.scope")
+                if not spec.get("scope")
                 else unsupported("spec.scope", spec["scope"], ("Cluster", "Namespaced"))
             )
         for field in ("plural", "singular", "kind", "listKind"):
@@ -131,10 +132,11 @@ class DefinitionKind(Kind):
         return causes + _validate_versions(spec)
 
     def validate_update(self, old: JsonObject, new: JsonObject) -> list[Cause]:
-        causes = []
-        for field in ("group", "scope"):
-            if old["spec"].get(field) != new["spec"].get(field):
-                causes.append(bad_value(f"spec.{field}", new["spec"].get(field), "field is immutable"))
+        causes = [
+            bad_value(f"spec.{field}", new["spec"].get(field), "field is immutable")
+            for field in ("group", "scope")
+            if old["spec"].get(field) != new["spec"].get(field)
+        ]
         for field in ("plural", "kind"):
             before, after = old["spec"]["names"].get(field), (new["spec"].get("names") or {}).get(field)
             if before != after:
@@ -167,7 +169,8 @@ def _validate_versions(spec: JsonObject) -> list[Cause]:
         where = f"{path}.schema.openAPIV3Schema"
         if schema.get("type") != "object":
             causes.append(
-                missing(f"{where}.type", "must not be empty at the root") if not schema.get("type")
+                missing(f"{where}.type", "must not be empty at the root")
+                if not schema.get("type")
                 else bad_value(f"{where}.type", schema["type"], "must be object at the root")
             )
         causes += _validate_structure(schema, where, root=True)
@@ -186,9 +189,7 @@ def _validate_versions(spec: JsonObject) -> list[Cause]:
         why = "must have exactly one version marked as storage version"
         causes.append(bad_value("spec.versions", [version.get("name") for version in versions], why))
     if (spec.get("conversion") or {}).get("strategy") not in ("None", "Webhook"):
-        causes.append(
-            unsupported("spec.conversion.strategy", spec["conversion"].get("strategy"), ("None", "Webhook"))
-        )
+        causes.append(unsupported("spec.conversion.strategy", spec["conversion"].get("strategy"), ("None", "Webhook")))
     return causes
 
 
@@ -207,7 +208,9 @@ def _validate_structure(schema: Any, path: str, *, root: bool = False) -> list[C
             continue
         causes += _validate_structure(inner, f"{path}.properties[{name}]")
     if schema.get("properties") and schema.get("additionalProperties"):
-        causes.append(not_allowed(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive"))
+        causes.append(
+            not_allowed(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive")
+        )
     if isinstance(schema.get("additionalProperties"), dict):
         causes += _validate_structure(schema["additionalProperties"], f"{path}.additionalProperties")
     if schema.get("type") == "array":
@@ -221,9 +224,7 @@ def _validate_structure(schema: Any, path: str, *, root: bool = False) -> list[C
 def _status(obj: JsonObject, before: JsonObject) -> JsonObject:
     """Names accepted and Established at once: the controller that does it in a cluster takes some milliseconds."""
     spec = obj["spec"]
-    stamps = {
-        condition["type"]: condition.get("lastTransitionTime") for condition in before.get("conditions") or []
-    }
+    stamps = {condition["type"]: condition.get("lastTransitionTime") for condition in before.get("conditions") or []}
     storage = next((version["name"] for version in spec.get("versions") or [] if version.get("storage")), "")
     stored = list(before.get("storedVersions") or [])
     if storage and storage not in stored:
@@ -238,9 +239,7 @@ def _status(obj: JsonObject, before: JsonObject) -> JsonObject:
             "type": kind,
         }
 
-    kept = [
-        other for other in before.get("conditions") or [] if other["type"] not in ("NamesAccepted", "Established")
-    ]
+    kept = [other for other in before.get("conditions") or [] if other["type"] not in ("NamesAccepted", "Established")]
     return {
         **before,
         "conditions": [

@@ -25,6 +25,8 @@ class Shape:
 
 
 _ANY: Final = Shape("any")
+# Go leaves out empty maps and lists when it writes (`omitempty`), but for these.
+_KEPT_EMPTY: Final = frozenset(("containers", "endpoints", "rules", "verbs", "versions"))
 
 
 class Decoder:
@@ -82,9 +84,7 @@ class _WrongType(Exception):
 
 
 def _mismatch(struct: str, path: str, value: Any, go_type: str) -> _WrongType:
-    given = _GO_NAMES[type(value)]
-    if given == "number" and go_type in ("string", "bool"):
-        given = "number"
+    given = _GO_NAMES.get(type(value), "null")
     where = f"Go struct field {struct}.{path}" if struct else "Go value"
     return _WrongType(f"json: cannot unmarshal {given} into {where} of type {go_type}")
 
@@ -104,9 +104,9 @@ def _walk(shape: Shape, value: Any, path: str, unknown: list[str], struct: str =
                 if found.kind == "string" and isinstance(inner, str):
                     out[key] = inner
                 else:
-                    out[key] = _walk(found, inner, f"{path}{key}.", unknown, shape.name, _go(go_path, key))
-            elif key == "creationTimestamp":
-                continue
+                    made = _walk(found, inner, f"{path}{key}.", unknown, shape.name, _go(go_path, key))
+                    if made or found.kind not in ("map", "list") or key in _KEPT_EMPTY:
+                        out[key] = made
         return out
     if kind == "map":
         assert shape.item is not None
@@ -122,9 +122,7 @@ def _walk(shape: Shape, value: Any, path: str, unknown: list[str], struct: str =
         if not isinstance(value, list):
             raise _mismatch(struct, go_path, value, f"[]{_go_type(shape.item)}")
         stem = path.removesuffix(".")
-        return [
-            _walk(shape.item, inner, f"{stem}[{at}].", unknown, struct, go_path) for at, inner in enumerate(value)
-        ]
+        return [_walk(shape.item, inner, f"{stem}[{at}].", unknown, struct, go_path) for at, inner in enumerate(value)]
     if kind == "string" and not isinstance(value, str):
         raise _mismatch(struct, go_path, value, "string")
     if kind == "boolean" and not isinstance(value, bool):

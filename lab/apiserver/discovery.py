@@ -71,9 +71,7 @@ class Discovery:
     def resources(self, group: str, version: str) -> JsonObject | None:
         """`APIResourceList` of one group and version; None when there is no such."""
         found = [
-            resource
-            for resource in self._registry.all()
-            if (resource.group, resource.version) == (group, version)
+            resource for resource in self._registry.all() if (resource.group, resource.version) == (group, version)
         ]
         if not found:
             return None

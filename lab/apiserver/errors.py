@@ -122,9 +122,7 @@ def invalid(kind: str, group: str, name: str, causes: Iterable[Cause]) -> Status
     joined = sentences[0] if len(sentences) == 1 else "[" + ", ".join(sentences) + "]"
     message = f'{qualified(kind, group)} "{name}" is invalid: {joined}'
     details = _details(name, group, kind)
-    details["causes"] = [
-        {"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in listed
-    ]
+    details["causes"] = [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in listed]
     return StatusError(422, "Invalid", message, details=details)
 
 
@@ -146,10 +144,7 @@ def method_not_allowed(resource: str, group: str, verb: str) -> StatusError:
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> StatusError:
-    message = (
-        "the body of the request was in an unknown format - accepted media types include: "
-        + ", ".join(accepted)
-    )
+    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
     return StatusError(415, "UnsupportedMediaType", message)
 
 
@@ -204,9 +199,7 @@ def duplicate(field: str, value: object) -> Cause:
 
 def unsupported(field: str, value: object, allowed: Iterable[str]) -> Cause:
     listed = ", ".join(f'"{option}"' for option in sorted(allowed))
-    return Cause(
-        field, f"Unsupported value: {_shown(value)}: supported values: {listed}", "FieldValueNotSupported"
-    )
+    return Cause(field, f"Unsupported value: {_shown(value)}: supported values: {listed}", "FieldValueNotSupported")
 
 
 def too_long(field: str, limit: int) -> Cause:

@@ -22,7 +22,8 @@ class Fault:
     """One fault.
 
     kind: `status` answers with `code`; `hang` never answers; `slow` waits `milliseconds` first; `down` cuts the
-        connection; `read-only` refuses writes with 403; `expire-watches` answers a watch with 410.
+        connection; `read-only` refuses writes with 403; `expire-watches` answers a watch with an ERROR event of code
+        410 (as a server does; `status` with code 410 is the other form, 410 as the answer's own code).
     verb, method, resource, subresource, namespace, name, user_agent: whom it meets; None meets all. `resource` is the
         plural name, `user_agent` a part of the header.
     count: how many requests it meets before it is gone; None: until cleared.
@@ -57,11 +58,10 @@ class Fault:
         )
 
     def error(self) -> StatusError:
-        """What a `status`, `read-only` or `expire-watches` fault answers."""
+        """What a `status` or `read-only` fault answers."""
         if self.kind == "read-only":
             return StatusError(403, "Forbidden", "the server is read-only", details={})
-        code = 410 if self.kind == "expire-watches" else self.code
-        match code:
+        match self.code:
             case 429:
                 return too_many_requests("the server has received too many requests", self.retry_after)
             case 500:
@@ -75,11 +75,13 @@ class Fault:
                 return StatusError(401, "Unauthorized", "Unauthorized")
             case 503:
                 return StatusError(
-                    503, "ServiceUnavailable", "the server is currently unable to handle the request",
+                    503,
+                    "ServiceUnavailable",
+                    "the server is currently unable to handle the request",
                     retry_after=self.retry_after,
                 )
             case _:
-                return StatusError(code, "Unknown", f"the server answered with {code}, as asked for")
+                return StatusError(self.code, "Unknown", f"the server answered with {self.code}, as asked for")
 
     def as_json(self) -> JsonObject:
         return {name: getattr(self, name) for name in self.__slots__}

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
 from .apply import apply_patch
 from .auth import ACCOUNT_PREFIX, Authenticator, User
 from .cluster import Cluster
+from .crds import TABLE as DEFINITIONS
 from .crds import CustomKind
-from .discovery import AGGREGATED, VERSION, Discovery
+from .documents import Documents
 from .errors import (
     JsonObject,
     StatusError,
     bad_request,
-    expired,
     method_not_allowed,
     no_such_path,
     unsupported_media_type,
@@ -31,25 +31,23 @@ from .negotiation import (
     JSON_PATCH,
     MERGE_PATCH,
     PATCHES,
-    STRATEGIC_PATCH,
     Wanted,
     accept,
     read_object,
     read_yaml,
     respond,
 )
-from .openapi import OpenApi
 from .operations import Caller, Change, DeleteOptions, Operations
 from .patches import json_patch, merge_patch, strategic_merge
-from .paths import Target, is_true, parse
+from .paths import Target, is_true
+from .protobuf import MEDIA_TYPE as PROTOBUF
+from .protobuf import ProtobufReader, WireError
 from .rbac import Attributes, Authorizer
 from .reading import Reader
 from .resources import Resource
-from .store import Record, encode
+from .store import Event, Record, encode
 from .subresources import Subresources, delete_options
 from .watching import Watch, error_frame
-
-_HEALTH: Final = ("/healthz", "/livez", "/readyz")
 
 
 class Handlers:
@@ -59,19 +57,30 @@ class Handlers:
         self._cluster = cluster
         self._authenticator = authenticator
         self._authorizer = Authorizer(cluster.store)
-        self._discovery = Discovery(cluster.registry)
-        self._openapi = OpenApi(cluster)
+        self._documents = Documents(cluster)
         self._reader = Reader(cluster)
         self._logs = log_provider or no_logs
         self.operations = Operations(cluster)
         self._subresources = Subresources(cluster, self.operations, authenticator, self._authorizer)
-        self.watches: set[Watch] = set()
+        self._protobuf = ProtobufReader(cluster.schemas)
+        self.watches: dict[Watch, Resource] = {}
+        cluster.store.on_commit.append(self._follow)
+
+    def _follow(self, table: str, _: Event) -> None:
+        """Watches of a custom resource end when it is no longer served."""
+        if table != DEFINITIONS:
+            return
+        for watch, resource in self.watches.items():
+            served = self._cluster.registry.find(resource.group, resource.version, resource.plural)
+            if resource.custom and served is None:
+                watch.end()
 
     async def handle(self, request: web.BaseRequest, target: Target | None) -> web.StreamResponse:
         """Raises `StatusError` for a refusal."""
         user = self._user(request)
         if target is None:
-            return await self._outside(request, user)
+            self._authorizer.require(user, Attributes(request.method.lower(), path=request.path))
+            return await self._documents.answer(request)
         attributes = Attributes(
             target.verb, target.group, target.resource, target.subresource, target.namespace, target.name
         )
@@ -82,9 +91,7 @@ class Handlers:
         if resource.namespaced and not target.namespace and target.verb not in ("list", "watch"):
             raise no_such_path()
         if resource.key == "/namespaces" and target.namespace:
-            target = Target(
-                target.verb, "", "v1", "namespaces", "", target.name, target.subresource, target.rest
-            )
+            target = Target(target.verb, "", "v1", "namespaces", "", target.name, target.subresource, target.rest)
         return await self._resource(request, user, resource, target)
 
     def _user(self, request: web.BaseRequest) -> User:
@@ -92,9 +99,7 @@ class Handlers:
         names = {key.lower() for key in request.headers}
         if not any(name.startswith("impersonate-") for name in names):
             return user
-        headers = {
-            name: request.headers.getall(name, []) for name in ("impersonate-user", "impersonate-group")
-        }
+        headers = {name: request.headers.getall(name, []) for name in ("impersonate-user", "impersonate-group")}
         other = self._authenticator.impersonated(headers)
         if other is None:
             return user
@@ -108,52 +113,18 @@ class Handlers:
             self._authorizer.require(user, Attributes("impersonate", "", "groups", "", "", group))
         return other
 
-    # Outside resources
-
-    async def _outside(self, request: web.BaseRequest, user: User) -> web.Response:
-        path = request.path.rstrip("/") or "/"
-        self._authorizer.require(user, Attributes(request.method.lower(), path=request.path))
-        if path.startswith(_HEALTH):
-            return await respond(request, b"ok", content_type="text/plain")
-        wants_aggregated = "as=APIGroupDiscoveryList" in request.headers.get("Accept", "")
-        document: JsonObject | None
-        match path.strip("/").split("/"):
-            case ["version"]:
-                document = VERSION
-            case ["api" | "apis"] if wants_aggregated:
-                body = self._discovery.aggregated(core=path == "/api")
-                response = await respond(request, body)
-                response.headers["Content-Type"] = AGGREGATED
-                response.headers["Vary"] = "Accept"
-                return response
-            case ["api"]:
-                document = self._discovery.legacy_versions(request.host)
-            case ["apis"]:
-                document = self._discovery.groups()
-            case ["api", version]:
-                document = self._discovery.resources("", version)
-            case ["apis", group]:
-                document = self._discovery.group(group)
-            case ["apis", group, version]:
-                document = self._discovery.resources(group, version)
-            case ["openapi", "v3"]:
-                document = self._openapi.index()
-            case ["openapi", "v3", *rest]:
-                made = self._openapi.document("/".join(rest))
-                if made is None:
-                    raise no_such_path()
-                return await respond(request, made)
-            case ["openapi", "v2"]:
-                if "json" not in request.headers.get("Accept", "json") and "*/*" not in request.headers["Accept"]:
-                    raise StatusError(406, "NotAcceptable", "only application/json is offered")
-                return await respond(request, self._openapi.swagger())
-            case [""]:
-                document = {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
-            case _:
-                document = None
-        if document is None:
-            raise no_such_path()
-        return await respond(request, encode(document))
+    async def _read(self, request: web.BaseRequest) -> Any:
+        """The body as JSON values; nothing is an empty object. Raises `StatusError` 400 or 415."""
+        raw = await request.read()
+        if not raw:
+            return {}
+        media = request.headers.get("Content-Type", "")
+        if not media.startswith(PROTOBUF):
+            return read_object(raw, media)
+        try:
+            return self._protobuf.read(raw)
+        except WireError as wrong:
+            raise bad_request(f"the object provided is unrecognized: {wrong}") from None
 
     # Resources
 
@@ -178,15 +149,15 @@ class Handlers:
                 self._check_get_version(query)
                 record = self.operations.find(resource, target.namespace, target.name)
             case "list":
-                body = self._reader.list(resource, target, query, wanted)
+                body = self._reader.collection(resource, target, query, wanted)
                 return await respond(request, body, warnings=caller.warnings)
             case "watch":
                 return await self._watch(request, resource, target, wanted)
             case "create":
-                sent = read_object(await request.read(), request.headers.get("Content-Type", ""))
+                sent = await self._read(request)
                 record, status = self.operations.create(resource, target.namespace, sent, caller), 201
             case "update":
-                sent = read_object(await request.read(), request.headers.get("Content-Type", ""))
+                sent = await self._read(request)
                 existed = self._cluster.store.get(resource.key, target.namespace, target.name) is not None
                 record = self.operations.update(
                     resource, target.namespace, target.name, sent, caller, target.subresource
@@ -233,7 +204,7 @@ class Handlers:
         watch, begin, version = self._reader.watch(resource, target, request.query, wanted)
         response = web.StreamResponse(headers={"Cache-Control": "no-cache, private"})
         response.content_type = "application/json"
-        self.watches.add(watch)
+        self.watches[watch] = resource
         try:
             try:
                 first = watch.start(version, initial_events=begin)
@@ -251,13 +222,11 @@ class Handlers:
             pass  # the client went away
         finally:
             watch.close()
-            self.watches.discard(watch)
+            self.watches.pop(watch, None)
         return response
 
-    async def _question(
-        self, request: web.BaseRequest, user: User, resource: Resource, target: Target
-    ) -> web.Response:
-        body = read_object(await request.read(), request.headers.get("Content-Type", ""))
+    async def _question(self, request: web.BaseRequest, user: User, resource: Resource, target: Target) -> web.Response:
+        body = await self._read(request)
         if resource.plural == "bindings":
             pods = self._cluster.registry.find("", "v1", "pods")
             assert pods is not None
@@ -277,9 +246,7 @@ class Handlers:
         if media == APPLY_PATCH:
             return self._apply(resource, target, read_yaml(body), request.query, caller)
         change = self._change(resource, media, body)
-        record = self.operations.patch(
-            resource, target.namespace, target.name, change, caller, target.subresource
-        )
+        record = self.operations.patch(resource, target.namespace, target.name, change, caller, target.subresource)
         return record, False
 
     def _change(self, resource: Resource, media: str, body: bytes) -> Change:
@@ -293,7 +260,7 @@ class Handlers:
         if not isinstance(patch, dict):
             raise bad_request("the patch is not an object")
         if media == MERGE_PATCH:
-            return lambda obj: merge_patch(obj, patch)  # type: ignore[no-any-return]
+            return lambda obj: merge_patch(obj, patch)
         schemas = self._cluster.schemas
         schema = schemas.root(resource.group, resource.kind) or {}
         return lambda obj: strategic_merge(obj, patch, schema, schemas.resolve)
@@ -303,7 +270,9 @@ class Handlers:
     ) -> tuple[Record, bool]:
         if not query.get("fieldManager"):
             raise StatusError(
-                422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+                422,
+                "Invalid",
+                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
             )
         return apply_patch(
             self._cluster,
@@ -318,12 +287,8 @@ class Handlers:
         )
 
     async def _delete_body(self, request: web.BaseRequest) -> DeleteOptions:
-        raw = await request.read()
-        body: JsonObject = {}
-        if raw:
-            sent = read_object(raw, request.headers.get("Content-Type", ""))
-            if isinstance(sent, dict):
-                body = dict(sent)
+        sent = await self._read(request)
+        body: JsonObject = dict(sent) if isinstance(sent, dict) else {}
         for name in ("gracePeriodSeconds", "propagationPolicy"):
             if name in request.query:
                 body.setdefault(name, request.query[name])
@@ -340,7 +305,11 @@ class Handlers:
         if resource.group:
             details["group"] = resource.group
         status = {
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": details,
         }
         return await respond(request, encode(status), warnings=caller.warnings)
 
@@ -351,7 +320,7 @@ class Handlers:
         selection = self._reader.selection(resource, target, request.query)
         chosen = [
             record
-            for record in self._cluster.store.list(resource.key, selection.namespace)
+            for record in self._cluster.store.records(resource.key, selection.namespace)
             if selection.takes(record)
         ]
         for record in chosen:
@@ -389,7 +358,7 @@ class Handlers:
                 media = request.headers.get("Content-Type", "").partition(";")[0]
                 scale = self._change(resource, media, await request.read())(scale)
             elif target.verb == "update":
-                scale = read_object(await request.read(), request.headers.get("Content-Type", ""))
+                scale = await self._read(request)
             if target.verb != "get":
                 scale = self._subresources.set_scale(resource, record, scale, caller)
             return await respond(request, encode(scale))
@@ -399,10 +368,10 @@ class Handlers:
                 change = self._change(resource, media, await request.read())
                 record = self.operations.patch(resource, namespace, name, change, caller, target.subresource)
             else:
-                sent = read_object(await request.read(), request.headers.get("Content-Type", ""))
+                sent = await self._read(request)
                 record = self.operations.update(resource, namespace, name, sent, caller, target.subresource)
             return await self._answer(request, resource, record, accept(request.headers.get("Accept")), caller)
-        body = read_object(await request.read() or b"{}", request.headers.get("Content-Type", ""))
+        body = await self._read(request)
         if not isinstance(body, dict):
             raise bad_request("the body is not an object")
         match target.subresource:

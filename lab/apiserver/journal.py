@@ -45,7 +45,11 @@ class Journal:
         namespace, name = event.after.key
         line = encode(
             {
-                "table": table, "type": event.type, "rv": event.rv, "namespace": namespace, "name": name,
+                "table": table,
+                "type": event.type,
+                "rv": event.rv,
+                "namespace": namespace,
+                "name": name,
                 "object": event.after.obj,
             }
         )

@@ -82,7 +82,7 @@ class NodeKind(Kind):
     def validate_update(self, old: JsonObject, new: JsonObject) -> list[Cause]:
         before = (old.get("spec") or {}).get("podCIDR")
         if before and (new.get("spec") or {}).get("podCIDR") != before:
-            return [not_allowed("spec.podCIDRs", "node updates may not change podCIDR except from \"\" to valid")]
+            return [not_allowed("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')]
         return []
 
     def default(self, obj: JsonObject) -> None:
@@ -94,8 +94,16 @@ class NodeKind(Kind):
         status.setdefault("daemonEndpoints", {"kubeletEndpoint": {"Port": 0}})
         info = status.setdefault("nodeInfo", {})
         for field in (
-            "architecture", "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion",
-            "kubeletVersion", "machineID", "operatingSystem", "osImage", "systemUUID",
+            "architecture",
+            "bootID",
+            "containerRuntimeVersion",
+            "kernelVersion",
+            "kubeProxyVersion",
+            "kubeletVersion",
+            "machineID",
+            "operatingSystem",
+            "osImage",
+            "systemUUID",
         ):
             info.setdefault(field, "")
         if "capacity" in status:
@@ -118,9 +126,11 @@ def _immutable_data(old: JsonObject, new: JsonObject) -> list[Cause]:
     causes = []
     if not new.get("immutable"):
         causes.append(not_allowed("immutable", "field is immutable when `immutable` is set"))
-    for field in ("data", "binaryData"):
-        if (old.get(field) or {}) != (new.get(field) or {}):
-            causes.append(not_allowed(field, "field is immutable when `immutable` is set"))
+    causes += [
+        not_allowed(field, "field is immutable when `immutable` is set")
+        for field in ("data", "binaryData")
+        if (old.get(field) or {}) != (new.get(field) or {})
+    ]
     return causes
 
 
@@ -165,9 +175,7 @@ class LeaseKind(Kind):
         if (seconds := spec.get("leaseDurationSeconds")) is not None and seconds <= 0:
             causes.append(bad_value("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
         if (transitions := spec.get("leaseTransitions")) is not None and transitions < 0:
-            causes.append(
-                bad_value("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
-            )
+            causes.append(bad_value("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
         return causes
 
 
@@ -206,13 +214,9 @@ class RoleKind(Kind):
             if rule.get("nonResourceURLs"):
                 continue
             if not rule.get("apiGroups"):
-                causes.append(
-                    missing(f"{path}.apiGroups", "resource rules must supply at least one api group")
-                )
+                causes.append(missing(f"{path}.apiGroups", "resource rules must supply at least one api group"))
             if not rule.get("resources"):
-                causes.append(
-                    missing(f"{path}.resources", "resource rules must supply at least one resource")
-                )
+                causes.append(missing(f"{path}.resources", "resource rules must supply at least one resource"))
         return causes
 
 

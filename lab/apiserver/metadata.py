@@ -50,8 +50,7 @@ _ANNOTATIONS_LIMIT: Final = 256 * 1024
 _LABEL_NAMES = frozenset(("/namespaces",))
 _SERVICE_NAMES = frozenset(("/services",))
 _FREE_NAMES = frozenset(
-    f"rbac.authorization.k8s.io/{plural}"
-    for plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
+    f"rbac.authorization.k8s.io/{plural}" for plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 )
 
 # The alphabet of generated suffixes has no vowels and no look-alikes (apimachinery `util/rand`).
@@ -162,9 +161,7 @@ def validate_metadata(meta: JsonObject, table: str) -> list[Cause]:
                 causes.append(bad_value(f"{path}.{field}", "", f"{field} must not be empty"))
         controllers += bool(owner.get("controller"))
     if controllers > 1:
-        causes.append(
-            bad_value("metadata.ownerReferences", None, "Only one reference can have Controller set to true")
-        )
+        causes.append(bad_value("metadata.ownerReferences", None, "Only one reference can have Controller set to true"))
     for finalizer in meta.get("finalizers") or []:
         if wrong := wrong_qualified_name(finalizer):
             causes.append(bad_value("metadata.finalizers", finalizer, wrong))
@@ -173,13 +170,18 @@ def validate_metadata(meta: JsonObject, table: str) -> list[Cause]:
 
 def validate_metadata_update(old: JsonObject, new: JsonObject) -> list[Cause]:
     """Fields of metadata that never change, and finalizers that can't be added once deletion has begun."""
-    causes: list[Cause] = []
-    for field in ("name", "namespace"):
-        if old.get(field, "") != new.get(field, ""):
-            causes.append(bad_value(f"metadata.{field}", new.get(field, ""), "field is immutable"))
+    causes = [
+        bad_value(f"metadata.{field}", new.get(field, ""), "field is immutable")
+        for field in ("name", "namespace")
+        if old.get(field, "") != new.get(field, "")
+    ]
     if old.get("deletionTimestamp"):
         extra = sorted(set(new.get("finalizers") or []) - set(old.get("finalizers") or []))
         if extra:
-            why = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{', '.join(chr(34) + item + chr(34) for item in extra)}}}"
+            listed = ", ".join(f'"{item}"' for item in extra)
+            why = (
+                "no new finalizers can be added if the object is being deleted, found new finalizers"
+                f" []string{{{listed}}}"
+            )
             causes.append(not_allowed("metadata.finalizers", why))
     return causes

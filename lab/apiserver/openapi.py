@@ -1,4 +1,4 @@
-"""The OpenAPI documents: /openapi/v3 (apply, explain) and /openapi/v2 as JSON.
+"""The OpenAPI documents: /openapi/v3 (apply, explain) and /openapi/v2.
 
 Owns the paths and components made from the registry, the built-in schemas and the live CRDs.
 """
@@ -13,6 +13,7 @@ from .cluster import Cluster
 from .crds import CustomKind
 from .discovery import VERSION
 from .errors import JsonObject
+from .openapiwire import encode_document
 from .resources import Resource
 from .schemas import REF
 from .store import encode
@@ -122,33 +123,31 @@ class OpenApi:
             if wanted == "ListMeta":
                 schemas[_META + wanted] = {
                     "type": "object",
-                    "properties": {
-                        field: {"type": "string"} for field in ("continue", "resourceVersion", "selfLink")
-                    },
+                    "properties": {field: {"type": "string"} for field in ("continue", "resourceVersion", "selfLink")},
                 }
             else:
                 for reachable in built_in.closure(_META + wanted):
                     schemas[reachable] = built_in.definition(reachable)
 
-    def swagger(self) -> bytes:
-        """/openapi/v2 as JSON."""
+    def swagger(self, *, protobuf: bool) -> bytes:
+        """/openapi/v2, as JSON or as gnostic's protobuf."""
         made = self._fresh()
-        if "v2" not in made:
+        form = "v2-protobuf" if protobuf else "v2"
+        if form not in made:
             paths: JsonObject = {}
             definitions: JsonObject = {}
             for path, resources in self._group_versions().items():
                 document = self._document(path, resources)
                 definitions.update(document["components"]["schemas"])
                 paths.update(document["paths"])
-            made["v2"] = encode(
-                {
-                    "swagger": "2.0",
-                    "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]},
-                    "paths": _paths_v2(paths),
-                    "definitions": _schemas_v2(definitions),
-                }
-            )
-        return made["v2"]
+            document = {
+                "swagger": "2.0",
+                "info": {"title": "Kubernetes", "version": VERSION["gitVersion"]},
+                "paths": _paths_v2(paths),
+                "definitions": _schemas_v2(definitions),
+            }
+            made[form] = encode_document(document) if protobuf else encode(document)
+        return made[form]
 
 
 def _custom_schema(schema: JsonObject) -> JsonObject:
@@ -189,10 +188,12 @@ def _paths(root: str, resource: Resource, component: str) -> JsonObject:
 
     write: JsonObject = {"parameters": [_parameter(name) for name in _QUERY]}
     sent = {"requestBody": {"content": {"*/*": body}, "required": True}}
-    patch = {
+    # kubectl sends a strategic merge patch to whatever says that it takes one.
+    accepted = [kind for kind in _PATCH_TYPES if not (resource.custom and "strategic" in kind)]
+    patch: JsonObject = {
         "parameters": [*write["parameters"], _parameter("force")],
         "requestBody": {
-            "content": {kind: {"schema": {"type": "object"}} for kind in _PATCH_TYPES},
+            "content": {kind: {"schema": {"type": "object"}} for kind in accepted},
             "required": True,
         },
     }
@@ -232,7 +233,7 @@ def _paths_v2(paths: JsonObject) -> JsonObject:
                 "responses": {"200": {"description": "OK"}},
             }
             if method == "patch":
-                result[path][method]["consumes"] = list(_PATCH_TYPES)
+                result[path][method]["consumes"] = list(operation["requestBody"]["content"])
     return result
 
 

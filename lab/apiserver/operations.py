@@ -34,7 +34,12 @@ from .servicerules import validate_load_balancer_status
 from .store import Record
 
 _SERVER_OWNED: Final = (
-    "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
 )
 
 
@@ -81,7 +86,7 @@ class Operations:
     def decode(self, resource: Resource, body: Any, caller: Caller) -> JsonObject:
         """A copy in the stored form. Raises `StatusError` 400."""
         if not isinstance(body, dict):
-            raise bad_request(f"couldn't get version/kind; json parse error: the body is not an object")
+            raise bad_request("couldn't get version/kind; json parse error: the body is not an object")
         given = body.get("apiVersion") or resource.group_version
         if given != resource.group_version:
             raise bad_request(
@@ -105,7 +110,16 @@ class Operations:
 
     # Creating
 
-    def create(self, resource: Resource, namespace: str, body: Any, caller: Caller) -> Record:
+    def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        body: Any,
+        caller: Caller,
+        *,
+        managed: list[JsonObject] | None = None,
+    ) -> Record:
+        """POST. `managed` comes from server-side apply. Raises `StatusError`."""
         obj = self.decode(resource, body, caller)
         meta = obj["metadata"]
         if resource.namespaced:
@@ -128,7 +142,9 @@ class Operations:
         if resource.generation:
             meta["generation"] = 1
         if not meta.get("name"):
-            raise invalid(resource.kind, resource.group, "", [missing("metadata.name", "name or generateName is required")])
+            raise invalid(
+                resource.kind, resource.group, "", [missing("metadata.name", "name or generateName is required")]
+            )
         if not isinstance(meta["name"], str):
             raise bad_request("metadata.name must be a string")
         admit_create(self.cluster, resource, obj, caller.user)
@@ -140,9 +156,13 @@ class Operations:
         self._check(resource, obj, None, validate_metadata(meta, resource.key) + kind.validate(obj))
         if self._store.get(resource.key, namespace, meta["name"]) is not None:
             raise already_exists(resource.plural, resource.group, meta["name"])
+        # What the server itself decides from here on is nobody's.
+        if managed is None:
+            self._stamp(resource, None, obj, caller, "")
+        else:
+            meta["managedFields"] = managed
         if resource.key == SERVICES:
             self.cluster.services.draw(obj, None)
-        stamp(None, obj, manager=caller.manager, operation="Update", version=resource.group_version, subresource="")
         return self._put(resource, obj, caller)
 
     # Updating
@@ -199,7 +219,6 @@ class Operations:
         caller: Caller,
         subresource: str = "",
         *,
-        operation: str = "Update",
         managed: list[JsonObject] | None = None,
     ) -> Record:
         """Makes `new` (decoded, ours to change) the next state after `old`. `managed` comes from server-side apply."""
@@ -241,14 +260,7 @@ class Operations:
         if resource.generation and not subresource and kind.generation_moves(before, new):
             meta["generation"] = old_meta.get("generation", 0) + 1
         if managed is None:
-            stamp(
-                before,
-                new,
-                manager=caller.manager,
-                operation=operation,
-                version=resource.group_version,
-                subresource=subresource,
-            )
+            self._stamp(resource, before, new, caller, subresource)
         else:
             meta["managedFields"] = managed
         meta["resourceVersion"] = str(old.rv)
@@ -259,6 +271,22 @@ class Operations:
         if _same(before, new):
             return old
         return self._put(resource, new, caller)
+
+    def _stamp(
+        self, resource: Resource, before: JsonObject | None, new: JsonObject, caller: Caller, subresource: str
+    ) -> None:
+        typed = self.cluster.typed(resource)
+        written = new
+        if before is None and resource.subresource("status"):
+            written = {key: value for key, value in new.items() if key != "status"}
+        stamp(
+            before,
+            written,
+            typed,
+            manager=caller.manager,
+            version=resource.group_version,
+            subresource=subresource,
+        )
 
     @staticmethod
     def _waits(resource: Resource, obj: JsonObject) -> bool:
@@ -278,6 +306,8 @@ class Operations:
                 meta[field_name] = new["metadata"][field_name]
             else:
                 meta.pop(field_name, None)
+        if "managedFields" in new["metadata"]:
+            meta["managedFields"] = new["metadata"]["managedFields"]
         result = {**kept, "metadata": meta}
         if "status" in new:
             result["status"] = new["status"]

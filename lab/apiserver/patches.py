@@ -77,7 +77,9 @@ def _operate(document: Any, operation: JsonObject) -> Any:
             actual = None if absent else _get(document, path, op)
             if actual != operation.get("value"):
                 why = f"testing value {path} failed: test failed"
-                raise StatusError(422, "Invalid", f"the server rejected our request due to an error in our request: {why}")
+                raise StatusError(
+                    422, "Invalid", f"the server rejected our request due to an error in our request: {why}"
+                )
             return document
         case "add" | "replace":
             return _set(document, path, copy.deepcopy(operation.get("value")), op)

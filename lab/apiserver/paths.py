@@ -45,8 +45,10 @@ def parse(method: str, path: str, query: Mapping[str, str]) -> Target | None:
     if rest[0] == "watch" and len(rest) > 1:  # the deprecated form, still served by Kubernetes
         watch, rest = True, rest[1:]
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) >= 3 and not (
-        len(rest) == 3 and rest[2] in ("status", "finalize") and not group
+    if (
+        rest[0] == "namespaces"
+        and len(rest) >= 3
+        and not (len(rest) == 3 and rest[2] in ("status", "finalize") and not group)
     ):
         namespace, rest = rest[1], rest[2:]
     resource = rest[0]

@@ -11,8 +11,12 @@ from typing import Final
 from .errors import Cause, JsonObject, bad_value, duplicate, missing, unsupported
 from .metadata import WRONG_1123_LABEL, wrong_dns_label
 
-_MODES: Final = {"secret": "defaultMode", "configMap": "defaultMode", "downwardAPI": "defaultMode",
-                 "projected": "defaultMode"}
+_MODES: Final = {
+    "secret": "defaultMode",
+    "configMap": "defaultMode",
+    "downwardAPI": "defaultMode",
+    "projected": "defaultMode",
+}
 _DEFAULT_MODE: Final = 0o644
 _PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 
@@ -63,7 +67,10 @@ def _default_container(container: JsonObject, *, host_network: bool) -> None:
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if probe := container.get(name):
             for field_name, value in (
-                ("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3),
+                ("timeoutSeconds", 1),
+                ("periodSeconds", 10),
+                ("successThreshold", 1),
+                ("failureThreshold", 3),
             ):
                 probe.setdefault(field_name, value)
             _default_action(probe)
@@ -124,9 +131,7 @@ def validate_pod_spec(spec: JsonObject, path: str) -> list[Cause]:
     return causes
 
 
-def _validate_container(
-    container: JsonObject, path: str, names: set[str], volumes: set[str]
-) -> list[Cause]:
+def _validate_container(container: JsonObject, path: str, names: set[str], volumes: set[str]) -> list[Cause]:
     causes: list[Cause] = []
     name = container.get("name", "")
     if not name:

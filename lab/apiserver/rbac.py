@@ -54,9 +54,7 @@ class Authorizer:
             self._seen = newest
         decision = self._cache.get((user, attributes))
         if decision is None:
-            decision = any(
-                _rule_allows(rule, attributes) for rule in self.rules_for(user, attributes.namespace)
-            )
+            decision = any(_rule_allows(rule, attributes) for rule in self.rules_for(user, attributes.namespace))
             self._cache[user, attributes] = decision
         return decision
 
@@ -66,11 +64,11 @@ class Authorizer:
             raise refusal(user, attributes)
 
     def rules_for(self, user: User, namespace: str) -> Iterator[JsonObject]:
-        for record in self._store.list(f"{GROUP}/clusterrolebindings"):
+        for record in self._store.records(f"{GROUP}/clusterrolebindings"):
             if _binds(record.obj, user, ""):
                 yield from self._rules_of(record.obj["roleRef"], "")
         if namespace:
-            for record in self._store.list(f"{GROUP}/rolebindings", namespace):
+            for record in self._store.records(f"{GROUP}/rolebindings", namespace):
                 if _binds(record.obj, user, namespace):
                     yield from self._rules_of(record.obj["roleRef"], namespace)
 

@@ -61,13 +61,13 @@ class Reader:
 
     # Lists
 
-    def list(self, resource: Resource, target: Target, query: Mapping[str, str], wanted: Wanted) -> bytes:
+    def collection(self, resource: Resource, target: Target, query: Mapping[str, str], wanted: Wanted) -> bytes:
         """Raises `StatusError` 400, 410, or 504 for a resourceVersion from the future."""
         selection = self.selection(resource, target, query)
         version, start = self._list_version(query)
         try:
             if version is None:
-                records = self._store.list(resource.key, selection.namespace)
+                records = self._store.records(resource.key, selection.namespace)
                 version = self._store.rv
             else:
                 records = self._store.list_at(resource.key, version, selection.namespace)
@@ -110,8 +110,7 @@ class Reader:
         if match == "Exact":
             if version == 0:
                 raise bad_request(
-                    'resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for'
-                    ' resourceVersion "0"'
+                    'resourceVersionMatch: Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
                 )
             return version, None
         return None, None
@@ -120,9 +119,7 @@ class Reader:
         if version > self._store.rv:
             message = f"Too large resource version: {version}, current: {self._store.rv}"
             error = StatusError(504, "Timeout", message, retry_after=1)
-            error.details = {
-                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
-            }
+            error.details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
             raise error
 
     def _encode_list(
@@ -194,9 +191,7 @@ class Reader:
             watch.wrap_bookmark = lambda obj: {**obj, **_META}
         return watch, begin, version
 
-    def encode_watched(
-        self, resource: Resource, record: Record, wanted: Wanted, query: Mapping[str, str]
-    ) -> bytes:
+    def encode_watched(self, resource: Resource, record: Record, wanted: Wanted, query: Mapping[str, str]) -> bytes:
         return self.encode_one(resource, record, wanted, query)
 
 

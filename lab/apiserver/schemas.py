@@ -27,8 +27,18 @@ _CLASS_DOC = re.compile(r'^class \w+\(BaseModel\):\n    """\n    (.*)\n', re.MUL
 _PREFIX = re.compile(r"^(?:Core|Events|Discovery|Rbac|Storage|Authentication|Apiextensions|Resource)?V[12](?=[A-Z])")
 
 _META = frozenset(
-    "APIResource DeleteOptions LabelSelector LabelSelectorRequirement ListMeta ManagedFieldsEntry ObjectMeta"
-    " OwnerReference Preconditions FieldSelectorRequirement".split()
+    [
+        "APIResource",
+        "DeleteOptions",
+        "LabelSelector",
+        "LabelSelectorRequirement",
+        "ListMeta",
+        "ManagedFieldsEntry",
+        "ObjectMeta",
+        "OwnerReference",
+        "Preconditions",
+        "FieldSelectorRequirement",
+    ]
 )
 _ROOTS: Final[Mapping[tuple[str, str], str]] = {
     ("", "Event"): "CoreV1Event",
@@ -39,19 +49,38 @@ _ROOTS: Final[Mapping[tuple[str, str], str]] = {
 
 # Maps of quantities: a number is as good as its text in these fields (resource.Quantity).
 _QUANTITY_MAPS = frozenset(
-    "limits requests capacity allocatable hard used overhead allocatedResources default defaultRequest max min"
-    " maxLimitRequestRatio".split()
+    [
+        "limits",
+        "requests",
+        "capacity",
+        "allocatable",
+        "hard",
+        "used",
+        "overhead",
+        "allocatedResources",
+        "default",
+        "defaultRequest",
+        "max",
+        "min",
+        "maxLimitRequestRatio",
+    ]
 )
 _QUANTITIES = frozenset(("sizeLimit", "divisor"))
 _MICRO_TIMES = frozenset(("acquireTime", "renewTime", "eventTime", "lastObservedTime"))
 
 # (definition, field) -> how the list or map merges: OpenAPI extensions without their "x-kubernetes-" prefix. Lists not
-# named here are atomic. Written down from the API reference's "patch strategy", "map: unique values on key" and "set" notes.
+# named here are atomic. The source: the `+listType`, `+mapType` and `patchStrategy` marks in k8s.io/api's types.go.
 _BY_TYPE: JsonObject = {
-    "patch-merge-key": "type", "patch-strategy": "merge", "list-type": "map", "list-map-keys": ["type"],
+    "patch-merge-key": "type",
+    "patch-strategy": "merge",
+    "list-type": "map",
+    "list-map-keys": ["type"],
 }
 _BY_NAME: JsonObject = {
-    "patch-merge-key": "name", "patch-strategy": "merge", "list-type": "map", "list-map-keys": ["name"],
+    "patch-merge-key": "name",
+    "patch-strategy": "merge",
+    "list-type": "map",
+    "list-map-keys": ["name"],
 }
 _BY_NAME_RETAIN: JsonObject = {**_BY_NAME, "patch-strategy": "merge,retainKeys"}
 _SET: JsonObject = {"patch-strategy": "merge", "list-type": "set"}
@@ -60,7 +89,10 @@ _ATOMIC_MAP: JsonObject = {"map-type": "atomic"}
 
 def _by(key: str, *more: str) -> JsonObject:
     return {
-        "patch-merge-key": key, "patch-strategy": "merge", "list-type": "map", "list-map-keys": [key, *more],
+        "patch-merge-key": key,
+        "patch-strategy": "merge",
+        "list-type": "map",
+        "list-map-keys": [key, *more],
     }
 
 
@@ -89,19 +121,45 @@ _MERGE: Final[Mapping[tuple[str, str], JsonObject]] = {
     ("ServiceSpec", "ports"): _by("port", "protocol"),
     ("ServiceSpec", "selector"): _ATOMIC_MAP,
     ("ServiceAccount", "secrets"): _BY_NAME,
+    ("ReplicationControllerSpec", "selector"): _ATOMIC_MAP,
+    ("ContainerStatus", "volumeMounts"): _by("mountPath"),
+    ("ContainerStatus", "allocatedResourcesStatus"): _BY_NAME,
+    ("PodStatus", "resourceClaimStatuses"): _BY_NAME_RETAIN,
+    ("ResourceRequirements", "claims"): {"list-type": "map", "list-map-keys": ["name"]},
+    ("ResourceStatus", "resources"): {"list-type": "map", "list-map-keys": ["resourceID"]},
+    ("CSINodeSpec", "drivers"): _BY_NAME,
+    ("JobStatus", "conditions"): {"patch-merge-key": "type", "patch-strategy": "merge", "list-type": "atomic"},
+    ("PodDisruptionBudgetSpec", "selector"): {"patch-strategy": "replace"},
     ("NodeSpec", "podCIDRs"): _SET,
     ("NodeStatus", "addresses"): _by("type"),
     ("DeploymentSpec", "strategy"): {"patch-strategy": "retainKeys"},
     ("EndpointSlice", "addresses"): {"list-type": "set"},
     ("Endpoint", "addresses"): {"list-type": "set"},
     ("JSONSchemaProps", "x-kubernetes-validations"): {
-        "patch-merge-key": "rule", "patch-strategy": "merge", "list-type": "map", "list-map-keys": ["rule"],
+        "patch-merge-key": "rule",
+        "patch-strategy": "merge",
+        "list-type": "map",
+        "list-map-keys": ["rule"],
     },
 }
 _ATOMIC_TYPES = frozenset(
-    "LabelSelector ObjectReference LocalObjectReference TypedLocalObjectReference SecretKeySelector RoleRef"
-    " ConfigMapKeySelector ObjectFieldSelector ResourceFieldSelector NodeSelector NodeSelectorTerm SecretReference"
-    " TopologySelectorTerm Subject CrossVersionObjectReference".split()
+    [
+        "LabelSelector",
+        "ObjectReference",
+        "LocalObjectReference",
+        "TypedLocalObjectReference",
+        "SecretKeySelector",
+        "RoleRef",
+        "ConfigMapKeySelector",
+        "ObjectFieldSelector",
+        "ResourceFieldSelector",
+        "NodeSelector",
+        "NodeSelectorTerm",
+        "SecretReference",
+        "TopologySelectorTerm",
+        "Subject",
+        "CrossVersionObjectReference",
+    ]
 )
 
 
@@ -221,8 +279,11 @@ class BuiltInSchemas:
         if annotation == "datetime":
             return {"type": "string", "format": "date-time"}
         if annotation == "StrictInt | StrictStr":
-            return {"format": "int-or-string", "x-kubernetes-int-or-string": True,
-                    "oneOf": [{"type": "integer"}, {"type": "string"}]}
+            return {
+                "format": "int-or-string",
+                "x-kubernetes-int-or-string": True,
+                "oneOf": [{"type": "integer"}, {"type": "string"}],
+            }
         if annotation in self._files:
             return {"$ref": REF + self._parse(annotation)}
         return {"x-kubernetes-preserve-unknown-fields": True}

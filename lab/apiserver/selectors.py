@@ -103,7 +103,7 @@ def _requirement(part: str) -> Callable[[Mapping[str, str]], bool]:
         if match["absent"]:
             return lambda labels: key not in labels
         return lambda labels: key in labels
-    raise bad_request(f'unable to parse requirement: found \'{part}\', expected: label selector')
+    raise bad_request(f"unable to parse requirement: found '{part}', expected: label selector")
 
 
 def parse_labels(text: str) -> Predicate | None:
@@ -151,7 +151,7 @@ def field_value(obj: JsonObject, path: str) -> str:
 
 
 def parse_fields(text: str, resource_key: str, extra: tuple[str, ...] = ()) -> Predicate | None:
-    """`extra` are a CRD version's `selectableFields`. Raises `StatusError` 400 for a field that can't be selected by."""
+    """`extra` are a CRD version's `selectableFields`. Raises `StatusError` 400 for any other field."""
     if not text.strip():
         return None
     tests: list[tuple[str, str, bool]] = []
@@ -162,6 +162,6 @@ def parse_fields(text: str, resource_key: str, extra: tuple[str, ...] = ()) -> P
             raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
         path = match["key"]
         if path not in allowed:
-            raise bad_request(f'field label not supported: {path}')
+            raise bad_request(f"field label not supported: {path}")
         tests.append((path, match["value"], match["op"] != "!="))
     return lambda obj: all((field_value(obj, path) == value) is wanted for path, value, wanted in tests)

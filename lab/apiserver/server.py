@@ -11,9 +11,10 @@ import logging
 import socket
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
@@ -23,7 +24,7 @@ from .auth import Authenticator
 from .bootstrap import bootstrap
 from .cluster import Cluster
 from .controllers import Controllers
-from .errors import JsonObject, StatusError, internal_error
+from .errors import JsonObject, StatusError, expired, internal_error
 from .faults import Faults, Meeting
 from .handlers import Handlers
 from .journal import Journal
@@ -33,9 +34,14 @@ from .operations import Operations
 from .paths import Target, parse
 from .store import Store
 from .tls import Tls
+from .watching import error_frame
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+_PATIENCE: Final = 10.0
+"""Seconds that another thread waits for the server's loop."""
 _BODY_LIMIT: Final = 3 * 1024 * 1024
 """Bytes of a request's body (apiserver `MaxRequestBodyBytes`)."""
 
@@ -69,7 +75,10 @@ class ApiServer:
         root_ca = tls.ca.decode() if tls else ""
         self._controllers = Controllers(self.cluster, self.operations, root_ca)
         self._journal = Journal(journal) if journal is not None else None
-        self.faults = Faults(self._drop_watches, self.store.compact)
+        self.faults = Faults(
+            lambda everything: self._on_loop(lambda: self._drop_watches(everything)),
+            lambda: self._on_loop(self.store.compact),
+        )
         self.url = ""
         self._runners: list[web.ServerRunner] = []
         self._runner: web.ServerRunner | None = None
@@ -77,10 +86,12 @@ class ApiServer:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._ssl: Any = None
         self._tasks: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     # Life
 
     async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
         if self._journal is not None:
             self._journal.replay(self.store)
             self._journal.open(self.store)
@@ -99,6 +110,18 @@ class ApiServer:
         bootstrap(self.cluster, self._port)
         self._controllers.settle_all()
         self._tasks = asyncio.create_task(self._background(), name="apiserver")
+
+    def _on_loop(self, action: Callable[[], T]) -> T:
+        """Runs `action` where the server lives, so that faults can be asked for from any thread."""
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if self._loop is None or here is self._loop:
+            return action()
+        done: Future[T] = Future()
+        self._loop.call_soon_threadsafe(lambda: done.set_result(action()))
+        return done.result(_PATIENCE)
 
     async def _background(self) -> None:
         """Owns all tasks; a crash of one is the end of all, and of the server's silence about it."""
@@ -187,14 +210,15 @@ class ApiServer:
             raise StatusError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
         request._client_max_size = _BODY_LIMIT
         target = parse(request.method, request.path, request.query)
-        if self.faults.active():
-            await self._suffer(request, target)
+        if self.faults.active() and await self._suffer(request, target):
+            return await _expired_watch(request)
         response = await self._handlers.handle(request, target)
         if not response.prepared:
             response.headers["Audit-Id"] = str(uuid.uuid4())
         return response
 
-    async def _suffer(self, request: web.BaseRequest, target: Target | None) -> None:
+    async def _suffer(self, request: web.BaseRequest, target: Target | None) -> bool:
+        """True when a watch is to be answered with 410 as the watch cache does it."""
         for fault in self.faults.met_by(_meeting(request, target)):
             match fault.kind:
                 case "slow":
@@ -203,8 +227,11 @@ class ApiServer:
                     await asyncio.Event().wait()
                 case "down":
                     self._abort(request)
+                case "expire-watches":
+                    return True
                 case _:
                     raise fault.error()
+        return False
 
     @staticmethod
     def _abort(request: web.BaseRequest) -> None:
@@ -221,6 +248,15 @@ class ApiServer:
             for transport in list(self._transports):
                 transport.abort()
         return count
+
+
+async def _expired_watch(request: web.BaseRequest) -> web.StreamResponse:
+    """200, and in the stream an error of code 410."""
+    response = web.StreamResponse()
+    response.content_type = "application/json"
+    await response.prepare(request)
+    await response.write(error_frame(expired("too old resource version: 1 (2)")))
+    return response
 
 
 def _meeting(request: web.BaseRequest, target: Target | None) -> Meeting:

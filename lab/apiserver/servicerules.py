@@ -16,7 +16,7 @@ from .errors import (
     too_long,
     unsupported,
 )
-from .metadata import WRONG_1123_LABEL, wrong_dns_label, wrong_qualified_name, wrong_subdomain, validate_labels
+from .metadata import WRONG_1123_LABEL, validate_labels, wrong_dns_label, wrong_qualified_name, wrong_subdomain
 
 _TYPES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
@@ -47,9 +47,7 @@ def validate_service(obj: JsonObject) -> list[Cause]:
     if kind not in _TYPES:
         causes.append(unsupported("spec.type", kind, _TYPES))
     if kind == "LoadBalancer" and headless:
-        causes.append(
-            bad_value("spec.clusterIPs[0]", "None", "may not be set to 'None' for LoadBalancer services")
-        )
+        causes.append(bad_value("spec.clusterIPs[0]", "None", "may not be set to 'None' for LoadBalancer services"))
     if kind == "NodePort" and headless:
         causes.append(bad_value("spec.clusterIPs[0]", "None", "may not be set to 'None' for NodePort services"))
     if kind == "ExternalName":
@@ -110,14 +108,10 @@ def _validate_ports(spec: JsonObject, *, headless: bool) -> list[Cause]:
             causes.append(bad_value(f"{path}.targetPort", target, _PORT_RANGE))
         if isinstance(target, str):
             causes += _validate_port_name(target, f"{path}.targetPort")
-        if headless and isinstance(target, int) and target != number:
-            pass  # ignored since 1.20: older clients wrote it
         if (protocol := port.get("appProtocol")) is not None and (wrong := wrong_qualified_name(protocol)):
             causes.append(bad_value(f"{path}.appProtocol", protocol, wrong))
         if port.get("nodePort") and spec.get("type") in ("ClusterIP", "ExternalName"):
-            causes.append(
-                not_allowed(f"{path}.nodePort", f"may not be used when `type` is '{spec.get('type')}'")
-            )
+            causes.append(not_allowed(f"{path}.nodePort", f"may not be used when `type` is '{spec.get('type')}'"))
         pair = (port.get("protocol", ""), number)
         if pair in pairs:
             causes.append(duplicate(path, {"port": number, "protocol": pair[0]}))
@@ -148,9 +142,7 @@ def _validate_addresses(spec: JsonObject) -> list[Cause]:
     for at, text in enumerate(cluster_ips):
         if text == "None":
             if len(cluster_ips) > 1:
-                causes.append(
-                    bad_value(f"spec.clusterIPs[{at}]", text, "'None' must be the first and only value")
-                )
+                causes.append(bad_value(f"spec.clusterIPs[{at}]", text, "'None' must be the first and only value"))
         elif not _is_ip(text):
             causes.append(bad_value(f"spec.clusterIPs[{at}]", text, _NOT_AN_IP))
     for at, text in enumerate(spec.get("externalIPs") or []):
@@ -242,21 +234,18 @@ def validate_service_update(old: JsonObject, new: JsonObject) -> list[Cause]:
             causes.append(bad_value("spec.clusterIPs[0]", new_ips, "may not change once set"))
         elif len(old_ips) > 1 and len(new_ips) > 1 and old_ips[1] != new_ips[1]:
             causes.append(bad_value("spec.clusterIPs[1]", new_ips, "may not change once set"))
-    if both and before.get("ipFamilies") and after.get("ipFamilies"):
-        if before["ipFamilies"][0] != after["ipFamilies"][0]:
-            causes.append(bad_value("spec.ipFamilies[0]", after["ipFamilies"][0], "may not change once set"))
+    old_families, new_families = before.get("ipFamilies"), after.get("ipFamilies")
+    if both and old_families and new_families and old_families[0] != new_families[0]:
+        causes.append(bad_value("spec.ipFamilies[0]", new_families[0], "may not change once set"))
     if before.get("type") == after.get("type") == "LoadBalancer":
         if before.get("loadBalancerClass") != after.get("loadBalancerClass"):
             causes.append(
                 bad_value("spec.loadBalancerClass", after.get("loadBalancerClass"), "may not change once set")
             )
-        if (
-            before.get("externalTrafficPolicy") == after.get("externalTrafficPolicy") == "Local"
-            and before.get("healthCheckNodePort") != after.get("healthCheckNodePort")
-        ):
-            causes.append(
-                bad_value("spec.healthCheckNodePort", after.get("healthCheckNodePort"), "field is immutable")
-            )
+        if before.get("externalTrafficPolicy") == after.get("externalTrafficPolicy") == "Local" and before.get(
+            "healthCheckNodePort"
+        ) != after.get("healthCheckNodePort"):
+            causes.append(bad_value("spec.healthCheckNodePort", after.get("healthCheckNodePort"), "field is immutable"))
     return causes
 
 
@@ -265,7 +254,7 @@ def validate_load_balancer_status(obj: JsonObject) -> list[Cause]:
     causes: list[Cause] = []
     ingresses = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     if ingresses and obj.get("spec", {}).get("type") != "LoadBalancer":
-        return [not_allowed("status.loadBalancer.ingress", "may only be used when `spec.type` is \"LoadBalancer\"")]
+        return [not_allowed("status.loadBalancer.ingress", 'may only be used when `spec.type` is "LoadBalancer"')]
     for at, ingress in enumerate(ingresses):
         path = f"status.loadBalancer.ingress[{at}]"
         if ip := ingress.get("ip"):

@@ -50,9 +50,7 @@ class ServiceKind(Kind):
         if spec["sessionAffinity"] == "None":
             spec.pop("sessionAffinityConfig", None)
         elif spec["sessionAffinity"] == "ClientIP":
-            spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {}).setdefault(
-                "timeoutSeconds", 10800
-            )
+            spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {}).setdefault("timeoutSeconds", 10800)
         spec.setdefault("type", "ClusterIP")
         for port in spec.get("ports") or []:
             port.setdefault("protocol", "TCP")
@@ -155,9 +153,7 @@ class ServiceKind(Kind):
             families = known[:1]
         if policy != "SingleStack" and len(families) == 1:
             families += [family for family in known if family not in families]
-        if policy == "RequireDualStack" and len(families) < 2 and not (
-            is_headless(spec) and not spec.get("selector")
-        ):
+        if policy == "RequireDualStack" and len(families) < 2 and not (is_headless(spec) and not spec.get("selector")):
             return [bad_value("spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services")]
         spec["ipFamilyPolicy"], spec["ipFamilies"] = policy, families
         return []
@@ -167,8 +163,7 @@ class ServiceKind(Kind):
         try:
             for text in wanted:
                 self._pool.check_address(text, uid)
-            for family in spec["ipFamilies"][len(wanted):]:
-                wanted.append(self._pool.choose_address(family))
+            wanted += [self._pool.choose_address(family) for family in spec["ipFamilies"][len(wanted) :]]
         except RefusedError as refused:
             return [bad_value("spec.clusterIPs", wanted, str(refused))]
         spec["clusterIPs"], spec["clusterIP"] = wanted, wanted[0]
@@ -235,7 +230,9 @@ def _carry_over(before: JsonObject, after: JsonObject) -> None:
             if not after.get(field) and before.get(field):
                 after[field] = before[field]
     if wants_node_ports(before) and wants_node_ports(after):
-        old_ports = {(port.get("protocol"), port.get("port")): port.get("nodePort") for port in before.get("ports") or []}
+        old_ports = {
+            (port.get("protocol"), port.get("port")): port.get("nodePort") for port in before.get("ports") or []
+        }
         used = {port["nodePort"] for port in after.get("ports") or [] if port.get("nodePort")}
         for port in after.get("ports") or []:
             old = old_ports.get((port.get("protocol"), port.get("port")))
@@ -267,8 +264,8 @@ def _drop_what_the_type_lost(before: JsonObject, after: JsonObject) -> None:
         for field in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
             if after.get(field) == before.get(field):
                 after.pop(field, None)
-    if is_external(before) and not is_external(after):
-        if after.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
-            after.pop("externalTrafficPolicy", None)
+    policy = "externalTrafficPolicy"
+    if is_external(before) and not is_external(after) and after.get(policy) == before.get(policy):
+        after.pop(policy, None)
     if not wants_cluster_ip(after) and after.get("internalTrafficPolicy") == before.get("internalTrafficPolicy"):
         after.pop("internalTrafficPolicy", None)

@@ -177,7 +177,7 @@ class Store:
     def get(self, table: str, namespace: str, name: str) -> Record | None:
         return self.table(table).records.get((namespace, name))
 
-    def list(self, table: str, namespace: str = "") -> list[Record]:
+    def records(self, table: str, namespace: str = "") -> list[Record]:
         """By namespace, then name. An empty namespace means all."""
         found = self.table(table)
         if namespace:
@@ -188,7 +188,7 @@ class Store:
         """The table as it was at `rv`, from the present and the history. Raises TooOldError."""
         found = self.table(table)
         if rv >= found.last_rv:
-            return self.list(table, namespace)
+            return self.records(table, namespace)
         if rv < found.forgotten:
             raise TooOldError(rv, found.forgotten)
         past = dict(found.records)

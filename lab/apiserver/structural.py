@@ -236,15 +236,12 @@ def _validate_object(
     value: JsonObject, schema: JsonObject, path: str, causes: list[Cause], *, root: bool = False
 ) -> None:
     where = _in_body(path)
-    for name in schema.get("required") or ():
-        if name not in value:
-            causes.append(missing(f"{path}.{name}" if path else name))
+    required = (name for name in schema.get("required") or () if name not in value)
+    causes.extend(missing(f"{path}.{name}" if path else name) for name in required)
     if (least := schema.get("minProperties")) is not None and len(value) < least:
         causes.append(bad_value(path, len(value), f"{where} should have at least {least} properties"))
     if (most := schema.get("maxProperties")) is not None and len(value) > most:
-        causes.append(
-            Cause(path, f"Too many: {len(value)}: must have at most {most} items", "FieldValueTooMany")
-        )
+        causes.append(Cause(path, f"Too many: {len(value)}: must have at most {most} items", "FieldValueTooMany"))
     properties = schema.get("properties", {})
     additional = schema.get("additionalProperties")
     for key, inner in value.items():

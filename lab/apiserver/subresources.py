@@ -92,13 +92,15 @@ class Subresources:
         node = (body.get("target") or {}).get("name", "")
         record = self._operations.find(pods, namespace, name)
         if record.obj["spec"].get("nodeName"):
-            why = f"pod {name} is already assigned to node \"{record.obj['spec']['nodeName']}\""
+            why = f'pod {name} is already assigned to node "{record.obj["spec"]["nodeName"]}"'
             raise conflict("pods/binding", "", name, why)
         new = {**record.obj, "metadata": dict(record.obj["metadata"])}
         new["spec"] = {**new["spec"], "nodeName": node}
         status = dict(new.get("status") or {})
         conditions = [entry for entry in status.get("conditions") or [] if entry["type"] != "PodScheduled"]
-        conditions.append({"lastProbeTime": None, "lastTransitionTime": now(), "status": "True", "type": "PodScheduled"})
+        conditions.append(
+            {"lastProbeTime": None, "lastTransitionTime": now(), "status": "True", "type": "PodScheduled"}
+        )
         new["status"] = {**status, "conditions": conditions}
         if not caller.dry_run:
             self._cluster.store.put(pods.key, namespace, name, new)
@@ -110,13 +112,15 @@ class Subresources:
         labels = record.obj["metadata"].get("labels") or {}
         budgets = [
             budget
-            for budget in self._cluster.store.list("policy/poddisruptionbudgets", namespace)
+            for budget in self._cluster.store.records("policy/poddisruptionbudgets", namespace)
             if matches_label_selector((budget.obj.get("spec") or {}).get("selector"), labels)
         ]
         ended = record.obj.get("status", {}).get("phase") in ("Succeeded", "Failed", "Pending")
         if len(budgets) > 1:
             raise StatusError(
-                500, "InternalError", "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+                500,
+                "InternalError",
+                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
             )
         if budgets and not ended:
             self._disrupt(budgets[0], caller)
@@ -129,13 +133,13 @@ class Subresources:
         allowed = status.get("disruptionsAllowed", 0)
         if allowed <= 0:
             error = too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", 10)
-            name, current = budget.key[1], status.get("currentHealthy", 0)
-            needs = status.get("desiredHealthy", 0)
+            name, current, needs = budget.key[1], status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
+            message = f"The disruption budget {name} needs {needs} healthy pods and has {current} currently"
             error.details = {
                 "causes": [
                     {
                         "reason": "DisruptionBudget",
-                        "message": f"The disruption budget {name} needs {needs} healthy pods and has {current} currently",
+                        "message": message,
                     }
                 ]
             }

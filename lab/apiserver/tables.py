@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from .columns import BUILT_IN_COLUMNS, Column, age
+from .ages import age
+from .columns import BUILT_IN_COLUMNS, Column
 from .errors import JsonObject
 from .jsonpath import find
 
@@ -73,19 +74,17 @@ def _custom(columns: list[JsonObject]) -> tuple[Column, ...]:
     name = Column("Name", lambda obj: obj["metadata"].get("name", ""), form="name", text=_NAME)
     if not columns:
         columns = [{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]
-    made = [name]
-    for spec in columns:
-        made.append(
-            Column(
-                spec["name"],
-                lambda obj, path=spec["jsonPath"], kind=spec.get("type", "string"): _custom_cell(obj, path, kind),
-                kind=spec.get("type", "string"),
-                form=spec.get("format", ""),
-                text=spec.get("description") or f"Custom resource definition column (in JSONPath format): {spec['jsonPath']}",
-                priority=spec.get("priority", 0),
-            )
-        )
-    return tuple(made)
+    return (name, *(_custom_column(spec) for spec in columns))
+
+
+def _custom_column(spec: JsonObject) -> Column:
+    path, kind = spec["jsonPath"], spec.get("type", "string")
+    text = spec.get("description") or f"Custom resource definition column (in JSONPath format): {path}"
+
+    def cell(obj: JsonObject) -> Any:
+        return _custom_cell(obj, path, kind)
+
+    return Column(spec["name"], cell, kind, spec.get("format", ""), text, spec.get("priority", 0))
 
 
 def _custom_cell(obj: JsonObject, path: str, kind: str) -> Any:
@@ -114,7 +113,5 @@ def go_text(value: Any) -> str:
     if value is None:
         return "<nil>"
     if isinstance(value, dict | list):
-
-
         return json.dumps(value, separators=(",", ":"))
     return str(value)

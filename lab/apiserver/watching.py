@@ -62,19 +62,26 @@ class Watch:
         self._seconds = seconds
         self._wake = asyncio.Event()
         self._cut = False
+        self._ending = False
         self._cursor: Cursor | None = None
         self.wrap_bookmark: Callable[[JsonObject], JsonObject] | None = None
         """Set when the stream carries Tables, also in bookmarks."""
 
     def cut(self) -> None:
+        """Ends the stream where it is."""
         self._cut = True
+        self._wake.set()
+
+    def end(self) -> None:
+        """Ends the stream after what has happened so far."""
+        self._ending = True
         self._wake.set()
 
     def start(self, version: str, *, initial_events: bool) -> list[bytes]:
         """Takes the place in the history; returns what is to be sent first. Raises `StatusError` 410."""
         first: list[bytes] = []
         if initial_events or version in ("", "0"):
-            records = self._store.list(self._selection.table, self._selection.namespace)
+            records = self._store.records(self._selection.table, self._selection.namespace)
             first = [self._frame("ADDED", record) for record in records if self._selection.takes(record)]
             start = self._store.rv
         else:
@@ -105,7 +112,7 @@ class Watch:
                     next_bookmark = now + BOOKMARK_EVERY
                 if chunks:
                     await sink.write(b"".join(chunks))
-                if now >= deadline:
+                if self._ending or now >= deadline:
                     return
                 if not self._wake.is_set():
                     until = min(deadline, next_bookmark) if self._bookmarks else deadline

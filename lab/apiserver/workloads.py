@@ -33,9 +33,7 @@ class PodKind(Kind):
                 toleration.get("key") in (key, None) and toleration.get("effect") in ("NoExecute", None)
                 for toleration in tolerations
             ):
-                tolerations.append(
-                    {"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300}
-                )
+                tolerations.append({"effect": "NoExecute", "key": key, "operator": "Exists", "tolerationSeconds": 300})
         obj["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
 
     def validate(self, obj: JsonObject) -> list[Cause]:
@@ -184,8 +182,12 @@ class StatefulSetKind(TemplatedKind):
 class JobKind(TemplatedKind):
     def default_spec(self, spec: JsonObject) -> None:
         for field, value in (
-            ("completions", 1), ("parallelism", 1), ("backoffLimit", 6), ("suspend", False),
-            ("completionMode", "NonIndexed"), ("manualSelector", False),
+            ("completions", 1),
+            ("parallelism", 1),
+            ("backoffLimit", 6),
+            ("suspend", False),
+            ("completionMode", "NonIndexed"),
+            ("manualSelector", False),
             ("podReplacementPolicy", "TerminatingOrFailed"),
         ):
             spec.setdefault(field, value)
@@ -209,7 +211,9 @@ class CronJobKind(Kind):
     def default(self, obj: JsonObject) -> None:
         spec = obj.setdefault("spec", {})
         for field, value in (
-            ("concurrencyPolicy", "Allow"), ("suspend", False), ("successfulJobsHistoryLimit", 3),
+            ("concurrencyPolicy", "Allow"),
+            ("suspend", False),
+            ("successfulJobsHistoryLimit", 3),
             ("failedJobsHistoryLimit", 1),
         ):
             spec.setdefault(field, value)
