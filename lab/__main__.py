@@ -26,6 +26,8 @@ from lab.settings import CONTROL_PLANES, FAULTS, Settings
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; exit code 1 and one sentence on stderr when it can't be done."""
     arguments = _parser().parse_args(argv)
+    if arguments.run is kubectl and arguments.arguments[:1] == ["--dir"]:
+        arguments.dir, arguments.arguments = arguments.arguments[1], arguments.arguments[2:]
     folder = Path(arguments.dir or os.environ.get("PURELB_LAB_DIR") or ".lab").absolute()
     try:
         return int(arguments.run(folder, arguments) or 0)
@@ -209,9 +211,10 @@ def _parser() -> argparse.ArgumentParser:
     failing.add_argument("node", metavar="NODE")
     failing.add_argument("kind", choices=FAULTS)
     add("heal", heal, "mend a node").add_argument("node", metavar="NODE")
-    add("kubectl", kubectl, "run kubectl against the lab").add_argument(
-        "arguments", nargs=argparse.REMAINDER, metavar="..."
-    )
+    # All that follows is kubectl's own, options too: to this parser nothing begins with an option's sign.
+    passing = commands.add_parser("kubectl", help="run kubectl against the lab", prefix_chars="\0", add_help=False)
+    passing.add_argument("arguments", nargs=argparse.REMAINDER)
+    passing.set_defaults(run=kubectl)
     showing = add("demo", demo, "the article's walkthrough, step by step")
     showing.add_argument("--families", choices=("ipv4", "ipv6", "dual"), default="ipv4")
     showing.add_argument("--keep", action="store_true", help="leave the lab running")

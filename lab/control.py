@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def supervisor_pid(connection: socket.socket) -> int:
 
 
 @contextlib.contextmanager
-def _short_path(folder: Path):  # type: ignore[no-untyped-def]
+def _short_path(folder: Path) -> Iterator[str]:
     """The socket's path by way of /proc: an address holds 107 bytes, and folders may be deeper than that."""
     fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:

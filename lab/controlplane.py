@@ -18,13 +18,17 @@ from typing import Any
 
 import yaml
 
+from lab.envtest import VARIABLE, assets, free_port
+from lab.envtest import ControlPlane as RealControlPlane
 from lab.errors import StartFailed
+from lab.forward import forward
 from lab.kubeclient import ApiError, open_client
 from lab.netns import Network
 from lab.pods import log_folder
-from lab.processes import REPOSITORY, Child, Program, start
+from lab.processes import Child, Program, python_path, start
 from lab.topology import API_PORT
 
+FAULTS_FILE = "api-faults.url"
 _READY_SECONDS = 30.0
 
 
@@ -43,7 +47,7 @@ async def start_control_plane(kind: str, folder: Path, network: Network) -> Cont
     wire = [
         await asyncio.to_thread(network.listen, api, str(address), API_PORT) for address in (api.ipv4.ip, api.ipv6.ip)
     ]
-    starter = {"embedded": _start_embedded}[kind]
+    starter = _start_envtest if kind == "envtest" else _start_embedded
     plane = await starter(folder, network, wire)
     await asyncio.to_thread(_write_wire_kubeconfig, folder, f"https://{api.ipv4.ip}:{API_PORT}")
     await _wait_ready(plane)
@@ -63,19 +67,38 @@ async def _start_embedded(folder: Path, network: Network, wire: list[socket.sock
         argv += ["--san", name]
     kubeconfig = folder / "kubeconfig"
     argv += ["--kubeconfig", str(kubeconfig), "--server", f"https://127.0.0.1:{port}"]
+    faults = free_port()
+    argv += ["--admin", f"127.0.0.1:{faults}"]
     argv += ["--tls-dir", str(folder / "control-plane" / "tls"), "--pod-logs", str(log_folder(folder))]
     program = Program(
         name="apiserver",
         argv=tuple(argv),
         log=folder / "logs" / "apiserver.log",
-        environment={"PYTHONPATH": str(REPOSITORY)},
+        environment=python_path(),
         pass_fds=fds,
     )
     child = await start(program)
     for one in listening:
         one.close()
     await _wait_for_file(kubeconfig, child)
+    # Where tests ask the API server to fail: see lab/apiserver/admin.py.
+    await asyncio.to_thread((folder / FAULTS_FILE).write_text, f"http://127.0.0.1:{faults}\n")
     return ControlPlane(kubeconfig, (child,))
+
+
+async def _start_envtest(folder: Path, network: Network, wire: list[socket.socket]) -> ControlPlane:
+    """A real etcd and kube-apiserver on loopback of the root namespace; the wire reaches them through us."""
+    programs = assets()
+    if programs is None:
+        raise StartFailed(f"--control-plane envtest needs {VARIABLE}: a folder with etcd and kube-apiserver")
+    api = network.topology.api
+    hosts = ("127.0.0.1", str(api.ipv4.ip), str(api.ipv6.ip))
+    server = RealControlPlane(folder / "control-plane", programs, hosts=hosts)
+    await server.start()
+    kubeconfig = folder / "kubeconfig"
+    await asyncio.to_thread(_write_private, kubeconfig, yaml.safe_dump(server.kubeconfig()))
+    port = int(server.url.rpartition(":")[2])
+    return ControlPlane(kubeconfig, (), forward(wire, "127.0.0.1", port))
 
 
 async def _wait_for_file(file: Path, child: Child) -> None:
@@ -112,6 +135,9 @@ def _write_wire_kubeconfig(folder: Path, server: str) -> None:
     config = yaml.safe_load((folder / "kubeconfig").read_text())
     for cluster in config["clusters"]:
         cluster["cluster"]["server"] = server
-    target = folder / "wire.kubeconfig"
-    target.touch(mode=0o600)
-    target.write_text(yaml.safe_dump(config))
+    _write_private(folder / "wire.kubeconfig", yaml.safe_dump(config))
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text)

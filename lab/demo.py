@@ -1,7 +1,7 @@
 """The article's walkthrough, live: each step a command, its output, and whether it is what must be seen.
 
-Owns the order of the steps and the expectations (issue-independent: purelb-behaviour, section 10). What is
-applied and which addresses follow is `walkthrough`'s; must not know how the lab works inside.
+Owns the order of the steps and what each must show. What is applied and which addresses follow is `walkthrough`'s;
+must not know how the lab works inside.
 """
 
 from __future__ import annotations

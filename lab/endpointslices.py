@@ -44,9 +44,8 @@ class EndpointSlices:
         service = self._cluster.caches["services"].get(namespace, name)
         present = {
             str(one["metadata"]["name"]): one
-            for one in self._cluster.caches["endpointslices"]
-            if one["metadata"]["namespace"] == namespace
-            and (one["metadata"].get("labels") or {}).get(_SERVICE) == name
+            for family in ("IPv4", "IPv6")
+            if (one := self._cluster.caches["endpointslices"].get(namespace, slice_name(name, family))) is not None
             and (one["metadata"].get("labels") or {}).get(_MANAGED_BY) == _MANAGER
         }
         wanted: dict[str, Object] = {}
@@ -55,8 +54,8 @@ class EndpointSlices:
             for family in service["spec"].get("ipFamilies") or ["IPv4"]:
                 body = slice_for(service, pods, family)
                 wanted[body["metadata"]["name"]] = body
-        for slice_name, body in wanted.items():
-            known = present.pop(slice_name, None)
+        for own_name, body in wanted.items():
+            known = present.pop(own_name, None)
             if known is None:
                 await self._cluster.create("endpointslices", body)
             elif any((known.get(field) or []) != body[field] for field in ("endpoints", "ports")):
@@ -75,6 +74,11 @@ class EndpointSlices:
         ]
 
 
+def slice_name(service: str, family: str) -> str:
+    """One name per Service and family, so that no search is needed to find the slice again."""
+    return f"{service}-{family.lower()}"
+
+
 def slice_for(service: Object, pods: Iterable[Object], family: str) -> Object:
     """The EndpointSlice of that Service and family ("IPv4" or "IPv6"). Pure."""
     namespace, name = key_of(service)
@@ -90,7 +94,7 @@ def slice_for(service: Object, pods: Iterable[Object], family: str) -> Object:
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {
-            "name": f"{name}-{family.lower()}",
+            "name": slice_name(name, family),
             "namespace": namespace,
             "labels": {_SERVICE: name, _MANAGED_BY: _MANAGER},
             "ownerReferences": [owner_reference(service, "Service", "v1")],

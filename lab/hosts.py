@@ -18,7 +18,7 @@ from typing import Any
 from lab import control
 from lab.errors import LabError
 from lab.kubectl import run_kubectl
-from lab.processes import REPOSITORY
+from lab.processes import python_path
 
 _COMMAND_SECONDS = 60
 
@@ -67,7 +67,7 @@ class Hosts:
         """Start one of our own modules on a host; its output is a pipe, and it is the caller's to end."""
         prefix, fds = self._entrance(host)
         command = [*prefix, sys.executable, "-m", module, *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        environment = {**os.environ, **python_path()}
         return subprocess.Popen(command, pass_fds=fds, text=True, stdout=subprocess.PIPE, env=environment)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:

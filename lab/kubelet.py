@@ -69,6 +69,9 @@ class Kubelet:
     async def _work(self, uid: str, worker: PodWorker) -> None:
         try:
             await worker.run()
+        except Exception:
+            # The guard at this task's edge: what goes wrong with one pod must not end a whole lab.
+            log.exception("pod %s", worker.pod["metadata"]["name"])
         finally:
             del self._workers[uid]
 

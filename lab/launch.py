@@ -48,20 +48,26 @@ def main() -> None:
 
 
 def _mount_pod_volumes(mounts: dict[str, str]) -> None:
-    """Bind folders (path in the pod -> source) on a /run of the pod's own, which no other process sees.
+    """Bind folders and files (path in the pod -> source) in a mount namespace that no other process sees.
 
-    Targets are under /run or /var/run: those a pod may fill without touching the machine's own files.
+    The pod has a /run of its own: there a folder may appear that the machine does not have. Elsewhere a file
+    can only take the place of one that is there.
     """
     namespaces.unshare(namespaces.CLONE_NEWNS)
     namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
     # Sources are opened first: a lab folder that is itself below /run disappears under the new mount.
-    sources = {target: os.open(source, os.O_PATH) for target, source in mounts.items()}
-    run = os.path.realpath("/var/run")
+    sources = {os.path.realpath(target): os.open(source, os.O_PATH) for target, source in mounts.items()}
     flags = namespaces.MS_NOSUID | namespaces.MS_NODEV
-    namespaces.mount("tmpfs", run, "tmpfs", flags, "mode=0755,size=16m")
+    namespaces.mount("tmpfs", os.path.realpath("/var/run"), "tmpfs", flags, "mode=0755,size=16m")
     for target, fd in sources.items():
-        os.makedirs(target, exist_ok=True)  # noqa: PTH103
-        namespaces.mount(f"/proc/self/fd/{fd}", target, flags=namespaces.MS_BIND)
+        source = f"/proc/self/fd/{fd}"
+        if os.path.isdir(source):  # noqa: PTH112
+            os.makedirs(target, exist_ok=True)  # noqa: PTH103
+        elif not os.path.exists(target):  # noqa: PTH110
+            os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
+            with open(target, "x"):  # noqa: PTH123
+                pass
+        namespaces.mount(source, target, flags=namespaces.MS_BIND)
         os.close(fd)
 
 

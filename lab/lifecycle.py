@@ -16,7 +16,7 @@ from pathlib import Path
 from lab import control
 from lab.errors import LabError, StartFailed
 from lab.kubectl import run_kubectl
-from lab.processes import REPOSITORY
+from lab.processes import REPOSITORY, python_path
 from lab.settings import Settings, command
 
 MANIFEST = REPOSITORY / "manifests" / "purelb-complete.yaml"
@@ -40,7 +40,7 @@ def start_lab(folder: Path, settings: Settings, say: Say) -> None:
                 stderr=output,
                 pass_fds=(writable,),
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+                env={**os.environ, **python_path()},
             ).wait()
     finally:
         os.close(writable)

@@ -9,6 +9,7 @@ labs with the same addresses run side by side.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from lab.errors import FaultRefused, StartFailed
 from lab.namespaces import inside, new_network_namespace, write_sysctls
@@ -88,7 +90,7 @@ class Network:
             inside(self._bridge, self._build_bridge)
             for host in self.topology.hosts:
                 inside(self._hosts[host.name], lambda host=host: self._build_host(host))  # type: ignore[misc]
-        except OSError as failure:
+        except (OSError, NetlinkError) as failure:
             self.close()
             raise StartFailed(f"the lab's network: {failure}") from failure
 
@@ -193,7 +195,7 @@ class Network:
         try:
             inside(self.netns(node), node_side)
             inside(netns, pod_side)
-        except OSError as failure:
+        except (OSError, NetlinkError) as failure:
             os.close(netns)
             raise StartFailed(f"the network of pod {ipv4} on {node.name}: {failure}") from failure
         return PodWire(netns, node.name, link)
@@ -204,12 +206,17 @@ class Network:
         def work() -> None:
             with IPRoute() as ip:
                 for index in ip.link_lookup(ifname=pod.link):
-                    ip.link("del", index=index)
+                    try:
+                        ip.link("del", index=index)
+                    except NetlinkError as failure:
+                        # The kernel may have been quicker: it removes the wire of a namespace that nobody uses.
+                        if failure.code != errno.ENODEV:
+                            raise
 
-        os.close(pod.netns)
         netns = self._hosts.get(pod.node)
         if netns is not None:
             inside(netns, work)
+        os.close(pod.netns)
 
     # --- sockets ---
 

@@ -7,7 +7,7 @@ ConfigMaps from a lookup that it is given. Must not touch the API.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Object = dict[str, Any]
@@ -39,6 +39,27 @@ def resolve_environment(container: Object, pod: Object, lookup: Lookup) -> dict[
         if value is not None:
             result[entry["name"]] = value
     return result
+
+
+def references(container: Object, volumes: Iterable[Object]) -> set[tuple[str, str]]:
+    """("secrets" | "configmaps", name) of everything that the container's environment or these volumes name."""
+    sources = [
+        *(container.get("envFrom") or ()),
+        *(entry.get("valueFrom") or {} for entry in container.get("env") or ()),
+    ]
+    found: set[tuple[str, str]] = set()
+    for source in sources:
+        for kind, fields in (
+            ("secrets", ("secretRef", "secretKeyRef")),
+            ("configmaps", ("configMapRef", "configMapKeyRef")),
+        ):
+            found |= {(kind, source[field]["name"]) for field in fields if field in source}
+    for volume in volumes:
+        if "secret" in volume:
+            found.add(("secrets", volume["secret"]["secretName"]))
+        if "configMap" in volume:
+            found.add(("configmaps", volume["configMap"]["name"]))
+    return found
 
 
 def expand(text: str, environment: Mapping[str, str]) -> str:

@@ -7,7 +7,6 @@ promise: Running and Ready, with an address that nobody has. Which pods there ar
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from lab.containers import ContainerRunner
 from lab.errors import LabError
 from lab.kubeclient import ApiError, Object, key_of
 from lab.netns import Network, PodWire
-from lab.podenv import expand, resolve_environment
+from lab.podenv import expand, references, resolve_environment
 from lab.podstatus import ContainerStatus, PodPlace, Running, pod_status
 from lab.probes import Target
 from lab.processes import Program
 from lab.topology import API_PORT, Host
-from lab.volumes import SERVICE_ACCOUNT, decode, own_mounts, remove, service_account_files, write_files
+from lab.volumes import SERVICE_ACCOUNT, decode, network_files, own_mounts, remove, service_account_files, write_files
 
 log = logging.getLogger("lab.kubelet")
 
@@ -140,6 +139,8 @@ class PodWorker:
                 self._started = True
                 self._changed.set()
                 await self._ending.wait()
+                # The kubelet of a node that is cut off hears of no deletion: its programs go on.
+                await self._reachable.wait()
                 await self._stop()
                 for task in containers:
                     task.cancel()
@@ -238,6 +239,9 @@ class PodWorker:
         }
         folder = self._files / container["name"]
         mounts = await asyncio.to_thread(own_mounts, container, pod, folder, lambda kind, key: known.get((kind, key)))
+        etc = network_files(environment["HOSTNAME"], self._place.pod_ips)
+        await asyncio.to_thread(write_files, self._files / "etc", etc)
+        mounts |= {f"/etc/{name}": str(self._files / "etc" / name) for name in etc}
         if pod["spec"].get("automountServiceAccountToken", True):
             files = service_account_files(await self._token(), self._shared.ca, namespace)
             await asyncio.to_thread(write_files, self._files / "serviceaccount", files)
@@ -282,26 +286,12 @@ class PodWorker:
                 await asyncio.sleep(0.3)
 
     async def _referenced(self, container: Object) -> dict[tuple[str, str], dict[str, str]]:
-        """All Secrets and ConfigMaps that the container or the pod's volumes name, those that there are."""
-        text = json.dumps([container, self.pod["spec"].get("volumes") or []])
-        if not any(word in text for word in ("secretKeyRef", "configMapKeyRef", "Ref", "configMap", "secret")):
-            return {}
-        names: set[tuple[str, str]] = set()
-        for source in container.get("envFrom") or ():
-            names |= {("secrets", source["secretRef"]["name"])} if "secretRef" in source else set()
-            names |= {("configmaps", source["configMapRef"]["name"])} if "configMapRef" in source else set()
-        for entry in container.get("env") or ():
-            source = entry.get("valueFrom") or {}
-            names |= {("secrets", source["secretKeyRef"]["name"])} if "secretKeyRef" in source else set()
-            names |= {("configmaps", source["configMapKeyRef"]["name"])} if "configMapKeyRef" in source else set()
-        for volume in self.pod["spec"].get("volumes") or ():
-            names |= {("secrets", volume["secret"]["secretName"])} if "secret" in volume else set()
-            names |= {("configmaps", volume["configMap"]["name"])} if "configMap" in volume else set()
+        """The Secrets and ConfigMaps that the container's environment and the pod's volumes name, as far as there."""
+        namespace, _ = key_of(self.pod)
         found: dict[tuple[str, str], dict[str, str]] = {}
-        for kind, name in names:
+        for kind, name in references(container, self.pod["spec"].get("volumes") or ()):
             try:
-                obj = await self._cluster.client.get(path(kind, self.pod["metadata"]["namespace"], name))
-                found[kind, name] = decode(obj, kind)
+                found[kind, name] = decode(await self._cluster.client.get(path(kind, namespace, name)), kind)
             except ApiError as failure:
                 if failure.code != 404:
                     raise

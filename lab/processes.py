@@ -28,6 +28,12 @@ BASE_ENVIRONMENT = {
 }
 
 
+def python_path() -> dict[str, str]:
+    """What one of our own modules needs to be found from wherever it is started."""
+    inherited = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *([inherited] if inherited else [])])}
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """What to run, where, and with what."""

@@ -18,11 +18,11 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from lab import control, namespaces, operations
 from lab.cluster import Cluster
-from lab.controlplane import start_control_plane
+from lab.controlplane import FAULTS_FILE, start_control_plane
 from lab.endpointslices import EndpointSlices
 from lab.errors import LabError, LabRunning, NotAllowed
 from lab.kubeclient import certificate_authority, open_client
@@ -30,7 +30,7 @@ from lab.kubelet import Kubelet
 from lab.netns import Network
 from lab.nodes import Nodes
 from lab.pods import Surroundings
-from lab.processes import REPOSITORY, Child, Program, reap_orphans, start
+from lab.processes import Child, Program, python_path, reap_orphans, start
 from lab.scheduler import NamespaceDefaults, Scheduler
 from lab.settings import Settings
 from lab.topology import topology
@@ -89,15 +89,18 @@ def _lock(folder: Path) -> int:
 
 def _enter_namespaces() -> int | None:
     """PID and mount namespaces of our own; without root inside a user namespace, whose descriptor it returns."""
-    user = None
+    own = namespaces.CLONE_NEWPID | namespaces.CLONE_NEWNS
     try:
-        if os.geteuid() != 0:
+        try:
+            namespaces.unshare(own)
+        except PermissionError:
+            # Asked of the kernel rather than of the uid: root in a container may lack the right as well.
             namespaces.enter_user_namespace()
-            user = os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-        namespaces.unshare(namespaces.CLONE_NEWPID | namespaces.CLONE_NEWNS)
+            namespaces.unshare(own)
+            return os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as failure:
         raise NotAllowed(f"the kernel gives this user no namespaces ({failure}): run it with sudo") from failure
-    return user
+    return None
 
 
 def _mount_own_proc() -> None:
@@ -108,10 +111,16 @@ def _mount_own_proc() -> None:
         namespaces.mount("proc", "/proc", "proc", flags)
 
 
+class Progress(Protocol):
+    """Tells the command that started the lab: `progress=TEXT`, or at last `ready=…`."""
+
+    def __call__(self, **line: object) -> object: ...
+
+
 class Supervisor:
     """Everything of one lab, from the first namespace to the last process."""
 
-    def __init__(self, settings: Settings, user_namespace: int | None, progress: Any) -> None:
+    def __init__(self, settings: Settings, user_namespace: int | None, progress: Progress) -> None:
         self._settings = settings
         self._user_namespace = user_namespace
         self._progress = progress
@@ -182,7 +191,7 @@ class Supervisor:
             name="echo",
             argv=(sys.executable, "-m", "lab.echo", *(f"{fd}={name}" for name, fd in fds.items())),
             log=self._folder / "logs" / "echo.log",
-            environment={"PYTHONPATH": str(REPOSITORY)},
+            environment=python_path(),
             pass_fds=tuple(fds.values()),
         )
         child = await start(program)
@@ -198,14 +207,14 @@ async def _tell_end(child: Child) -> None:
 
 def _clear(folder: Path) -> None:
     """Remove what an earlier lab in this folder left behind."""
-    for name in ("logs", "pods", "control-plane"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    _forget(folder)
+    shutil.rmtree(folder / "logs", ignore_errors=True)
     (folder / "logs").mkdir(parents=True)
 
 
 def _forget(folder: Path) -> None:
     """Remove what is of no use without the lab; logs stay."""
-    for name in ("lab.sock", "kubeconfig", "wire.kubeconfig"):
+    for name in ("lab.sock", "kubeconfig", "wire.kubeconfig", FAULTS_FILE):
         with contextlib.suppress(FileNotFoundError):
             (folder / name).unlink()
     for name in ("pods", "control-plane"):

@@ -1,7 +1,7 @@
 """Who is on the lab's wire: names, MAC and IP addresses, as the article has them. Pure.
 
-Owns every address of the lab. The first three nodes, the client and the router are the article's
-(shared walkthrough, "Topology"); further nodes continue its scheme. Must not touch the kernel.
+Owns every address of the lab. The first three nodes, the client and the router are those of the article whose
+walkthrough the demo runs; further nodes continue its scheme. Must not touch the kernel.
 
 IPv6 goes beside IPv4 by one rule: 10.31.A.B is fd00:10:31::A:B, the decimal digits read as hex groups.
 """

@@ -23,6 +23,16 @@ def service_account_files(token: str, ca: str, namespace: str) -> dict[str, str]
     return {"token": token, "ca.crt": ca, "namespace": namespace}
 
 
+def network_files(hostname: str, addresses: tuple[str, ...]) -> dict[str, str]:
+    """What kubelet writes for a pod: /etc/hosts with its own name, and the resolver's configuration.
+
+    A lab has no DNS. The resolver is told to ask a port of loopback that is closed, so that a lookup fails at
+    once: towards an address that nobody has, each would wait for seconds.
+    """
+    hosts = ["127.0.0.1 localhost", "::1 localhost", *(f"{address} {hostname}" for address in addresses)]
+    return {"hosts": "\n".join(hosts) + "\n", "resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"}
+
+
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Make the folder hold exactly these files."""
     folder.mkdir(parents=True, exist_ok=True)

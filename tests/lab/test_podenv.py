@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.podenv import MissingReference, expand, resolve_environment
+from lab.podenv import MissingReference, expand, references, resolve_environment
 
 POD: dict[str, Any] = {
     "metadata": {"name": "p-1", "namespace": "purelb", "uid": "u", "labels": {"app": "purelb"}},
@@ -79,3 +79,25 @@ def test_later_variables_may_refer_to_earlier_ones() -> None:
 
     assert result["B"] == "12 $(A) $(NONE)"
     assert expand("--host=$(A)", result) == "--host=1"
+
+
+def test_everything_that_a_container_refers_to_is_found_beforehand() -> None:
+    container = {
+        "envFrom": [{"secretRef": {"name": "a"}}, {"configMapRef": {"name": "b"}}],
+        "env": [
+            {"name": "PLAIN", "value": "1"},
+            {"name": "FIELD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "c", "key": "k"}}},
+            {"name": "LEVEL", "valueFrom": {"configMapKeyRef": {"name": "d", "key": "k"}}},
+        ],
+    }
+    volumes = [
+        {"name": "v", "secret": {"secretName": "e"}},
+        {"name": "w", "configMap": {"name": "f"}},
+        {"name": "x", "emptyDir": {}},
+    ]
+
+    assert references(container, volumes) == {
+        *{("secrets", name) for name in "ace"},
+        *{("configmaps", name) for name in "bdf"},
+    }

@@ -5,6 +5,7 @@ The programs in it are stand-ins (standin.yaml); PureLB itself is the walkthroug
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -12,6 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from typing import Any
 import pytest
 
 from lab import control
+from lab.controlplane import FAULTS_FILE
+from lab.processes import REPOSITORY
 from tests.system.conftest import LabUnderTest, eventually
 
 pytestmark = pytest.mark.timeout(180)
@@ -48,7 +53,7 @@ def pods(lab: LabUnderTest, app: str) -> list[dict[str, Any]]:
 
 
 def agent_on(lab: LabUnderTest, node: str) -> dict[str, Any]:
-    return next(pod for pod in pods(lab, "agent") if pod["spec"]["nodeName"] == node)
+    return next(pod for pod in pods(lab, "agent") if pod["spec"].get("nodeName") == node)
 
 
 def is_ready(obj: dict[str, Any]) -> bool:
@@ -180,7 +185,8 @@ def test_a_program_has_its_environment_its_token_and_only_its_capabilities(lab: 
     assert environment["HOST"] == "10.31.188.11"
     assert environment["GREETING"] == "hello"
     assert "TOKEN" not in environment
-    folder = process / "root/var/run/secrets/kubernetes.io/serviceaccount"
+    # Not by way of /var/run: that link would lead to the machine's own /run.
+    folder = process / "root/run/secrets/kubernetes.io/serviceaccount"
     assert (folder / "namespace").read_text() == "purelb"
     assert "BEGIN CERTIFICATE" in (folder / "ca.crt").read_text()
     status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
@@ -247,6 +253,51 @@ def test_a_changed_template_reaches_the_programs(lab: LabUnderTest) -> None:
     assert b"EXTRA=yes" in (process / "environ").read_bytes().split(b"\0")
 
 
+@pytest.mark.parametrize("workload", ["daemonset/agent", "deployment/central"])
+def test_rollout_undo_brings_the_former_template_back(lab: LabUnderTest, workload: str) -> None:
+    def environment() -> list[str]:
+        found = lab.hosts.get(workload, "-n", "purelb")["spec"]["template"]["spec"]["containers"][0]
+        return [one["name"] for one in found.get("env", ())]
+
+    before = environment()
+    lab.kubectl("set", "env", workload, "-n", "purelb", "WRONG=yes")
+    lab.kubectl("rollout", "status", workload, "-n", "purelb", "--timeout=60s")
+    assert "WRONG" in environment()
+
+    lab.kubectl("rollout", "undo", workload, "-n", "purelb")
+    lab.kubectl("rollout", "status", workload, "-n", "purelb", "--timeout=60s")
+
+    assert environment() == before
+
+
+def test_a_daemonset_on_delete_updates_a_pod_when_an_operator_deletes_it(lab: LabUnderTest) -> None:
+    def strategy(**update: object) -> None:
+        lab.kubectl("patch", "ds", "agent", "-n", "purelb", "-p", json.dumps({"spec": {"updateStrategy": update}}))
+
+    def updated() -> int:
+        status = lab.hosts.get("ds", "agent", "-n", "purelb")["status"]
+        return int(status["updatedNumberScheduled"]) if status["numberReady"] == 3 else -1
+
+    strategy(type="OnDelete", rollingUpdate=None)
+    try:
+        lab.kubectl("set", "env", "ds/agent", "-n", "purelb", "DELETED=yes")
+        assert eventually(lambda: updated() == 0)
+        lab.kubectl("delete", "pod", "-n", "purelb", agent_on(lab, WORKER12)["metadata"]["name"])
+        assert eventually(lambda: updated() == 1)
+    finally:
+        strategy(type="RollingUpdate")
+    assert eventually(lambda: updated() == 3)
+
+
+def test_kubectl_gets_its_own_options_through_our_command(lab: LabUnderTest) -> None:
+    assert WORKER11 in lab.must("kubectl", "get", "nodes", "-o", "name")
+    # Also those that stand first.
+    environment = {**os.environ, "PURELB_LAB_DIR": str(lab.folder)}
+    command = [sys.executable, "-m", "lab", "kubectl", "-n", "purelb", "get", "ds", "-o", "name"]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=True)
+    assert done.stdout == "daemonset.apps/agent\n"
+
+
 def test_kubectl_shows_the_logs_of_a_program(lab: LabUnderTest) -> None:
     (central,) = pods(lab, "central")
 
@@ -277,7 +328,12 @@ def test_scaling_a_deployment_scales_its_endpoints(lab: LabUnderTest) -> None:
 
 
 def test_a_deleted_deployment_takes_its_pods_along(lab: LabUnderTest) -> None:
-    lab.kubectl("create", "deployment", "gone", "-n", "purelb", "--image=nginx", "--replicas=2")
+    web = lab.hosts.get("deployment", "web", "-n", "purelb")
+    labels = {"app": "gone"}
+    web["metadata"] = {"name": "gone", "namespace": "purelb"}
+    web["spec"].update(replicas=2, selector={"matchLabels": labels})
+    web["spec"]["template"]["metadata"] = {"labels": labels}
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps(web))
     assert eventually(lambda: all_ready(lab, "gone", 2))
 
     lab.kubectl("delete", "deployment", "gone", "-n", "purelb")
@@ -353,11 +409,26 @@ def test_drain_moves_pods_and_leaves_the_agent(lab: LabUnderTest) -> None:
 def test_a_noexecute_taint_drives_pods_away_until_it_is_gone(lab: LabUnderTest) -> None:
     lab.kubectl("taint", "node", WORKER11, "maintenance=now:NoExecute")
     try:
-        assert eventually(lambda: WORKER11 not in {pod["spec"]["nodeName"] for pod in pods(lab, "agent")})
-        assert eventually(lambda: WORKER11 not in {pod["spec"]["nodeName"] for pod in pods(lab, "web")})
+        assert eventually(lambda: WORKER11 not in {pod["spec"].get("nodeName") for pod in pods(lab, "agent")})
+        assert eventually(lambda: WORKER11 not in {pod["spec"].get("nodeName") for pod in pods(lab, "web")})
     finally:
         lab.kubectl("taint", "node", WORKER11, "maintenance=now:NoExecute-")
     assert eventually(lambda: all_ready(lab, "agent", 3) and all_ready(lab, "web", 4))
+
+
+def test_the_lab_outlives_an_api_server_that_is_down(lab: LabUnderTest) -> None:
+    url = (lab.folder / FAULTS_FILE).read_text().strip() + "/faults"
+    request = urllib.request.Request(url, data=b'{"kind": "down"}', method="POST")
+    with urllib.request.urlopen(request):
+        assert lab.hosts.kubectl("get", "nodes", "--request-timeout=1s").returncode != 0
+        assert curl(lab, "client", "http://10.31.188.11/").startswith(WORKER11)
+        time.sleep(2)  # long enough that every heartbeat, watch and status write meets the fault
+    with urllib.request.urlopen(urllib.request.Request(url, method="DELETE")):
+        pass
+
+    lab.kubectl("delete", "pod", "-n", "purelb", agent_on(lab, WORKER11)["metadata"]["name"])
+    assert eventually(lambda: all_ready(lab, "agent", 3))
+    assert eventually(lambda: all(is_ready(node) for node in lab.hosts.get("nodes")["items"]))
 
 
 @pytest.mark.parametrize(
@@ -437,19 +508,51 @@ def test_a_killed_supervisor_takes_everything_along(new_lab: NewLab) -> None:
     assert curl(lab, "client", "http://10.31.188.1/").startswith(MASTER)
 
 
+def _interpreter(user: pwd.struct_passwd) -> tuple[str, dict[str, str]] | None:
+    """A Python that this user may run with what the project needs: ours, or the system's of the same version."""
+    packages = ":".join(path for path in sys.path if path.endswith("site-packages"))
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for program in (sys.executable, f"/usr/bin/{version}"):
+        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": packages}
+        try:
+            if _as_user(user, environment, program, "-c", "import lab.supervisor").returncode == 0:
+                return program, environment
+        except OSError:
+            continue
+    return None
+
+
+def _as_user(user: pwd.struct_passwd, environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        user=user.pw_uid,
+        group=user.pw_gid,
+        extra_groups=[],
+        env=environment,
+        cwd=REPOSITORY,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=90,
+    )
+
+
 def test_a_user_who_is_not_root_has_a_lab_too() -> None:
     if os.geteuid() != 0:
-        pytest.skip("the other tests run without root already")
+        pytest.skip("all other tests run without root already")
     nobody = pwd.getpwnam("nobody")
-    if _as_user(nobody, "unshare", "--user", "--map-root-user", "true").returncode != 0:
-        pytest.skip("this kernel gives user namespaces to nobody but root")
-    if _as_user(nobody, sys.executable, "-c", "import lab.supervisor").returncode != 0:
-        pytest.skip("this user can't read the project's folder")
+    if _as_user(nobody, dict(os.environ), "unshare", "--user", "--map-root-user", "true").returncode != 0:
+        pytest.skip("this kernel gives user namespaces to root alone")
+    found = _interpreter(nobody)
+    if found is None:
+        pytest.skip("another user can't run the project from here")
+    python, environment = found
     folder = Path(tempfile.mkdtemp(prefix="purelb-lab-"))
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return _as_user(nobody, sys.executable, "-m", "lab", arguments[0], "--dir", str(folder), *arguments[1:])
+        line = ("-m", "lab", arguments[0], "--dir", str(folder), *arguments[1:])
+        return _as_user(nobody, environment, python, *line)
 
     try:
         started = run("up", "--manifest", str(STANDIN), "--nodes", "2")
@@ -464,16 +567,16 @@ def test_a_user_who_is_not_root_has_a_lab_too() -> None:
         shutil.rmtree(folder)
 
 
-def _as_user(user: pwd.struct_passwd, *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        user=user.pw_uid,
-        group=user.pw_gid,
-        extra_groups=[],
-        text=True,
-        capture_output=True,
-        check=False,
-        timeout=90,
-        cwd=Path(__file__).parents[2],
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+def test_where_the_kernel_gives_no_namespaces_one_line_says_so(new_lab: NewLab) -> None:
+    """A filter stands for such a kernel: no process below it may make a namespace."""
+    limits = "/proc/sys/user/max_pid_namespaces"
+    if os.geteuid() != 0:
+        pytest.skip("only root can take namespaces away")
+    inner = f"echo 0 > {limits} && exec {sys.executable} -m lab up --bare --dir {new_lab('lab').folder}"
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", inner], text=True, capture_output=True, check=False
     )
+
+    assert done.returncode == 1
+    assert "run it with sudo" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,97 @@
+"""What a manifest says about a pod of ours, and what becomes of it on a machine without containers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.podenv import MissingReference
+from lab.pods import capabilities_of, command_of, is_own
+from lab.volumes import SERVICE_ACCOUNT, network_files, own_mounts
+
+
+def _pod(*images: str) -> dict[str, Any]:
+    return {"spec": {"containers": [{"name": f"c{i}", "image": image} for i, image in enumerate(images)]}}
+
+
+@pytest.mark.parametrize(
+    ("images", "own"),
+    [
+        (("purelb-allocator:0.1.0",), True),
+        (("registry.example/purelb/lbnodeagent:v0.6.1",), True),
+        (("purelb-lbnodeagent@sha256:0",), True),
+        (("nginx:latest",), False),
+        (("registry.example/purelb/nginx",), False),  # a namespace of a registry makes no program ours
+        (("purelb-lbnodeagent", "bird:2"), False),
+    ],
+)
+def test_pods_of_our_images_run_for_real(images: tuple[str, ...], own: bool) -> None:
+    assert is_own(_pod(*images)) is own
+
+
+@pytest.mark.parametrize(
+    ("container", "command"),
+    [
+        ({"image": "purelb/allocator:v0.13"}, ["purelb-allocator"]),
+        ({"image": "x/lbnodeagent", "args": ["--port", "1"]}, ["purelb-lbnodeagent", "--port", "1"]),
+        ({"image": "x", "command": ["/usr/bin/purelb-allocator"]}, ["purelb-allocator"]),
+        ({"image": "purelb-x", "command": ["/bin/sh", "-c"], "args": ["true"]}, ["/bin/sh", "-c", "true"]),
+    ],
+)
+def test_an_image_stands_for_its_program(container: dict[str, Any], command: list[str]) -> None:
+    assert command_of(container) == command
+
+
+def test_capabilities_are_what_the_security_context_leaves() -> None:
+    files = {"DAC_OVERRIDE", "DAC_READ_SEARCH"}  # to read programs that lie in no image
+
+    def kept(**context: Any) -> set[str] | None:
+        found = capabilities_of({"securityContext": context})
+        return None if found is None else set(found)
+
+    assert kept(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN"]}) == {"NET_ADMIN", *files}
+    assert kept(capabilities={"drop": ["ALL"]}) == files
+    assert "NET_RAW" in (kept() or set())
+    assert "NET_RAW" not in (kept(capabilities={"drop": ["NET_RAW"]}) or set())
+    assert "NET_ADMIN" not in (kept() or set())
+    assert kept(privileged=True) is None
+
+
+def test_volumes_below_run_become_folders_with_their_files(tmp_path: Path) -> None:
+    container = {
+        "volumeMounts": [
+            {"name": "conf", "mountPath": "/run/conf"},
+            {"name": "sock", "mountPath": "/var/run/purelb/"},
+            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "token", "mountPath": SERVICE_ACCOUNT},
+        ]
+    }
+    volumes = [
+        {"name": "conf", "configMap": {"name": "words", "items": [{"key": "a", "path": "b"}]}},
+        {"name": "sock", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "token", "projected": {}},
+    ]
+
+    mounts = own_mounts(container, {"spec": {"volumes": volumes}}, tmp_path, lambda kind, name: {"a": "1", "z": "2"})
+
+    assert set(mounts) == {"/run/conf", "/var/run/purelb"}
+    assert {file.name: file.read_text() for file in Path(mounts["/run/conf"]).iterdir()} == {"b": "1"}
+    assert list(Path(mounts["/var/run/purelb"]).iterdir()) == []
+
+
+def test_files_that_a_machine_has_no_place_for_are_refused(tmp_path: Path) -> None:
+    container = {"volumeMounts": [{"name": "conf", "mountPath": "/etc/app"}]}
+    pod = {"spec": {"volumes": [{"name": "conf", "configMap": {"name": "words"}}]}}
+
+    with pytest.raises(MissingReference, match="below /run only, not at /etc/app"):
+        own_mounts(container, pod, tmp_path, lambda kind, name: {})
+
+
+def test_a_pod_knows_its_own_name_and_waits_for_no_dns() -> None:
+    files = network_files("allocator-1", ("10.0.2.40", "fd00:10:0:2::40"))
+
+    assert "10.0.2.40 allocator-1" in files["hosts"]
+    assert files["resolv.conf"].startswith("nameserver 127.0.0.1\n")
