@@ -26,9 +26,10 @@ WAITING: Final = 10_000
 """Events that may wait to be sent; beyond that the oldest are dropped, counted and logged."""
 REMEMBERED: Final = 4_096
 """Sent events whose count can still be raised (client-go's cache size)."""
-ATTEMPTS: Final = 5
 RETRY: Final = 1.0
 """Seconds between two attempts while the API server is away."""
+WORTH: Final = datetime.timedelta(hours=1)
+"""For how long after it happened an event is worth sending: the API server forgets events after as long."""
 
 
 class ObjectReference(NamedTuple):
@@ -119,25 +120,35 @@ class EventRecorder:
     async def _drain(self) -> None:
         while self._waiting:
             event, pending = self._waiting.popitem(last=False)
-            await self._send(event, pending)
+            try:
+                await self._send(event, pending)
+            except UnavailableError as error:
+                self._keep(event, pending)
+                await asyncio.sleep(error.retry_after or RETRY)
             if self._dropped:
                 log.warning("events were dropped, too many at once", extra={"events": self._dropped})
                 self._dropped = 0
         self._wake.clear()
 
     async def _send(self, event: _Event, pending: _Pending) -> None:
-        for _ in range(ATTEMPTS):
-            try:
-                if not await self._raise_count(event, pending):
-                    await self._create(event, pending)
-                return
-            except UnavailableError as error:
-                await asyncio.sleep(error.retry_after or RETRY)
-            except KubeError as error:
-                # Refused: the namespace is going away, or a rule is missing.
-                log.warning("event refused", extra={"event": event.message, "reason": str(error)})
-                return
-        log.warning("event given up", extra={"event": event.message})
+        try:
+            if not await self._raise_count(event, pending):
+                await self._create(event, pending)
+        except UnavailableError:
+            raise
+        except KubeError as error:
+            # Refused: the namespace is going away, or a rule is missing.
+            log.warning("event refused", extra={"event": event.message, "reason": str(error)})
+
+    def _keep(self, event: _Event, pending: _Pending) -> None:
+        """Put back what could not be sent, behind the others: one that the server chokes on holds up none of them."""
+        if datetime.datetime.now(datetime.UTC) - pending.last > WORTH:
+            log.warning("event given up", extra={"event": event.message})
+            return
+        again = self._waiting.setdefault(event, pending)
+        if again is not pending:  # it happened once more meanwhile
+            again.count += pending.count
+            again.first = pending.first
 
     async def _raise_count(self, event: _Event, pending: _Pending) -> bool:
         sent = self._sent.get(event)

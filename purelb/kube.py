@@ -10,12 +10,13 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeAlias
 from urllib.parse import quote, urlencode
+from urllib.request import getproxies
 
 import aiohttp
 from kubernetes.aio import client as kubernetes_client
@@ -130,6 +131,8 @@ class Kube:
 
     async def __aenter__(self) -> Self:
         configuration = kubernetes_client.Configuration()
+        # Without a proxy to look for, aiohttp need not look for one in a thread, before each request.
+        configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
         try:
             if self._kubeconfig is not None:
                 await kubernetes_config.load_kube_config(
@@ -168,15 +171,26 @@ class Kube:
         return await self.request("GET", path, query=query)
 
     async def list(self, path: str, **query: str) -> Listing:
-        """Read a whole collection, a page at a time. GoneError if it changed too much meanwhile."""
+        """Read a whole collection. GoneError if it changed too much meanwhile."""
         items: list[JsonObject] = []
+        version = ""
+        async for page in self.pages(path, **query):
+            items += page.items
+            version = page.resource_version
+        return Listing(items, version)
+
+    async def pages(self, path: str, **query: str) -> AsyncIterator[Listing]:
+        """Read a collection a page at a time, so that a large one is never in memory as a whole.
+
+        All pages show one moment, that of their resource_version. GoneError if it changed too much meanwhile.
+        """
         page = dict(query, limit=str(PAGE))
         while True:
             answer = await self.request("GET", path, query=page)
-            items += answer.get("items") or []
+            yield Listing(answer.get("items") or [], answer["metadata"].get("resourceVersion", ""))
             more = answer["metadata"].get("continue")
             if not more:
-                return Listing(items, answer["metadata"].get("resourceVersion", ""))
+                return
             page["continue"] = more
 
     async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:

@@ -92,6 +92,22 @@ def test_events_wait_while_the_api_is_away_and_those_it_refuses_are_dropped(
     asyncio.run(scenario())
 
 
+def test_an_event_outlasts_an_outage_of_any_length(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "RETRY", 0.01)
+
+    async def scenario() -> None:
+        async with api.connected() as (server, kube), asyncio.TaskGroup() as tasks:
+            recorder = EventRecorder(kube, "purelb-lbnodeagent")
+            server.faults.status(500, resource="events", verb="create", count=60)
+            recorder.record(reference(SERVICE), "Normal", "AnnouncingLocal", "node a")
+            running = tasks.create_task(recorder.run())
+            (event,) = await until(kube, lambda found: len(found) == 1)
+            running.cancel()
+            assert event["message"] == "node a"
+
+    asyncio.run(scenario())
+
+
 def test_what_waits_is_sent_before_a_stop(api: Api) -> None:
     async def scenario() -> None:
         async with api.connected() as (_, kube):
