@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import sys
 
 import kopf
@@ -21,14 +23,16 @@ from purelb.metrics import AllocatorMetrics, Page, new_registry
 from purelb.operator import run_operator
 from purelb.settings import AllocatorSettings
 
+log = logging.getLogger(__name__)
+
 LAST_WRITES = 3.0
 """Seconds that a stop waits for writes under way and for the Lease to be given up."""
 LAST_EVENTS = 2.0
 """Seconds that a stop waits for events to be sent."""
 
 
-async def serve(settings: AllocatorSettings, stop: asyncio.Event | None = None) -> None:
-    """Run the allocator until ``stop`` is set; in a main thread also until SIGTERM."""
+async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
+    """Run the allocator until ``stop`` is set."""
     common, clock = settings.common, asyncio.get_running_loop().time
     registry = new_registry()
     metrics = AllocatorMetrics(registry)
@@ -62,6 +66,10 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event | None = None) 
             finally:
                 await leadership.release()
 
+        async def watch() -> None:
+            await run_operator(operator, None, kube, stop=stop)
+            stop.set()  # kopf hears signals itself
+
         def unready() -> str | None:
             served = controller.is_synchronised or leadership.follows
             return None if served else "not everything is listed yet"
@@ -71,14 +79,31 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event | None = None) 
             async with asyncio.TaskGroup() as tasks:
                 recording = tasks.create_task(recorder.run())
                 leading = tasks.create_task(lead())
-                await run_operator(operator, None, kube, stop=stop)
+                watching = tasks.create_task(watch())
+                await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                leading.cancel()
-                recording.cancel()
+                for task in (leading, recording, watching):
+                    task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:
             await page.cleanup()
+
+
+async def serve_until_signalled(settings: AllocatorSettings) -> None:
+    """Run the allocator until SIGTERM or SIGINT.
+
+    One that lost its Lease begins again in the same process, knowing nothing: an API server that was away for longer
+    than the Lease must not cost the restart's back-off on top.
+    """
+    stop = asyncio.Event()
+    while not stop.is_set():
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+        try:
+            await serve(settings, stop)
+        except* LeadershipLostError as lost:
+            log.warning("standing by", extra={"reason": str(lost.exceptions[0])})
 
 
 def main() -> None:
@@ -86,11 +111,9 @@ def main() -> None:
     try:
         settings = AllocatorSettings.from_environment(os.environ, sys.argv[1:])
         logs.configure(settings.common.log_level)
-        asyncio.run(serve(settings))
+        asyncio.run(serve_until_signalled(settings))
     except* SettingsError as errors:
         sys.exit(f"purelb-allocator: {errors.exceptions[0]}")
-    except* LeadershipLostError:
-        sys.exit("purelb-allocator: the lease could not be renewed in time, another allocator may lead now")
 
 
 if __name__ == "__main__":

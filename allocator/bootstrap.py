@@ -6,22 +6,21 @@ are made only where there is none; what a user made or changed stays.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import logging
 import secrets
 from typing import Final
 
 from purelb import names
-from purelb.errors import ConflictError, KubeError
+from purelb.errors import ConflictError
 from purelb.kube import Kube, core_path, custom_path
+from purelb.persistence import Backoff, persist
 
 log = logging.getLogger(__name__)
 
 KEY_BYTES: Final = 32
 """AES-256."""
-RETRY: Final = 2.0
-"""Seconds between two attempts."""
+PATIENCE: Final = Backoff(first=0.2, most=2.0)
 
 
 async def ensure_gossip_key(kube: Kube, namespace: str) -> None:
@@ -59,14 +58,5 @@ async def ensure_node_agent(kube: Kube, namespace: str) -> None:
 
 async def install(kube: Kube, namespace: str) -> None:
     """Make both; tries until it has worked, because the CRDs may be established after we start."""
-    for ensure in (ensure_gossip_key, ensure_node_agent):
-        said = ""
-        while True:
-            try:
-                await ensure(kube, namespace)
-                break
-            except KubeError as error:
-                if str(error) != said:
-                    said = str(error)
-                    log.warning("not installed yet", extra={"step": ensure.__name__, "reason": said})
-                await asyncio.sleep(error.retry_after or RETRY)
+    await persist("the gossip key", lambda: ensure_gossip_key(kube, namespace), PATIENCE)
+    await persist("the default LBNodeAgent", lambda: ensure_node_agent(kube, namespace), PATIENCE)

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from allocator.catalog import Catalog, GroupKey, group_key, read_catalog, stranded_notice
+from allocator.configuration import Configuration
 from allocator.engine import Engine
-from allocator.inventory import Entry, Inventory, revision
+from allocator.inventory import Entry, Inventory
 from allocator.leadership import LeadershipLostError
 from allocator.review import Plan, Reviewer
 from allocator.voice import Voice
-from allocator.workqueue import Backoff, WorkQueue
+from allocator.workqueue import WorkQueue
 from allocator.writer import Failed, Gone, Outcome, Seen, Writer, Written
 from purelb import names
 from purelb.errors import KubeError
 from purelb.events import EventRecorder
 from purelb.kube import Kube, custom_path, services_path
 from purelb.metrics import AllocatorMetrics
+from purelb.persistence import Backoff, persist
 from purelb.services import ServiceKey, ServiceView, view_service
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,12 @@ RELIST: Final = 120.0
 """Seconds between two complete lists, which find what a watch may have missed."""
 RELIST_SOON: Final = 1.0
 """Seconds to the next list after a watch had to start over, when deletions may have been missed."""
+AFTER_FAILURE: Final = Backoff(first=0.05, most=15.0)
+"""The API server is away or refuses."""
+AFTER_CONFLICT: Final = Backoff(first=0.01, most=0.5)
+"""The Service changed meanwhile: whoever keeps changing it must be met between two writes."""
+BEFORE_FIRST_LIST: Final = Backoff(first=0.2, most=1.0)
+"""Our CRDs may be established just after we start."""
 BREATH: Final = 32
 """Reviews in a row before other tasks get their turn."""
 
@@ -51,28 +58,23 @@ class Controller:
         default_announcer: bool,
         clock: Callable[[], float],
         may_write: Callable[[], bool] = lambda: True,
-        backoff: Backoff | None = None,
         relist: float = RELIST,
     ) -> None:
         self._kube = kube
         self._metrics = metrics
         self._voice = Voice(recorder, metrics, clock)
         self._may_write = may_write
-        self._backoff = backoff or Backoff()
         self._relist = relist
         self._writer = Writer(kube)
         self._engine = Engine()
         self._reviewer = Reviewer(self._engine, default_announcer=default_announcer)
         self._inventory = Inventory()
         self._queue: WorkQueue[ServiceKey] = WorkQueue(clock)
-        self._group_bodies: dict[GroupKey, Mapping[str, Any]] = {}
-        self._catalog: Catalog | None = None
-        self._config_changed = False
-        self._stranded: dict[str, int] = {}
+        self._configuration = Configuration(self._engine, self._voice)
         self._slots = asyncio.Semaphore(WRITES)
         self._busy: set[ServiceKey] = set()
         self._unclear: set[ServiceKey] = set()
-        self._attempts: dict[ServiceKey, int] = {}
+        self._retries: dict[ServiceKey, tuple[Backoff, Iterator[float]]] = {}
         self._unsaid: dict[ServiceKey, Plan] = {}
         self._list_soon = asyncio.Event()
         self._is_synchronised = False
@@ -86,14 +88,9 @@ class Controller:
         return self._engine
 
     @property
-    def catalog(self) -> Catalog | None:
-        """The configuration in force; None before the first."""
-        return self._catalog
-
-    @property
-    def group_bodies(self) -> Mapping[GroupKey, Mapping[str, Any]]:
-        """The ServiceGroup objects as last seen."""
-        return self._group_bodies
+    def configuration(self) -> Configuration:
+        """The ServiceGroups; to be read, not written."""
+        return self._configuration
 
     @property
     def is_synchronised(self) -> bool:
@@ -103,7 +100,7 @@ class Controller:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is due or under way; a Service that waits for an address doesn't count."""
-        return not (len(self._queue) or self._busy or self._config_changed)
+        return not (len(self._queue) or self._busy or self._configuration.is_stale)
 
     # --- news --------------------------------------------------------------------------------------------------------
 
@@ -119,22 +116,18 @@ class Controller:
 
     def group_seen(self, body: Mapping[str, Any]) -> None:
         """A ServiceGroup is there, new or changed."""
-        key = group_key(body)
-        known = self._group_bodies.get(key)
-        if known is not None and revision(_version(body)) < revision(_version(known)):
-            return
-        self._group_bodies[key] = body
-        if known is None or known.get("spec") != body.get("spec") or _uid(known) != _uid(body):
-            self._reconfigure_soon()
+        self._configuration.seen(body)
+        self._queue.nudge()
 
     def group_gone(self, body: Mapping[str, Any]) -> None:
         """A ServiceGroup was deleted."""
-        if self._group_bodies.pop(group_key(body), None) is not None:
-            self._reconfigure_soon()
+        self._configuration.gone(body)
+        self._queue.nudge()
 
-    def watch_restarted(self) -> None:
-        """A watch had to list again, so that a deletion may have gone unseen."""
-        self._list_soon.set()
+    def listed_again(self) -> None:
+        """A watch had to begin anew, so that a deletion may have gone unseen."""
+        if self._is_synchronised:
+            self._list_soon.set()
 
     def _take_in(self, service: ServiceView) -> None:
         if not self._inventory.seen(service):
@@ -149,15 +142,11 @@ class Controller:
 
     def _forget(self, key: ServiceKey) -> None:
         """A Service is gone: what it held is free."""
-        self._attempts.pop(key, None)
+        self._retries.pop(key, None)
         self._unsaid.pop(key, None)
         self._unclear.discard(key)
         self._voice.forget(key)
         self._engine.release(key)
-        self._queue.nudge()
-
-    def _reconfigure_soon(self) -> None:
-        self._config_changed = True
         self._queue.nudge()
 
     # --- the work ----------------------------------------------------------------------------------------------------
@@ -192,7 +181,7 @@ class Controller:
     async def _next(self) -> ServiceKey | None:
         """The next Service to look at, as soon as there is one; None when stopping."""
         while not self._is_stopping:
-            if self._config_changed:
+            if self._configuration.is_stale:
                 self._reconfigure()
             for waiting in self._engine.wake():
                 self._enqueue(waiting)
@@ -219,7 +208,7 @@ class Controller:
         except Exception:
             # Our mistake, and on one Service: the others are served on.
             log.exception("review failed", extra={"service": str(key)})
-            self._retry(key, None)
+            self._retry(key, AFTER_FAILURE)
             return False
         self._voice.standing(entry.service, plan)
         if plan.write is None:
@@ -249,7 +238,7 @@ class Controller:
         key = entry.service.key
         match outcome:
             case Written(service):
-                self._attempts.pop(key, None)
+                self._retries.pop(key, None)
                 self._inventory.seen(service)
                 self._unsaid.pop(key, None)
                 if plan is not None:
@@ -258,7 +247,10 @@ class Controller:
             case Seen(service):
                 self._unclear.discard(key)
                 self._inventory.seen(service)
-                self._retry(key, None)
+                if plan is not None:
+                    self._retry(key, AFTER_CONFLICT)
+                else:
+                    self._enqueue(key)
             case Gone():
                 known = self._inventory.get(key)
                 if known is not None and known.service.uid == entry.service.uid:
@@ -273,48 +265,38 @@ class Controller:
                 self._unclear.add(key)
                 if plan is not None:
                     self._unsaid[key] = plan
-                self._retry(key, retry_after)
+                self._retry(key, AFTER_FAILURE, retry_after or 0.0)
 
     def _confirm(self, entry: Entry) -> None:
         """Nothing is left to do; if the answer to a write was lost, the write had been done after all: say so."""
-        self._attempts.pop(entry.service.key, None)
+        self._retries.pop(entry.service.key, None)
         plan = self._unsaid.pop(entry.service.key, None)
         if plan is not None and plan.write is not None and plan.write.ingress == entry.service.ingress:
             self._voice.done(entry.service, plan)
 
-    def _retry(self, key: ServiceKey, retry_after: float | None) -> None:
+    def _retry(self, key: ServiceKey, backoff: Backoff, at_least: float = 0.0) -> None:
+        """Look again, the first time at once, then later and later; ``at_least`` in seconds."""
         entry = self._inventory.get(key)
         if entry is None:
             return
         self._metrics.update_errors.inc()
-        attempt = self._attempts[key] = self._attempts.get(key, 0) + 1
-        delay = self._backoff.delay(attempt)
-        self._queue.add_later(key, entry.seniority, max(delay, retry_after or 0.0))
+        known = self._retries.get(key)
+        if known is None or known[0] != backoff:
+            self._retries[key] = backoff, backoff.delays()
+            delay = 0.0
+        else:
+            delay = next(known[1])
+        self._queue.add_later(key, entry.seniority, max(delay, at_least))
 
     def _enqueue(self, key: ServiceKey) -> None:
         entry = self._inventory.get(key)
         if entry is not None:
             self._queue.add(key, entry.seniority)
 
-    # --- configuration -----------------------------------------------------------------------------------------------
-
     def _reconfigure(self) -> None:
         """Put the ServiceGroups as last seen into force, and look at every Service in their light."""
-        self._config_changed = False
-        catalog = read_catalog(self._group_bodies.values())
-        before = dict(self._catalog.verdicts) if self._catalog is not None else {}
-        self._catalog = catalog
-        self._engine.configure(catalog.groups)
+        self._configuration.enforce()
         self._metrics.config_loaded.set(1)
-        for key, verdict in catalog.verdicts.items():
-            if before.get(key) != verdict:
-                self._voice.on_group(verdict, verdict.notice)
-        stranded = self._engine.stranded()
-        for verdict in (before | dict(catalog.verdicts)).values():
-            count = stranded.get(verdict.key.name, 0)
-            if count > self._stranded.get(verdict.key.name, 0):
-                self._voice.on_group(verdict, stranded_notice(count))
-        self._stranded = stranded
         for entry in self._inventory:
             self._queue.add(entry.service.key, entry.seniority)
 
@@ -322,20 +304,16 @@ class Controller:
 
     async def _synchronise(self) -> None:
         """Learn everything there is before anything is given away; tries until it works."""
-        attempt = 0
-        while True:
-            try:
-                await self._list_all()
-                break
-            except KubeError as error:
-                attempt += 1
-                log.warning("can't list yet", extra={"reason": str(error)})
-                await asyncio.sleep(max(self._backoff.delay(attempt), error.retry_after or 0.2))
+        await persist("the first list", self._list_all, BEFORE_FIRST_LIST)
         self._reconfigure()
         self._is_synchronised = True
         log.info(
             "synchronised",
-            extra={"services": len(self._inventory), "groups": len(self._group_bodies), "waiting": len(self._queue)},
+            extra={
+                "services": len(self._inventory),
+                "groups": len(self._configuration.bodies),
+                "waiting": len(self._queue),
+            },
         )
 
     async def _keep_listing(self) -> None:
@@ -358,30 +336,15 @@ class Controller:
 
     async def _list_all(self) -> None:
         """Compare with a complete list. Raises KubeError."""
-        groups = await self._kube.list(custom_path(names.SERVICE_GROUPS))
-        present = {group_key(body) for body in groups.items}
-        for body in groups.items:
-            self.group_seen(body)
-        for group, known in list(self._group_bodies.items()):
-            if group not in present and revision(_version(known)) <= revision(groups.resource_version):
-                self.group_gone(known)
-        listing = await self._kube.list(services_path())
-        views = []
-        for count, body in enumerate(listing.items):
-            views.append(view_service(body))
-            if count % BREATH == 0:
-                await asyncio.sleep(0)
-        for service in views:
-            self._take_in(service)
-        for key in self._inventory.missing_from(views, listing.resource_version):
+        self._configuration.listed(await self._kube.list(custom_path(names.SERVICE_GROUPS)))
+        present: set[ServiceKey] = set()
+        version = ""
+        async for page in self._kube.pages(services_path()):
+            version = page.resource_version
+            for service in map(view_service, page.items):
+                present.add(service.key)
+                self._take_in(service)
+        for key in self._inventory.missing_from(present, version):
             log.info("gone unseen", extra={"service": str(key)})
             self._inventory.forget(key)
             self._forget(key)
-
-
-def _version(body: Mapping[str, Any]) -> str:
-    return str(body["metadata"].get("resourceVersion", ""))
-
-
-def _uid(body: Mapping[str, Any]) -> str:
-    return str(body["metadata"].get("uid", ""))

@@ -15,6 +15,7 @@ from allocator.groups import Groups, RangeIndex
 from allocator.ledger import Ledger, collision
 from allocator.pools import Pool
 from allocator.requests import Answer, Claim, Decision, Reason, Refusal, Request, Terms
+from allocator.waiting import WaitingRoom
 from purelb.addresses import Family, IPAddress, family_of
 from purelb.resources import PoolSource, ServiceGroup
 from purelb.services import ServiceKey
@@ -41,7 +42,7 @@ class Engine:
         self._pools: dict[str, list[Pool]] = {}
         self._index: RangeIndex[Pool] = RangeIndex()
         self._ledger = Ledger()
-        self._waiting: dict[ServiceKey, Request] = {}
+        self._waiting = WaitingRoom()
         self._has_news = False
 
     # --- configuration and state -------------------------------------------------------------------------------------
@@ -49,13 +50,13 @@ class Engine:
     def configure(self, groups: Groups) -> None:
         """Serve ``groups`` from now on. Nobody loses an address by it."""
         self._groups = groups
-        self._pools = {
-            group.name: [Pool(pool, self._ledger.addresses()) for pool in group.pools]
-            for group in groups.served.values()
-        }
+        self._pools = {group.name: [Pool(pool) for pool in group.pools] for group in groups.served.values()}
         self._index = RangeIndex()
         for pool in chain.from_iterable(self._pools.values()):
             self._index.add(pool.spec.range, pool)
+        for address in self._ledger.addresses():
+            if found := self._index.find(address):
+                found.take(address)
         self._has_news = True
 
     def restore(self, claim: Claim) -> None:
@@ -73,7 +74,7 @@ class Engine:
 
     def stop_waiting(self, service: ServiceKey) -> None:
         """A Service is content with what it holds."""
-        self._waiting.pop(service, None)
+        self._waiting.leave(service)
 
     def claim(self, service: ServiceKey) -> Claim | None:
         """What a Service holds."""
@@ -86,10 +87,7 @@ class Engine:
 
     def is_contested(self, service: ServiceKey) -> bool:
         """Whether another Service is on an address of ``service`` without sharing it by right."""
-        claim = self._ledger.claim(service)
-        return claim is not None and any(
-            self._ledger.rivals(address, service, claim.terms) for address in claim.addresses
-        )
+        return self._ledger.is_contested(service)
 
     def is_incomplete(self, request: Request) -> bool:
         """Whether a Service that holds addresses of a group should have others: ipFamilies or ranges have changed."""
@@ -114,7 +112,7 @@ class Engine:
         claim = self._ledger.claim(service)
         if claim is None or not claim.is_ours:
             return None
-        return next((senior for address in claim.addresses if (senior := self._usurper(claim, address))), None)
+        return next((senior for address in claim.addresses if (senior := self._ledger.usurper(claim, address))), None)
 
     def quarrel(self, service: ServiceKey) -> Refusal | None:
         """Why ``service`` could not get today what it holds and keeps, another being on it too; None if all is well.
@@ -133,18 +131,6 @@ class Engine:
             ]
             if rivals:
                 return self._conflict(service, claim.terms, address, rivals)
-        return None
-
-    def _usurper(self, claim: Claim, address: IPAddress) -> Claim | None:
-        """The senior on ``address`` that has the better right to it.
-
-        Two that carry a sharing key each once shared by right, and keep what they have whatever became of their ports
-        and keys.
-        """
-        for rival in self._ledger.rivals(address, claim.service, claim.terms):
-            both_share = bool(claim.terms.key) and bool(rival.terms.key)
-            if not both_share and rival.seniority < claim.seniority:
-                return rival
         return None
 
     def usage(self) -> Iterator[Usage]:
@@ -179,42 +165,19 @@ class Engine:
         answer = self._choose(request)
         match answer:
             case Decision():
-                self._waiting.pop(request.service, None)
+                self._waiting.leave(request.service)
                 self._hold(Claim(request.service, request.seniority, answer.addresses, answer.groups, request.terms))
             case Refusal():
-                self._waiting[request.service] = request
+                holds_addresses = self._ledger.claim(request.service) is not None
+                self._waiting.enter(request, holds_addresses=holds_addresses)
         return answer
 
     def wake(self) -> list[ServiceKey]:
-        """Serve who waits, the oldest first, if anything changed since; returns whom: ask ``decide`` what they got.
-
-        Requests that differ in their Service only stand and fall together, so thousands that wait for one pool cost
-        one look.
-        """
+        """Serve who waits, the oldest first, if anything changed since; returns whom: ask ``decide`` what they got."""
         if not self._has_news:
             return []
         self._has_news = False
-        served: list[ServiceKey] = []
-        hopeless: set[object] = set()
-        for request in sorted(self._waiting.values(), key=lambda request: request.seniority):
-            kind = (
-                request.service.namespace,
-                request.group,
-                request.pinned,
-                request.insists_on_group,
-                request.families,
-                request.takes_one_family,
-                request.multi_pool,
-                request.terms if request.terms.key else None,
-                request.service if self._ledger.claim(request.service) else None,
-            )
-            if kind in hopeless:
-                continue
-            if isinstance(self.decide(request), Decision):
-                served.append(request.service)
-            else:
-                hopeless.add(kind)
-        return served
+        return self._waiting.serve(lambda request: isinstance(self.decide(request), Decision))
 
     @property
     def waiting(self) -> int:
@@ -241,7 +204,8 @@ class Engine:
             kept = [
                 address
                 for address in claim.addresses
-                if self._usurper(claim, address) is None and not (request.moves and group.pool_of(address) is None)
+                if self._ledger.usurper(claim, address) is None
+                and not (request.moves and group.pool_of(address) is None)
             ]
         addresses = self._pick_all(request, group, kept) if multi_pool else self._pick(request, group, source, kept)
         if isinstance(addresses, Refusal):

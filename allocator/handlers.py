@@ -15,8 +15,8 @@ def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:
 
     @kopf.on.event("", "v1", "services", registry=registry)
     async def service(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] is None and controller.is_synchronised:
-            controller.watch_restarted()
+        if event["type"] is None:
+            controller.listed_again()
         if event["type"] == "DELETED":
             controller.service_gone(event["object"])
         else:
@@ -24,8 +24,8 @@ def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:
 
     @kopf.on.event(names.GROUP, names.READ_VERSION, names.SERVICE_GROUPS, registry=registry)
     async def service_group(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] is None and controller.is_synchronised:
-            controller.watch_restarted()
+        if event["type"] is None:
+            controller.listed_again()
         if event["type"] == "DELETED":
             controller.group_gone(event["object"])
         else:

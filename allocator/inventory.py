@@ -6,7 +6,7 @@ object is told from newer, and a list taken at one version from what came after 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from allocator.requests import Seniority
@@ -72,9 +72,8 @@ class Inventory:
         """There is no such Service."""
         self._entries.pop(key, None)
 
-    def missing_from(self, services: Iterable[ServiceView], resource_version: str) -> list[ServiceKey]:
+    def missing_from(self, present: Set[ServiceKey], resource_version: str) -> list[ServiceKey]:
         """Whom a complete list, taken at ``resource_version``, hasn't, though it was there before."""
-        present = {service.key for service in services}
         return [
             key
             for key, entry in self._entries.items()

@@ -93,6 +93,23 @@ class Ledger:
             if other.service != service and not (_same_key(other.terms, terms) and not _collisions(other.terms, terms))
         ]
 
+    def is_contested(self, service: ServiceKey) -> bool:
+        """Whether another is on an address of ``service`` without sharing it by right."""
+        claim = self._claims.get(service)
+        return claim is not None and any(self.rivals(address, service, claim.terms) for address in claim.addresses)
+
+    def usurper(self, claim: Claim, address: IPAddress) -> Claim | None:
+        """The senior on ``address`` that has the better right to it.
+
+        Two that carry a sharing key each once shared by right, and keep what they have whatever became of their ports
+        and keys.
+        """
+        for rival in self.rivals(address, claim.service, claim.terms):
+            both_share = bool(claim.terms.key) and bool(rival.terms.key)
+            if not both_share and rival.seniority < claim.seniority:
+                return rival
+        return None
+
 
 def _same_key(one: Terms, other: Terms) -> bool:
     return bool(one.key) and one.key == other.key

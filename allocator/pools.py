@@ -6,7 +6,6 @@ It knows neither Services nor groups nor sharing: whoever uses an address takes 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
 
 from purelb.addresses import IPAddress
 from purelb.resources import AddressPool
@@ -20,12 +19,12 @@ class Pool:
     a heap, all above it that aren't in ``_taken`` are free. The frontier passes each address once.
     """
 
-    def __init__(self, spec: AddressPool, taken: Iterable[IPAddress] = ()) -> None:
+    def __init__(self, spec: AddressPool) -> None:
         self.spec = spec
         self._kind = type(spec.range.first)
         self._frontier = int(spec.range.first)
         self._last = int(spec.range.last)
-        self._taken = {int(address) for address in taken if address in spec.range}
+        self._taken: set[int] = set()
         self._returned: list[int] = []
         self._queued: set[int] = set()
 

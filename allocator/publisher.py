@@ -43,7 +43,7 @@ class Publisher:
         """Publish until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
-            catalog = self._controller.catalog
+            catalog = self._controller.configuration.catalog
             if catalog is None:
                 continue
             usages: dict[str, list[Usage]] = defaultdict(list)
@@ -65,7 +65,7 @@ class Publisher:
     async def _write_statuses(self, catalog: Catalog, usages: dict[str, list[Usage]]) -> None:
         now = datetime.datetime.now(datetime.UTC)
         for key, verdict in catalog.verdicts.items():
-            body = self._controller.group_bodies.get(key)
+            body = self._controller.configuration.bodies.get(key)
             if body is None or body["metadata"].get("uid", "") != verdict.uid:
                 continue
             before = body.get("status") or {}

@@ -58,7 +58,7 @@ class Voice:
         for notice in plan.done:
             self._on_service(service, notice)
         addresses = [str(address) for address in plan.write.ingress]
-        log.info("written", extra={"service": str(service.key), "addresses": addresses})
+        log.debug("written", extra={"service": str(service.key), "addresses": addresses})
         since = self._heard.pop(service.key, None)
         if plan.write.is_allocation and since is not None:
             self._metrics.allocation_seconds.observe(self._clock() - since)

@@ -8,27 +8,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from allocator.requests import Seniority
 
 Key = TypeVar("Key", bound=Hashable)
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """How long to wait before the n-th retry, in seconds: at once, then longer and longer."""
-
-    first: float = 0.05
-    factor: float = 2.0
-    longest: float = 15.0
-
-    def delay(self, attempt: int) -> float:
-        """``attempt`` counts from 1."""
-        if attempt <= 1:
-            return 0.0
-        return min(self.first * self.factor ** min(attempt - 2, 60), self.longest)
 
 
 class WorkQueue(Generic[Key]):

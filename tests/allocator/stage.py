@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import yaml
 
 from allocator.__main__ import serve
@@ -20,6 +21,7 @@ from purelb.kube import Kube, core_path, custom_path, services_path
 from purelb.settings import AllocatorSettings
 
 CRDS = Path(__file__).parents[2] / "crds"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEADLINE = 20.0
 """Seconds after which a test gives up waiting for what it expects."""
 Json = dict[str, Any]
@@ -33,7 +35,6 @@ class Stage:
         self.api = api
         self.kube = kube
         self.kubeconfig = kubeconfig
-        self.writes: list[tuple[str, Json]] = []
 
     # --- doing -------------------------------------------------------------------------------------------------------
 
@@ -121,6 +122,14 @@ class Stage:
 
         return await until(found)
 
+    async def versions(self, name: str, *, since: str, namespace: str = "default") -> list[Json]:
+        """Every state that a Service was in after the version ``since``, as a watch tells them."""
+        url = f"{self.api.url}{services_path(namespace)}?watch=true&resourceVersion={since}&timeoutSeconds=1"
+        headers = {"Authorization": f"Bearer {self.api.kubeconfig()['users'][0]['user']['token']}"}
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as response:
+            events = [json.loads(line) async for line in response.content]
+        return [event["object"] for event in events if event["object"]["metadata"]["name"] == name]
+
     async def group_status(self, name: str, *, namespace: str = "purelb") -> Json:
         body = await self.kube.get(custom_path(names.SERVICE_GROUPS, namespace, name))
         status: Json = body.get("status") or {}
@@ -162,9 +171,16 @@ async def until(look: Callable[[], Coroutine[Any, Any, T | None]], deadline: flo
             await asyncio.sleep(0.02)
 
 
+def without_rules(node: Any) -> Any:
+    """A schema without ``x-kubernetes-validations``."""
+    if isinstance(node, dict):
+        return {key: without_rules(value) for key, value in node.items() if key != "x-kubernetes-validations"}
+    return [without_rules(value) for value in node] if isinstance(node, list) else node
+
+
 @asynccontextmanager
-async def staged() -> AsyncIterator[Stage]:
-    """A stage without an allocator."""
+async def staged(*, validate: bool = True) -> AsyncIterator[Stage]:
+    """A stage without an allocator; its CRDs can be had without CEL rules, as a user's old ones are."""
     api = ApiServer()
     await api.start()
     try:
@@ -173,9 +189,8 @@ async def staged() -> AsyncIterator[Stage]:
             kubeconfig.write_text(json.dumps(api.kubeconfig()))
             async with Kube(kubeconfig, user_agent="test") as kube:
                 for file in sorted(CRDS.glob("*.purelb.io.yaml")):
-                    await kube.create(
-                        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", yaml.safe_load(file.read_text())
-                    )
+                    crd = yaml.safe_load(file.read_text())
+                    await kube.create(DEFINITIONS, crd if validate else without_rules(crd))
                 for namespace in ("purelb", "default"):
                     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
                     try:

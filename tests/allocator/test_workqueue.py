@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from allocator.workqueue import Backoff, WorkQueue
+from allocator.workqueue import WorkQueue
 from tests.allocator.builders import seniority
 
 
@@ -94,8 +92,3 @@ def test_a_waiter_wakes_for_a_key_for_a_due_one_and_for_a_nudge() -> None:
         return [key, *drained(queue)]
 
     assert asyncio.run(scenario()) == ["due", "added"]
-
-
-@pytest.mark.parametrize(("attempt", "seconds"), [(1, 0.0), (2, 0.05), (3, 0.1), (4, 0.2), (12, 15.0), (10_000, 15.0)])
-def test_retries_come_at_once_then_ever_later_up_to_a_bound(attempt: int, seconds: float) -> None:
-    assert Backoff().delay(attempt) == seconds

@@ -1,0 +1,194 @@
+"""The allocator while the API server misbehaves: nothing is lost, nothing is given twice, and it goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from purelb import names
+from tests.allocator.builders import local
+from tests.allocator.stage import Stage, play, staged, until
+
+
+def test_conflicts_are_decided_again_until_the_write_fits() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/28"))
+        storm = stage.api.faults.status(409, verb="patch", resource="services", subresource="status", count=6)
+        for name in "abc":
+            await stage.service(name)
+
+        await asyncio.gather(*(stage.addresses_when_given(name) for name in "abc"))
+
+        assert storm.hits == 6
+        assert sorted((await stage.all_addresses()).values()) == [["10.1.0.0"], ["10.1.0.1"], ["10.1.0.2"]]
+
+    play(scenario)
+
+
+def test_a_service_that_somebody_else_keeps_writing_gets_its_address_all_the_same() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.service("a")
+
+        async def scribble() -> None:
+            for count in range(200):
+                await stage.change("a", {"metadata": {"annotations": {"count": str(count)}}})
+
+        async with asyncio.TaskGroup() as tasks:
+            scribbling = tasks.create_task(scribble())
+            await stage.group("default", local=local("10.1.0.0/28"))
+            assert await stage.addresses_when_given("a") == ["10.1.0.0"]
+            scribbling.cancel()
+
+    play(scenario)
+
+
+def test_dropped_watches_are_taken_up_again() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/28"))
+        for count in range(4):
+            stage.api.faults.drop_watches()
+            await stage.service(f"s{count}")
+            assert await stage.addresses_when_given(f"s{count}") == [f"10.1.0.{count}"]
+
+    play(scenario)
+
+
+def test_a_deletion_that_no_watch_told_of_is_found_and_the_address_given_to_who_waits() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/32"))
+        await stage.service("a")
+        await stage.addresses_when_given("a")
+        await stage.service("b")
+        await stage.event("b", "is exhausted")
+        await asyncio.sleep(1.5)  # kopf's own start counts as a new list, whose comparison is to be over
+
+        deaf = stage.api.faults.status(500, verb="watch")
+        stage.api.faults.drop_watches()
+        await stage.delete("a")
+        stage.api.faults.expire()
+        stage.api.faults.clear(deaf)
+
+        assert await stage.addresses_when_given("b") == ["10.1.0.0"]
+
+    play(scenario)
+
+
+def test_an_api_server_that_was_away_finds_the_allocator_as_it_left_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/28"))
+        await stage.service("a")
+        await stage.addresses_when_given("a")
+
+        stage.api.faults.down()
+        await asyncio.sleep(2.0)
+        stage.api.faults.clear()
+        await stage.service("b")
+
+        assert await stage.addresses_when_given("b") == ["10.1.0.1"]
+        assert await stage.addresses("a") == ["10.1.0.0"]
+
+    play(scenario)
+
+
+def test_too_many_requests_is_obeyed_and_a_read_only_server_waited_for() -> None:
+    async def scenario(stage: Stage) -> None:
+        loop = asyncio.get_running_loop()
+        await stage.group("default", local=local("10.1.0.0/28"))
+        ours = {"resource": "services", "subresource": "status"}
+        stage.api.faults.status(429, retry_after=1, count=1, **ours)
+        begun = loop.time()
+        await stage.service("a")
+        await stage.addresses_when_given("a")
+        assert loop.time() - begun >= 1.0
+
+        refusing = stage.api.faults.read_only(**ours)
+        await stage.service("b")
+        await asyncio.sleep(0.3)
+        assert await stage.addresses("b") == []
+        assert refusing.hits < 10, "it doesn't run against a wall"
+        stage.api.faults.clear(refusing)
+        assert await stage.addresses_when_given("b") == ["10.1.0.1"]
+
+    play(scenario)
+
+
+def test_nothing_is_given_away_before_everything_was_listed() -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            await stage.group("default", local=local("10.1.0.0/28"))
+            branded = {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "default"}
+            await stage.service("holder", annotations=branded)
+            await stage.set_status("holder", ["10.1.0.0"])
+            blind = stage.api.faults.status(500, verb="list", resource="services", user_agent="purelb-allocator")
+            async with stage.allocator():
+                await stage.service("a")
+                await asyncio.sleep(0.7)
+                assert blind.hits >= 1
+                assert await stage.addresses("a") == []
+
+                stage.api.faults.clear(blind)
+
+                assert await stage.addresses_when_given("a") == ["10.1.0.1"]
+
+    asyncio.run(run())
+
+
+class Thief:
+    """A TCP proxy before the API server that swallows answers to the allocator's writes of Services."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.steals = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        robbed = asyncio.Event()
+
+        async def ask() -> None:
+            while data := await reader.read(65536):
+                if self.steals and data.startswith(b"PATCH /api/v1/namespaces/default/services/"):
+                    self.steals -= 1
+                    robbed.set()
+                server_writer.write(data)
+            server_writer.close()
+
+        async def answer() -> None:
+            while data := await server_reader.read(65536):
+                if robbed.is_set():
+                    break
+                writer.write(data)
+            writer.close()
+
+        await asyncio.gather(ask(), answer(), return_exceptions=True)
+
+
+@asynccontextmanager
+async def behind_a_thief(stage: Stage) -> AsyncIterator[Thief]:
+    thief = Thief(int(stage.api.url.rpartition(":")[2]))
+    server = await asyncio.start_server(thief.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    stage.kubeconfig.write_text(json.dumps(stage.api.kubeconfig(server=url)))
+    try:
+        yield thief
+    finally:
+        server.close()
+
+
+def test_a_write_whose_answer_is_lost_is_neither_repeated_nor_forgotten() -> None:
+    async def run() -> None:
+        async with staged() as stage, behind_a_thief(stage) as thief, stage.allocator():
+            await stage.group("default", local=local("10.1.0.0/28"))
+            await until(lambda: stage.events("default", namespace="purelb"))
+            thief.steals = 1
+            created = await stage.service("a")
+
+            assert await stage.addresses_when_given("a") == ["10.1.0.0"]
+            await stage.event("a", "Assigned {Ingress:[{IP:10.1.0.0 Hostname: Ports:[]}]} from pool default")
+            await stage.service("b")
+            assert await stage.addresses_when_given("b") == ["10.1.0.1"]
+            assert thief.steals == 0
+            assert len(await stage.versions("a", since=created["metadata"]["resourceVersion"])) == 1
+
+    asyncio.run(run())

@@ -1,0 +1,58 @@
+"""The allocator with the rights that the manifests give it, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from purelb import names
+from purelb.errors import NotFoundError
+from purelb.kube import core_path, custom_path, group_path
+from tests.allocator.builders import local
+from tests.allocator.stage import Stage, staged, until
+
+RIGHTS = Path(__file__).parents[2] / "manifests" / "base" / "allocator-rbac.yaml"
+
+
+async def install_rights(stage: Stage) -> None:
+    """Apply the manifest, and let the allocator in as its ServiceAccount."""
+    for body in yaml.safe_load_all(RIGHTS.read_text()):
+        plural, namespace = body["kind"].lower() + "s", body["metadata"].get("namespace")
+        version = body["apiVersion"]
+        path = core_path(plural, namespace) if version == "v1" else group_path(version, plural, namespace)
+        await stage.kube.create(path, body)
+    kubeconfig = stage.api.kubeconfig()
+    kubeconfig["users"][0]["user"] = {"token": stage.api.service_account_token("purelb", "allocator")}
+    stage.kubeconfig.write_text(json.dumps(kubeconfig))
+
+
+def test_the_rights_in_the_manifests_are_enough_for_all_it_does() -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            await install_rights(stage)
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/28"))
+                await stage.service("a")
+                assert await stage.addresses_when_given("a") == ["10.1.0.0"]
+                await stage.event("a", "Assigned")
+
+                async def counted() -> bool:
+                    return (await stage.group_status("default")).get("allocatedIPv4") == 1
+
+                async def installed() -> dict[str, Any] | None:
+                    try:
+                        await stage.kube.get(core_path("secrets", "purelb", names.GOSSIP_SECRET))
+                        return await stage.kube.get(
+                            custom_path(names.LB_NODE_AGENTS, "purelb", names.DEFAULT_NODE_AGENT)
+                        )
+                    except NotFoundError:
+                        return None
+
+                await until(counted)
+                await until(installed)
+
+    asyncio.run(run())
