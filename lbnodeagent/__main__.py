@@ -61,12 +61,12 @@ class ControlThread:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """End it, waiting for at most ``timeout`` seconds."""
+        """End it: what it has to say is said within ``timeout`` seconds, and kopf's own end isn't waited for."""
         self._is_stopping.set()
-        if self._loop is not None and self._stop is not None:
+        if self._loop is not None and self._stop is not None and self._control is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
                 self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout)
+                self._control.is_done.wait(timeout)
 
     def _main(self) -> None:
         for attempt in range(sys.maxsize):

@@ -21,9 +21,14 @@ class Choice:
     """Those that match the node too, and would announce."""
 
 
-def choose_config(configs: Collection[NodeAgentConfig], labels: Mapping[str, str]) -> Choice:
-    """The configuration that applies to a node with these labels."""
-    if not configs:
+def choose_config(
+    configs: Collection[NodeAgentConfig], labels: Mapping[str, str], *, is_any_refused: bool = False
+) -> Choice:
+    """The configuration that applies to a node with these labels.
+
+    ``is_any_refused``: there are others that can't be read; the built-in default doesn't stand in for them.
+    """
+    if not configs and not is_any_refused:
         return Choice(NodeAgentConfig())
     matching = [config for config in configs if config.node_selector.matches(labels)]
     matching.sort(key=lambda config: (not config.node_selector.requirements, config.namespace, config.name))

@@ -81,6 +81,7 @@ class Candidacy:
             is_leaving=self.is_leaving,
             is_excluded=self.is_excluded,
             reach=reachable,
+            idle=frozenset(subnet.network for subnet in self._subnets) - reachable,
             macs=self._macs,
         )
         if meta != self._roster.own:

@@ -7,8 +7,10 @@ the API server away, it keeps what it was told.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias, assert_never
@@ -29,11 +31,11 @@ from lbnodeagent.messages import (
     key_of,
 )
 from lbnodeagent.reporter import Reporter
-from lbnodeagent.tables import Announcement, Conflict, Report, ReportKey, Wiped
+from lbnodeagent.tables import Announcement, Conflict, Report, ReportKey, Surroundings, Wiped
 from lbnodeagent.wanted import Changes, WantedTable
 from purelb import names
-from purelb.errors import KubeError, SpecError
-from purelb.events import EventRecorder, reference
+from purelb.errors import KubeError, SpecError, UnavailableError
+from purelb.events import EventRecorder, ObjectReference
 from purelb.kube import Kube, Listing, core_path, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics
 from purelb.operator import run_operator
@@ -49,7 +51,10 @@ log = logging.getLogger(__name__)
 RELIST: Final = 300.0
 """Seconds between two comparisons with a fresh list: kopf tells no deletion that it didn't see happen."""
 RELIST_AFTER_GAP: Final = 1.0
-"""Seconds after which that is done when a watch has begun anew."""
+"""Seconds after which that is done when a watch has begun anew, or the API server is there again."""
+DOUBT: Final = 75.0
+"""Seconds for which a watch may be dead without our knowing, after the network was away: kopf's inactivity_timeout."""
+RELIST_IN_DOUBT: Final = 20.0
 NODE_LOOK: Final = 5.0
 """Seconds between two looks at this node's own Node object (labels, cordon)."""
 PEERS_LOOK: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -75,17 +80,26 @@ class ControlPlane:
         self._metrics = metrics
         self._wanted = WantedTable()
         self._configs: dict[tuple[str, str], NodeAgentConfig] = {}
+        self._refused: set[tuple[str, str]] = set()
         self._labels: dict[str, str] = {}
         self._touched: set[ServiceKey] | None = None
         """Services that changed while a list was being read; None: none is."""
         self._gap = asyncio.Event()
+        self._doubt_until = 0.0
+        self._kopf_stop = asyncio.Event()
         self._reporter: Reporter | None = None
         self._events: EventRecorder | None = None
         self._config: NodeAgentConfig | None = None
+        self._ignored: tuple[NodeAgentConfig, ...] = ()
         self.is_synced = False
+        self.is_done = threading.Event()
+        """Everything was said; what is left to do at a stop is kopf's own."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until ``stop`` is set. Raises SettingsError if there is no way to the API server at all."""
+        """Until ``stop`` is set; then it says what is left to say and is done, and ends with its thread.
+
+        Raises SettingsError if there is no way to the API server at all.
+        """
         kubeconfig: Path | None = self._settings.common.kubeconfig
         async with Kube(kubeconfig, user_agent="purelb-lbnodeagent") as kube:
             self._events = EventRecorder(kube, names.AGENT_COMPONENT)
@@ -103,14 +117,16 @@ class ControlPlane:
                         tasks.create_task(self._follow_node(kube)),
                         tasks.create_task(self._find_peers(kube)),
                         tasks.create_task(self._sync(kube)),
-                        tasks.create_task(run_operator(build_registry(self), None, kube, stop=stop)),
                     ]
+                    # kopf ends in its own time, up to 5 s: the program that is stopped doesn't wait for it.
+                    tasks.create_task(run_operator(build_registry(self), None, kube, stop=self._kopf_stop))
                     await stop.wait()
-                    for task in running[:-1]:
+                    await self._events.flush(FLUSH)
+                    for task in running:
                         task.cancel()
+                    self.is_done.set()
             finally:
                 self._outbox.close()
-            await self._events.flush(FLUSH)
 
     def _tell(self, told: Told) -> None:
         self._inbox.put(key_of(told), told)
@@ -164,32 +180,52 @@ class ControlPlane:
         """An LBNodeAgent came, changed or went. A wrong one leaves what was right before in force."""
         metadata = body["metadata"]
         key = metadata.get("namespace", ""), metadata["name"]
+        self._refused.discard(key)
         if is_gone:
             self._configs.pop(key, None)
         else:
             try:
                 self._configs[key] = parse_node_agent(body)
             except SpecError as error:
-                log.warning("LBNodeAgent refused", extra={"config": metadata["name"], "reason": str(error)})
-                if self._events is not None:
-                    going_on = (
-                        "goes on with what was right before"
-                        if key in self._configs
-                        else "is announcing nothing by it until this is fixed"
-                    )
-                    text = f"invalid configuration: {error}; node {self._settings.node_name} {going_on}"
-                    about = reference(body, "LBNodeAgent", f"{names.GROUP}/{names.READ_VERSION}")
-                    self._events.record(about, "Warning", names.REASON_CONFIG_ERROR, text)
-                return
+                self._refused.add(key)
+                self._refuse(NodeAgentConfig(metadata["name"], key[0], metadata.get("uid", "")), error)
         self._reconfigure()
+
+    def _refuse(self, config: NodeAgentConfig, error: SpecError) -> None:
+        log.warning("LBNodeAgent refused", extra={"config": config.name, "reason": str(error)})
+        if str(error).startswith("nodeSelector"):
+            text = f"nodeSelector could not be evaluated ({error}); this LBNodeAgent applies to no node"
+            self._warn(config, names.REASON_INVALID_NODE_SELECTOR, text)
+            return
+        is_known = (config.namespace, config.name) in self._configs
+        going_on = (
+            "goes on with what was right before" if is_known else "is announcing nothing by it until this is fixed"
+        )
+        text = f"invalid configuration: {error}; node {self._settings.node_name} {going_on}"
+        self._warn(config, names.REASON_CONFIG_ERROR, text)
+
+    def _warn(self, config: NodeAgentConfig | None, reason: str, text: str) -> None:
+        """A Warning event on an LBNodeAgent; the built-in one has no object."""
+        if self._events is not None and config is not None and config.uid:
+            api_version = f"{names.GROUP}/{names.READ_VERSION}"
+            about = ObjectReference(api_version, "LBNodeAgent", config.namespace, config.name, config.uid)
+            self._events.record(about, "Warning", reason, text)
 
     def observe_slice(self, body: Json, *, is_gone: bool) -> None:
         """An EndpointSlice came, changed or went."""
         self._tell_changes(self._wanted.drop_slice(body) if is_gone else self._wanted.set_slice(body))
 
     def _reconfigure(self) -> None:
-        config = choose_config(self._configs.values(), self._labels).config
-        if config == self._config or not self.is_synced:
+        choice = choose_config(self._configs.values(), self._labels, is_any_refused=bool(self._refused))
+        config = choice.config
+        if not self.is_synced:
+            return
+        winner = f"LBNodeAgent {config.namespace}/{config.name} takes precedence on node {self._settings.node_name}"
+        for ignored in choice.ignored:
+            if ignored not in self._ignored:
+                self._warn(ignored, names.REASON_CONFIG_IGNORED, winner)
+        self._ignored = choice.ignored
+        if config == self._config:
             return
         self._config = config
         self._metrics.config_loaded.set(config.announces)
@@ -216,12 +252,11 @@ class ControlPlane:
         self._tell(Synced())
         log.info("synced", extra={"services": len(self._wanted.services), "vips": len(self._wanted.table)})
         while True:
-            try:
-                async with asyncio.timeout(RELIST * random.uniform(0.8, 1.2)):
+            is_doubtful = asyncio.get_running_loop().time() < self._doubt_until
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout((RELIST_IN_DOUBT if is_doubtful else RELIST) * random.uniform(0.8, 1.2)):
                     await self._gap.wait()
-                await asyncio.sleep(RELIST_AFTER_GAP)
-            except TimeoutError:
-                pass
+                    await asyncio.sleep(RELIST_AFTER_GAP)
             self._gap.clear()
             await self._compare_services(kube)
 
@@ -252,12 +287,18 @@ class ControlPlane:
 
     async def _follow_node(self, kube: Kube) -> None:
         """Labels decide which configuration applies; a label or a cordon keeps VIPs away."""
+        is_away = False
         while True:
             try:
                 node = await kube.get(self._node_path)
             except KubeError as error:
+                is_away = is_away or isinstance(error, UnavailableError)
                 log.debug("own node not read", extra={"reason": str(error)})
             else:
+                if is_away:
+                    is_away = False
+                    self._doubt_until = asyncio.get_running_loop().time() + DOUBT
+                    self._gap.set()
                 self._labels = dict(node["metadata"].get("labels") or {})
                 is_cordoned = bool((node.get("spec") or {}).get("unschedulable"))
                 self._tell(NodeExcluded(is_cordoned or EXCLUDE_LABEL in self._labels))
@@ -290,8 +331,16 @@ class ControlPlane:
                         reporter.conflict_heard(report)
                     case Wiped():
                         reporter.vip_wiped(report)
+                    case Surroundings():
+                        self._look_at(report)
                     case _:
                         assert_never(report)
+
+    def _look_at(self, report: Surroundings) -> None:
+        node = self._settings.node_name
+        for name in report.missing if self._config is not None else ():
+            text = f'node {node} has no interface that "{name}" stands for'
+            self._warn(self._config, names.REASON_CONFIG_ERROR, text)
 
 
 def peer_addresses(pods: list[dict[str, Any]], node: str) -> frozenset[str]:

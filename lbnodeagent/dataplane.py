@@ -18,7 +18,7 @@ from lbnodeagent.announcer import Announcer
 from lbnodeagent.candidacy import Candidacy
 from lbnodeagent.executor import Executor
 from lbnodeagent.handover import Handover
-from lbnodeagent.interfaces import nic_subnets
+from lbnodeagent.interfaces import nic_subnets, surroundings
 from lbnodeagent.kernelwatch import KernelWatch, Listeners
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Configured, KeyKnown, NodeExcluded, PeersKnown, Synced, Told, ToldKey, VipChanged
@@ -30,7 +30,18 @@ from lbnodeagent.planner import Situation, plan, plan_adopted, plan_links
 from lbnodeagent.present import Present
 from lbnodeagent.rawsocket import FrameListener, FrameSender
 from lbnodeagent.standing import Standing
-from lbnodeagent.tables import FOREVER, Mac, Place, PresentAddress, Remove, Report, ReportKey, WantedVip, Wiped
+from lbnodeagent.tables import (
+    FOREVER,
+    Mac,
+    Place,
+    PresentAddress,
+    Remove,
+    Report,
+    ReportKey,
+    Surroundings,
+    WantedVip,
+    Wiped,
+)
 from lbnodeagent.watchman import Watchman
 from purelb.addresses import IPAddress
 from purelb.metrics import AgentMetrics
@@ -84,6 +95,7 @@ class DataPlane:
         """Adopted VIPs that the control plane has said nothing of yet."""
         self._dirty: dict[IPAddress, None] = {}
         self._links_dirty = True
+        self._surroundings: Surroundings | None = None
         self._is_configured = False
         self._sweep_at = 0.0
         self._renew_at = 0.0
@@ -201,12 +213,22 @@ class DataPlane:
     def _surroundings_changed(self) -> None:
         """An interface, a default route, an address of the node's own or the configuration changed."""
         self._links_dirty = True
-        subnets = nic_subnets(self._config, self._present) if self._is_configured else []
+        subnets = []
+        if self._is_configured:
+            subnets = nic_subnets(self._config, self._present)
+            self._look_around()
         links = (self._present.links[subnet.index] for subnet in subnets if subnet.has_carrier)
         macs = [Mac(link.mac) for link in links if link.mac is not None]
         self._owners_changed(self._candidacy.set_subnets(subnets, macs, time.monotonic()))
         self._mark_all()
         self._wake.set()
+
+    def _look_around(self) -> None:
+        found = surroundings(self._config, self._present)
+        if found != self._surroundings:
+            self._surroundings = found
+            log.info("interfaces", extra={"chosen": found.interfaces, "missing": found.missing})
+            self._outbox.put((Surroundings, None), found)
 
     def _candidacy_changed(self) -> None:
         self._owners_changed(self._candidacy.update(time.monotonic()))

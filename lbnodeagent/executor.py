@@ -34,7 +34,6 @@ class Executor:
         self._present = present
         self._announcer = announcer
         self._metrics = metrics
-        self._promoted: set[IfIndex] = set()
 
     async def execute(self, actions: Iterable[Action], garp: GarpConfig, now: float) -> list[Failure]:
         """All actions in their order; one that fails doesn't keep the others from being tried."""
@@ -89,8 +88,6 @@ class Executor:
         link = self._present.links.get(spot.index)
         if link is not None and link.mac is not None:
             self._announcer.announce(vip, spot.interface, link.mac, garp, now)
-        if vip.version == 4:
-            self._promote(spot.index, spot.interface)
 
     async def _remove(self, remove: Remove) -> None:
         if not remove.keeps_order:
@@ -119,13 +116,3 @@ class Executor:
             raise
         self._present.drop_link(index)
         log.info("interface deleted", extra={"interface": name})
-
-    def _promote(self, index: IfIndex, interface: str) -> None:
-        """Once per interface, so that VIPs outlive a change of the node's own address; systemd has it set anyway."""
-        if index in self._promoted:
-            return
-        self._promoted.add(index)
-        try:
-            self._netlink.promote_secondaries(index)
-        except (KernelError, OSError) as error:
-            log.warning("promote_secondaries not set", extra={"interface": interface, "error": str(error)})

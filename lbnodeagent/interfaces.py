@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from typing import Final
 
 from lbnodeagent.present import Present
-from lbnodeagent.tables import IfIndex, Link
+from lbnodeagent.tables import IfIndex, Link, Surroundings
 from purelb.addresses import Family, IPAddress, IPNetwork, family_of
 from purelb.names import DEFAULT_INTERFACE
 from purelb.resources import NodeAgentConfig
@@ -67,6 +67,18 @@ def _default_links(config: NodeAgentConfig, present: Present, family: Family) ->
     indexes = dict.fromkeys(index for route in best for index in route.interfaces)
     links = (present.links.get(index) for index in indexes)
     return [link for link in links if link is not None and link.name not in (config.dummy_interface, IPVS_INTERFACE)]
+
+
+def surroundings(config: NodeAgentConfig, present: Present) -> Surroundings:
+    """Which interfaces the configuration chooses here, and what it names in vain."""
+    if not config.announces:
+        return Surroundings((), ())
+    found = dict.fromkeys(link.name for family in Family for link in chosen_links(config, present, family))
+    missing = [name for name in config.interfaces if name not in found]
+    main_choice = replace(config, interfaces=())
+    if config.local_interface != DEFAULT_INTERFACE and not chosen_links(main_choice, present, Family.IPV4):
+        missing.insert(0, config.local_interface)
+    return Surroundings(tuple(found), tuple(missing))
 
 
 def nic_subnets(config: NodeAgentConfig, present: Present) -> list[NicSubnet]:

@@ -1,8 +1,8 @@
 """What agents tell each other through the gossip: a member's meta, and the messages of a hand-over. Pure.
 
-Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, then per subnet its family and prefix length in one
-byte each and the network's leading bytes. PureLB's own agents have an empty meta. Bytes that can't be read raise
-MetaError; an unknown version counts as a member without meta.
+Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, MAC addresses; then per subnet its IP version, with
+the high bit set if it is idle, and prefix length in one byte each, and the network's leading bytes. PureLB's own agents
+have an empty meta. Bytes that can't be read raise MetaError; an unknown version counts as a member without meta.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _MAGIC: Final = b"PL\x01"
 _READY: Final = 0x01
 _LEAVING: Final = 0x02
 _EXCLUDED: Final = 0x04
+_IDLE: Final = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Meta:
     """Its Node object says that it should carry no load balancer traffic, or is being drained: only if all are."""
     reach: frozenset[IPNetwork] = frozenset()
     """The subnets on which it can announce."""
+    idle: frozenset[IPNetwork] = frozenset()
+    """The subnets that it is on, but can't announce on now: its NIC has no cable."""
     macs: frozenset[Mac] = frozenset()
     """Of the interfaces on those subnets: who else may rightly answer for a VIP during a hand-over."""
 
@@ -45,9 +48,11 @@ def encode_meta(meta: Meta) -> bytes:
     flags = _READY * meta.is_ready | _LEAVING * meta.is_leaving | _EXCLUDED * meta.is_excluded
     macs = sorted(meta.macs)[:16]
     data = _MAGIC + struct.pack("!BB", flags, len(macs)) + b"".join(macs)
-    for network in sorted(meta.reach, key=lambda network: (network.prefixlen, network.version, network)):
+    known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
+    for network, idle in sorted(known, key=lambda one: (one[1], one[0].prefixlen, one[0].version, one[0])):
         kept = (network.prefixlen + 7) // 8
-        entry = struct.pack("!BB", network.version, network.prefixlen) + network.network_address.packed[:kept]
+        head = struct.pack("!BB", network.version | idle, network.prefixlen)
+        entry = head + network.network_address.packed[:kept]
         if len(data) + len(entry) > MAXIMUM:
             break
         data += entry
@@ -65,21 +70,28 @@ def decode_meta(data: bytes) -> Meta | None:
         if end > len(data):
             raise MetaError("a meta that ends within its MAC addresses")
         macs = frozenset(Mac(data[at : at + 6]) for at in range(start, end, 6))
-        reach = frozenset(_networks(data[end:]))
+        networks = list(_networks(data[end:]))
     except (struct.error, ValueError) as error:
         raise MetaError(f"a meta that can't be read: {error}") from error
-    return Meta(bool(flags & _READY), bool(flags & _LEAVING), bool(flags & _EXCLUDED), reach, macs)
+    return Meta(
+        bool(flags & _READY),
+        bool(flags & _LEAVING),
+        bool(flags & _EXCLUDED),
+        reach=frozenset(network for network, is_idle in networks if not is_idle),
+        idle=frozenset(network for network, is_idle in networks if is_idle),
+        macs=macs,
+    )
 
 
-def _networks(data: bytes) -> Iterator[IPNetwork]:
+def _networks(data: bytes) -> Iterator[tuple[IPNetwork, bool]]:
     while data:
         version, prefix_length = struct.unpack_from("!BB", data)
-        size, kind = _sizes(version)
+        size, kind = _sizes(version & ~_IDLE)
         kept = (prefix_length + 7) // 8
         if kept > size or len(data) < 2 + kept:
             raise MetaError("a meta with a subnet of an impossible length")
         packed = data[2 : 2 + kept].ljust(size, b"\0")
-        yield kind((packed, prefix_length))
+        yield kind((packed, prefix_length)), bool(version & _IDLE)
         data = data[2 + kept :]
 
 

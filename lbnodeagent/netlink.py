@@ -35,6 +35,8 @@ MARK: Final = 80
 _MARK_LIFETIME: Final = 600
 """Seconds; on kernels without IFA_PROTO an address of ours never has longer to live than this."""
 
+_EXPIRY_SLACK: Final = 2
+"""Seconds by which the kernel is late with IPv4 (it looks at whole seconds, rounded up): 20.9 to 21.7 s for 20 seen."""
 _INFINITE: Final = 0xFFFFFFFF
 _IFF_UP: Final = 0x1
 _IFF_LOOPBACK: Final = 0x8
@@ -119,7 +121,11 @@ class Netlink:
 
     async def __aenter__(self) -> Self:
         self._watch.setblocking(False)
-        self._watch.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        try:
+            self._watch.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        except PermissionError:
+            # Root of a user namespace may not exceed net.core.rmem_max; an overrun is answered by a fresh dump.
+            self._watch.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         _attach_route_filter(self._watch)
         self._watch.bind((0, _GROUPS))
         await self._requests.setup_endpoint()
@@ -262,7 +268,8 @@ class Netlink:
         It answers at once: IPv6 goes without duplicate address detection, which would keep it silent for a second; and
         as its preferred lifetime is 0, the node doesn't take it as a source of its own (RFC 6724 rule 3).
         """
-        valid = spot.addressing.valid_lifetime or _INFINITE
+        lifetime = spot.addressing.valid_lifetime
+        valid = lifetime - _EXPIRY_SLACK if lifetime else _INFINITE
         preferred = spot.addressing.preferred_lifetime or valid
         if spot.is_local and (vip.version == 6 or not self.has_marks):
             preferred = 0
@@ -294,7 +301,7 @@ class Netlink:
             is_ours=True,
             is_secondary=True,  # until the kernel's own notification says otherwise
             no_prefix_route=spot.addressing.no_prefix_route,
-            expires=time.monotonic() + spot.addressing.valid_lifetime if spot.addressing.valid_lifetime else FOREVER,
+            expires=time.monotonic() + valid if lifetime else FOREVER,
         )
 
     async def remove(self, vip: IPAddress, index: IfIndex, prefix_length: int) -> None:

@@ -66,7 +66,7 @@ class Peers:
         self._config = config
         self._key: Keyring | None = None
         self._has_key = asyncio.Event()
-        self._meta = b""
+        self._meta = encode_meta(self.roster.own)  # an empty one would make it a candidate, as PureLB's own agents are
         self._gossip: Memberlist | None = None
         self._seen: set[str] = set()
         self._failures: dict[str, int] = {}

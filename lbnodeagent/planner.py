@@ -29,8 +29,8 @@ from purelb.resources import NodeAgentConfig
 
 DUMMY_ALIAS: Final = "made by PureLB's lbnodeagent"
 """The alias of a dummy interface that we made: only such a one is deleted."""
-RENEW_BELOW: Final = 0.7
-"""Share of its lifetime below which an address is renewed: looked at every quarter, it never has less than half."""
+RENEW_BELOW: Final = 0.6
+"""Share of its lifetime below which an address is renewed: looked at every quarter, that is every second time."""
 TAKEN: Final = "the address is on the interface already and was not put there by PureLB"
 
 

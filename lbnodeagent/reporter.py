@@ -56,7 +56,7 @@ class Reporter:
         events: EventRecorder,
         wanted: WantedTable,
         metrics: AgentMetrics,
-        on_read: Callable[[ServiceView], None],
+        on_read: Callable[[ServiceView], object],
     ) -> None:
         self._node = node
         self._kube = kube
@@ -66,7 +66,7 @@ class Reporter:
         self._on_read = on_read
         """Takes a Service that was read again after a conflict."""
         self._standing: dict[IPAddress, Announcement] = {}
-        self._told: dict[tuple[ServiceKey, IPAddress], Announcement] = {}
+        self._told: dict[ServiceKey, dict[IPAddress, Announcement]] = {}
         self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
         self._written: dict[ServiceKey, tuple[dict[str, str | None], float]] = {}
         self._wake = asyncio.Event()
@@ -104,8 +104,8 @@ class Reporter:
     def service_changed(self, service: ServiceView) -> None:
         """A Service is new or changed."""
         vips = vips_of(service)
-        for key, vip in [told for told in self._told if told[0] == service.key and told[1] not in vips]:
-            self._forget(key, vip)
+        for vip in self._told.get(service.key, {}).keys() - set(vips):
+            self._forget(service.key, vip)
         for vip in vips:
             if vip in self._standing:
                 self._tell(service, self._standing[vip])
@@ -114,8 +114,8 @@ class Reporter:
 
     def service_gone(self, key: ServiceKey) -> None:
         """A Service was deleted."""
-        for told_key, vip in [told for told in self._told if told[0] == key]:
-            self._forget(told_key, vip)
+        for vip in list(self._told.get(key, ())):
+            self._forget(key, vip)
         self._pending.pop(key, None)
         self._written.pop(key, None)
 
@@ -124,8 +124,9 @@ class Reporter:
     def _tell(self, service: ServiceView, announcement: Announcement) -> None:
         """One event per change, for each Service that has the VIP."""
         vip = announcement.vip
-        before = self._told.get((service.key, vip))
-        self._told[service.key, vip] = announcement
+        told = self._told.setdefault(service.key, {})
+        before = told.get(vip)
+        told[vip] = announcement
         gauge = self._metrics.announced
         if announcement.state == "announcing":
             gauge.labels(str(service.key), self._node, str(vip)).set(1)
@@ -160,8 +161,10 @@ class Reporter:
             self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, text)
 
     def _forget(self, key: ServiceKey, vip: IPAddress) -> None:
-        told = self._told.pop((key, vip))
-        if told.state == "announcing":
+        last = self._told[key].pop(vip)
+        if not self._told[key]:
+            del self._told[key]
+        if last.state == "announcing":
             self._metrics.announced.remove(str(key), self._node, str(vip))
 
     # --- annotations -------------------------------------------------------------------------------------------------

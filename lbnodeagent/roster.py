@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lbnodeagent.errors import MetaError
 from lbnodeagent.meta import Meta, decode_meta
@@ -23,8 +24,9 @@ class Roster:
         self.node = node
         self.own = Meta()
         self._others: dict[str, Meta | None] = {}
-        self._known: dict[str, frozenset[IPNetwork]] = {}
-        """What each node was last on, also of those that are gone: a VIP there is no routed address."""
+        self._known: dict[str, Meta] = {}
+        """What each node last said of where it is, also of those that are gone: a VIP there is no routed address, and a
+        dead agent's kernel may still answer."""
 
     @property
     def others(self) -> Mapping[str, Meta | None]:
@@ -34,8 +36,7 @@ class Roster:
     def set_own(self, meta: Meta) -> None:
         """What this node says of itself."""
         self.own = meta
-        if meta.reach:
-            self._known[self.node] = meta.reach
+        self._remember(self.node, meta)
 
     def joined(self, node: str, data: bytes) -> None:
         """A member is alive, with this meta."""
@@ -47,8 +48,8 @@ class Roster:
             log.warning("a member's meta can't be read", extra={"node": node, "error": str(error)})
             meta = Meta()
         self._others[node] = meta
-        if meta is not None and meta.reach:
-            self._known[node] = meta.reach
+        if meta is not None:
+            self._remember(node, meta)
 
     def gone(self, node: str, *, for_good: bool) -> None:
         """A member failed, or left (``for_good``)."""
@@ -60,7 +61,11 @@ class Roster:
         """A member told us itself that it shuts down, before its meta did."""
         meta = self._others.get(node)
         if meta is not None:
-            self._others[node] = Meta(meta.is_ready, True, meta.is_excluded, meta.reach, meta.macs)
+            self._others[node] = replace(meta, is_leaving=True)
+
+    def _remember(self, node: str, meta: Meta) -> None:
+        if meta.is_ready or meta.reach or meta.idle:  # else it has just started and doesn't know yet where it is
+            self._known[node] = meta
 
     def understands(self, node: str) -> bool:
         """Whether a live member speaks the hand-over messages."""
@@ -83,8 +88,8 @@ class Roster:
 
     def is_onlink(self, vip: IPAddress) -> bool:
         """Whether a node is, or was when it was last heard of, on the subnet of ``vip``."""
-        return any(vip in network for reach in self._known.values() for network in reach)
+        return any(vip in network for meta in self._known.values() for network in meta.reach | meta.idle)
 
     def macs(self) -> frozenset[Mac]:
-        """Where VIPs may rightly be: the NICs of all live members."""
-        return self.own.macs.union(*(meta.macs for meta in self._others.values() if meta is not None))
+        """The NICs of all agents, also of those that failed: where VIPs may be for a while, beside their owner."""
+        return frozenset[Mac]().union(*(meta.macs for meta in self._known.values()))

@@ -207,5 +207,14 @@ class Wiped:
     times: int
 
 
-Report: TypeAlias = Announcement | Conflict | Wiped
-ReportKey: TypeAlias = tuple[type, IPAddress]
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Which interfaces take VIPs on this node."""
+
+    interfaces: tuple[str, ...]
+    missing: tuple[str, ...]
+    """What the configuration names and the node doesn't have: interfaces, or the regular expression."""
+
+
+Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings
+ReportKey: TypeAlias = tuple[type, IPAddress | None]

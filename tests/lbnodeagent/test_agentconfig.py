@@ -38,3 +38,8 @@ def test_one_without_a_local_block_is_passed_over() -> None:
 
     assert choose_config([silent, EVERYWHERE], {"rack": "a"}).config == EVERYWHERE
     assert not choose_config([silent], {"rack": "a"}).config.announces
+
+
+def test_the_built_in_default_does_not_stand_in_for_one_that_cannot_be_read() -> None:
+    assert not choose_config([], {}, is_any_refused=True).config.announces
+    assert choose_config([EVERYWHERE], {}, is_any_refused=True).config == EVERYWHERE

@@ -6,9 +6,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from lbnodeagent.interfaces import chosen_links, nic_subnets, reach, subnet_for
+from lbnodeagent.interfaces import chosen_links, nic_subnets, reach, subnet_for, surroundings
 from lbnodeagent.present import Present
-from lbnodeagent.tables import DefaultRoute, IfIndex
+from lbnodeagent.tables import DefaultRoute, IfIndex, Surroundings
 from purelb.addresses import Family
 from purelb.resources import NodeAgentConfig
 from tests.lbnodeagent.scenes import DUMMY, ETH0, ETH1, IPVS, LO, VIP, link, node, own, placed
@@ -138,3 +138,11 @@ def test_a_nic_without_a_cable_is_not_in_reach() -> None:
 
 def test_an_agent_that_announces_nothing_reaches_nothing() -> None:
     assert nic_subnets(NodeAgentConfig(announces=False), node()) == []
+
+
+def test_what_the_configuration_names_in_vain_is_told() -> None:
+    config = NodeAgentConfig(local_interface="bond", interfaces=("eth1", "eth7"))
+
+    assert surroundings(config, host(route(0, ETH0))) == Surroundings(("eth1",), ("bond", "eth7"))
+    assert surroundings(NodeAgentConfig(), host(route(0, ETH0))) == Surroundings(("eth0",), ())
+    assert surroundings(NodeAgentConfig(announces=False, interfaces=("eth7",)), host()) == Surroundings((), ())

@@ -25,7 +25,8 @@ NETWORKS = st.one_of(
         st.integers(96, 128),
     ),
 )
-METAS = st.builds(Meta, st.booleans(), st.booleans(), st.booleans(), st.frozensets(NETWORKS, max_size=12), MACS)
+FLAGS = (st.booleans(), st.booleans(), st.booleans())
+METAS = st.builds(Meta, *FLAGS, st.frozensets(NETWORKS, max_size=6), st.frozensets(NETWORKS, max_size=6), MACS)
 
 
 @given(METAS)

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from lbnodeagent.meta import Meta, encode_meta
 from lbnodeagent.roster import Roster
+from lbnodeagent.tables import Mac
 from purelb.addresses import IPNetwork
 
 WIRE = frozenset[IPNetwork]({ip_network("10.31.0.0/16")})
@@ -82,8 +83,33 @@ def test_a_vip_on_a_dead_nodes_subnet_is_still_no_routed_address() -> None:
     assert not members.is_onlink(vip)
 
 
-def test_a_node_that_lost_its_cable_still_knows_its_subnet() -> None:
+def test_a_node_that_lost_its_cable_is_still_on_its_subnet_and_no_candidate_there() -> None:
+    members = roster(w12=Meta(is_ready=True, idle=RACK))
+    members.set_own(Meta(is_ready=True, idle=WIRE))
+
+    assert members.is_onlink(ip_address("10.31.188.64"))
+    assert members.is_onlink(ip_address("10.32.0.9"))
+    assert members.candidates() == {"own": frozenset(), "w12": frozenset()}
+
+
+def test_a_node_that_is_configured_away_from_a_subnet_is_not_on_it_any_more() -> None:
     members = roster()
     members.set_own(Meta(is_ready=True))
 
-    assert members.is_onlink(ip_address("10.31.188.64"))
+    assert not members.is_onlink(ip_address("10.31.188.64"))
+
+
+def test_a_node_that_has_just_started_is_believed_to_be_where_it_was() -> None:
+    members = roster(w12=Meta(True, reach=RACK))
+    members.joined("w12", encode_meta(Meta()))
+
+    assert members.is_onlink(ip_address("10.32.0.9"))
+
+
+def test_a_dead_agents_nic_is_no_strangers() -> None:
+    mac = Mac(bytes.fromhex("5254003c88cb"))
+    members = roster(w12=Meta(True, reach=WIRE, macs=frozenset({mac})))
+
+    members.gone("w12", for_good=False)
+
+    assert mac in members.macs()

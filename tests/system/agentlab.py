@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from tests.system.conftest import LabUnderTest, eventually
@@ -57,6 +60,22 @@ def service(name: str, group: str, *, ip: str | None = None, policy: str = "Clus
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
+def endpoint_slice(of: str, *nodes: str) -> dict[str, Any]:
+    """Ready endpoints of a Service on these nodes."""
+    endpoints = [
+        {"addresses": [f"10.0.9.{number}"], "nodeName": node, "conditions": {"ready": True}}
+        for number, node in enumerate(nodes, 1)
+    ]
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": of, "namespace": "default", "labels": {"kubernetes.io/service-name": of}},
+        "addressType": "IPv4",
+        "endpoints": endpoints,
+        "ports": [{"port": 80, "protocol": "TCP"}],
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Silence:
     """What a pinging client saw: times in milliseconds."""
@@ -76,7 +95,12 @@ class AgentLab:
     # --- the API -----------------------------------------------------------------------------------------------------
 
     def apply(self, *objects: dict[str, Any]) -> None:
-        self.lab.kubectl("apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": objects}))
+        self.lab.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(one) for one in objects))
+
+    def patch(self, kind: str, name: str, spec: dict[str, Any], namespace: str = "default") -> None:
+        """Merge into an object's spec."""
+        body = json.dumps({"spec": spec})
+        self.lab.kubectl("patch", kind, name, "-n", namespace, "--type=merge", "-p", body)
 
     def delete(self, name: str) -> None:
         self.lab.kubectl("delete", "service", name, "--ignore-not-found")
@@ -89,8 +113,9 @@ class AgentLab:
         annotations: dict[str, str] = self.service(name)["metadata"].get("annotations") or {}
         return annotations.get(f"purelb.io/announcing-{family}")
 
-    def events(self, name: str, reason: str) -> list[str]:
-        found = self.hosts.get("events", "--field-selector", f"involvedObject.name={name},reason={reason}")["items"]
+    def events(self, name: str, reason: str, namespace: str = "default") -> list[str]:
+        selector = f"involvedObject.name={name},reason={reason}"
+        found = self.hosts.get("events", "-n", namespace, "--field-selector", selector)["items"]
         return [event["message"] for event in found]
 
     # --- the kernels -------------------------------------------------------------------------------------------------
@@ -127,35 +152,59 @@ class AgentLab:
             for pod in pods
         )
 
+    def agent_pid(self, node: str) -> int:
+        """The agent's process: the one of that name in the node's network namespace."""
+        network = self.hosts.output(node, "readlink", "/proc/self/ns/net").strip()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                is_agent = b"purelb-lbnodeagent" in (process / "cmdline").read_bytes()
+                if is_agent and str((process / "ns" / "net").readlink()) == network:
+                    return int(process.name)
+        raise AssertionError(f"no agent runs on {node}")
+
+    @contextmanager
+    def api_away(self) -> Iterator[None]:
+        """No node reaches the API server; this test's own kubectl still does."""
+        rules = "table inet away { chain in { type filter hook input priority 0; iifname eth0 tcp dport 6443 drop; }; }"
+        self.hosts.output("api", "nft", rules)
+        try:
+            yield
+        finally:
+            self.hosts.output("api", "nft", "delete table inet away")
+
     # --- the wire ----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def pinging(self, ip: str, interval: float = 0.005) -> Iterator[list[Silence]]:
-        """The client pings; the list holds what it saw afterwards."""
+    def pinging(self, ip: str) -> Iterator[list[Silence]]:
+        """The client pings every 5 ms; the list holds what it saw afterwards."""
         seen: list[Silence] = []
-        process = self.hosts.spawn("client", "lab.stopwatch", ip, str(interval))
+        process = self.hosts.spawn("client", "tests.system.pinger", ip)
         try:
             time.sleep(1.0)
             yield seen
             time.sleep(0.5)
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             output = process.communicate()[0]
-        times = [(float(sent), float(received)) for sent, received in re.findall(r"(\S+) (\S+)\n", output)]
-        gaps = [later[1] - earlier[1] for earlier, later in zip(times, times[1:], strict=False)]
-        sent_gaps = [later[0] - earlier[0] for earlier, later in zip(times, times[1:], strict=False)]
-        lost = sum(max(0, round(gap / interval) - 1) for gap in sent_gaps if gap > 1.9 * interval)
-        seen.append(Silence(len(times), lost, max(gaps, default=float("inf")) * 1000))
+        replies = re.findall(r"\[([\d.]+)\] \d+ bytes from .* icmp_seq=(\d+) ", output)
+        pairs = list(pairwise((float(at), int(number)) for at, number in replies))
+        seen.append(
+            Silence(
+                replies=len(replies),
+                lost=sum(max(0, later[1] - earlier[1] - 1) for earlier, later in pairs),
+                longest=max((later[0] - earlier[0] for earlier, later in pairs), default=float("inf")) * 1000,
+            )
+        )
 
     @contextmanager
-    def capturing(self, host: str, expression: str) -> Iterator[list[str]]:
-        """What tcpdump prints of the frames that match; the list is filled afterwards."""
-        lines: list[str] = []
-        process = self.hosts.start(host, ["tcpdump", "-n", "-e", "-l", "-i", "eth0", expression])
+    def capturing(self, host: str) -> Iterator[list[bytes]]:
+        """The ARP and neighbour discovery frames that come to a host; the list is filled afterwards."""
+        frames: list[bytes] = []
+        process = self.hosts.spawn(host, "tests.system.capture")
         try:
             time.sleep(0.7)
-            yield lines
+            yield frames
             time.sleep(0.3)
         finally:
             process.terminate()
-            lines += process.communicate()[0].splitlines()
+            frames += (bytes.fromhex(line) for line in process.communicate()[0].split())
