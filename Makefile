@@ -1,7 +1,9 @@
 # make demo | test | lint | bench: each sets up what it needs first (see ./prepare).
 BIN := .venv/bin
+# Each prints JSON lines; --help says how to have less or more of it.
+BENCHES := allocator detection gossip_scale failover handover
 
-.PHONY: demo test unit system lint bench manifests constraints clean
+.PHONY: demo test unit system lint bench fuzz manifests constraints clean
 
 demo:
 	@./prepare demo
@@ -26,7 +28,14 @@ lint:
 
 bench:
 	@./prepare bench
-	@for file in bench/[a-z]*.py; do $(BIN)/python "$$file" || exit 1; done
+	@for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
+
+# Two minutes of coverage-guided fuzzing; FUZZ=-max_total_time=3600 for an hour.
+FUZZ := -max_total_time=120
+fuzz:
+	@./prepare lint
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python -m fuzz.gossip $(FUZZ)
 
 # purelb-complete.yaml, from its parts.
 manifests:
