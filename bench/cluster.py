@@ -233,24 +233,30 @@ class Cluster:
         eventually(lambda: f"no rest: {self.misplaced(vips)}", lambda: self.is_settled(vips), seconds)
 
     def exceptions(self) -> list[str]:
-        """Tracebacks and errors in the logs of all programs, one line each."""
+        """Exceptions in the logs of all programs, and errors in those of ours, one line each."""
         return [
-            f"{file.relative_to(self.folder)}: {line[:600]}"
-            for file in sorted(self.folder.glob("logs/**/*.log"))
+            f"{file.relative_to(self.folder)}: {line[:1000]}"
+            for file in sorted([*self.folder.glob("*.log"), *self.folder.glob("logs/**/*.log")])
             for line in file.read_text(errors="replace").splitlines()
-            if "Traceback (most recent call last)" in line or is_error(line)
+            if is_exception(line)
         ]
 
 
-def is_error(line: str) -> bool:
-    """Whether a log line is one of level error, or carries an exception."""
-    if not line.startswith("{"):
-        return False
+def is_exception(line: str) -> bool:
+    """Whether a log line tells of an exception, or of an error in a program of ours.
+
+    kopf calls it an error that a watch can't be opened while the API server is away, and tries again: that is no
+    exception, but what an outage looks like.
+    """
+    if "Traceback (most recent call last)" in line:
+        return True
     try:
         fields = json.loads(line)
     except ValueError:
         return False
-    return fields.get("level") in ("error", "critical") or "exception" in fields or "exc_info" in fields
+    if not isinstance(fields, dict) or str(fields.get("logger", "")).startswith("kopf"):
+        return False
+    return "exception" in fields or fields.get("level") in ("error", "critical")
 
 
 def is_pooled(ip: str) -> bool:

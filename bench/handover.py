@@ -147,10 +147,10 @@ def kills(lab: Cluster, runs: int, chance: random.Random) -> bool:
         time.sleep(0.5)
         seen, end = pinger.end(), time.monotonic()
         held = holdings(before, watch.end(), begin, end)
-        double = [span for vip in vips for span in doubled(held.holders(vip))]
+        double = [one for vip in vips for one in doubled(held.holders(vip))]
         silences += [seen[vip].silence(killed - 0.2) for vip in vips]
-        settled.append(max((to for _, to in double), default=back) - back)
-        overlaps.append(sum(to - since for since, to in double) / len(vips))
+        settled.append(max((one.end for one in double), default=back) - back)
+        overlaps.append(sum(one.end - one.begin for one in double) / len(vips))
         event(
             BENCH,
             run=run,

@@ -197,23 +197,34 @@ def holdings(before: Mapping[str, Iterable[str]], changes: Iterable[Change], beg
     return found
 
 
-def doubled(holders: Mapping[str, Iterable[Span]]) -> list[Span]:
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    """A span in which at least two nodes had an address, and all that had it meanwhile."""
+
+    begin: float
+    end: float
+    nodes: frozenset[str]
+
+
+def doubled(holders: Mapping[str, Iterable[Span]]) -> list[Doubled]:
     """The spans in which at least two nodes have an address."""
     edges = sorted(
-        [(begin, 1) for spans in holders.values() for begin, _ in spans]
-        + [(end, -1) for spans in holders.values() for _, end in spans]
+        [(begin, 1, node) for node, spans in holders.items() for begin, _ in spans]
+        + [(end, -1, node) for node, spans in holders.items() for _, end in spans]
     )
-    found: list[Span] = []
-    count, since = 0, 0.0
-    for at, step in edges:
-        count += step
-        if step == 1 and count == 2:
-            since = at
-        elif step == -1 and count == 1 and at > since:
-            found.append((since, at))
+    found: list[Doubled] = []
+    there: set[str] = set()
+    meanwhile: set[str] = set()
+    since = 0.0
+    for at, step, node in edges:
+        before = len(there)
+        if step == 1:
+            there.add(node)
+            if before == 1:
+                since, meanwhile = at, set(there)
+            meanwhile.add(node)
+        else:
+            there.discard(node)
+            if before == 2 and at > since:
+                found.append(Doubled(since, at, frozenset(meanwhile)))
     return found
-
-
-def within(spans: Iterable[Span], begin: float, end: float) -> float:
-    """Seconds of these spans that lie between ``begin`` and ``end``."""
-    return sum(max(0.0, min(end, to) - max(begin, since)) for since, to in spans)

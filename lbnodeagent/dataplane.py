@@ -53,6 +53,8 @@ BATCH: Final = 64
 """VIPs per pass: a failover waits for no more than that when a thousand VIPs are being placed."""
 SWEEP: Final = 60.0
 """Seconds between two looks at everything, whatever was heard."""
+REPORT_HOLD: Final = 1.0
+"""Seconds for which reports wait at most while there are VIPs to be looked at."""
 LAG_PROBE: Final = 0.1
 """Seconds between two measurements of the loop's lag."""
 
@@ -100,6 +102,7 @@ class DataPlane:
         self._sweep_at = 0.0
         self._renew_at = 0.0
         self._retry_links_at = FOREVER
+        self._report_at = 0.0
         self._wake = asyncio.Event()
         self._withdrawn = asyncio.Event()
 
@@ -266,6 +269,7 @@ class DataPlane:
                 del self._dirty[vip]
             if batch:
                 await self._pass(batch)
+            self._send_reports(time.monotonic())
             if self._dirty:
                 await asyncio.sleep(0)
                 continue
@@ -274,6 +278,14 @@ class DataPlane:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(self._next_timer()):
                     await self._wake.wait()
+
+    def _send_reports(self, now: float) -> None:
+        """Tell how VIPs stand once all are looked at; while there is no end of that, every now and then."""
+        if not self._standing.has_unsent:
+            self._report_at = now + REPORT_HOLD
+        elif not self._dirty or now >= self._report_at:
+            self._standing.send()
+            self._report_at = now + REPORT_HOLD
 
     async def _pass_links(self) -> None:
         now = time.monotonic()

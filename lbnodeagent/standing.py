@@ -1,4 +1,8 @@
-"""How each VIP stands on this node after a pass: reported outward when it changes, tried again when it failed."""
+"""How each VIP stands on this node after a pass: reported outward when it changes, tried again when it failed.
+
+Reports are held until ``send``: writing them to the API takes the interpreter from the data plane, so that among many
+VIPs of a dead node the last ones would wait for what is told of the first ones.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,7 @@ class Standing:
         self._node = node
         self._adopted: set[IPAddress] = set()
         self._reported: dict[IPAddress, Announcement] = {}
+        self._unsent: dict[ReportKey, Report] = {}
         self._attempts: dict[IPAddress, int] = {}
         self._retry_at = FOREVER
 
@@ -40,6 +45,16 @@ class Standing:
     def deadline(self) -> float | None:
         """When ``due`` has VIPs, monotonic seconds."""
         return self._retry_at if self._retry_at != FOREVER else None
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether ``send`` has something to tell."""
+        return bool(self._unsent)
+
+    def send(self) -> None:
+        """Tell what was noted since the last time."""
+        self._outbox.put_all(self._unsent)
+        self._unsent = {}
 
     def adopt(self, vip: IPAddress) -> None:
         """An earlier run placed it: nothing to tell the user."""
@@ -80,7 +95,7 @@ class Standing:
         if before is not None and replace(before, is_fresh=announcement.is_fresh) == announcement:
             return
         self._reported[announcement.vip] = announcement
-        self._outbox.put((Announcement, announcement.vip), announcement)
+        self._unsent[Announcement, announcement.vip] = announcement
 
     def forget(self, vips: Iterable[IPAddress]) -> None:
         """Nobody wants these any more; one that is still here is yet to be reported."""

@@ -1,0 +1,225 @@
+"""Random power cuts, kills, freezes, partitions and API outages for some minutes; then everything has to be right.
+
+A lab with the programs as they are deployed, 50 VIPs, and on every node addresses of an operator's. A client pings
+every VIP, and every node's kernel is followed. At the end each VIP must be on exactly one node and answer, no foreign
+address may be missing, and no log may hold an exception. For each incident it's told for how long two nodes had a VIP,
+and how much of that came after it was over. Prints JSON lines. Seeded: the same seed gives the same incidents.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.cluster import LINK, POOL4, POOL6, Cluster, NotSettled, cluster, eventually
+from bench.incidents import FREEZE, Incident, cause_of, plan_incidents
+from bench.report import event, figure, milliseconds
+from bench.wire import AddressWatch, Doubled, Pinger, doubled, holdings
+
+BENCH: Final = "chaos"
+INTERVAL: Final = 0.1
+"""Seconds between two pings of a VIP."""
+CALM: Final = 60.0
+"""Seconds for which the cluster may take to come to rest after the last incident."""
+DUMMY: Final = "kube-lb0"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run of chaos came to."""
+
+    incidents: int
+    misplaced: dict[str, list[str]]
+    """VIPs that aren't on exactly one node, with where they are."""
+    silent: list[str]
+    """VIPs that lost replies when all was over."""
+    foreign_removed: list[str]
+    exceptions: list[str]
+    rest_after: float
+    """Seconds from the end of the last incident until every VIP was on its owner alone."""
+    two_owners: list[tuple[Incident, float, float]] = field(default_factory=list)
+    """Per incident: the longest time with two owners of one VIP, and the longest of it after the incident, seconds."""
+    longest_silence: dict[str, float] = field(default_factory=dict)
+    """By kind of incident, seconds."""
+
+    @property
+    def is_right(self) -> bool:
+        return not (self.misplaced or self.silent or self.foreign_removed or self.exceptions)
+
+
+def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
+    """Chaos for that long on a lab at rest."""
+    chance = random.Random(seed)
+    vips = [str((POOL6 if number % 5 == 4 else POOL4) + 7 * number) for number in range(count)]
+    foreign = add_foreign(lab)
+    lab.place([f"vip-{number}" for number in range(count)], vips)
+    incidents = plan_incidents(lab.nodes, seconds, chance)
+
+    before = {node: lab.addresses(node) for node in lab.nodes}
+    watch = AddressWatch(lab.spaces, lab.nodes, lab.scratch)
+    pinger = Pinger(lab.spaces, vips, INTERVAL)
+    begin = time.monotonic()
+    happened = act(lab, incidents, begin)
+    over = time.monotonic()
+    try:
+        rest = eventually("", lambda: lab.is_settled(vips), CALM)
+    except NotSettled:
+        rest = CALM
+    held = holdings(before, watch.end(), begin, time.monotonic())
+    seen = pinger.end()
+
+    last = Pinger(lab.spaces, vips, INTERVAL)
+    time.sleep(2.0)
+    afterwards = last.end()
+    outcome = Outcome(
+        incidents=len(incidents),
+        misplaced={vip: nodes for vip, nodes in lab.holders(vips).items() if len(nodes) != 1},
+        silent=[vip for vip, trace in afterwards.items() if trace.lost()],
+        foreign_removed=missing(lab, foreign),
+        exceptions=lab.exceptions(),
+        rest_after=time.monotonic() - over if rest >= CALM else rest,
+    )
+    together = [one for vip in vips for one in doubled(held.holders(vip))]
+    outcome.two_owners = two_owners(happened, together)
+    for one in happened:
+        if one.node:
+            silence = max(trace.silence(one.begin - 0.3, one.end + 5) for trace in seen.values())
+            outcome.longest_silence[one.kind] = max(silence, outcome.longest_silence.get(one.kind, 0.0))
+    return outcome
+
+
+# --- an operator's addresses -----------------------------------------------------------------------------------------
+
+
+def add_foreign(lab: Cluster) -> set[tuple[str, str, str]]:
+    """Addresses that aren't ours, on every node: as (node, link, address)."""
+    added = set()
+    for number, node in enumerate(lab.nodes):
+        for link, address, prefix in (
+            (LINK, f"10.31.201.{number + 1}", 16),
+            (LINK, f"fd00:10:31::201:{number + 1}", 64),
+            ("lo", f"192.0.2.{number + 1}", 32),
+            (DUMMY, f"198.51.100.{number + 1}", 32),
+        ):
+            lab.spaces.run(node, "ip", "addr", "add", f"{address}/{prefix}", "dev", link)
+            added.add((node, link, address))
+        for info in lab.address_infos(node):
+            if info["scope"] == "global" and info.get("valid_life_time") == 2**32 - 1:
+                added.add((node, LINK, info["local"]))  # the node's own
+    return added
+
+
+def missing(lab: Cluster, foreign: set[tuple[str, str, str]]) -> list[str]:
+    """Those that are no longer there."""
+    there = {
+        (node, link, address)
+        for node in lab.nodes
+        for link in (LINK, "lo", DUMMY)
+        for address in lab.addresses(node, link)
+    }
+    return [" ".join(one) for one in sorted(foreign - there)]
+
+
+# --- incidents -------------------------------------------------------------------------------------------------------
+
+
+def act(lab: Cluster, incidents: Sequence[Incident], begin: float) -> list[Incident]:
+    """Let them happen, each on a thread; returns them with the times (CLOCK_MONOTONIC) at which they really did."""
+    happened: list[Incident] = []
+
+    def one(incident: Incident) -> None:
+        time.sleep(max(0.0, begin + incident.begin - time.monotonic()))
+        since = time.monotonic()
+        match incident.kind:
+            case "api-refused" | "api-silent":
+                with lab.api_away(swallow=incident.kind == "api-silent"):
+                    time.sleep(incident.end - incident.begin)
+            case "freeze":
+                lab.freeze(incident.node, FREEZE)
+            case kind:
+                lab.fault(incident.node, kind)
+                time.sleep(incident.end - incident.begin)
+                lab.heal(incident.node)
+        happened.append(Incident(incident.kind, incident.node, since, time.monotonic()))
+
+    threads = [threading.Thread(target=one, args=(incident,)) for incident in incidents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(happened, key=lambda incident: incident.begin)
+
+
+def two_owners(incidents: Sequence[Incident], together: Sequence[Doubled]) -> list[tuple[Incident, float, float]]:
+    """Per incident of a node: the longest span of two owners that it explains, and its longest part afterwards."""
+    longest = {one: (0.0, 0.0) for one in incidents if one.node}
+    for span in together:
+        cause = cause_of(span.begin, span.nodes, incidents)
+        if cause is not None:
+            whole, after = longest[cause]
+            longest[cause] = max(whole, span.end - span.begin), max(after, span.end - max(span.begin, cause.end))
+    return [(one, *times) for one, times in longest.items()]
+
+
+# --- the program -----------------------------------------------------------------------------------------------------
+
+
+def tell(outcome: Outcome, seed: int, seconds: float, count: int) -> bool:
+    """Print everything; whether all is as it must be."""
+    kinds: dict[str, list[tuple[float, float]]] = {}
+    for incident, whole, after in outcome.two_owners:
+        kinds.setdefault(incident.kind, []).append((whole, after))
+        node, took = incident.node.split(".")[0], round(incident.end - incident.begin, 2)
+        told = {"two_owners_s": round(whole, 2), "of_it_afterwards_s": round(after, 2)}
+        event(BENCH, incident=incident.kind, node=node, took_s=took, **told)
+    for kind, times in sorted(kinds.items()):
+        figure(
+            BENCH,
+            f"{kind}: longest time with two owners",
+            max(whole for whole, _ in times),
+            "s",
+            "reported",
+            None,
+            incidents=len(times),
+            median=round(sorted(whole for whole, _ in times)[len(times) // 2], 2),
+            afterwards=round(max(after for _, after in times), 2),
+            longest_silence_ms=milliseconds(outcome.longest_silence.get(kind, 0.0)),
+        )
+    about = {"seed": seed, "minutes": round(seconds / 60, 1), "vips": count, "incidents": outcome.incidents}
+    checks = (
+        ("VIPs not on exactly one node", outcome.misplaced),
+        ("VIPs that don't answer", outcome.silent),
+        ("foreign addresses removed", outcome.foreign_removed),
+        ("exceptions in logs", outcome.exceptions),
+    )
+    for what, found in checks:
+        figure(BENCH, f"at the end: {what}", len(found), "", "0", not found, found=found, **about)
+    figure(
+        BENCH, "from the last incident until every VIP is on its owner alone", outcome.rest_after, "s", "reported", None
+    )
+    return outcome.is_right
+
+
+def main() -> int:
+    """Exit code 1 when something isn't right at the end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, help="default 10")
+    parser.add_argument("--quick", action="store_true", help="one minute")
+    parser.add_argument("--nodes", type=int, default=5)
+    parser.add_argument("--vips", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=4)
+    arguments = parser.parse_args()
+    seconds = 60 * (arguments.minutes or (1.0 if arguments.quick else 10.0))
+    with cluster(arguments.nodes) as lab:
+        outcome = undergo(lab, arguments.vips, seconds, arguments.seed)
+        return 0 if tell(outcome, arguments.seed, seconds, arguments.vips) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What goes wrong when, in a run of chaos. Pure: the same seed gives the same incidents.
+
+Never more than two nodes are broken at a time, and no node by two things at once, so that somebody is always left to
+serve and every incident can be told from the next.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["power", "agent-kill", "agent-stop", "freeze", "partition", "api-refused", "api-silent"]
+
+FREEZE: Final = 2.0
+"""Seconds for which a process is stopped by SIGSTOP."""
+_WEIGHTS: Final[dict[Kind, int]] = {
+    "power": 4,
+    "agent-kill": 4,
+    "agent-stop": 2,
+    "freeze": 4,
+    "partition": 4,
+    "api-refused": 1,
+    "api-silent": 1,
+}
+_SECONDS: Final[dict[Kind, tuple[float, float]]] = {
+    "power": (1.0, 8.0),
+    "agent-kill": (0.1, 6.0),
+    "agent-stop": (0.5, 6.0),
+    "freeze": (FREEZE, FREEZE),
+    "partition": (1.0, 8.0),
+    "api-refused": (3.0, 20.0),
+    "api-silent": (3.0, 20.0),
+}
+PAUSE: Final = 3.0
+"""Seconds between two incidents, on average."""
+MOST_BROKEN: Final = 2
+REST: Final = 4.0
+"""Seconds for which a mended node is left alone: an agent needs as long to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """``begin`` and ``end`` are seconds from the run's begin; ``node`` is empty for the API server's."""
+
+    kind: Kind
+    node: str
+    begin: float
+    end: float
+
+
+def plan_incidents(nodes: Sequence[str], seconds: float, chance: random.Random) -> list[Incident]:
+    """Incidents that have all ended after so many seconds."""
+    planned: list[Incident] = []
+    at = 1.0
+    while True:
+        at += chance.expovariate(1 / PAUSE)
+        (kind,) = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
+        end = at + chance.uniform(*_SECONDS[kind])
+        if at >= seconds:
+            return planned
+        if end > seconds:
+            continue
+        if kind in ("api-refused", "api-silent"):
+            if not any(one.node == "" and one.end + 1 > at for one in planned):
+                planned.append(Incident(kind, "", at, end))
+            continue
+        broken = {one.node for one in planned if one.node and one.end > at}
+        resting = {one.node for one in planned if one.node and one.end + REST > at}
+        whole = [node for node in nodes if node not in resting]
+        # With one node of three or fewer broken, a second would leave no majority to look at.
+        if whole and len(broken) < min(MOST_BROKEN, (len(nodes) - 1) // 2):
+            planned.append(Incident(kind, chance.choice(whole), at, end))
+
+
+def cause_of(begin: float, nodes: Collection[str], incidents: Sequence[Incident]) -> Incident | None:
+    """What most likely explains that these nodes had a VIP together from then on: the last of their own incidents.
+
+    A partition also explains what happens between the others, who see a node that is no longer there.
+    """
+    earlier = [one for one in incidents if one.node and one.begin <= begin]
+    theirs = [one for one in earlier if one.node in nodes]
+    return max(theirs or earlier, key=lambda one: one.begin, default=None)

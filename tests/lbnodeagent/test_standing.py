@@ -1,0 +1,32 @@
+"""What is reported of VIPs, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+
+from lbnodeagent.mailbox import Mailbox
+from lbnodeagent.present import Present
+from lbnodeagent.standing import Standing
+from lbnodeagent.tables import Announcement, Report, ReportKey
+
+VIPS = [ip_address("10.31.64.1"), ip_address("10.31.64.2")]
+
+
+def test_reports_are_held_until_the_passes_are_done_and_told_once() -> None:
+    async def scenario() -> None:
+        outbox: Mailbox[ReportKey, Report] = Mailbox()
+        outbox.open()
+        standing = Standing(Present(), outbox, lambda _: "b", "a")
+
+        for vip in VIPS:
+            standing.note([vip], [], [], [], "kube-lb0", 0.0)
+            await asyncio.sleep(0)
+            assert standing.has_unsent
+        standing.send()
+
+        expected = [Announcement(vip, "withdrawn", successor="b") for vip in VIPS]
+        assert list((await asyncio.wait_for(outbox.take(), 1)).values()) == expected
+        assert not standing.has_unsent
+
+    asyncio.run(scenario())

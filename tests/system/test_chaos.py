@@ -1,0 +1,24 @@
+"""A minute of random faults in a real lab, with a fixed seed: afterwards everything has to be right."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.chaos import undergo
+from bench.cluster import cluster
+
+SECONDS = 60.0
+SEED = 7
+
+
+@pytest.mark.timeout(240)
+def test_after_a_minute_of_chaos_every_address_is_on_one_node_and_answers() -> None:
+    with cluster(nodes=4) as lab:
+        outcome = undergo(lab, 12, SECONDS, SEED)
+
+    assert outcome.incidents >= 8
+    assert outcome.misplaced == {}
+    assert outcome.silent == []
+    assert outcome.foreign_removed == []
+    assert outcome.exceptions == []
+    assert outcome.rest_after <= 15.0
