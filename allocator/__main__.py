@@ -8,8 +8,6 @@ import os
 import signal
 import sys
 
-import kopf
-
 from allocator import handlers
 from allocator.bootstrap import install
 from allocator.controller import Controller
@@ -19,6 +17,7 @@ from purelb import logs, names
 from purelb.errors import SettingsError
 from purelb.events import EventRecorder
 from purelb.kube import Kube
+from purelb.light_kopf import kopf
 from purelb.metrics import AllocatorMetrics, Page, new_registry
 from purelb.operator import run_operator
 from purelb.settings import AllocatorSettings

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import kopf
-
 from allocator.controller import Controller
 from purelb import names
+from purelb.light_kopf import kopf
 
 
 def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import kopf
-
 from purelb import names
+from purelb.light_kopf import kopf
 
 
 class Observer(Protocol):

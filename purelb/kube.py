@@ -1,4 +1,4 @@
-"""Talk to the Kubernetes API: one typed file around ``kubernetes.aio``, the only importer of it.
+"""Talk to the Kubernetes API over HTTP. Where it is and who we are there: credentials.py.
 
 Objects go in and out as plain JSON dicts; what they mean is said elsewhere (resources.py, services.py). Every call has
 a deadline, and every failure is a KubeError whose type says what to do next. Retrying is the caller's loop.
@@ -19,10 +19,10 @@ from urllib.parse import quote, urlencode
 from urllib.request import getproxies
 
 import aiohttp
-from kubernetes.aio import client as kubernetes_client
-from kubernetes.aio import config as kubernetes_config
+from yarl import URL
 
 from purelb import names
+from purelb.credentials import SERVICE_ACCOUNT, Credentials, Login, ServiceAccount, login_by_kubeconfig
 from purelb.errors import (
     ConflictError,
     ForbiddenError,
@@ -30,7 +30,6 @@ from purelb.errors import (
     InvalidError,
     KubeError,
     NotFoundError,
-    SettingsError,
     UnavailableError,
 )
 
@@ -42,7 +41,8 @@ TIMEOUT: Final = 10.0
 """Seconds that one request may take, connecting included."""
 PAGE: Final = 500
 """Objects asked for at once while listing."""
-SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+CONNECTIONS: Final = 100
+"""Requests that may be under way at once."""
 
 _ERRORS: Final[Mapping[int, type[KubeError]]] = {
     400: InvalidError,
@@ -61,18 +61,6 @@ class Listing:
 
     items: list[JsonObject]
     resource_version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Where the API server is and who we are there: what kopf's login needs."""
-
-    server: str
-    token: str | None = None
-    ca_path: str | None = None
-    certificate_path: str | None = None
-    private_key_path: str | None = None
-    insecure: bool = False
 
 
 def core_path(
@@ -127,44 +115,34 @@ class Kube:
     def __init__(self, kubeconfig: Path | None = None, *, user_agent: str = "purelb") -> None:
         self._kubeconfig = kubeconfig
         self._user_agent = user_agent
-        self._api: Any = None
+        self._login: Login | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        configuration = kubernetes_client.Configuration()
-        # Without a proxy to look for, aiohttp need not look for one in a thread, before each request.
-        configuration.client_session_kwargs = {"trust_env": bool(getproxies())}
-        try:
-            if self._kubeconfig is not None:
-                await kubernetes_config.load_kube_config(
-                    config_file=str(self._kubeconfig),
-                    client_configuration=configuration,
-                    persist_config=False,
-                )
-            else:
-                kubernetes_config.load_incluster_config(client_configuration=configuration)
-        except (kubernetes_config.ConfigException, OSError) as error:
-            raise SettingsError(f"no way to the Kubernetes API: {error}") from error
-        self._api = kubernetes_client.ApiClient(configuration)
-        self._api.user_agent = self._user_agent
+        if self._kubeconfig is not None:
+            self._login = await login_by_kubeconfig(self._kubeconfig)
+        else:
+            self._login = ServiceAccount()
+        tls = (await self.credentials()).tls()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls),
+            # Without a proxy to look for, aiohttp need not look for one in a thread, before each request.
+            trust_env=bool(getproxies()),
+            headers={"Accept": "application/json", "User-Agent": self._user_agent},
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._api.close()
+        if self._session is not None:
+            await self._session.close()
 
     async def credentials(self) -> Credentials:
         """What another client (kopf) needs to speak to the same server as the same user."""
-        configuration = self._api.configuration
-        bearer = (await configuration.auth_settings()).get("BearerToken")
-        return Credentials(
-            server=configuration.host,
-            token=bearer["value"].split(" ", 1)[-1] if bearer else None,
-            ca_path=configuration.ssl_ca_cert,
-            certificate_path=configuration.cert_file,
-            private_key_path=configuration.key_file,
-            insecure=not configuration.verify_ssl,
-        )
+        if self._login is None:
+            raise RuntimeError("the connection isn't open: use it as an async context manager")
+        return await self._login.credentials()
 
     async def get(self, path: str, **query: str) -> JsonObject:
         """Read one object."""
@@ -222,19 +200,24 @@ class Kube:
         timeout: float = TIMEOUT,
     ) -> JsonObject:
         """One request and its decoded answer. Raises KubeError; ``timeout`` is in seconds."""
-        headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": self._user_agent}
-        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        if self._session is None:
+            raise RuntimeError("the connection isn't open: use it as an async context manager")
         try:
             async with asyncio.timeout(timeout):
-                await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-                response = await self._api.rest_client.request(
+                who = await self.credentials()
+                headers = {"Content-Type": content_type}
+                if who.token:
+                    headers["Authorization"] = f"Bearer {who.token}"
+                async with self._session.request(
                     method,
-                    url,
+                    URL(who.server + path + (f"?{urlencode(query)}" if query else ""), encoded=True),
                     headers=headers,
-                    body=body,
-                    _request_timeout=aiohttp.ClientTimeout(total=timeout),
-                )
-                data: bytes = await response.read()
+                    data=None if body is None else json.dumps(body).encode(),
+                    proxy=who.proxy,
+                    server_hostname=who.tls_server_name,
+                    allow_redirects=False,
+                ) as response:
+                    data = await response.read()
         except TimeoutError:
             raise UnavailableError(f"the API server did not answer {method} {path} in {timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import kopf
-
 from purelb import names
-from purelb.kube import Credentials, Kube, custom_path
+from purelb.credentials import Credentials
+from purelb.kube import Kube, custom_path
+from purelb.light_kopf import kopf
 from purelb.persistence import Backoff, persist
 
 _IDENTITY: Final[Any] = "purelb"
