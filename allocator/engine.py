@@ -7,21 +7,20 @@ then on, whether or not they were written yet, until ``release``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from allocator.groups import Groups, RangeIndex
+from allocator.groups import Groups, RangeIndex, Stray
 from allocator.ledger import Ledger, collision
+from allocator.picking import Picker, refuse_every_range, wanted_families, wants_every_range
 from allocator.pools import Pool
 from allocator.requests import Answer, Claim, Decision, Reason, Refusal, Request, Terms
 from allocator.waiting import WaitingRoom
 from purelb.addresses import Family, IPAddress, family_of
 from purelb.resources import PoolSource, ServiceGroup
 from purelb.services import ServiceKey
-
-_ADDRESS_FAMILY = {Family.IPV4: 2, Family.IPV6: 10}
-"""How PureLB's refusals name a family: Linux's AF_INET and AF_INET6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ class Engine:
         self._pools: dict[str, list[Pool]] = {}
         self._index: RangeIndex[Pool] = RangeIndex()
         self._ledger = Ledger()
+        self._picker = Picker({}, self._ledger)
         self._waiting = WaitingRoom()
         self._has_news = False
 
@@ -51,6 +51,7 @@ class Engine:
         """Serve ``groups`` from now on. Nobody loses an address by it."""
         self._groups = groups
         self._pools = {group.name: [Pool(pool) for pool in group.pools] for group in groups.served.values()}
+        self._picker = Picker(self._pools, self._ledger)
         self._index = RangeIndex()
         for pool in chain.from_iterable(self._pools.values()):
             self._index.add(pool.spec.range, pool)
@@ -95,16 +96,12 @@ class Engine:
         group = self._groups.served.get(claim.groups[0]) if claim is not None and len(claim.groups) == 1 else None
         if claim is None or group is None or not isinstance(group.source, PoolSource):
             return False
-        wanted = set(_wanted(request, group.source))
-        held = {family_of(address) for address in claim.addresses}
+        held = frozenset(family_of(address) for address in claim.addresses)
+        wanted = set(wanted_families(request, group.source, held))
         if wanted and wanted != held:
             return True
-        multi_pool = group.source.multi_pool if request.multi_pool is None else request.multi_pool
-        return multi_pool and any(
-            pool.spec.family in held
-            and not any(address in pool.spec.range for address in claim.addresses)
-            and pool.first_free() is not None
-            for pool in self._pools[group.name]
+        return wants_every_range(request, group.source) and self._picker.lacks_a_range(
+            group, claim.addresses, free_only=True
         )
 
     def usurped(self, service: ServiceKey) -> Claim | None:
@@ -141,19 +138,24 @@ class Engine:
                 if ours:
                     yield Usage(name, family, sum(pool.size for pool in ours), sum(pool.in_use for pool in ours))
 
+    def strays(self, service: ServiceKey) -> list[Stray]:
+        """The addresses of a Service of ours that their group has no more."""
+        claim = self._ledger.claim(service)
+        return self._groups.strays(claim) if claim is not None and claim.is_ours else []
+
     def stranded(self) -> dict[str, int]:
         """By group, the Services that hold an address which their group has no more."""
-        count: dict[str, int] = {}
+        count: Counter[str] = Counter()
         for claim in self._ledger:
-            names = claim.groups * len(claim.addresses) if len(claim.groups) == 1 else claim.groups
-            lost = set()
-            for name, address in zip(names, claim.addresses, strict=False):
-                group = self._groups.served.get(name)
-                if group is None or group.pool_of(address) is None:
-                    lost.add(name)
-            for name in lost:
-                count[name] = count.get(name, 0) + 1
-        return count
+            count.update({stray.group for stray in self._groups.strays(claim)})
+        return dict(count)
+
+    def companions(self, service: ServiceKey) -> list[ServiceKey]:
+        """The other Services on the addresses of ``service``."""
+        claim = self._ledger.claim(service)
+        addresses = claim.addresses if claim is not None else ()
+        others = {other.service for address in addresses for other in self._ledger.holders(address)}
+        return sorted(others - {service})
 
     # --- decisions ---------------------------------------------------------------------------------------------------
 
@@ -195,8 +197,8 @@ class Engine:
         group, warning = chosen
         source = group.source
         assert isinstance(source, PoolSource), "only pools are admitted"
-        multi_pool = source.multi_pool if request.multi_pool is None else request.multi_pool
-        if multi_pool and (refusal := _refuse_multi_pool(request, group, source)):
+        multi_pool = wants_every_range(request, source)
+        if multi_pool and (refusal := refuse_every_range(request, group, source)):
             return refusal
         claim = self._ledger.claim(request.service)
         kept: list[IPAddress] = []
@@ -207,7 +209,10 @@ class Engine:
                 if self._ledger.usurper(claim, address) is None
                 and not (request.moves and group.pool_of(address) is None)
             ]
-        addresses = self._pick_all(request, group, kept) if multi_pool else self._pick(request, group, source, kept)
+        picker = self._picker
+        addresses = (
+            picker.pick_every_range(request, group, kept) if multi_pool else picker.pick(request, group, source, kept)
+        )
         if isinstance(addresses, Refusal):
             return addresses
         return Decision(
@@ -216,15 +221,16 @@ class Engine:
             source.scope,
             skip_ipv6_dad=source.skip_ipv6_dad,
             is_multi_pool=multi_pool,
+            is_partial=multi_pool and picker.lacks_a_range(group, addresses, free_only=False),
+            is_balanced=source.balance_pools and not request.terms.key,
             warning=warning,
         )
 
     def _choose_pinned(self, request: Request) -> Answer:
         owners: list[ServiceGroup] = []
         for address in request.pinned:
-            if request.families and family_of(address) not in request.families:
-                has = " and ".join(map(str, request.families))
-                return Refusal(Reason.OTHER, f'"{address}" is {family_of(address)}, but the Service has only {has}')
+            if misfit := request.misfit(address):
+                return misfit
             owner = self._groups.owner(address)
             if owner is None:
                 return Refusal(Reason.OTHER, f'"{address}" does not belong to any group', "<unknown>")
@@ -246,56 +252,6 @@ class Engine:
             first.scope,
             skip_ipv6_dad=any(isinstance(source, PoolSource) and source.skip_ipv6_dad for source in sources),
         )
-
-    def _pick(
-        self, request: Request, group: ServiceGroup, source: PoolSource, kept: list[IPAddress]
-    ) -> list[IPAddress] | Refusal:
-        """One address per family."""
-        families = _wanted(request, source)
-        if not families:
-            anything = kept[:1] or [
-                address
-                for family in (Family.IPV6, Family.IPV4)
-                if (address := self._first(request, group, family)) is not None
-            ]
-            return anything[:1] or Refusal(Reason.EXHAUSTED, "no available addresses in pool", group.name)
-        addresses: list[IPAddress] = []
-        for family in families:
-            address = next((held for held in kept if family_of(held) is family), None)
-            if address is None:
-                address = self._first(request, group, family)
-            if address is None:
-                return _exhausted(request, group, family, offers=any(pool.family is family for pool in source.pools))
-            addresses.append(address)
-        return addresses
-
-    def _pick_all(self, request: Request, group: ServiceGroup, kept: list[IPAddress]) -> list[IPAddress] | Refusal:
-        """One address per range of the families asked for, what is held included."""
-        families = request.families or (Family.IPV4,)
-        addresses = [address for address in kept if family_of(address) in families]
-        for family in families:
-            for pool in self._pools[group.name]:
-                if pool.spec.family is not family or any(address in pool.spec.range for address in addresses):
-                    continue
-                free = pool.first_free()
-                if free is not None:
-                    addresses.append(free)
-            if not any(family_of(address) is family for address in addresses):
-                offers = any(pool.spec.family is family for pool in self._pools[group.name])
-                return _exhausted(request, group, family, offers=offers)
-        return addresses
-
-    def _first(self, request: Request, group: ServiceGroup, family: Family) -> IPAddress | None:
-        """One that the sharing key is bound to, else the first that is free; the pools in their order."""
-        pools = [pool for pool in self._pools[group.name] if pool.spec.family is family]
-        if request.terms.key:
-            for shared in self._ledger.shared_by(request.terms.key):
-                fits = not self._ledger.rivals(shared, request.service, request.terms)
-                if fits and any(shared in pool.spec.range for pool in pools):
-                    return shared
-        elif isinstance(group.source, PoolSource) and group.source.balance_pools:
-            pools.sort(key=lambda pool: pool.in_use)
-        return next((address for pool in pools if (address := pool.first_free()) is not None), None)
 
     def _conflict(self, service: ServiceKey, terms: Terms, address: IPAddress, rivals: list[Claim]) -> Refusal:
         owner = self._groups.owner(address)
@@ -329,28 +285,3 @@ class Engine:
             if pool is not None:
                 pool.put_back(address)
             self._has_news = True
-
-
-def _wanted(request: Request, source: PoolSource) -> tuple[Family, ...]:
-    """The families that a Service is to have an address of; PreferDualStack is content with those that there are."""
-    offered = {pool.family for pool in source.pools}
-    if request.takes_one_family and offered.intersection(request.families):
-        return tuple(family for family in request.families if family in offered)
-    return request.families
-
-
-def _exhausted(request: Request, group: ServiceGroup, family: Family, *, offers: bool) -> Refusal:
-    why = f'pool "{group.name}" is exhausted' if offers else f'pool "{group.name}" has no {family} range'
-    number = _ADDRESS_FAMILY[family]
-    sentence = f"no available addresses for service {request.service} in family {number}: {why}"
-    return Refusal(Reason.EXHAUSTED, sentence, group.name)
-
-
-def _refuse_multi_pool(request: Request, group: ServiceGroup, source: PoolSource) -> Refusal | None:
-    if source.balance_pools:
-        sentence = f"multi-pool and balancePools allocation are mutually exclusive for pool {group.name}"
-    elif request.terms.key:
-        sentence = "multi-pool allocation cannot be combined with IP sharing (annotation purelb.io/allow-shared-ip)"
-    else:
-        return None
-    return Refusal(Reason.MULTI_POOL_REFUSED, sentence, group.name)

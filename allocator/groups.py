@@ -9,12 +9,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from allocator.requests import Reason, Refusal
+from allocator.requests import Claim, Reason, Refusal
 from purelb.addresses import AddressRange, IPAddress
 from purelb.names import DEFAULT_GROUP
-from purelb.resources import NetboxSource, ServiceGroup, SidecarSource
+from purelb.resources import NetboxSource, PoolSource, ServiceGroup, SidecarSource
 
 Owner = TypeVar("Owner")
 
@@ -48,6 +48,15 @@ class RangeIndex(Generic[Owner]):
         return self._owners[version][position] if position >= 0 and number <= self._lasts[version][position] else None
 
 
+class Stray(NamedTuple):
+    """An address that a Service has of a group which doesn't contain it any more."""
+
+    address: IPAddress
+    group: str
+    owner: str | None
+    """The group that contains it now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Groups:
     """One configuration: the groups that are served and, by name, why others aren't."""
@@ -60,6 +69,20 @@ class Groups:
         """The group whose pool holds ``address``."""
         name = self.index.find(address)
         return self.served[name] if name is not None else None
+
+    def strays(self, claim: Claim) -> list[Stray]:
+        """The addresses of a claim that the groups they came from have no more; those kept elsewhere are none of ours.
+
+        A group that is broken or deleted has no address.
+        """
+        names = claim.groups * len(claim.addresses) if len(claim.groups) == 1 else claim.groups
+        strays = []
+        for name, address in zip(names, claim.addresses, strict=False):
+            group = self.served.get(name)
+            is_elsewhere = group is not None and not isinstance(group.source, PoolSource)
+            if not is_elsewhere and (group is None or group.pool_of(address) is None):
+                strays.append(Stray(address, name, self.index.find(address)))
+        return strays
 
     def choose(self, named: str | None, namespace: str) -> tuple[ServiceGroup, str | None] | Refusal:
         """The group for a Service of ``namespace``: the one it names, else its namespace's, else ``default``.

@@ -99,16 +99,22 @@ class Ledger:
         return claim is not None and any(self.rivals(address, service, claim.terms) for address in claim.addresses)
 
     def usurper(self, claim: Claim, address: IPAddress) -> Claim | None:
-        """The senior on ``address`` that has the better right to it.
-
-        Two that carry a sharing key each once shared by right, and keep what they have whatever became of their ports
-        and keys.
-        """
+        """The senior on ``address`` that has the better right to it."""
         for rival in self.rivals(address, claim.service, claim.terms):
-            both_share = bool(claim.terms.key) and bool(rival.terms.key)
-            if not both_share and rival.seniority < claim.seniority:
+            if not _once_shared(claim.terms, rival.terms) and rival.seniority < claim.seniority:
                 return rival
         return None
+
+
+def _once_shared(one: Terms, other: Terms) -> bool:
+    """Whether two on one address can have come there by right, so that each keeps it whatever became of its terms.
+
+    Two that carry a key each may have changed it, or their ports. Of two with one key between them, the other's may
+    have been taken away; if their ports collide, it never was there.
+    """
+    if one.key and other.key:
+        return True
+    return bool(one.key or other.key) and not _collisions(one, other)
 
 
 def _same_key(one: Terms, other: Terms) -> bool:

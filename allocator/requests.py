@@ -7,7 +7,7 @@ import enum
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from purelb.addresses import Family, IPAddress
+from purelb.addresses import Family, IPAddress, family_of
 from purelb.resources import Scope
 from purelb.services import Port, ServiceKey
 
@@ -69,6 +69,13 @@ class Request:
     """Keep only those of its addresses that its group could give today (re-evaluate)."""
     terms: Terms = Terms()
 
+    def misfit(self, address: IPAddress) -> Refusal | None:
+        """Why the Service can't have ``address``: it isn't of its families."""
+        if not self.families or family_of(address) in self.families:
+            return None
+        has = " and ".join(map(str, self.families))
+        return Refusal(Reason.OTHER, f'"{address}" is {family_of(address)}, but the Service has only {has}')
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -79,6 +86,10 @@ class Decision:
     scope: Scope
     skip_ipv6_dad: bool = False
     is_multi_pool: bool = False
+    is_partial: bool = False
+    """Whether a range had no address left for a multi-pool Service."""
+    is_balanced: bool = False
+    """Whether the ranges were used evenly (balancePools)."""
     warning: str | None = None
     """A sentence for the Service's owner, though the request was met."""
 

@@ -39,6 +39,8 @@ class Plan:
     done: tuple[Notice, ...] = ()
     """To be said when the write has succeeded."""
     refusal: Refusal | None = None
+    decision: Decision | None = None
+    """What the write says."""
 
 
 NOTHING = Plan()
@@ -79,6 +81,8 @@ class Reviewer:
         return translate.is_ours(service, default_announcer=self._default_announcer)
 
     def _allocate(self, service: ServiceView, seniority: Seniority) -> Plan:
+        if self._engine.quarrel(service.key) is not None:
+            self._engine.forfeit(service.key)  # what it may keep but couldn't get is lost with its status
         request = translate.request_of(service, seniority, group=translate.named_group(service))
         if isinstance(request, Refusal):
             self._engine.release(service.key)
@@ -176,11 +180,16 @@ class Reviewer:
             if set(request.pinned) != set(service.ingress):
                 wish = "asking for " + ", ".join(map(str, request.pinned))
                 notices.append(translate.unmoved(service, wish))
+            elif misfit := next(filter(None, map(request.misfit, request.pinned)), None):
+                notices.append(translate.failed(service, misfit))
         elif named is not None and group is not None and named != group:
             notices.append(translate.unmoved(service, f'service-group "{named}"'))
+        notices += [translate.stray(stray) for stray in self._engine.strays(service.key)]
         quarrel = self._engine.quarrel(service.key)
         if quarrel is not None:
             notices.append(translate.failed(service, quarrel))
+        elif service.external_traffic_policy == "Local" and (others := self._engine.companions(service.key)):
+            notices.append(translate.shared_locally(service, others))
         return tuple(notices)
 
     def _retire(self, service: ServiceView) -> Plan:
@@ -200,7 +209,7 @@ def _assign(service: ServiceView, decision: Decision, done: tuple[Notice, ...]) 
     if service.annotations.get(names.ADDRESSES) and translate.named_group(service) is not None:
         done = (*done, translate.group_ignored())
     write = Write(service, decision.addresses, translate.annotations_for(service, decision), is_allocation=True)
-    return Plan(write, done=done)
+    return Plan(write, done=done, decision=decision)
 
 
 def _transition(service: ServiceView, decision: Decision) -> Plan:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from allocator.groups import Stray
 from allocator.requests import Claim, Decision, Reason, Refusal, Request, Seniority, Terms
 from purelb import names
 from purelb.addresses import IPAddress, parse_address
 from purelb.errors import AddressError
-from purelb.services import ServiceView, describe_ingress
+from purelb.services import ServiceKey, ServiceView, describe_ingress
 
 _OWN_ANNOTATIONS = (
     names.ALLOCATED_BY,
@@ -209,6 +210,27 @@ def unmoved(service: ServiceView, wish: str) -> Notice:
     text = (
         f'{wish} has no effect while the Service has {held}; set the annotation {names.RE_EVALUATE} to "true" '
         "to apply it"
+    )
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
+def stray(stray: Stray) -> Notice:
+    """A Service keeps an address that its group has no more."""
+    where = (
+        f'is in no pool of ServiceGroup "{stray.group}" any more'
+        if stray.owner is None
+        else f'belongs to ServiceGroup "{stray.owner}" now, not to "{stray.group}"'
+    )
+    text = f"{stray.address} {where}; the Service keeps it until it is deleted or re-evaluated"
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
+def shared_locally(service: ServiceView, others: Iterable[ServiceKey]) -> Notice:
+    """A Service that shares its address wants its traffic on nodes with its own endpoints only."""
+    shared, whom = ", ".join(map(str, service.ingress)), ", ".join(map(str, others))
+    text = (
+        f"{shared} is shared with {whom}, but externalTrafficPolicy is Local: a node without endpoints of this "
+        "Service may receive its traffic and drop it; Services that share an address should have policy Cluster"
     )
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
 

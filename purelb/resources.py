@@ -160,7 +160,7 @@ def _parse_pools(scope: Scope, block: Json) -> PoolSource:
             pools += _parse_entry(entry, f"{scope}.{stem}s[{index}]", family)
         if block.get(stem) is not None:
             pools += _parse_entry(block[stem], f"{scope}.{stem}", family)
-    if any(block.get(name) for name in ("pool", "subnet", "aggregation")):
+    if block.get("pool") or block.get("subnet"):  # an aggregation alone says nothing, and PureLB lets it pass
         legacy = _parse_entry(block, scope, None)
         taken = {pool.family for pool in pools}
         for pool in legacy:

@@ -13,7 +13,7 @@ from allocator.requests import Reason
 from allocator.review import NOTHING, Plan, Reviewer
 from purelb import names
 from purelb.resources import ServiceGroup
-from tests.allocator.builders import configured, engine_with, entries, group, local, service
+from tests.allocator.builders import engine_with, entries, group, local, service
 
 LAYER2 = group("layer2-ippool", local=local("10.31.188.64-10.31.188.66"))
 DEFAULT = group("default", local=local("10.1.0.0/30", "fd00::/126"))
@@ -246,14 +246,6 @@ def test_re_evaluate_that_can_t_be_met_keeps_the_address_and_says_why() -> None:
     assert plan.write is not None
     assert plan.write.annotations == {names.RE_EVALUATE: None}
     assert messages(plan) == ['Failed to allocate IP for "default/a": unknown pool "nope"']
-
-
-def test_a_deleted_group_or_range_takes_nothing_from_its_services() -> None:
-    desk = Desk(DEFAULT)
-    desk.review("a", annotations=BRANDED, ingress=["10.1.0.1"])
-    desk.engine.configure(configured(LAYER2))
-
-    assert desk.review("a", version=2, annotations=BRANDED, ingress=["10.1.0.1"]) == NOTHING
 
 
 def test_a_service_being_deleted_keeps_its_address_until_it_is_gone_and_gets_no_new_one() -> None:

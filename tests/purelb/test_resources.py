@@ -71,6 +71,12 @@ def test_the_legacy_pool_at_the_top_level_goes_to_the_family_of_its_address() ->
     assert [(str(p.family), p.prefix_length) for p in parsed.pools] == [("IPv6", 128)]
 
 
+def test_an_aggregation_alone_at_the_top_level_is_no_legacy_pool() -> None:
+    block = {"aggregation": "default", "v4pool": pool("10.0.0.0/30", "10.0.0.0/24")}
+
+    assert [p.text for p in parse_service_group(group(local=block)).pools] == ["10.0.0.0/30"]
+
+
 def test_one_pool_may_list_several_ranges() -> None:
     parsed = parse_service_group(group(local={"v4pool": pool("10.0.0.1-10.0.0.3, 10.0.0.8/30", "10.0.0.0/24")}))
 
