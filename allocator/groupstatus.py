@@ -27,9 +27,11 @@ def group_status(
     trouble = verdict.trouble or ""
     overlap = trouble if verdict.is_overlap else ""
     conditions = [
-        _condition("Ready", not trouble, ("Served", "Refused"), trouble),
-        _condition("Overlaps", bool(overlap), ("Overlap", "NoOverlap"), overlap),
-        _condition("Exhausted", bool(full), ("NoFreeAddress", "FreeAddresses"), _no_free(full)),
+        _condition("Ready", not trouble, ("Served", "Refused"), trouble or "the allocator serves this ServiceGroup"),
+        _condition(
+            "Overlaps", bool(overlap), ("Overlap", "NoOverlap"), overlap or "no other ServiceGroup has these addresses"
+        ),
+        _condition("Exhausted", bool(full), ("NoFreeAddress", "FreeAddresses"), _free(full, usages)),
     ]
     known = {condition["type"]: condition for condition in before.get("conditions") or ()}
     status: dict[str, Any] = {
@@ -62,8 +64,11 @@ def _condition(kind: str, holds: bool, reasons: tuple[str, str], message: str) -
     return {"type": kind, "status": str(holds), "reason": reasons[0 if holds else 1], "message": message}
 
 
-def _no_free(families: list[str]) -> str:
-    return f"no free {' and no free '.join(families)} address" if families else ""
+def _free(full: Sequence[str], usages: Sequence[Usage]) -> str:
+    if full:
+        return f"no free {' and no free '.join(full)} address"
+    families = " and ".join(str(usage.family) for usage in usages)
+    return f"there are free {families} addresses" if families else "it gives no addresses"
 
 
 def _timed(condition: dict[str, str], known: Mapping[str, Any] | None, now: datetime.datetime) -> dict[str, Any]:

@@ -55,8 +55,7 @@ class Publisher:
     def _show_gauges(self, usages: dict[str, list[Usage]]) -> None:
         self._metrics.waiting.set(self._controller.engine.waiting)
         for name in self._shown.difference(usages):
-            self._metrics.pool_size.remove(name)
-            self._metrics.pool_in_use.remove(name)
+            self._metrics.forget_pool(name)
         for name, families in usages.items():
             self._metrics.pool_size.labels(name).set(sum(usage.size for usage in families))
             self._metrics.pool_in_use.labels(name).set(sum(usage.in_use for usage in families))

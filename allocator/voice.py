@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 
 from allocator.catalog import Verdict
+from allocator.requests import Decision
 from allocator.review import Plan
 from allocator.translate import Notice, unwritable
 from purelb import names
@@ -59,9 +60,20 @@ class Voice:
             self._on_service(service, notice)
         addresses = [str(address) for address in plan.write.ingress]
         log.debug("written", extra={"service": str(service.key), "addresses": addresses})
+        if plan.decision is not None:
+            self._count(plan.decision)
         since = self._heard.pop(service.key, None)
         if plan.write.is_allocation and since is not None:
             self._metrics.allocation_seconds.observe(self._clock() - since)
+
+    def _count(self, decision: Decision) -> None:
+        pool = decision.groups[0]
+        if decision.is_multi_pool:
+            self._metrics.multi_pool.labels(pool).inc()
+        if decision.is_partial:
+            self._metrics.multi_pool_partial.labels(pool).inc()
+        if decision.is_balanced:
+            self._metrics.balanced.labels(pool).inc()
 
     def refused(self, service: ServiceView, sentence: str) -> None:
         """The API server doesn't take what we decided."""

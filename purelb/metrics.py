@@ -64,6 +64,33 @@ class AllocatorMetrics(ClientMetrics):
             ["pool", "reason"],
             registry=registry,
         )
+        self.multi_pool = Counter(
+            "purelb_address_pool_multipool_allocations_total",
+            "Allocations of one address from each range.",
+            ["pool"],
+            registry=registry,
+        )
+        self.multi_pool_partial = Counter(
+            "purelb_address_pool_multipool_partial_total",
+            "Those of them to which some range had no address to give.",
+            ["pool"],
+            registry=registry,
+        )
+        self.balanced = Counter(
+            "purelb_address_pool_balance_pools_allocations_total",
+            "Allocations from the range with the fewest addresses in use.",
+            ["pool"],
+            registry=registry,
+        )
+        self.out_of_scope = Gauge(
+            "purelb_servicegroups_out_of_scope",
+            "ServiceGroups that are not read for their namespace: none, as all are.",
+            ["namespace", "name", "type"],
+            registry=registry,
+        )
+        self.leads = Gauge(
+            "purelb_allocator_leader", "1 if this allocator is the one that writes, 0 on standby.", registry=registry
+        )
         self.waiting = Gauge(
             "purelb_allocator_waiting_services", "Services that wait for an address.", registry=registry
         )
@@ -79,6 +106,18 @@ class AllocatorMetrics(ClientMetrics):
             buckets=(0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
+
+    def forget_pool(self, name: str) -> None:
+        """A ServiceGroup is no more: neither are its series."""
+        for metric in (
+            self.pool_size,
+            self.pool_in_use,
+            self.rejected,
+            self.multi_pool,
+            self.multi_pool_partial,
+            self.balanced,
+        ):
+            metric.remove_by_labels({"pool": name})
 
 
 class AgentMetrics(ClientMetrics):

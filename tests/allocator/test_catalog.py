@@ -130,9 +130,24 @@ def test_the_status_answers_how_full_a_group_is() -> None:
         "boundNamespaces": ["shop"],
         "observedGeneration": 1,
         "conditions": [
-            {"type": "Ready", "status": "True", "reason": "Served", "message": ""},
-            {"type": "Overlaps", "status": "False", "reason": "NoOverlap", "message": ""},
-            {"type": "Exhausted", "status": "False", "reason": "FreeAddresses", "message": ""},
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "Served",
+                "message": "the allocator serves this ServiceGroup",
+            },
+            {
+                "type": "Overlaps",
+                "status": "False",
+                "reason": "NoOverlap",
+                "message": "no other ServiceGroup has these addresses",
+            },
+            {
+                "type": "Exhausted",
+                "status": "False",
+                "reason": "FreeAddresses",
+                "message": "there are free IPv4 and IPv6 addresses",
+            },
         ],
     }
 
@@ -150,7 +165,7 @@ def test_a_refused_group_says_why_and_nothing_else() -> None:
     assert conditions(shown) == {
         "Ready": ("False", sentence),
         "Overlaps": ("True", sentence),
-        "Exhausted": ("False", ""),
+        "Exhausted": ("False", "it gives no addresses"),
     }
     assert "ipam" not in shown
 
