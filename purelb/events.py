@@ -1,7 +1,9 @@
 """Record Kubernetes Events: one sentence on the object, where ``kubectl describe`` shows it.
 
 A repeated event raises the count of the first one, as client-go's recorder does (``x7 over 3m12s``); the same happens
-while an event waits to be sent. Recording never blocks and never fails: events inform, nothing depends on them.
+while an event waits to be sent, and to those that differ in their words only, when there are many (similar.py). Several
+are sent at once, those on one object in their order. Recording never blocks and never fails: events inform, nothing
+depends on them.
 """
 
 from __future__ import annotations
@@ -10,13 +12,15 @@ import asyncio
 import datetime
 import logging
 import secrets
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from purelb.errors import KubeError, NotFoundError, UnavailableError
 from purelb.kube import Kube, core_path
+from purelb.similar import PREFIX, Similar
 
 EventType: TypeAlias = Literal["Normal", "Warning"]
 
@@ -28,6 +32,11 @@ REMEMBERED: Final = 4_096
 """Sent events whose count can still be raised (client-go's cache size)."""
 RETRY: Final = 1.0
 """Seconds between two attempts while the API server is away."""
+SENDERS: Final = 8
+"""Events under way at once: a thousand take a second or two, and the API server has other clients."""
+OFTEN: Final = 10
+"""Times that an event is counted at once; from then on its count is written every ``PACE`` seconds."""
+PACE: Final = 10.0
 WORTH: Final = datetime.timedelta(hours=1)
 """For how long after it happened an event is worth sending: the API server forgets events after as long."""
 
@@ -59,6 +68,7 @@ class _Event(NamedTuple):
     type: EventType
     reason: str
     message: str
+    """Empty for the one into which many similar ones are folded."""
 
 
 @dataclass(slots=True)
@@ -66,6 +76,13 @@ class _Pending:
     count: int
     first: datetime.datetime
     last: datetime.datetime
+    message: str
+    """The newest one."""
+
+    def add(self, later: _Pending) -> None:
+        """``later`` is the same event, once more."""
+        self.count += later.count
+        self.last, self.message = later.last, later.message
 
 
 @dataclass(slots=True)
@@ -73,10 +90,35 @@ class _Sent:
     namespace: str
     name: str
     count: int
+    at: float
+    """Monotonic seconds."""
+
+
+class _Queue:
+    """Events of some objects, in their order."""
+
+    def __init__(self) -> None:
+        self.waiting: OrderedDict[_Event, _Pending] = OrderedDict()
+        self.wake = asyncio.Event()
+
+    def put(self, event: _Event, pending: _Pending) -> None:
+        known = self.waiting.get(event)
+        if known is not None:
+            known.add(pending)
+        else:
+            self.waiting[event] = pending
+        self.wake.set()
+
+    def put_back(self, event: _Event, pending: _Pending) -> None:
+        """Behind the others: one that the server chokes on holds up none of them."""
+        again = self.waiting.pop(event, None)
+        if again is not None:
+            pending.add(again)
+        self.waiting[event] = pending
 
 
 class EventRecorder:
-    """Collects events and sends them one after the other; ``run`` does the sending.
+    """Collects events and sends them; ``run`` does the sending.
 
     ``component`` is the source that users see (``purelb-allocator``). Use it from one event loop only.
     """
@@ -84,51 +126,87 @@ class EventRecorder:
     def __init__(self, kube: Kube, component: str) -> None:
         self._kube = kube
         self._component = component
-        self._waiting: OrderedDict[_Event, _Pending] = OrderedDict()
+        self._queues = tuple(_Queue() for _ in range(SENDERS))
+        self._paced: dict[_Event, _Pending] = {}
+        """What happened again before its count may be written again."""
         self._sent: OrderedDict[_Event, _Sent] = OrderedDict()
-        self._wake = asyncio.Event()
+        self._similar = Similar()
         self._dropped = 0
 
     def record(self, about: ObjectReference, event_type: EventType, reason: str, message: str) -> None:
         """Note that something happened to ``about``. Never blocks, never raises."""
-        event, now = _Event(about, event_type, reason, message), datetime.datetime.now(datetime.UTC)
-        pending = self._waiting.get(event)
-        if pending is not None:
-            pending.count += 1
-            pending.last = now
+        moment = datetime.datetime.now(datetime.UTC)
+        if self._similar.is_too_many((about, event_type, reason), message, time.monotonic()):
+            event, message = _Event(about, event_type, reason, ""), PREFIX + message
+        else:
+            event = _Event(about, event_type, reason, message)
+        pending = _Pending(1, moment, moment, message)
+        paced = self._paced.get(event)
+        if paced is not None:
+            paced.add(pending)
             return
-        if len(self._waiting) >= WAITING:
-            self._waiting.popitem(last=False)
+        fullest = max((queue.waiting for queue in self._queues), key=len)
+        if sum(len(queue.waiting) for queue in self._queues) >= WAITING:
+            fullest.popitem(last=False)
             self._dropped += 1
-        self._waiting[event] = _Pending(1, now, now)
-        self._wake.set()
+        self._queue_of(event).put(event, pending)
+
+    def _queue_of(self, event: _Event) -> _Queue:
+        return self._queues[hash(event.about) % SENDERS]
 
     async def run(self) -> None:
         """Send what is recorded, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for queue in self._queues:
+                tasks.create_task(self._serve(queue))
+
+    async def _serve(self, queue: _Queue) -> None:
         while True:
-            await self._wake.wait()
-            await self._drain()
+            await queue.wake.wait()
+            await self._drain(queue)
 
     async def flush(self, timeout: float) -> None:
         """Send what waits, before a stop; gives up after ``timeout`` seconds."""
+        self._resume(list(self._paced))
         try:
             async with asyncio.timeout(timeout):
-                await self._drain()
+                await asyncio.gather(*(self._drain(queue, is_last=True) for queue in self._queues))
         except TimeoutError:
-            log.warning("events were not sent before the stop", extra={"events": len(self._waiting)})
+            waiting = sum(len(queue.waiting) for queue in self._queues)
+            log.warning("events were not sent before the stop", extra={"events": waiting})
 
-    async def _drain(self) -> None:
-        while self._waiting:
-            event, pending = self._waiting.popitem(last=False)
+    async def _drain(self, queue: _Queue, *, is_last: bool = False) -> None:
+        while queue.waiting:
+            event, pending = queue.waiting.popitem(last=False)
+            if not is_last and self._is_too_soon(event):
+                self._postpone(event, pending)
+                continue
             try:
                 await self._send(event, pending)
             except UnavailableError as error:
-                self._keep(event, pending)
+                if datetime.datetime.now(datetime.UTC) - pending.last > WORTH:
+                    log.warning("event given up", extra={"event": pending.message})
+                else:
+                    queue.put_back(event, pending)
                 await asyncio.sleep(error.retry_after or RETRY)
             if self._dropped:
                 log.warning("events were dropped, too many at once", extra={"events": self._dropped})
                 self._dropped = 0
-        self._wake.clear()
+        queue.wake.clear()
+
+    def _is_too_soon(self, event: _Event) -> bool:
+        sent = self._sent.get(event)
+        return sent is not None and sent.count >= OFTEN and time.monotonic() - sent.at < PACE
+
+    def _postpone(self, event: _Event, pending: _Pending) -> None:
+        self._paced[event] = pending
+        asyncio.get_running_loop().call_later(PACE, self._resume, (event,))
+
+    def _resume(self, events: Iterable[_Event]) -> None:
+        for event in events:
+            pending = self._paced.pop(event, None)
+            if pending is not None:
+                self._queue_of(event).put(event, pending)
 
     async def _send(self, event: _Event, pending: _Pending) -> None:
         try:
@@ -138,30 +216,20 @@ class EventRecorder:
             raise
         except KubeError as error:
             # Refused: the namespace is going away, or a rule is missing.
-            log.warning("event refused", extra={"event": event.message, "reason": str(error)})
-
-    def _keep(self, event: _Event, pending: _Pending) -> None:
-        """Put back what could not be sent, behind the others: one that the server chokes on holds up none of them."""
-        if datetime.datetime.now(datetime.UTC) - pending.last > WORTH:
-            log.warning("event given up", extra={"event": event.message})
-            return
-        again = self._waiting.setdefault(event, pending)
-        if again is not pending:  # it happened once more meanwhile
-            again.count += pending.count
-            again.first = pending.first
+            log.warning("event refused", extra={"event": pending.message, "reason": str(error)})
 
     async def _raise_count(self, event: _Event, pending: _Pending) -> bool:
         sent = self._sent.get(event)
         if sent is None:
             return False
         count = sent.count + pending.count
-        body = {"count": count, "lastTimestamp": _timestamp(pending.last)}
+        body = {"count": count, "lastTimestamp": _timestamp(pending.last), "message": pending.message[:1024]}
         try:
             await self._kube.patch(core_path("events", sent.namespace, sent.name), body)
         except NotFoundError:  # events live an hour
             del self._sent[event]
             return False
-        sent.count = count
+        sent.count, sent.at = count, time.monotonic()
         self._sent.move_to_end(event)
         return True
 
@@ -182,7 +250,7 @@ class EventRecorder:
             },
             "type": event.type,
             "reason": event.reason,
-            "message": event.message[:1024],
+            "message": pending.message[:1024],
             "source": {"component": self._component},
             "reportingComponent": self._component,
             "reportingInstance": "",
@@ -191,7 +259,7 @@ class EventRecorder:
             "lastTimestamp": _timestamp(pending.last),
         }
         await self._kube.create(core_path("events", namespace), body)
-        self._sent[event] = _Sent(namespace, name, pending.count)
+        self._sent[event] = _Sent(namespace, name, pending.count, time.monotonic())
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
 

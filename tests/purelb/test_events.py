@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from purelb import events
-from purelb.events import EventRecorder, reference
+from purelb import events, similar
+from purelb.events import EventRecorder, ObjectReference, reference
 from purelb.kube import Kube, core_path
 from tests.purelb.conftest import Api
 
@@ -117,3 +117,106 @@ def test_what_waits_is_sent_before_a_stop(api: Api) -> None:
             assert len((await kube.list(core_path("events", "default"))).items) == 1
 
     asyncio.run(scenario())
+
+
+def about(number: int) -> ObjectReference:
+    return reference({"metadata": {"name": f"web-{number}", "namespace": "default", "uid": f"u{number}"}})
+
+
+class SlowApi:
+    """Takes every event after a moment, and knows how many were under way at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.under_way = 0
+        self.most = 0
+        self.created: list[str] = []
+        self.raised: list[int] = []
+        monkeypatch.setattr(Kube, "create", self._create)
+        monkeypatch.setattr(Kube, "patch", self._patch)
+
+    async def _create(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await asyncio.sleep(0.01)
+        self.under_way -= 1
+        self.created.append(body["message"])
+        return body
+
+    async def _patch(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.raised.append(body["count"])
+        return body
+
+
+def test_a_thousand_at_once_are_sent_several_at_a_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = SlowApi(monkeypatch)
+
+    async def scenario() -> None:
+        recorder = EventRecorder(Kube(), "test")
+        for number in range(1000):
+            recorder.record(about(number), "Normal", "AnnouncingLocal", f"event {number}")
+        await recorder.flush(timeout=30)
+
+    asyncio.run(scenario())
+
+    assert len(slow.created) == 1000
+    assert slow.most == events.SENDERS
+
+
+def test_events_on_one_object_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = SlowApi(monkeypatch)
+
+    async def scenario() -> None:
+        recorder = EventRecorder(Kube(), "test")
+        for number in range(8):
+            recorder.record(about(1), "Normal", "AnnouncingLocal", f"event {number}")
+        await recorder.flush(timeout=30)
+
+    asyncio.run(scenario())
+
+    assert slow.created == [f"event {number}" for number in range(8)]
+
+
+def test_many_that_differ_in_their_words_only_become_one(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (_, kube), asyncio.TaskGroup() as tasks:
+            recorder = EventRecorder(kube, "test")
+            running = tasks.create_task(recorder.run())
+            for number in range(50):
+                recorder.record(reference(SERVICE), "Normal", "AnnouncingLocal", f"node {number}")
+            found = await until(kube, lambda found: sum(event["count"] for event in found) == 50)
+            running.cancel()
+            assert len(found) == similar.DIFFERENT + 1
+            combined = next(event for event in found if event["count"] > 1)
+            assert combined["message"] == "(combined from similar events): node 49"
+
+    asyncio.run(scenario())
+
+
+def test_after_a_while_they_stand_on_their_own_again() -> None:
+    recent = similar.Similar()
+    many = [recent.is_too_many("web", str(number), now=0.0) for number in range(12)]
+
+    assert many == [False] * 10 + [True] * 2
+    assert not recent.is_too_many("web", "3", now=1.0)
+    assert not recent.is_too_many("web", "99", now=similar.WINDOW + 1)
+
+
+def test_the_count_of_one_that_never_ends_is_not_written_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = SlowApi(monkeypatch)
+    monkeypatch.setattr(events, "PACE", 0.3)
+
+    async def scenario() -> None:
+        recorder = EventRecorder(Kube(), "test")
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(recorder.run())
+            for _ in range(60):
+                recorder.record(about(1), "Normal", "AnnouncingLocal", "again")
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
+            running.cancel()
+        await recorder.flush(timeout=5)
+
+    asyncio.run(scenario())
+
+    assert slow.raised[-1] == 60  # nothing is lost
+    assert len(slow.raised) <= events.OFTEN + 6
