@@ -1,12 +1,13 @@
 """CEL rules of CRDs (`x-kubernetes-validations`): compiled once, run on every write.
 
-Owns where in a schema rules are, which old value belongs to which new one (`oldSelf`), the sentences of a refusal.
 Owns where in a schema rules are, which old value belongs to a new one (`oldSelf`), and the sentences of a refusal.
-runs (fields and function names when it is compiled), and the cost of rules is not limited.
+Types are checked as a rule runs (fields and function names when it is compiled), and the cost of rules is not limited.
+A part of an object that an update leaves as it was is not checked again (KEP-4008).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +20,7 @@ from celpy.celtypes import DurationType, IntType, ListType, MapType, StringType,
 from celpy.evaluation import CELEvalError, base_functions
 
 from .celfunctions import FUNCTIONS, IP_NAMESPACE
+from .celrunner import Runner
 from .errors import Cause, JsonObject, bad_value
 from .structural import parse_duration
 
@@ -87,7 +89,14 @@ def escaped(name: str) -> str:
 @cache
 def _environment() -> celpy.Environment:
     """The parser costs 0.1 s to make and has no state."""
-    return celpy.Environment()
+    return celpy.Environment(runner_class=Runner)
+
+
+@cache
+def _parsed(text: str) -> tuple[lark.Tree[Any], Any]:
+    """Tree and program of a rule; the same rule stands at many places of a schema, and parsing is slow."""
+    tree = _environment().compile(text)
+    return tree, _environment().program(tree, functions=dict(FUNCTIONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,9 @@ class Rules:
     def __init__(self, root: Node | None, failures: list[tuple[str, str, str]]) -> None:
         self._root = root
         self._failures = failures
+
+    def __bool__(self) -> bool:
+        return self._root is not None
 
     def errors(self, where: str) -> list[Cause]:
         """What did not compile, for the CRD's validation; `where` is the schema's path."""
@@ -180,7 +192,7 @@ def _compile_rule(spec: JsonObject, schema: JsonObject) -> Rule:
 
 def _program(text: str, schema: JsonObject) -> tuple[lark.Tree[Any], Any]:
     try:
-        tree = _environment().compile(text)
+        tree, program = _parsed(text)
     except celpy.CELParseError as wrong:
         raise _Uncompilable(f"<input>: Syntax error: {str(wrong).strip()}") from None
     for name in _calls(tree):
@@ -191,7 +203,7 @@ def _program(text: str, schema: JsonObject) -> tuple[lark.Tree[Any], Any]:
         raise _Uncompilable(f"<input>: undeclared reference to '{name}' (in container '')")
     for name in _unknown_fields(tree, schema):
         raise _Uncompilable(f"<input>: undefined field '{name}'")
-    return tree, _environment().program(tree, functions=dict(FUNCTIONS))
+    return tree, program
 
 
 def _identifiers(tree: lark.Tree[Any]) -> set[str]:
@@ -287,19 +299,25 @@ def _run(node: Node, value: Any, old: Any, path: str, causes: list[Cause]) -> No
     if old is not None:
         variables["oldSelf"] = _to_cel(old, node.schema)
     for rule in node.rules:
-        if rule.is_transition and old is None:
+        if old is None if rule.is_transition else old == value:
             continue
+        kind = str(node.schema.get("type", "object"))
+        shown = "" if isinstance(value, dict | list) else f"{_json(value)}: "
         try:
             if bool(rule.program.evaluate(variables)):
                 continue
             message = _message(rule, variables)
         except CELEvalError as failed:
+            shown = f'"{kind}": '
             message = f"{_why(failed)} evaluating rule: {rule.message or rule.text}"
         where = f"{path}{rule.field_path}" if rule.field_path else path
-        kind = str(node.schema.get("type", "object"))
-        form = _REASONS.get(rule.reason, 'Invalid value: "{type}": {message}')
-        text = form.replace("{type}", kind).replace("{message}", message)
+        form = _REASONS.get(rule.reason, "Invalid value: {shown}{message}")
+        text = form.replace("{type}", kind).replace("{shown}", shown).replace("{message}", message)
         causes.append(Cause(where.lstrip(".") or "<nil>", text, rule.reason))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _message(rule: Rule, variables: JsonObject) -> str:

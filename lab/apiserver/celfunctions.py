@@ -178,17 +178,31 @@ def _format(template: str, values: list[Any]) -> StringType:
     return StringType(re2.sub(r"%[sdf%]", one, str(template)))
 
 
+_QUIET: Final = re2.Options()
+_QUIET.log_errors = False
+
+
+def _regexp(pattern: Any) -> Any:
+    """Compiled by RE2, as in Kubernetes. Raises ValueError."""
+    try:
+        return re2.compile(str(pattern), options=_QUIET)
+    except re2.error as wrong:
+        reason = wrong.args[0] if wrong.args else ""
+        text = reason.decode() if isinstance(reason, bytes) else str(reason)
+        raise ValueError(f"error parsing regexp: {text}") from None
+
+
 def _find(text: str, pattern: str) -> StringType:
-    found = re2.search(str(pattern), str(text))
+    found = _regexp(pattern).search(str(text))
     return StringType(found.group(0) if found else "")
 
 
 def _find_all(text: str, pattern: str) -> ListType:
-    return ListType([StringType(found.group(0)) for found in re2.finditer(str(pattern), str(text))])
+    return ListType([StringType(found.group(0)) for found in _regexp(pattern).finditer(str(text))])
 
 
 def _matches(text: str, pattern: str) -> BoolType:
-    return BoolType(re2.search(str(pattern), str(text)) is not None)
+    return BoolType(_regexp(pattern).search(str(text)) is not None)
 
 
 # Lists

@@ -45,8 +45,12 @@ class CustomKind(Kind):
     def validate(self, obj: JsonObject) -> list[Cause]:
         return validate(obj, self.schema)
 
-    def check_rules(self, obj: JsonObject, old: JsonObject | None) -> list[Cause]:
-        """The CEL rules, `oldSelf` included. They run only on objects that are valid otherwise."""
+    def check_rules(self, obj: JsonObject, old: JsonObject | None, found: list[Cause]) -> list[Cause]:
+        """The CEL rules, `oldSelf` included. They don't run on an object of another shape than they expect."""
+        if not self._rules:
+            return []
+        if any(cause.reason in _BLOCKING for cause in found):
+            return [bad_value("<nil>", None, _UNCHECKED)]
         return self._rules.check(obj, old)
 
     def prepare_create(self, obj: JsonObject) -> None:
@@ -74,6 +78,19 @@ class CustomKind(Kind):
 
 
 _KEEP: Final = "x-kubernetes-preserve-unknown-fields"
+_BLOCKING: Final = frozenset(
+    (
+        "FieldValueRequired",
+        "FieldValueNotSupported",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    )
+)
+_UNCHECKED: Final = (
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete"
+    " validation"
+)
 
 
 class DefinitionKind(Kind):

@@ -315,8 +315,8 @@ class Operations:
 
     def _check(self, resource: Resource, obj: JsonObject, old: JsonObject | None, causes: list[Cause]) -> None:
         kind = self.cluster.kind(resource)
-        if not causes and isinstance(kind, CustomKind):
-            causes = kind.check_rules(obj, old)
+        if isinstance(kind, CustomKind):
+            causes = causes + kind.check_rules(obj, old, causes)
         if causes:
             raise invalid(resource.kind, resource.group, obj["metadata"].get("name", ""), causes)
 

@@ -25,7 +25,6 @@ from .errors import (
     bad_value,
     missing,
     too_many,
-    unsupported,
     wrong_type,
 )
 
@@ -141,7 +140,10 @@ def _validate(value: Any, schema: JsonObject, path: str, causes: list[Cause], *,
         causes.append(_bad_type(path, value, wanted))
         return
     if "enum" in schema and value not in schema["enum"]:
-        causes.append(unsupported(path, value, [_enum_text(option) for option in schema["enum"]]))
+        listed = ", ".join(f'"{_enum_text(option)}"' for option in schema["enum"])
+        causes.append(
+            Cause(path, f"Unsupported value: {_json(value)}: supported values: {listed}", "FieldValueNotSupported")
+        )
     if isinstance(value, str):
         _validate_string(value, schema, path, causes)
     elif isinstance(value, bool):

@@ -230,15 +230,38 @@ class TestCel:
             }
         )
 
-        assert [cause.sentence() for cause in rules.check({"n": 4}, None)] == [
-            'n: Invalid value: "object": 4 is too much'
-        ]
+        assert [cause.sentence() for cause in rules.check({"n": 4}, None)] == ["n: Invalid value: 4 is too much"]
 
     def test_a_transition_rule_waits_for_an_old_value(self) -> None:
         assert rule("self.n >= oldSelf.n", {"n": 1}) == []
-        assert rule("self.n >= oldSelf.n", {"n": 1}, {"n": 2}) == [
-            'Invalid value: "object": failed rule: self.n >= oldSelf.n'
-        ]
+        assert rule("self.n >= oldSelf.n", {"n": 1}, {"n": 2}) == ["Invalid value: failed rule: self.n >= oldSelf.n"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "!isIP(self.s) || [ip(self.s)].all(a, a.family() == 4)",
+            "['x'].all(a, !isIP(self.s) || cidr(self.s + '/8').containsIP('10.0.0.1'))",
+            "isIP(self.s) && ip(self.s).family() == 4 ? false : true",
+            "['a', self.s].exists(a, a == 'a' || ip(a).family() == 4)",
+        ],
+    )
+    def test_what_is_decided_on_the_left_is_not_asked_on_the_right(self, text: str) -> None:
+        assert rule(text, {"s": "no address"}) == []
+
+    def test_an_error_that_nothing_decides_refuses(self) -> None:
+        [sentence] = rule("ip(self.s).family() == 4 || self.n > 5", {"s": "no address", "n": 1})
+
+        assert "unable to parse IP evaluating rule" in sentence
+
+    def test_a_pattern_that_re2_refuses_refuses_the_object(self) -> None:
+        [sentence] = rule("'eth0'.matches(self.s) in [true, false]", {"s": "(?!lo)"})
+
+        assert "error parsing regexp: " in sentence
+        assert rule("'eth0'.matches(self.s) in [true, false]", {"s": "^lo$"}) == []
+
+    def test_what_an_update_leaves_as_it_was_is_not_checked_again(self) -> None:
+        assert rule("self.n > 5", {"n": 1}, {"n": 1}) == []
+        assert rule("self.n > 5", {"n": 2}, {"n": 1}) != []
 
     def test_items_of_a_keyed_list_are_compared_with_their_old_selves(self) -> None:
         item = {
