@@ -3,7 +3,7 @@ BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
 BENCHES := allocator detection gossip_scale failover handover
 
-.PHONY: demo test unit system lint bench fuzz manifests constraints clean
+.PHONY: demo test unit system lint bench fuzz crds manifests constraints clean
 
 demo:
 	@./prepare demo
@@ -12,11 +12,11 @@ demo:
 test: lint unit system
 
 # API-level tests, with kubectl as a process, count as system tests.
-API := tests/lab/apiserver
+API := tests/lab/apiserver tests/install
 
 unit:
 	@./prepare test
-	$(BIN)/pytest -q --ignore=tests/system --ignore=$(API) $(ARGS)
+	$(BIN)/pytest -q --ignore=tests/system $(addprefix --ignore=,$(API)) $(ARGS)
 
 system:
 	@./prepare test
@@ -40,11 +40,10 @@ fuzz:
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m fuzz.gossip $(FUZZ)
 
-# purelb-complete.yaml, from its parts.
-manifests:
+# What users apply, from its parts: crds/legacy, purelb-complete.yaml, purelb-complete-legacy.yaml.
+crds manifests:
 	@./prepare lint
-	@{ printf '# One file that installs all: kubectl apply -f purelb-complete.yaml\n# Made by `make manifests` from manifests/base and crds.\n'; \
-	  $(BIN)/kubectl kustomize manifests/base; } > manifests/purelb-complete.yaml
+	@$(BIN)/python -m manifests.build
 
 # The newest versions that pyproject.toml allows.
 constraints:
