@@ -59,7 +59,7 @@ class Candidacy:
         if wanted is None:
             self._election.remove_vip(vip)
         else:
-            self._election.set_vip(vip, wanted.electorate)
+            self._election.set_vip(vip, wanted.electorate, wanted.preferred)
 
     def set_subnets(self, subnets: Iterable[NicSubnet], macs: Iterable[Mac], now: float) -> set[IPAddress]:
         """Where this node is."""

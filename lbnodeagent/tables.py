@@ -40,6 +40,9 @@ class WantedVip:
     allow_local: bool = False
     """Whether policy Local is kept on a NIC too; else it counts there as Cluster."""
 
+    preferred: frozenset[str] | None = None
+    """The nodes that are to have it rather than others, on a NIC (node-affinity); None: no preference."""
+
     @property
     def host_prefix(self) -> int:
         return family_of(self.address).bits

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from lbnodeagent.tables import WantedVip
 from purelb import names
@@ -22,6 +22,19 @@ SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 """On an EndpointSlice: the Service that it belongs to."""
 
 
+SERVICE_ENDPOINTS: Final = "service-endpoints"
+"""The only value of ``purelb.io/node-affinity``; others are ignored, as in PureLB v0.17."""
+
+
+class EndpointNodes(NamedTuple):
+    """The nodes that an EndpointSlice names."""
+
+    ready: frozenset[str]
+    """With a ready endpoint that doesn't terminate."""
+    draining: frozenset[str]
+    """With one that terminates, but still serves (KEP-1669)."""
+
+
 def vips_of(service: ServiceView) -> tuple[IPAddress, ...]:
     """The VIPs that a Service wants announced: only what PureLB gave it."""
     return service.ingress if service.is_load_balancer and service.is_branded else ()
@@ -34,7 +47,7 @@ class WantedTable:
         self._services: dict[ServiceKey, ServiceView] = {}
         self._by_vip: dict[IPAddress, set[ServiceKey]] = {}
         self._groups: dict[tuple[str, str], ServiceGroup] = {}
-        self._slices: dict[ServiceKey, dict[str, frozenset[str]]] = {}
+        self._slices: dict[ServiceKey, dict[str, EndpointNodes]] = {}
         self._table: dict[IPAddress, WantedVip] = {}
 
     @property
@@ -45,6 +58,14 @@ class WantedTable:
     def services(self) -> Mapping[ServiceKey, ServiceView]:
         """Those that have or lately had something to announce, and those that carry our annotations."""
         return self._services
+
+    @property
+    def needs_endpoints(self) -> bool:
+        """Whether where endpoints are matters to any Service."""
+        return any(
+            service.external_traffic_policy == "Local" or names.NODE_AFFINITY in service.annotations
+            for service in self._services.values()
+        )
 
     def service(self, key: ServiceKey) -> ServiceView | None:
         return self._services.get(key)
@@ -94,7 +115,7 @@ class WantedTable:
         key = _service_of(body)
         if key is None:
             return {}
-        self._slices.setdefault(key, {})[body["metadata"]["name"]] = ready_nodes(body)
+        self._slices.setdefault(key, {})[body["metadata"]["name"]] = endpoint_nodes(body)
         return self._recompute(self._vips(key))
 
     def drop_slice(self, body: Json) -> Changes:
@@ -139,6 +160,7 @@ class WantedTable:
             services=tuple(service.key for service in users),
             aggregation=pool.prefix_length if pool else None,
             endpoints=self._endpoints(local) if local else None,
+            preferred=self._endpoints(users) if _has_affinity(users) else None,
             allow_local=bool(local) and all(names.ALLOW_LOCAL in service.annotations for service in local),
         )
 
@@ -152,19 +174,38 @@ class WantedTable:
 
     def _endpoints(self, services: Iterable[ServiceView]) -> frozenset[str]:
         """The nodes with a ready endpoint of all these Services; of any, if no node has them all."""
-        nodes = [frozenset[str]().union(*self._slices.get(service.key, {}).values()) for service in services]
+        nodes = [self._endpoints_of(service.key) for service in services]
         return reduce(frozenset.intersection, nodes) or frozenset[str]().union(*nodes)
 
+    def _endpoints_of(self, key: ServiceKey) -> frozenset[str]:
+        """The nodes with a ready endpoint of a Service.
 
-def ready_nodes(body: Json) -> frozenset[str]:
-    """The nodes with a ready endpoint in an EndpointSlice; a terminating one is not ready (KEP-1669)."""
-    return frozenset(
-        endpoint["nodeName"]
-        for endpoint in body.get("endpoints") or ()
-        if endpoint.get("nodeName")
-        and (endpoint.get("conditions") or {}).get("ready") is not False
-        and not (endpoint.get("conditions") or {}).get("terminating")
-    )
+        While there is none anywhere, those where one that terminates still serves: the address stays until another
+        node can have it, as kube-proxy goes on to serve it there (KEP-1669).
+        """
+        slices = self._slices.get(key, {}).values()
+        ready = frozenset[str]().union(*(one.ready for one in slices))
+        return ready or frozenset[str]().union(*(one.draining for one in slices))
+
+
+def endpoint_nodes(body: Json) -> EndpointNodes:
+    """The nodes of an EndpointSlice, by the state of their endpoints."""
+    ready, draining = set(), set()
+    for endpoint in body.get("endpoints") or ():
+        node, conditions = endpoint.get("nodeName"), endpoint.get("conditions") or {}
+        if not node:
+            continue
+        if conditions.get("terminating"):
+            if conditions.get("serving"):
+                draining.add(node)
+        elif conditions.get("ready") is not False:
+            ready.add(node)
+    return EndpointNodes(frozenset(ready), frozenset(draining))
+
+
+def _has_affinity(users: list[ServiceView]) -> bool:
+    """Whether the owner should be a node with an endpoint; not for a shared address (PureLB v0.17)."""
+    return len(users) == 1 and users[0].annotations.get(names.NODE_AFFINITY) == SERVICE_ENDPOINTS
 
 
 def annotation_of(vip: IPAddress) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
 
 from purelb.addresses import IPAddress, IPNetwork
 
@@ -28,6 +29,15 @@ def owner(nodes: Iterable[str], vip: IPAddress | str) -> str | None:
     return min(nodes, key=lambda node: digest(node, vip), default=None)
 
 
+_Rank: TypeAlias = tuple[bool, bytes]
+"""Preferred nodes first, then by digest; the lowest wins."""
+
+
+class _Rule(NamedTuple):
+    only: frozenset[str] | None
+    preferred: frozenset[str] | None
+
+
 class Election:
     """The owners of all VIPs, kept as candidates and VIPs come and go.
 
@@ -37,8 +47,8 @@ class Election:
 
     def __init__(self) -> None:
         self._reach: dict[str, frozenset[IPNetwork] | None] = {}
-        self._preferred: dict[IPAddress, frozenset[str] | None] = {}
-        self._owners: dict[IPAddress, tuple[bytes, str] | None] = {}
+        self._rules: dict[IPAddress, _Rule] = {}
+        self._owners: dict[IPAddress, tuple[_Rank, str] | None] = {}
         self._owned: dict[str, set[IPAddress]] = {}
 
     @property
@@ -56,7 +66,8 @@ class Election:
 
     def successor(self, vip: IPAddress, without: str) -> str | None:
         """Who would own ``vip`` if the node ``without`` were no candidate."""
-        return owner((node for node in self._reach if node != without and self._eligible(node, vip)), vip)
+        others = (node for node in self._reach if node != without and self._eligible(node, vip))
+        return min(others, key=lambda node: self._rank(node, vip), default=None)
 
     def set_candidate(self, node: str, reach: frozenset[IPNetwork] | None) -> set[IPAddress]:
         """Add a node or change what it reaches: the subnets it can announce on, None for any."""
@@ -71,7 +82,7 @@ class Election:
         for vip, won in self._owners.items():
             if not self._eligible(node, vip):
                 continue
-            rank = digest(node, vip)
+            rank = self._rank(node, vip)
             if won is None or rank < won[0]:
                 self._assign(vip, (rank, node))
                 changed.add(vip)
@@ -84,33 +95,44 @@ class Election:
         del self._reach[node]
         return {vip for vip in self._owned.pop(node, set()) if self._decide(vip)}
 
-    def set_vip(self, vip: IPAddress, only: frozenset[str] | None = None) -> bool:
-        """Add a VIP, or change to which nodes it is confined (None: any). True if its owner changed."""
-        if vip in self._owners and self._preferred[vip] == only:
+    def set_vip(
+        self, vip: IPAddress, only: frozenset[str] | None = None, preferred: frozenset[str] | None = None
+    ) -> bool:
+        """Add a VIP, or change its rule. True if its owner changed.
+
+        ``only``: the nodes to which it is confined; ``preferred``: those that come before all others, whatever their
+        digest. None: any.
+        """
+        rule = _Rule(only, preferred)
+        if vip in self._owners and self._rules[vip] == rule:
             return False
-        self._preferred[vip] = only
+        self._rules[vip] = rule
         self._owners.setdefault(vip, None)
         return self._decide(vip)
 
     def remove_vip(self, vip: IPAddress) -> None:
         """Forget a VIP."""
         won = self._owners.pop(vip, None)
-        self._preferred.pop(vip, None)
+        self._rules.pop(vip, None)
         if won:
             self._owned[won[1]].discard(vip)
 
     def _eligible(self, node: str, vip: IPAddress) -> bool:
-        only = self._preferred[vip]
+        only = self._rules[vip].only
         if only is not None and node not in only:
             return False
         reach = self._reach[node]
         return reach is None or any(vip in network for network in reach)
 
+    def _rank(self, node: str, vip: IPAddress) -> _Rank:
+        preferred = self._rules[vip].preferred
+        return preferred is not None and node not in preferred, digest(node, vip)
+
     def _decide(self, vip: IPAddress) -> bool:
-        ranked = ((digest(node, vip), node) for node in self._reach if self._eligible(node, vip))
+        ranked = ((self._rank(node, vip), node) for node in self._reach if self._eligible(node, vip))
         return self._assign(vip, min(ranked, default=None))
 
-    def _assign(self, vip: IPAddress, won: tuple[bytes, str] | None) -> bool:
+    def _assign(self, vip: IPAddress, won: tuple[_Rank, str] | None) -> bool:
         before = self._owners[vip]
         if before is not None:
             self._owned.get(before[1], set()).discard(vip)

@@ -191,3 +191,42 @@ def test_only_with_the_users_word_is_policy_local_kept_on_a_nic() -> None:
     assert plain.electorate is None
     assert allowed is not None
     assert allowed.electorate == frozenset()
+
+
+SERVING = {"ready": False, "serving": True, "terminating": True}
+
+
+def test_while_no_endpoint_is_ready_one_that_terminates_and_serves_keeps_the_address() -> None:
+    table = WantedTable()
+    table.set_service(service(policy="Local"))
+    table.set_slice(endpoints("web", ("n1", READY), ("n2", SERVING)))
+    assert table.table[VIP].endpoints == frozenset({"n1"})
+
+    table.set_slice(endpoints("web", ("n1", SERVING), ("n2", {"ready": False, "terminating": True})))
+    assert table.table[VIP].endpoints == frozenset({"n1"})
+
+    moved = table.set_slice(endpoints("web", ("n1", SERVING), ("n3", READY)))[VIP]
+    assert moved is not None
+    assert moved.endpoints == frozenset({"n3"})
+
+
+def test_node_affinity_prefers_the_nodes_with_an_endpoint_but_asks_for_none() -> None:
+    table = WantedTable()
+    table.set_slice(endpoints("web", ("n1", READY)))
+    wanted = table.set_service(service(node_affinity="service-endpoints"))[VIP]
+
+    assert wanted is not None
+    assert (wanted.preferred, wanted.endpoints, wanted.electorate) == (frozenset({"n1"}), None, None)
+    assert table.needs_endpoints
+
+
+def test_node_affinity_of_another_value_or_of_a_shared_address_is_ignored() -> None:
+    other = WantedTable().set_service(service(node_affinity="yes"))[VIP]
+    table = WantedTable()
+    table.set_service(service("a", node_affinity="service-endpoints"))
+    shared = table.set_service(service("b", node_affinity="service-endpoints"))[VIP]
+
+    assert other is not None
+    assert other.preferred is None
+    assert shared is not None
+    assert shared.preferred is None

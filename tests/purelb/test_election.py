@@ -142,3 +142,32 @@ def test_removing_a_loser_never_moves_a_vip(nodes: set[str], vip: IPv4Address, d
     loser = data.draw(st.sampled_from(sorted(nodes - {won or ""})))
 
     assert owner(nodes - {loser}, vip) == won
+
+
+def test_preferred_nodes_come_first_and_without_any_the_others_serve() -> None:
+    election, vip = Election(), ip_address("10.31.188.64")
+    nodes = ranking(["a", "b", "c", "d"], vip)
+    for node in nodes:
+        election.set_candidate(node, None)
+    election.set_vip(vip, None, frozenset({nodes[2], nodes[3]}))
+
+    assert election.owner(vip) == nodes[2]
+    assert election.successor(vip, without=nodes[2]) == nodes[3]
+    assert election.remove_candidate(nodes[2]) == {vip}
+    assert election.owner(vip) == nodes[3]
+    assert election.remove_candidate(nodes[3]) == {vip}
+    assert election.owner(vip) == nodes[0]
+    assert election.set_candidate(nodes[3], None) == {vip}
+    assert election.owner(vip) == nodes[3]
+    assert election.set_vip(vip, None, None)
+    assert election.owner(vip) == nodes[0]
+
+
+def test_a_node_that_is_not_preferred_takes_nothing_by_its_digest() -> None:
+    election, vip = Election(), ip_address("10.31.188.64")
+    nodes = ranking(["a", "b"], vip)
+    election.set_candidate(nodes[1], None)
+    election.set_vip(vip, None, frozenset({nodes[1]}))
+
+    assert election.set_candidate(nodes[0], None) == set()
+    assert election.owner(vip) == nodes[1]
