@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import os
+import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from urllib.parse import quote, urlencode
 from urllib.request import getproxies
 
 import aiohttp
+from aiohttp import AddrInfoType
 from yarl import URL
 
 from purelb import names
@@ -43,6 +45,10 @@ PAGE: Final = 500
 """Objects asked for at once while listing."""
 CONNECTIONS: Final = 100
 """Requests that may be under way at once."""
+WATCH: Final = 300
+"""Seconds after which the server is to end a watch, so that a client which it lost isn't served for ever."""
+SILENCE: Final = 20
+"""Seconds of silence after which a connection is asked whether it still stands; a third more, and it is given up."""
 
 _ERRORS: Final[Mapping[int, type[KubeError]]] = {
     400: InvalidError,
@@ -125,10 +131,12 @@ class Kube:
             self._login = ServiceAccount()
         tls = (await self.credentials()).tls()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls, socket_factory=_lively_socket),
             # Without a proxy to look for, aiohttp need not look for one in a thread, before each request.
             trust_env=bool(getproxies()),
-            headers={"Accept": "application/json", "User-Agent": self._user_agent},
+            # Compressing a page of a list costs more than sending it over a cluster's own network.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": self._user_agent},
+            timeout=aiohttp.ClientTimeout(total=None),
         )
         return self
 
@@ -205,14 +213,11 @@ class Kube:
         try:
             async with asyncio.timeout(timeout):
                 who = await self.credentials()
-                headers = {"Content-Type": content_type}
-                if who.token:
-                    headers["Authorization"] = f"Bearer {who.token}"
                 async with self._session.request(
                     method,
-                    URL(who.server + path + (f"?{urlencode(query)}" if query else ""), encoded=True),
-                    headers=headers,
-                    data=None if body is None else json.dumps(body).encode(),
+                    _url(who, path, query),
+                    headers={"Content-Type": content_type, **_authorization(who)},
+                    data=None if body is None else json.dumps(body, separators=(",", ":")).encode(),
                     proxy=who.proxy,
                     server_hostname=who.tls_server_name,
                     allow_redirects=False,
@@ -223,9 +228,76 @@ class Kube:
         except (aiohttp.ClientError, OSError) as error:
             raise UnavailableError(f"the API server can't be reached: {error}") from error
         if response.status >= 400:
-            _refuse(response.status, dict(response.headers), data)
+            _refuse(response.status, response.headers, data)
         answer: JsonObject = json.loads(data) if data else {}
         return answer
+
+    async def watch(self, path: str, resource_version: str, **query: str) -> AsyncIterator[JsonObject]:
+        """The changes of a collection after ``resource_version``, as ``{"type": ..., "object": ...}``.
+
+        Bookmarks are among them. It ends when the server ends it, which is no error: go on from the last version seen.
+        GoneError if the server's history doesn't reach back so far: list anew.
+        """
+        if self._session is None:
+            raise RuntimeError("the connection isn't open: use it as an async context manager")
+        wanted = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH),
+            "resourceVersion": resource_version,
+            **query,
+        }
+        try:
+            who = await self.credentials()
+            async with self._session.get(
+                _url(who, path, wanted),
+                headers=_authorization(who),
+                timeout=aiohttp.ClientTimeout(total=WATCH + TIMEOUT, sock_connect=TIMEOUT),
+                proxy=who.proxy,
+                server_hostname=who.tls_server_name,
+                allow_redirects=False,
+            ) as response:
+                if response.status >= 400:
+                    _refuse(response.status, response.headers, await response.read())
+                rest = b""
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield _event(line)
+        except TimeoutError:
+            raise UnavailableError(f"the API server did not end the watch of {path}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnavailableError(f"the watch of {path} broke off: {error}") from error
+
+
+def _url(who: Credentials, path: str, query: Mapping[str, str] | None) -> URL:
+    return URL(who.server + path + (f"?{urlencode(query)}" if query else ""), encoded=True)
+
+
+def _authorization(who: Credentials) -> dict[str, str]:
+    return {"Authorization": f"Bearer {who.token}"} if who.token else {}
+
+
+def _lively_socket(where: AddrInfoType) -> socket.socket:
+    """A socket that notices when its peer is gone without a word, as a watch, which only listens, never would."""
+    family, kind, protocol, _, _ = where
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENCE)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, SILENCE // 10)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    return made
+
+
+def _event(line: bytes) -> JsonObject:
+    event: JsonObject = json.loads(line)
+    if event["type"] == "ERROR":
+        status = event["object"]
+        code = status.get("code", 500)
+        raise _ERRORS.get(code, UnavailableError)(
+            status.get("message", "the watch failed"), status=code, reason=status.get("reason", "")
+        )
+    return event
 
 
 def _refuse(status: int, headers: Mapping[str, str], data: bytes) -> NoReturn:

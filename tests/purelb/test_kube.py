@@ -10,6 +10,7 @@ import pytest
 
 from purelb.errors import (
     ConflictError,
+    GoneError,
     InvalidError,
     KubeError,
     NotFoundError,
@@ -103,6 +104,54 @@ def test_a_server_that_is_not_there_is_unavailable(api: Api) -> None:
             await server.stop()
             with pytest.raises(UnavailableError, match="can't be reached"):
                 await kube.get(CONFIG_MAPS)
+
+    asyncio.run(scenario())
+
+
+def test_a_watch_tells_what_happened_since_and_what_happens(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (_, kube):
+            since = (await kube.list(CONFIG_MAPS)).resource_version
+            await kube.create(CONFIG_MAPS, config_map("one"))
+            seen = []
+            async for event in kube.watch(CONFIG_MAPS, since):
+                seen.append((event["type"], event["object"]["metadata"]["name"]))
+                match len(seen):
+                    case 1:
+                        await kube.create(CONFIG_MAPS, config_map("two", text="ä\n" * 100_000))
+                    case 2:
+                        await kube.delete(core_path("configmaps", "default", "one"))
+                    case 3:
+                        break
+            assert seen == [("ADDED", "one"), ("ADDED", "two"), ("DELETED", "one")]
+
+    asyncio.run(scenario())
+
+
+def test_a_watch_from_a_time_that_is_forgotten_says_so(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (server, kube):
+            since = (await kube.create(CONFIG_MAPS, config_map("one")))["metadata"]["resourceVersion"]
+            await kube.create(CONFIG_MAPS, config_map("two"))
+            server.store.compact()
+            with pytest.raises(GoneError):
+                await anext(kube.watch(CONFIG_MAPS, since))
+
+    asyncio.run(scenario())
+
+
+def test_a_watch_ends_with_the_connection_and_never_waits_for_a_server_that_refuses(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.connected() as (server, kube):
+            since = (await kube.create(CONFIG_MAPS, config_map("one")))["metadata"]["resourceVersion"]
+            server.faults.status(500, verb="watch", count=1)
+            with pytest.raises(UnavailableError):
+                await anext(kube.watch(CONFIG_MAPS, since))
+            watching = asyncio.create_task(anext(kube.watch(CONFIG_MAPS, since), None))
+            await asyncio.sleep(0.2)
+            server.faults.drop_watches()
+            async with asyncio.timeout(10):
+                assert await watching is None
 
     asyncio.run(scenario())
 
