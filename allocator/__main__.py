@@ -13,6 +13,7 @@ from allocator.bootstrap import install
 from allocator.controller import Controller
 from allocator.leadership import Leadership, LeadershipLostError
 from allocator.publisher import Publisher
+from allocator.watch import watch_services
 from purelb import logs, names
 from purelb.errors import SettingsError
 from purelb.events import EventRecorder
@@ -20,6 +21,7 @@ from purelb.kube import Kube
 from purelb.light_kopf import kopf
 from purelb.metrics import AllocatorMetrics, Page, new_registry
 from purelb.operator import run_operator
+from purelb.persistence import persist
 from purelb.settings import AllocatorSettings
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,8 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
         handlers.register(operator, controller)
 
         async def lead() -> None:
-            await leadership.acquire()
+            await leadership.acquire(meanwhile=lambda: persist("a complete list", controller.stock.take))
+            metrics.leads.set(1)
             try:
                 async with asyncio.TaskGroup() as duties:
                     others = [
@@ -63,6 +66,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
                     for task in others:
                         task.cancel()
             finally:
+                metrics.leads.set(0)
                 await leadership.release()
 
         async def watch() -> None:
@@ -78,11 +82,11 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as tasks:
                 recording = tasks.create_task(recorder.run())
                 leading = tasks.create_task(lead())
-                watching = tasks.create_task(watch())
+                watching = [tasks.create_task(watch()), tasks.create_task(watch_services(kube, controller))]
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, recording, watching):
+                for task in (leading, recording, *watching):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:

@@ -17,25 +17,23 @@ from allocator.engine import Engine
 from allocator.inventory import Entry, Inventory
 from allocator.leadership import LeadershipLostError
 from allocator.review import Plan, Reviewer
+from allocator.stock import Stock
 from allocator.voice import Voice
 from allocator.workqueue import WorkQueue
 from allocator.writer import Failed, Gone, Outcome, Seen, Writer, Written
-from purelb import names
-from purelb.errors import KubeError
 from purelb.events import EventRecorder
-from purelb.kube import Kube, custom_path, services_path
+from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics
 from purelb.persistence import Backoff, persist
 from purelb.services import ServiceKey, ServiceView, view_service
 
 log = logging.getLogger(__name__)
 
-WRITES: Final = 8
-"""Writes under way at once: enough that the API server's latency doesn't bound the rate."""
+WRITES: Final = 32
+"""Writes under way at once: enough that neither the API server's latency bounds the rate nor those who create Services
+as fast as they can crowd the writes out."""
 RELIST: Final = 120.0
 """Seconds between two complete lists, which find what a watch may have missed."""
-RELIST_SOON: Final = 1.0
-"""Seconds to the next list after a watch had to start over, when deletions may have been missed."""
 AFTER_FAILURE: Final = Backoff(first=0.05, most=15.0)
 """The API server is away or refuses."""
 AFTER_CONFLICT: Final = Backoff(first=0.01, most=0.5)
@@ -64,7 +62,6 @@ class Controller:
         self._metrics = metrics
         self._voice = Voice(recorder, metrics, clock)
         self._may_write = may_write
-        self._relist = relist
         self._writer = Writer(kube)
         self._engine = Engine()
         self._reviewer = Reviewer(self._engine, default_announcer=default_announcer)
@@ -76,7 +73,16 @@ class Controller:
         self._unclear: set[ServiceKey] = set()
         self._retries: dict[ServiceKey, tuple[Backoff, Iterator[float]]] = {}
         self._unsaid: dict[ServiceKey, Plan] = {}
-        self._list_soon = asyncio.Event()
+        self.stock = Stock(
+            kube,
+            self._inventory,
+            self._configuration,
+            interval=relist,
+            seen=self.service_seen,
+            vanished=self._forget,
+            news=self._queue.nudge,
+        )
+        """The complete lists; a standby takes them too, so that it knows all when its time comes."""
         self._is_synchronised = False
         self._is_stopping = False
 
@@ -106,7 +112,8 @@ class Controller:
 
     def service_seen(self, body: Mapping[str, Any]) -> None:
         """A Service is there, new or changed."""
-        self._take_in(view_service(body))
+        if not self._inventory.knows(body):
+            self._take_in(view_service(body))
 
     def service_gone(self, body: Mapping[str, Any]) -> None:
         """A Service was deleted; ``body`` is its last state."""
@@ -123,11 +130,6 @@ class Controller:
         """A ServiceGroup was deleted."""
         self._configuration.gone(body)
         self._queue.nudge()
-
-    def listed_again(self) -> None:
-        """A watch had to begin anew, so that a deletion may have gone unseen."""
-        if self._is_synchronised:
-            self._list_soon.set()
 
     def _take_in(self, service: ServiceView) -> None:
         if not self._inventory.seen(service):
@@ -155,7 +157,7 @@ class Controller:
         """List everything, then answer Services until ``stop``."""
         await self._synchronise()
         async with asyncio.TaskGroup() as tasks:
-            listing = tasks.create_task(self._keep_listing())
+            listing = tasks.create_task(self.stock.keep())
             await self._work(tasks)
             listing.cancel()
 
@@ -300,11 +302,9 @@ class Controller:
         for entry in self._inventory:
             self._queue.add(entry.service.key, entry.seniority)
 
-    # --- lists -------------------------------------------------------------------------------------------------------
-
     async def _synchronise(self) -> None:
         """Learn everything there is before anything is given away; tries until it works."""
-        await persist("the first list", self._list_all, BEFORE_FIRST_LIST)
+        await persist("a complete list", self.stock.take, BEFORE_FIRST_LIST)
         self._reconfigure()
         self._is_synchronised = True
         log.info(
@@ -315,36 +315,3 @@ class Controller:
                 "waiting": len(self._queue),
             },
         )
-
-    async def _keep_listing(self) -> None:
-        """List everything now and then, and release what vanished unseen."""
-        delay = self._relist
-        while True:
-            self._list_soon.clear()
-            try:
-                async with asyncio.timeout(delay):
-                    await self._list_soon.wait()
-                await asyncio.sleep(RELIST_SOON)
-            except TimeoutError:
-                pass
-            try:
-                await self._list_all()
-                delay = self._relist
-            except KubeError as error:
-                log.warning("list failed", extra={"reason": str(error)})
-                delay = min(self._relist, max(error.retry_after or 0.0, 5.0))
-
-    async def _list_all(self) -> None:
-        """Compare with a complete list. Raises KubeError."""
-        self._configuration.listed(await self._kube.list(custom_path(names.SERVICE_GROUPS)))
-        present: set[ServiceKey] = set()
-        version = ""
-        async for page in self._kube.pages(services_path()):
-            version = page.resource_version
-            for service in map(view_service, page.items):
-                present.add(service.key)
-                self._take_in(service)
-        for key in self._inventory.missing_from(present, version):
-            log.info("gone unseen", extra={"service": str(key)})
-            self._inventory.forget(key)
-            self._forget(key)

@@ -6,11 +6,12 @@ object is told from newer, and a list taken at one version from what came after 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from typing import Any
 
 from allocator.requests import Seniority
-from purelb.services import ServiceKey, ServiceView
+from purelb.services import ServiceKey, ServiceView, service_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Inventory:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def knows(self, body: Mapping[str, Any]) -> bool:
+        """Whether just this state was seen: most news comes twice, as a write's answer and by the watch."""
+        known = self._entries.get(service_key(body))
+        return known is not None and known.service.resource_version == body["metadata"].get("resourceVersion")
 
     def get(self, key: ServiceKey) -> Entry | None:
         """The Service as last seen; None if there is none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,9 +31,9 @@ class LeadershipLostError(PureLBError):
 class Timing:
     """Seconds; ``renew < give_up < duration``. After a crash a follower takes over within ``duration + poll``."""
 
-    duration: float = 7.0
+    duration: float = 6.0
     """How long a Lease that doesn't change is respected."""
-    give_up: float = 5.0
+    give_up: float = 4.5
     """How long after its last renewal was sent a leader may still write."""
     renew: float = 1.5
     """Between two renewals."""
@@ -78,11 +78,12 @@ class Leadership:
         """Whether another was leading when we last looked."""
         return self._follows
 
-    async def acquire(self) -> None:
-        """Return when we lead."""
-        while True:
-            if await self._try():
-                break
+    async def acquire(self, meanwhile: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Return when we lead. A first refusal is the time to get ready: ``meanwhile`` is awaited once, then."""
+        while not await self._try():
+            if meanwhile is not None and self._follows:
+                await meanwhile()
+                meanwhile = None
             await asyncio.sleep(self._timing.poll)
         log.info("leading", extra={"identity": self._identity})
 

@@ -65,12 +65,18 @@ class ServiceView:
         return self.annotations.get(names.ALLOCATED_BY) == names.BRAND
 
 
+def service_key(body: Json) -> ServiceKey:
+    """The key of a Service object."""
+    metadata = body["metadata"]
+    return ServiceKey(metadata["namespace"], metadata["name"])
+
+
 def view_service(body: Json) -> ServiceView:
     """Read a Service object of the API. Lenient: it never raises for content that the API server lets through."""
     metadata, spec = body["metadata"], body.get("spec") or {}
     status = (body.get("status") or {}).get("loadBalancer") or {}
     return ServiceView(
-        key=ServiceKey(metadata["namespace"], metadata["name"]),
+        key=service_key(body),
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
         created=parse_time(metadata.get("creationTimestamp")),

@@ -62,7 +62,6 @@ def test_a_deletion_that_no_watch_told_of_is_found_and_the_address_given_to_who_
         await stage.addresses_when_given("a")
         await stage.service("b")
         await stage.event("b", "is exhausted")
-        await asyncio.sleep(1.5)  # kopf's own start counts as a new list, whose comparison is to be over
 
         deaf = stage.api.faults.status(500, verb="watch")
         stage.api.faults.drop_watches()
