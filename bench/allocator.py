@@ -1,8 +1,9 @@
-"""The allocator's promises, measured: latency, bursts, start, memory, engine speed, and kill -9 at random moments.
+"""The allocator's promises, measured: latency, bursts, start, takeover, memory, engine speed, kill -9 at any moment.
 
-Three processes as in a cluster: the embedded API server, the allocator, and this one, which creates Services and sees
-their addresses through a watch. Prints one JSON line per figure, with what it must be and the peer's figure where one
-is known. ``--quick`` for a tenth of everything, ``--only NAME`` for one of them.
+Three processes as in a cluster: the API server, the allocator, and this one, which creates Services and sees their
+addresses through a watch; on the embedded API server and, with KUBEBUILDER_ASSETS set, on the real one as well. Prints
+one JSON line per figure, with what it must be and the peer's figure where one is known. ``--quick`` for a tenth of
+everything, ``--only NAME`` for one of them, ``--api`` for one of the servers.
 """
 
 from __future__ import annotations
@@ -11,30 +12,22 @@ import argparse
 import asyncio
 import datetime
 import json
-import os
 import random
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[0] = str(ROOT)  # else this file would be found as the package "allocator"
-
-import aiohttp  # noqa: E402
-import yaml  # noqa: E402
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else this file would be found as the package "allocator"
 
 from allocator.engine import Engine  # noqa: E402
 from allocator.groups import admit  # noqa: E402
 from allocator.requests import Request, Seniority  # noqa: E402
+from bench.crowd import POOL, allocator, crowd, servers, warmed_up  # noqa: E402
 from purelb import names  # noqa: E402
 from purelb.addresses import Family  # noqa: E402
-from purelb.errors import KubeError  # noqa: E402
-from purelb.kube import Kube, core_path, custom_path, services_path  # noqa: E402
+from purelb.kube import core_path, services_path  # noqa: E402
 from purelb.resources import parse_service_group  # noqa: E402
 from purelb.services import ServiceKey  # noqa: E402
 from tests.allocator.ordeal import undergo  # noqa: E402
@@ -42,9 +35,7 @@ from tests.allocator.stage import staged  # noqa: E402
 
 PEER_LATENCY = "PureLB's own end-to-end suite: 88 to 162 ms"
 PEER_RATE = "PureLB: 5 requests/s by its client library's default"
-POOL = {"local": {"v4pool": {"subnet": "10.64.0.0/16", "pool": "10.64.0.0/16", "aggregation": "/32"}}}
-CREATORS = 16
-GIVE_UP = 180.0
+PEER_TAKEOVER = "PureLB: one replica, so as long as a new pod takes"
 
 
 def report(figure: str, value: float, unit: str, must: str, holds: bool, **more: object) -> None:
@@ -58,121 +49,6 @@ def report(figure: str, value: float, unit: str, must: str, holds: bool, **more:
         "holds": holds,
     }
     print(json.dumps(line | more), flush=True)
-
-
-class Cluster:
-    """An API server process with our CRDs, and a watch on all Services."""
-
-    def __init__(self, kube: Kube, url: str, kubeconfig: Path) -> None:
-        self.kube = kube
-        self.url = url
-        self.kubeconfig = kubeconfig
-        self.addressed: dict[str, float] = {}
-        self.writes: dict[str, int] = {}
-        self._news = asyncio.Event()
-
-    async def watch(self) -> None:
-        """Note when each Service first shows an address, and how often it was written after its creation."""
-        timeout = aiohttp.ClientTimeout(total=None)
-        listing = await self.kube.list(services_path())
-        url = f"{self.url}{services_path()}?watch=true&resourceVersion={listing.resource_version}"
-        async with aiohttp.ClientSession(timeout=timeout, read_bufsize=2**22) as session, session.get(url) as response:
-            async for line in response.content:
-                self._note(json.loads(line))
-
-    def _note(self, event: dict[str, Any]) -> None:
-        body = event["object"]
-        name = body["metadata"]["name"]
-        if event["type"] == "MODIFIED":
-            self.writes[name] = self.writes.get(name, 0) + 1
-        if name not in self.addressed and body["status"]["loadBalancer"].get("ingress"):
-            self.addressed[name] = time.perf_counter()
-            self._news.set()
-
-    async def wait_for(self, wanted: Iterable[str]) -> None:
-        """Return when all these Services have an address."""
-        missing = set(wanted)
-        async with asyncio.timeout(GIVE_UP):
-            while missing := missing.difference(self.addressed):
-                self._news.clear()
-                await self._news.wait()
-
-    async def create(self, name: str, **metadata: Any) -> None:
-        """One Service of type LoadBalancer."""
-        spec = {
-            "type": "LoadBalancer",
-            "allocateLoadBalancerNodePorts": False,
-            "selector": {"app": name},
-            "ports": [{"port": 80}],
-        }
-        body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, **metadata}, "spec": spec}
-        await self.kube.create(services_path("default"), body)
-
-
-@asynccontextmanager
-async def process(*command: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    running = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, env={**os.environ, **environ}, stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield running
-    finally:
-        running.terminate()
-        await running.wait()
-
-
-async def persistently(action: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(GIVE_UP):
-        while True:
-            try:
-                await action()
-                return
-            except (KubeError, OSError):
-                await asyncio.sleep(0.05)
-
-
-@asynccontextmanager
-async def cluster() -> AsyncIterator[Cluster]:
-    with tempfile.TemporaryDirectory(prefix="purelb-bench-") as directory:
-        kubeconfig = Path(directory) / "kubeconfig"
-        listen = ("--listen", "127.0.0.1:0", "--kubeconfig", str(kubeconfig))
-        async with process(sys.executable, "-m", "lab.apiserver", *listen):
-            async with asyncio.timeout(GIVE_UP):
-                while not kubeconfig.exists() or not kubeconfig.read_text():
-                    await asyncio.sleep(0.05)
-            url = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
-            async with Kube(kubeconfig, user_agent="bench") as kube:
-                await persistently(lambda: kube.list(core_path("namespaces")))
-                for file in sorted((ROOT / "crds").glob("*.purelb.io.yaml")):
-                    definition = yaml.safe_load(file.read_text())
-                    await kube.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
-                namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "purelb"}}
-                await kube.create(core_path("namespaces"), namespace)
-                group = {
-                    "apiVersion": "purelb.io/v1",
-                    "kind": "ServiceGroup",
-                    "metadata": {"name": "default", "namespace": "purelb"},
-                    "spec": POOL,
-                }
-                await kube.create(custom_path(names.SERVICE_GROUPS, "purelb"), group)
-                whole = Cluster(kube, url, kubeconfig)
-                watching = asyncio.create_task(whole.watch())
-                yield whole
-                watching.cancel()
-
-
-@asynccontextmanager
-async def allocator(whole: Cluster) -> AsyncIterator[asyncio.subprocess.Process]:
-    flags = ("--kubeconfig", str(whole.kubeconfig), "--host", "127.0.0.1", "--port", "0")
-    environ = {"DEFAULT_ANNOUNCER": "PureLB", "PURELB_NAMESPACE": "purelb", "PURELB_POD_NAME": "bench"}
-    async with process(sys.executable, "-m", "allocator", *flags, **environ) as running:
-        yield running
-
-
-async def warmed_up(whole: Cluster) -> None:
-    for number in range(20):
-        await whole.create(f"warm-{number}")
-    await whole.wait_for(f"warm-{number}" for number in range(20))
 
 
 # --- the figures -----------------------------------------------------------------------------------------------------
@@ -198,10 +74,10 @@ def engine_speed(share: float) -> None:
     report("engine alone: allocate and release", rate, "operations/s", ">= 100000", rate >= 100_000, addresses=count)
 
 
-async def steady_rate(share: float) -> None:
+async def steady_rate(api: str, share: float) -> None:
     """20 Services a second: from sending the creation to the address in the watch."""
     count = int(400 * share)
-    async with cluster() as whole, allocator(whole):
+    async with crowd(api) as whole, allocator(whole):
         await warmed_up(whole)
         sent: dict[str, float] = {}
         async with asyncio.TaskGroup() as tasks:
@@ -213,33 +89,42 @@ async def steady_rate(share: float) -> None:
         await whole.wait_for(sent)
         await asyncio.sleep(0.5)
         times = sorted(1000 * (whole.addressed[name] - sent[name]) for name in sent)
-        writes = [whole.writes[name] for name in sent]
+        writes = {whole.writes[name] for name in sent}
+        events = Counter(
+            event["involvedObject"]["name"] for event in (await whole.kube.list(core_path("events", "default"))).items
+        )
     median, p99 = statistics.median(times), times[int(len(times) * 0.99)]
-    report("create to address at 20/s, median", median, "ms", "<= 30", median <= 30, peer=PEER_LATENCY, services=count)
-    report("create to address at 20/s, p99", p99, "ms", "<= 150", p99 <= 150, services=count)
-    report("writes per allocation", max(writes), "PATCH", "1", set(writes) == {1})
+    more = {"api": api, "services": count}
+    report("create to address at 20/s, median", median, "ms", "<= 30", median <= 30, peer=PEER_LATENCY, **more)
+    report("create to address at 20/s, p99", p99, "ms", "<= 150", p99 <= 150, **more)
+    report("writes per allocation", max(writes), "PATCH", "1", writes == {1}, **more)
+    said = {events[name] for name in sent}
+    report("events per allocation", max(said), "events", "1", said == {1}, **more)
 
 
-async def burst(count: int) -> None:
+async def burst(api: str, count: int) -> None:
     """So many Services as fast as the API server takes them."""
-    async with cluster() as whole, allocator(whole):
+    async with crowd(api) as whole, allocator(whole):
         await warmed_up(whole)
-        todo = iter([f"s{number:05}" for number in range(count)])
-
-        async def creator() -> None:
-            for name in todo:
-                await whole.create(name)
-
         begun = time.perf_counter()
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(CREATORS):
-                tasks.create_task(creator())
+        await whole.create_all(count, lambda number: whole.create(f"s{number:05}"))
         answered = time.perf_counter()
         await whole.wait_for(f"s{number:05}" for number in range(count))
         last = max(whole.addressed.values())
-    lag, total = last - answered, last - begun
-    report(f"{count} at once: last address after last creation", lag, "s", "<= 2", lag <= 2, peer=PEER_RATE)
-    report(f"{count} at once: in all", total, "s", "<= 12 for 1000", count > 1000 or total <= 12)
+    lag, total, taken = last - answered, last - begun, answered - begun
+    more = {"api": api, "creations_per_second": round(count / taken)}
+    report(f"{count} at once: last address after last creation", lag, "s", "<= 2", lag <= 2, peer=PEER_RATE, **more)
+    if count <= 1000:
+        report(f"{count} at once: in all", total, "s", "<= 12", total <= 12, **more)
+
+
+async def creations_alone(api: str, count: int) -> None:
+    """What the API server takes with nobody else at work: the yardstick of the bursts."""
+    async with crowd(api) as whole:
+        begun = time.perf_counter()
+        await whole.create_all(count, lambda number: whole.create(f"s{number:05}"))
+        rate = count / (time.perf_counter() - begun)
+    report(f"{count} created with no allocator", rate, "creations/s", "-", True, api=api)
 
 
 def memory_of(pid: int) -> tuple[float, float]:
@@ -250,32 +135,39 @@ def memory_of(pid: int) -> tuple[float, float]:
     return now, most
 
 
-async def start_with_many(count: int) -> None:
-    """A start with so many Services that have addresses: until a new one is served; and the memory it takes."""
-    async with cluster() as whole:
+async def many(api: str, count: int) -> None:
+    """With so many Services that have addresses: a start, the memory it takes, and a standby that takes over."""
+    async with crowd(api) as whole:
         branded = {names.ALLOCATED_BY: names.BRAND, names.ALLOCATED_FROM: "default"}
-        todo = iter(range(count))
 
-        async def creator() -> None:
-            for number in todo:
-                name = f"s{number:05}"
-                await whole.create(name, annotations=branded)
-                ingress = [{"ip": f"10.64.{number // 256}.{number % 256}", "ipMode": "VIP"}]
-                status = {"status": {"loadBalancer": {"ingress": ingress}}}
-                await whole.kube.patch(services_path("default", name, "status"), status)
+        async def make(number: int) -> None:
+            name = f"s{number:05}"
+            await whole.create(name, annotations=branded)
+            ingress = [{"ip": f"10.64.{number // 256}.{number % 256}", "ipMode": "VIP"}]
+            status = {"status": {"loadBalancer": {"ingress": ingress}}}
+            await whole.kube.patch(services_path("default", name, "status"), status)
 
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(CREATORS):
-                tasks.create_task(creator())
+        await whole.create_all(count, make)
         await whole.create("new")
         begun = time.perf_counter()
-        async with allocator(whole) as running:
+        async with allocator(whole, "pod-a") as leader:
             await whole.wait_for(["new"])
             took = whole.addressed["new"] - begun
             await asyncio.sleep(20 if count >= 10_000 else 3)
-            resident, peak = memory_of(running.pid)
-    report(f"start with {count} Services until a new one is served", took, "s", "<= 15", took <= 15)
-    report(f"resident memory at {count} Services", resident, "MiB", "<= 256", resident <= 256, peak=round(peak))
+            resident, peak = memory_of(leader.pid)
+            async with allocator(whole, "pod-b"):
+                await asyncio.sleep(15 if count >= 10_000 else 5)  # it has listed everything and stands by
+                leader.kill()
+                killed = time.perf_counter()
+                await whole.create("orphan")
+                await whole.wait_for(["orphan"])
+                crashed = whole.addressed["orphan"] - killed
+    more = {"api": api, "services": count}
+    report("start until a new Service is served", took, "s", "<= 15", took <= 15, **more)
+    report("resident memory", resident, "MiB", "<= 256", resident <= 256, peak=round(peak), **more)
+    report(
+        "leader killed: until a new Service is served", crashed, "s", "<= 10", crashed <= 10, peer=PEER_TAKEOVER, **more
+    )
 
 
 async def kills(count: int, seed: int) -> None:
@@ -299,6 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     parser.add_argument("--only", choices=("engine", "rate", "burst", "start", "kills"))
+    parser.add_argument("--api", choices=servers(), help="one of the API servers")
     parser.add_argument("--seed", type=int, default=5)
     arguments = parser.parse_args()
     share = 0.1 if arguments.quick else 1.0
@@ -308,13 +201,15 @@ def main() -> None:
 
     if wanted("engine"):
         engine_speed(share)
-    if wanted("rate"):
-        asyncio.run(steady_rate(share))
-    if wanted("burst"):
-        asyncio.run(burst(int(1000 * share)))
-        asyncio.run(burst(int(5000 * share)))
-    if wanted("start"):
-        asyncio.run(start_with_many(int(10_000 * share)))
+    for api in [arguments.api] if arguments.api else servers():
+        if wanted("rate"):
+            asyncio.run(steady_rate(api, share))
+        if wanted("burst"):
+            asyncio.run(creations_alone(api, int(1000 * share)))
+            asyncio.run(burst(api, int(1000 * share)))
+            asyncio.run(burst(api, int(5000 * share)))
+        if wanted("start"):
+            asyncio.run(many(api, int(10_000 * share)))
     if wanted("kills"):
         asyncio.run(kills(int(200 * share), arguments.seed))
 
