@@ -17,13 +17,14 @@ from typing import Final, assert_never
 from lbnodeagent.announcer import Announcer
 from lbnodeagent.candidacy import Candidacy
 from lbnodeagent.executor import Executor
-from lbnodeagent.handover import Handover
-from lbnodeagent.interfaces import nic_subnets, surroundings
+from lbnodeagent.firstplacements import FirstPlacements
 from lbnodeagent.kernelwatch import KernelWatch, Listeners
+from lbnodeagent.looplag import measure_lag
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Configured, KeyKnown, NodeExcluded, PeersKnown, Synced, Told, ToldKey, VipChanged
 from lbnodeagent.meta import HandoverMessage
-from lbnodeagent.neighbours import Neighbours
+from lbnodeagent.negotiation import Marks, Negotiation
+from lbnodeagent.neighbours import Neighbours, Owners
 from lbnodeagent.netlink import Netlink
 from lbnodeagent.peers import Peers
 from lbnodeagent.planner import Situation, plan, plan_adopted, plan_links
@@ -32,17 +33,16 @@ from lbnodeagent.rawsocket import FrameListener, FrameSender
 from lbnodeagent.standing import Standing
 from lbnodeagent.tables import (
     FOREVER,
-    Mac,
     Place,
     PresentAddress,
     Remove,
     Report,
     ReportKey,
-    Surroundings,
-    WantedVip,
-    Wiped,
 )
+from lbnodeagent.wants import Wants
 from lbnodeagent.watchman import Watchman
+from lbnodeagent.whereabouts import Whereabouts
+from lbnodeagent.wiping import Wiping
 from purelb.addresses import IPAddress
 from purelb.metrics import AgentMetrics
 from purelb.resources import NodeAgentConfig
@@ -55,8 +55,6 @@ SWEEP: Final = 60.0
 """Seconds between two looks at everything, whatever was heard."""
 REPORT_HOLD: Final = 1.0
 """Seconds for which reports wait at most while there are VIPs to be looked at."""
-LAG_PROBE: Final = 0.1
-"""Seconds between two measurements of the loop's lag."""
 
 
 class DataPlane:
@@ -82,22 +80,33 @@ class DataPlane:
         self._present = Present()
         self._watchman = Watchman()
         self._candidacy = Candidacy(node, peers)
-        self._handover = Handover()
+        self._whereabouts = Whereabouts(self._present, self._candidacy, outbox)
+        self._first = FirstPlacements()
+        self._wants = Wants(self._candidacy, self._first)
         announcer = Announcer(sender, metrics, self._present.is_on)
         self._neighbours = Neighbours(
-            announcer, listener, self._present, peers.roster, self._watchman, outbox, metrics, self._is_owner
+            announcer,
+            listener,
+            self._present,
+            peers.roster,
+            self._watchman,
+            self._first,
+            outbox,
+            metrics,
+            Owners(self._is_owner, lambda: peers.is_running, self._mark),
+        )
+        marks = Marks(self._mark, self._owners_changed)
+        self._negotiation = Negotiation(
+            node, peers, self._candidacy, self._present, self._neighbours, self._first, marks
         )
         self._executor = Executor(netlink, self._present, announcer, metrics)
         self._kernel = KernelWatch(
             netlink, self._present, Listeners(self._mark, self._surroundings_changed, self._vip_removed)
         )
+        self._wiping = Wiping(self._present, self._watchman, outbox, metrics)
         self._standing = Standing(self._present, outbox, self._candidacy.owner, node)
-        self._wanted: dict[IPAddress, WantedVip] = {}
-        self._provisional: set[IPAddress] = set()
-        """Adopted VIPs that the control plane has said nothing of yet."""
         self._dirty: dict[IPAddress, None] = {}
         self._links_dirty = True
-        self._surroundings: Surroundings | None = None
         self._is_configured = False
         self._sweep_at = 0.0
         self._renew_at = 0.0
@@ -113,10 +122,10 @@ class DataPlane:
         await self._kernel.read()
         for there in list(self._present.all_ours()):
             self._standing.adopt(there.address)
-            self._provisional.add(there.address)
-            self._want(there.address, WantedVip(there.address, (), aggregation=there.prefix_length))
-        if self._provisional:
-            log.info("adopted", extra={"vips": len(self._provisional)})
+            self._wants.adopt(there)
+        if adopted := list(self._wants):
+            self._mark(adopted)
+            log.info("adopted", extra={"vips": len(adopted)})
 
     async def run(self) -> None:
         """Keep the VIPs where they belong, until cancelled."""
@@ -126,7 +135,7 @@ class DataPlane:
                 tasks.create_task(self._kernel.follow())
                 tasks.create_task(self._neighbours.listen(time.monotonic))
                 tasks.create_task(self._follow_inbox())
-                tasks.create_task(self._measure_lag())
+                tasks.create_task(measure_lag(self._metrics))
                 tasks.create_task(self._loop())
         finally:
             self._inbox.close()
@@ -155,22 +164,7 @@ class DataPlane:
 
     def message_received(self, message: HandoverMessage) -> None:
         """Another agent asks or tells about VIPs."""
-        if message.kind == "have":
-            self._mark(self._handover.confirm(message.sender, message.vips))
-            return
-        if message.is_leaving:
-            self._peers.roster.is_leaving(message.sender)
-            self._owners_changed(self._candidacy.elect())
-        mine = [vip for vip in message.vips if self._is_owner(vip)]
-        here = [vip for vip in mine if self._is_placed(vip)]
-        for vip in mine:
-            if vip not in here:
-                self._handover.asked(message.sender, vip)
-        self._mark(mine)
-        if here:
-            self._peers.send(message.sender, HandoverMessage("have", self._node, tuple(here)))
-            # Both had it: the neighbours may believe the other one.
-            self._neighbours.announce_again(here, time.monotonic())
+        self._negotiation.message_received(message)
 
     async def _follow_inbox(self) -> None:
         while True:
@@ -180,8 +174,8 @@ class DataPlane:
     def _hear(self, told: Told) -> None:
         match told:
             case VipChanged(vip, wanted):
-                self._provisional.discard(vip)
-                self._want(vip, wanted)
+                self._wants.change(vip, wanted)
+                self._mark((vip,))
             case Configured(config):
                 self._config, self._neighbours.garp = config, config.garp
                 self._is_configured = True
@@ -197,41 +191,19 @@ class DataPlane:
                 self._candidacy_changed()
             case Synced():
                 self._candidacy.is_synced = True
-                for vip in self._provisional:
-                    self._want(vip, None)
-                self._provisional.clear()
+                self._wants.synced()
                 self._candidacy_changed()
                 self._mark_all()
             case _:
                 assert_never(told)
 
-    def _want(self, vip: IPAddress, wanted: WantedVip | None) -> None:
-        if wanted is None:
-            self._wanted.pop(vip, None)
-        else:
-            self._wanted[vip] = wanted
-        self._candidacy.want(vip, wanted)
-        self._mark((vip,))
-
     def _surroundings_changed(self) -> None:
         """An interface, a default route, an address of the node's own or the configuration changed."""
         self._links_dirty = True
-        subnets = []
-        if self._is_configured:
-            subnets = nic_subnets(self._config, self._present)
-            self._look_around()
-        links = (self._present.links[subnet.index] for subnet in subnets if subnet.has_carrier)
-        macs = [Mac(link.mac) for link in links if link.mac is not None]
-        self._owners_changed(self._candidacy.set_subnets(subnets, macs, time.monotonic()))
+        config = self._config if self._is_configured else None
+        self._owners_changed(self._whereabouts.look(config, time.monotonic()))
         self._mark_all()
         self._wake.set()
-
-    def _look_around(self) -> None:
-        found = surroundings(self._config, self._present)
-        if found != self._surroundings:
-            self._surroundings = found
-            log.info("interfaces", extra={"chosen": found.interfaces, "missing": found.missing})
-            self._outbox.put((Surroundings, None), found)
 
     def _candidacy_changed(self) -> None:
         self._owners_changed(self._candidacy.update(time.monotonic()))
@@ -244,16 +216,13 @@ class DataPlane:
                 self._metrics.election_losses.inc()
         self._mark(vips)
 
-    def _vip_removed(self, gone: PresentAddress) -> None:
+    def _vip_removed(self, gone: PresentAddress, by: int) -> None:
         """Somebody else took one of ours away; the next pass puts it back."""
-        link = self._present.links.get(gone.index)
-        if gone.address not in self._wanted or link is None:
-            return
-        self._metrics.restored.inc()
-        log.warning("removed by somebody else", extra={"vip": str(gone.address), "interface": link.name})
-        times = self._watchman.removed(gone.address, time.monotonic())
-        if times:
-            self._outbox.put((Wiped, gone.address), Wiped(gone.address, link.name, times))
+        if gone.dad == "running":
+            # The kernel removes an address of finite lifetime that another host turned out to have.
+            self._first.failed(gone.address, time.monotonic())
+        elif gone.address in self._wants:
+            self._wiping.noticed(gone, by, time.monotonic())
 
     # --- the pass ----------------------------------------------------------------------------------------------------
 
@@ -295,7 +264,8 @@ class DataPlane:
     async def _pass(self, vips: list[IPAddress]) -> None:
         now = time.monotonic()
         for vip in vips:
-            self._settle_ownership(vip, now)
+            self._negotiation.settle(vip, now, is_wanted=vip in self._wants)
+            self._settle_first_placement(vip, now)
         if self._is_configured:
             actions, blocked = plan(vips, self._situation(now))
         else:
@@ -307,55 +277,50 @@ class DataPlane:
                     self._neighbours.placed(vip, now)
                 case Remove(vip):
                     self._watchman.forget(vip)
-        self._answer_askers(vips)
+        self._negotiation.answer(vips)
         self._standing.note(vips, actions, blocked, failures, self._config.dummy_interface, now)
-        self._standing.forget(vip for vip in vips if vip not in self._wanted)
+        self._standing.forget(vip for vip in vips if vip not in self._wants)
 
-    def _settle_ownership(self, vip: IPAddress, now: float) -> None:
-        """Start, go on with or end the hand-over of a VIP that sits on a NIC here."""
-        owner = self._candidacy.owner(vip)
-        if vip not in self._wanted or owner in (None, self._node) or not self._is_placed(vip):
-            self._handover.end(vip)
-        elif owner is not None:
-            self._handover.lose(vip, owner, now, understands=self._peers.roster.understands(owner))
+    def _settle_first_placement(self, vip: IPAddress, now: float) -> None:
+        """Announce a new VIP that nobody else turned out to have; leave one to the host that has it."""
+        if not self._first.is_new(vip):
+            return
+        if self._candidacy.owner(vip) not in (None, self._node):
+            self._first.end(vip)  # that one asks the wire; should it die, there's no time to
+        elif self._is_placed(vip):
+            self._first.end(vip)
+            self._neighbours.announce_again((vip,), now)
+        elif any(there.dad == "failed" for there in self._present.ours(vip)):
+            self._first.failed(vip, now)
 
     def _situation(self, now: float) -> Situation:
         return Situation(
             node=self._node,
             config=self._config,
             present=self._present,
-            wanted=self._wanted,
+            wanted=self._wants.table,
             owner=self._candidacy.owner,
             is_onlink=self._peers.roster.is_onlink,
             is_held=self._is_held,
             now=now,
             leaving=self._candidacy.is_leaving,
+            is_claimed=self._neighbours.claimed.__contains__,
+            is_new=self._first.is_new,
+            is_duplicate=lambda vip: self._first.is_duplicate(vip, now),
         )
 
     def _is_held(self, vip: IPAddress) -> bool:
-        if vip in self._handover.held:
+        if self._negotiation.holds(vip):
             return True
         # An earlier run left it, no peer claims it, and this node may not yet. Without the gossip we can't know what
         # peers claim: then it stays until it expires.
         is_waiting = self._peers.is_running and not self._candidacy.is_candidate and not self._candidacy.is_leaving
         return is_waiting and self._candidacy.owner(vip) is None and self._is_placed(vip)
 
-    def _answer_askers(self, vips: Iterable[IPAddress]) -> None:
-        answers: dict[str, list[IPAddress]] = {}
-        for vip in vips:
-            if self._is_owner(vip) and self._is_placed(vip):
-                for asker in self._handover.placed(vip):
-                    answers.setdefault(asker, []).append(vip)
-        for asker, placed in answers.items():
-            self._peers.send(asker, HandoverMessage("have", self._node, tuple(placed)))
-
     # --- timers and small questions ----------------------------------------------------------------------------------
 
     def _run_timers(self, now: float) -> None:
-        questions, expired = self._handover.due(now)
-        for node, vips in questions.items():
-            self._peers.send(node, HandoverMessage("ask", self._node, vips, self._candidacy.is_leaving))
-        self._mark(expired)
+        self._negotiation.run_due(now)
         self._neighbours.run_due(now)
         self._mark(self._standing.due(now))
         if not self._candidacy.is_candidate and not self._candidacy.is_leaving:
@@ -373,7 +338,7 @@ class DataPlane:
 
     def _next_timer(self) -> float:
         timers = [self._retry_links_at, self._renew_at, self._sweep_at, self._neighbours.deadline]
-        others = (self._handover.deadline, self._standing.deadline, self._candidacy.deadline(time.monotonic()))
+        others = (self._negotiation.deadline, self._standing.deadline, self._candidacy.deadline(time.monotonic()))
         return min([*timers, *(timer for timer in others if timer is not None)])
 
     def _mark(self, vips: Iterable[IPAddress]) -> None:
@@ -384,7 +349,7 @@ class DataPlane:
             self._wake.set()
 
     def _mark_all(self) -> None:
-        self._mark(self._wanted)
+        self._mark(self._wants)
         self._mark([there.address for there in self._present.all_ours()])
 
     def _is_owner(self, vip: IPAddress) -> bool:
@@ -393,9 +358,3 @@ class DataPlane:
     def _is_placed(self, vip: IPAddress) -> bool:
         """Whether the VIP sits on a NIC by our doing."""
         return bool(self._present.nics_with(vip))
-
-    async def _measure_lag(self) -> None:
-        while True:
-            due = time.monotonic() + LAG_PROBE
-            await asyncio.sleep(LAG_PROBE)
-            self._metrics.loop_lag.observe(max(0.0, time.monotonic() - due))

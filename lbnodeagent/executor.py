@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import assert_never
 
 from lbnodeagent.announcer import Announcer
 from lbnodeagent.errors import KernelError
 from lbnodeagent.netlink import Netlink
 from lbnodeagent.present import Present
-from lbnodeagent.tables import Action, CreateDummy, DeleteDummy, IfIndex, Place, Remove, SetUp
+from lbnodeagent.tables import Action, CreateDummy, DeleteDummy, IfIndex, Place, PresentAddress, Remove, SetUp
 from purelb.metrics import AgentMetrics
 from purelb.resources import GarpConfig
 
@@ -37,21 +38,69 @@ class Executor:
 
     async def execute(self, actions: Iterable[Action], garp: GarpConfig, now: float) -> list[Failure]:
         """All actions in their order; one that fails doesn't keep the others from being tried."""
-        failures = []
-        for action in actions:
-            try:
-                await self._execute(action, garp, now)
-            except KernelError as error:
-                failures.append(Failure(action, str(error)))
-                log.warning("refused by the kernel", extra={"action": repr(action), "error": str(error)})
+        failures: list[Failure] = []
+        for is_address, group in groupby(actions, key=lambda action: isinstance(action, Place | Remove)):
+            if is_address:
+                failures += self._change([action for action in group if isinstance(action, Place | Remove)], garp, now)
+                continue
+            for action in group:
+                if isinstance(action, Place | Remove):
+                    continue
+                try:
+                    await self._execute(action)
+                except KernelError as error:
+                    failures.append(_failure(action, error))
         return failures
 
-    async def _execute(self, action: Action, garp: GarpConfig, now: float) -> None:
+    def _change(self, changes: Sequence[Place | Remove], garp: GarpConfig, now: float) -> list[Failure]:
+        """Many addresses at once; the neighbours are told when all are there."""
+        failures: list[Failure] = []
+        todo = [change for change in changes if self._is_safe(change, failures)]
+        # Forgotten first: the kernel's notification can overtake its answer, and would look like somebody else's doing.
+        before = [
+            self._present.drop_address(change.index, change.vip, change.prefix_length)
+            if isinstance(change, Remove)
+            else None
+            for change in todo
+        ]
+        for change, there, result in zip(todo, before, self._netlink.change(todo), strict=True):
+            if isinstance(result, KernelError):
+                failures.append(_failure(change, result))
+                if isinstance(change, Place) and change.is_renewal:
+                    self._metrics.renewal_errors.inc()
+                if there is not None:
+                    self._present.set_address(there)
+            elif isinstance(change, Remove):
+                self._metrics.withdrawals.inc()
+                log.info("withdraw", extra={"vip": str(change.vip), "interface": change.interface})
+            elif result is not None:
+                self._placed(change, result, garp, now)
+        return failures
+
+    def _is_safe(self, change: Place | Remove, failures: list[Failure]) -> bool:
+        """Whether a change leaves other addresses alone: where the node's own hangs on ours, that takes a setting."""
+        if isinstance(change, Remove) and not change.keeps_order:
+            try:
+                self._netlink.promote_secondaries(change.index)
+            except KernelError as error:
+                failures.append(_failure(change, error))
+                return False
+        return True
+
+    def _placed(self, place: Place, there: PresentAddress, garp: GarpConfig, now: float) -> None:
+        vip, spot = place.vip, place.spot
+        self._present.set_address(there)
+        if place.is_renewal:
+            self._metrics.renewals.inc()
+            return
+        self._metrics.additions.inc()
+        log.info("announce", extra={"vip": str(vip), "interface": spot.interface, "prefix": spot.prefix_length})
+        link = self._present.links.get(spot.index)
+        if spot.is_local and there.dad == "done" and link is not None and link.mac is not None:
+            self._announcer.announce(vip, spot.interface, link.mac, garp, now)
+
+    async def _execute(self, action: CreateDummy | SetUp | DeleteDummy) -> None:
         match action:
-            case Place():
-                await self._place(action, garp, now)
-            case Remove():
-                await self._remove(action)
             case CreateDummy(name):
                 kind = await self._netlink.create_dummy(name)
                 if kind == "dummy":
@@ -69,41 +118,6 @@ class Executor:
             case _:
                 assert_never(action)
 
-    async def _place(self, place: Place, garp: GarpConfig, now: float) -> None:
-        vip, spot = place.vip, place.spot
-        try:
-            there = await self._netlink.place(vip, spot, is_renewal=place.is_renewal)
-        except KernelError:
-            if place.is_renewal:
-                self._metrics.renewal_errors.inc()
-            raise
-        self._present.set_address(there)
-        if place.is_renewal:
-            self._metrics.renewals.inc()
-            return
-        self._metrics.additions.inc()
-        log.info("announce", extra={"vip": str(vip), "interface": spot.interface, "prefix": spot.prefix_length})
-        if not spot.is_local:
-            return
-        link = self._present.links.get(spot.index)
-        if link is not None and link.mac is not None:
-            self._announcer.announce(vip, spot.interface, link.mac, garp, now)
-
-    async def _remove(self, remove: Remove) -> None:
-        if not remove.keeps_order:
-            # The node's own address hangs on ours: without this the kernel would take both away.
-            self._netlink.promote_secondaries(remove.index)
-        # Forgotten first: the kernel's notification can overtake its answer, and would look like somebody else's doing.
-        there = self._present.drop_address(remove.index, remove.vip, remove.prefix_length)
-        try:
-            await self._netlink.remove(remove.vip, remove.index, remove.prefix_length)
-        except KernelError:
-            if there is not None:
-                self._present.set_address(there)
-            raise
-        self._metrics.withdrawals.inc()
-        log.info("withdraw", extra={"vip": str(remove.vip), "interface": remove.interface})
-
     async def _delete(self, index: IfIndex, name: str) -> None:
         gone = [there for there in self._present.all() if there.index == index]
         for there in gone:
@@ -116,3 +130,8 @@ class Executor:
             raise
         self._present.drop_link(index)
         log.info("interface deleted", extra={"interface": name})
+
+
+def _failure(action: Action, error: KernelError) -> Failure:
+    log.warning("refused by the kernel", extra={"action": repr(action), "error": str(error)})
+    return Failure(action, str(error))

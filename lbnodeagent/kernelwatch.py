@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from lbnodeagent.netlink import AddressGone, AddressSeen, Change, LinkGone, LinkSeen, Netlink, Overrun, RoutesChanged
+from lbnodeagent.kernelmessages import AddressGone, AddressSeen, Change, LinkGone, LinkSeen, Overrun, RoutesChanged
+from lbnodeagent.netlink import Netlink
 from lbnodeagent.present import Present
 from lbnodeagent.tables import PresentAddress
 from purelb.addresses import IPAddress
@@ -23,8 +24,8 @@ class Listeners:
     """These addresses came, went or changed."""
     surroundings_changed: Callable[[], None]
     """Links, routes or the node's own addresses changed: every VIP's place may have."""
-    vip_removed: Callable[[PresentAddress], None]
-    """An address of ours was taken away, and not by us."""
+    vip_removed: Callable[[PresentAddress, int], None]
+    """An address of ours was taken away, and not by us; with the netlink port of who did, 0 if that is unknown."""
 
 
 class KernelWatch:
@@ -81,10 +82,10 @@ class KernelWatch:
                 if not self._present.set_address(there):
                     return set(), False
                 return {there.address}, not there.is_ours
-            case AddressGone(index, address, prefix_length):
+            case AddressGone(index, address, prefix_length, by):
                 gone = self._present.drop_address(index, address, prefix_length)
                 if gone is not None and gone.is_ours:
-                    self._listeners.vip_removed(gone)
+                    self._listeners.vip_removed(gone, by)
                 return {address}, gone is not None and not gone.is_ours
             case RoutesChanged() | Overrun():
                 return set(), False

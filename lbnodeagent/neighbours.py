@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from lbnodeagent.announcer import Announcer
 from lbnodeagent.errors import FrameError
+from lbnodeagent.firstplacements import FirstPlacements
 from lbnodeagent.frames import claim_of, format_mac
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.present import Present
@@ -30,8 +32,20 @@ PROBE_AGAIN: Final = 60.0
 """Seconds between two such questions for all VIPs that are here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """What the election says."""
+
+    is_ours: Callable[[IPAddress], bool]
+    """Whether it gives this node a VIP."""
+    are_known: Callable[[], bool]
+    """Whether peers can be heard; else nothing can be said of a VIP that an earlier run left."""
+    look_at: Callable[[Iterable[IPAddress]], None]
+    """These VIPs are to be looked at again."""
+
+
 class Neighbours:
-    """``is_owner``: whether the election gives this node a VIP."""
+    """Sends and hears frames about the VIPs that are here."""
 
     def __init__(
         self,
@@ -40,19 +54,23 @@ class Neighbours:
         present: Present,
         roster: Roster,
         watchman: Watchman,
+        first: FirstPlacements,
         outbox: Mailbox[ReportKey, Report],
         metrics: AgentMetrics,
-        is_owner: Callable[[IPAddress], bool],
+        owners: Owners,
     ) -> None:
         self.garp = GarpConfig()
+        self.claimed: set[IPAddress] = set()
+        """VIPs here for which another host answered while peers could not be heard."""
         self._announcer = announcer
         self._listener = listener
         self._present = present
         self._roster = roster
         self._watchman = watchman
+        self._first = first
         self._outbox = outbox
         self._metrics = metrics
-        self._is_owner = is_owner
+        self._owners = owners
         self._unprobed: set[IPAddress] = set()
         self._probe_at = FOREVER
         self._probe_all_at = 0.0
@@ -100,11 +118,18 @@ class Neighbours:
                 self._claimed(index, *claim, clock())
 
     def _claimed(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> None:
-        if all(there.index != index for there in self._present.ours(vip)):
+        is_here = any(there.index == index for there in self._present.ours(vip))
+        if not is_here and not self._first.is_duplicate(vip, now):
             return
         link = self._present.links.get(index)
-        if link is None or mac == link.mac or not self._is_owner(vip):
-            return  # ourselves, or the new owner while we hand over
+        if link is None or any(mac == own.mac for own in self._present.links.values()):
+            return  # ourselves
+        if not self._owners.are_known():
+            self.claimed.add(vip)
+            self._owners.look_at((vip,))
+            return
+        if not self._owners.is_ours(vip):
+            return  # the new owner while we hand over
         verdict = self._watchman.heard(vip, mac, now, is_peer=mac in self._roster.macs())
         if verdict.defend:
             self.announce_again((vip,), now)

@@ -34,6 +34,13 @@ RENEW_BELOW: Final = 0.6
 TAKEN: Final = "the address is on the interface already and was not put there by PureLB"
 
 
+DUPLICATE: Final = "duplicate address detection found another host that has the address"
+
+
+def _is_none(_: IPAddress) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """A VIP that ought to be here and can't."""
@@ -62,6 +69,12 @@ class Situation:
     """Monotonic seconds."""
     leaving: bool = False
     """Whether this agent shuts down: nothing new is placed, and only what is held stays."""
+    is_claimed: Callable[[IPAddress], bool] = _is_none
+    """Whether another host answered for a VIP that an earlier run left here, while peers couldn't be heard."""
+    is_new: Callable[[IPAddress], bool] = _is_none
+    """Whether nobody had a VIP yet, so that duplicates are to be detected before it's used."""
+    is_duplicate: Callable[[IPAddress], bool] = _is_none
+    """Whether that found another host which has it."""
 
 
 Destination: TypeAlias = Spot | Blocked | None
@@ -95,14 +108,15 @@ def plan(vips: Iterable[IPAddress], situation: Situation) -> tuple[list[Action],
                 if _is_due(there, destination, situation.now):
                     places.append(Place(vip, destination, is_renewal=True))
         if destination is not None and not settled:
-            places.append(Place(vip, destination))
+            places.append(Place(vip, destination, detects_duplicates=destination.is_local and situation.is_new(vip)))
     return [*first, *places, *removals], blocked
 
 
 def plan_adopted(vips: Iterable[IPAddress], situation: Situation) -> list[Action]:
     """The same before the configuration is known, for what an earlier run left: it stays where it is, or goes.
 
-    It goes when a peer has it; else it is renewed as long as it's held, and expires otherwise.
+    It goes when a peer has it or another host answers for it. Else it's renewed as long as it's held, and expires
+    otherwise.
     """
     actions: list[Action] = []
     for vip in vips:
@@ -111,7 +125,9 @@ def plan_adopted(vips: Iterable[IPAddress], situation: Situation) -> list[Action
             if link is None or there.expires == FOREVER:
                 continue
             spot = Spot(there.index, link.name, there.prefix_length, True, situation.config.local_addressing)
-            if situation.is_held(vip):
+            if situation.is_claimed(vip):
+                actions.append(_removal(there, situation.present))
+            elif situation.is_held(vip):
                 if _is_due(there, spot, situation.now):
                     actions.append(Place(vip, spot, is_renewal=True))
             elif situation.owner(vip) is not None:
@@ -132,6 +148,8 @@ def destination_of(vip: IPAddress, situation: Situation, subnets: Iterable[NicSu
             return None
         if any(there.index == subnet.index and not there.is_ours for there in situation.present.at(vip)):
             return Blocked(vip, subnet.interface, TAKEN)
+        if situation.is_duplicate(vip):
+            return Blocked(vip, subnet.interface, DUPLICATE)
         return Spot(subnet.index, subnet.interface, subnet.prefix_length, True, config.local_addressing)
     if situation.leaving or situation.is_onlink(vip):
         return None

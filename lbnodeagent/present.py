@@ -7,6 +7,7 @@ state. It knows nothing of what is wanted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from lbnodeagent.tables import DefaultRoute, IfIndex, Link, PresentAddress
@@ -49,8 +50,8 @@ class Present:
         return any(self._name(there.index) == interface for there in self.ours(address))
 
     def nics_with(self, address: IPAddress) -> list[Link]:
-        """The NICs on which ``address`` sits by our doing: not the dummy interface, which has no neighbours."""
-        links = (self._links.get(there.index) for there in self.ours(address))
+        """The NICs on which ``address`` answers by our doing: not the dummy interface, which has no neighbours."""
+        links = (self._links.get(there.index) for there in self.ours(address) if there.dad == "done")
         return [link for link in links if link is not None and link.has_neighbours]
 
     def _name(self, index: IfIndex) -> str | None:
@@ -98,12 +99,7 @@ class Present:
             of_interface.pop(present.address, None)
         else:
             of_interface[present.address] = present
-        return before is None or (before.is_ours, before.is_usable, before.is_secondary, before.no_prefix_route) != (
-            present.is_ours,
-            present.is_usable,
-            present.is_secondary,
-            present.no_prefix_route,
-        )
+        return before is None or replace(before, expires=present.expires) != present
 
     def drop_address(self, index: IfIndex, address: IPAddress, prefix_length: int) -> PresentAddress | None:
         """Forget an address; returns it if it was known."""

@@ -40,11 +40,6 @@ LOCAL_KEPT: Final = (
     "and only nodes with a ready endpoint announce"
 )
 
-WIPED_ADVICE: Final = (
-    "if systemd-networkd manages the interface, KeepConfiguration=yes in its .network file stops that; "
-    "else look at NetworkManager and at DHCP client scripts"
-)
-
 
 class Reporter:
     """Compares what users see with what is. Used from the control plane's loop only."""
@@ -96,7 +91,7 @@ class Reporter:
         """Something on this node keeps removing a VIP."""
         text = (
             f"Something on node {self._node} removed {wiped.vip} from interface {wiped.interface} {wiped.times} times "
-            f"in a minute, and PureLB put it back: {WIPED_ADVICE}"
+            f"in a minute, and PureLB put it back: {wiped.advice}"
         )
         for service in self._wanted.users(wiped.vip):
             self._events.record(reference_of(service), "Warning", names.REASON_ADDRESS_REMOVED, text)

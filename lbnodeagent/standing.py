@@ -112,7 +112,7 @@ class Standing:
         successor = owner if owner != self._node else None
         for there in self._present.ours(vip):
             link = self._present.links.get(there.index)
-            if link is not None:
+            if link is not None and there.dad == "done":
                 is_fresh = vip not in self._adopted
                 return Announcement(vip, "announcing", link.name, link.name != dummy, is_fresh, successor=successor)
         return Announcement(vip, "withdrawn", successor=successor)

@@ -19,6 +19,9 @@ IfIndex = NewType("IfIndex", int)
 Mac = NewType("Mac", bytes)
 """An Ethernet address, 6 bytes."""
 
+DadState: TypeAlias = Literal["done", "running", "failed"]
+"""Duplicate address detection of an IPv6 address (RFC 4862 section 5.4); always done for IPv4, which has none."""
+
 FOREVER = math.inf
 """``expires`` of an address without an end."""
 
@@ -39,6 +42,8 @@ class WantedVip:
     """Nodes with a ready endpoint; None where the traffic policy doesn't ask for one (Cluster)."""
     allow_local: bool = False
     """Whether policy Local is kept on a NIC too; else it counts there as Cluster."""
+    skips_dad: bool = False
+    """Whether an IPv6 address is used without duplicate address detection, as its ServiceGroup says (skipIPv6DAD)."""
 
     preferred: frozenset[str] | None = None
     """The nodes that are to have it rather than others, on a NIC (node-affinity); None: no preference."""
@@ -89,6 +94,8 @@ class PresentAddress:
     """False while tentative, and when deprecated or refused by duplicate address detection."""
     expires: float = FOREVER
     """Monotonic seconds."""
+    dad: DadState = "done"
+    """An address answers only when it's done."""
 
     @property
     def network(self) -> IPNetwork:
@@ -157,6 +164,8 @@ class Place:
     spot: Spot
     is_renewal: bool = False
     """It's there and ours: refresh its lifetime, tell nobody."""
+    detects_duplicates: bool = False
+    """An IPv6 VIP that nobody has had yet: the kernel asks first whether another host has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +217,8 @@ class Wiped:
     vip: IPAddress
     interface: str
     times: int
+    advice: str
+    """A clause: what it may be, and what stops it."""
 
 
 @dataclass(frozen=True, slots=True)

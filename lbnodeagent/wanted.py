@@ -162,6 +162,7 @@ class WantedTable:
             endpoints=self._endpoints(local) if local else None,
             preferred=self._endpoints(users) if _has_affinity(users) else None,
             allow_local=bool(local) and all(names.ALLOW_LOCAL in service.annotations for service in local),
+            skips_dad=any(service.annotations.get(names.SKIP_IPV6_DAD) == "true" for service in users),
         )
 
     def _pool_of(self, vip: IPAddress, users: Iterable[ServiceView]) -> AddressPool | None:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbnodeagent.planner import DUMMY_ALIAS, Situation, plan, plan_adopted, plan_links
+from lbnodeagent.planner import DUMMY_ALIAS, DUPLICATE, Blocked, Situation, plan, plan_adopted, plan_links
 from lbnodeagent.present import Present
 from lbnodeagent.tables import (
     FOREVER,
@@ -56,6 +56,29 @@ def test_an_ipv6_vip_takes_the_prefix_of_the_nics_ipv6_subnet() -> None:
     actions = planned(situation(node(), wanted(VIP6), owners={VIP6: "w11"}), VIP6)
 
     assert actions == [Place(VIP6, Spot(ETH0, "eth0", 64, True, LOCAL_ADDRESSING))]
+
+
+def test_a_new_ipv6_vip_is_placed_with_duplicate_address_detection() -> None:
+    scene = replace(situation(node(), wanted(VIP6), owners={VIP6: "w11"}), is_new=lambda vip: vip == VIP6)
+
+    assert planned(scene, VIP6) == [
+        Place(VIP6, Spot(ETH0, "eth0", 64, True, LOCAL_ADDRESSING), detects_duplicates=True)
+    ]
+
+
+def test_a_new_vip_on_kube_lb0_has_no_wire_to_ask() -> None:
+    scene = replace(situation(node(), wanted(ROUTED)), is_new=lambda _: True)
+
+    assert [
+        action for action in planned(scene, ROUTED) if isinstance(action, Place) and action.detects_duplicates
+    ] == []
+
+
+def test_a_vip_that_another_host_has_is_blocked_and_what_is_left_of_it_removed() -> None:
+    failed = replace(placed(ETH0, f"{VIP6}/64"), dad="failed")
+    scene = replace(situation(node(failed), wanted(VIP6), owners={VIP6: "w11"}), is_duplicate=lambda vip: vip == VIP6)
+
+    assert plan((VIP6,), scene) == ([Remove(VIP6, ETH0, "eth0", 64)], [Blocked(VIP6, "eth0", DUPLICATE)])
 
 
 def test_another_nodes_vip_is_not_placed() -> None:
@@ -277,6 +300,12 @@ def test_an_adopted_vip_goes_when_a_peer_has_it() -> None:
 
 def test_an_adopted_vip_is_left_to_expire_while_peers_cant_be_heard() -> None:
     assert plan_adopted([VIP], situation(node(placed(ETH0, "10.31.188.64/16", expires=NOW + 5)))) == []
+
+
+def test_an_adopted_vip_goes_when_another_host_answers_for_it_while_peers_cant_be_heard() -> None:
+    scene = replace(situation(node(placed(ETH0, "10.31.188.64/16"))), is_claimed=lambda vip: vip == VIP)
+
+    assert plan_adopted([VIP], scene) == [Remove(VIP, ETH0, "eth0", 16)]
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -172,6 +173,22 @@ class AgentLab:
         finally:
             self.hosts.output("api", "nft", "delete table inet away")
 
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Begin with healthy nodes, and leave them so, without Services."""
+        self.settle()
+        try:
+            yield
+        finally:
+            self.settle()
+            for found in self.hosts.get("services", "-n", "default")["items"]:
+                if found["spec"]["type"] == "LoadBalancer":
+                    self.delete(found["metadata"]["name"])
+            is_clean = eventually(
+                lambda: not any(len(self.addresses(node, "kube-lb0")) > 1 for node in NODES), seconds=30
+            )
+            assert is_clean
+
     # --- the wire ----------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -208,3 +225,16 @@ class AgentLab:
         finally:
             process.terminate()
             frames += (bytes.fromhex(line) for line in process.communicate()[0].split())
+
+
+@contextmanager
+def three_nodes() -> Iterator[AgentLab]:
+    """A lab of its own, with groups for the wire and for routed addresses."""
+    with tempfile.TemporaryDirectory(prefix="purelb-agent-") as folder:
+        lab = LabUnderTest(Path(folder))
+        try:
+            lab.must("up")
+            lab.kubectl("apply", "-f", "-", stdin=GROUPS)
+            yield AgentLab(lab)
+        finally:
+            lab.down()

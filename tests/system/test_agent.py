@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
-from pathlib import Path
 
 import pytest
 
 from lbnodeagent.errors import FrameError
 from lbnodeagent.frames import BROADCAST, Arp, NeighbourAdvertisement, decode_advertisement, decode_arp
 from purelb.election import owner, ranking
-from tests.system.agentlab import GROUPS, MASTER, NODES, SHORT, WORKER11, WORKER12, AgentLab, endpoint_slice, service
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.agentlab import (
+    MASTER,
+    NODES,
+    SHORT,
+    WORKER11,
+    WORKER12,
+    AgentLab,
+    endpoint_slice,
+    service,
+    three_nodes,
+)
+from tests.system.conftest import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -28,26 +36,15 @@ ROUTED = "10.189.0.9"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[AgentLab]:
-    with tempfile.TemporaryDirectory(prefix="purelb-agent-") as folder:
-        lab = LabUnderTest(Path(folder))
-        try:
-            lab.must("up")
-            lab.kubectl("apply", "-f", "-", stdin=GROUPS)
-            yield AgentLab(lab)
-        finally:
-            lab.down()
+    with three_nodes() as lab:
+        yield lab
 
 
 @pytest.fixture
 def agents(cluster: AgentLab) -> Iterator[AgentLab]:
     """Three healthy nodes without Services."""
-    cluster.settle()
-    yield cluster
-    cluster.settle()
-    for found in cluster.hosts.get("services", "-n", "default")["items"]:
-        if found["spec"]["type"] == "LoadBalancer":
-            cluster.delete(found["metadata"]["name"])
-    assert eventually(lambda: not any(len(cluster.addresses(node, "kube-lb0")) > 1 for node in NODES), seconds=30)
+    with cluster.at_rest():
+        yield cluster
 
 
 def frames_about(frames: list[bytes], ip: str) -> list[tuple[bytes, Arp | NeighbourAdvertisement]]:

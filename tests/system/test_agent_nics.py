@@ -1,0 +1,129 @@
+"""NICs that come, go, lose their cable, their name or their address, on nodes with two of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from purelb.election import ranking
+from tests.system.agentlab import MASTER, NODES, WORKER11, WORKER12, AgentLab, service, three_nodes
+from tests.system.conftest import eventually
+
+pytestmark = pytest.mark.timeout(120)
+
+LAN = {WORKER11: "172.30.0.11/24", WORKER12: "172.30.0.12/24"}
+VIP = "172.30.0.64"
+OWNER, HEIR = ranking(list(LAN), VIP)
+GROUP = {
+    "apiVersion": "purelb.io/v1",
+    "kind": "ServiceGroup",
+    "metadata": {"name": "lan", "namespace": "purelb"},
+    "spec": {"local": {"v4pool": {"subnet": "172.30.0.0/24", "pool": "172.30.0.64-172.30.0.99", "aggregation": "/32"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[AgentLab]:
+    with three_nodes() as lab:
+        lab.apply(GROUP)
+        lab.patch("lbnodeagent", "default", {"local": {"localint": "eth0|^lan"}}, "purelb")
+        yield lab
+
+
+@pytest.fixture
+def agents(cluster: AgentLab) -> Iterator[AgentLab]:
+    """Three healthy nodes without Services."""
+    with cluster.at_rest():
+        yield cluster
+
+
+def plug_in(agents: AgentLab, node: str) -> None:
+    """A second NIC; the other end of its cable is a link on the same host."""
+    agents.ip(node, "link", "add", "lan1", "type", "veth", "peer", "name", "far-end")
+    agents.ip(node, "addr", "add", LAN[node], "brd", "+", "dev", "lan1")
+    agents.ip(node, "link", "set", "far-end", "up")
+    agents.ip(node, "link", "set", "lan1", "up")
+
+
+@contextmanager
+def dual_homed(agents: AgentLab) -> Iterator[None]:
+    """Both workers have a second NIC, and a Service has an address there."""
+    try:
+        for node in LAN:
+            plug_in(agents, node)
+        time.sleep(0.5)  # both say so to the others
+        agents.apply(service("lan", "lan", ip=VIP))
+        assert eventually(lambda: everywhere(agents) == {(OWNER, "lan1")}), everywhere(agents)
+        yield
+    finally:
+        for node in LAN:
+            agents.hosts.run(node, ["ip", "link", "del", "far-end"])
+
+
+def everywhere(agents: AgentLab) -> set[tuple[str, str]]:
+    """The nodes and interfaces that have the VIP."""
+    links = ("eth0", "lan1", "lan9", "kube-lb0")
+    return {(node, link) for node in NODES for link in links if VIP in agents.addresses(node, link)}
+
+
+def test_an_address_is_routed_until_a_nic_of_its_subnet_appears(agents: AgentLab) -> None:
+    agents.apply(service("lan", "lan", ip=VIP))
+    assert eventually(lambda: everywhere(agents) == {(node, "kube-lb0") for node in NODES}), everywhere(agents)
+
+    plug_in(agents, WORKER12)
+    try:
+        assert eventually(lambda: everywhere(agents) == {(WORKER12, "lan1")}), everywhere(agents)
+        assert eventually(lambda: (agents.annotation("lan") or "").startswith(f"{WORKER12},lan1"))
+    finally:
+        agents.ip(WORKER12, "link", "del", "far-end")
+
+
+@pytest.mark.parametrize(
+    ("breaking", "mending"),
+    [
+        (("link", "set", "far-end", "down"), ("link", "set", "far-end", "up")),
+        (("link", "set", "lan1", "down"), ("link", "set", "lan1", "up")),
+        (("addr", "del", LAN[OWNER], "dev", "lan1"), ("addr", "add", LAN[OWNER], "brd", "+", "dev", "lan1")),
+    ],
+    ids=["no carrier", "down", "without its address"],
+)
+def test_a_nic_that_is_no_use_gives_its_address_away_and_gets_it_back(
+    agents: AgentLab, breaking: tuple[str, ...], mending: tuple[str, ...]
+) -> None:
+    with dual_homed(agents):
+        agents.ip(OWNER, *breaking)
+        assert eventually(lambda: everywhere(agents) == {(HEIR, "lan1")}, seconds=3), everywhere(agents)
+
+        agents.ip(OWNER, *mending)
+        assert eventually(lambda: everywhere(agents) == {(OWNER, "lan1")}, seconds=5), everywhere(agents)
+
+
+def test_a_nic_that_goes_takes_its_address_to_the_other_node(agents: AgentLab) -> None:
+    with dual_homed(agents):
+        agents.ip(OWNER, "link", "del", "far-end")
+
+        assert eventually(lambda: everywhere(agents) == {(HEIR, "lan1")}, seconds=3), everywhere(agents)
+        assert MASTER not in {node for node, _ in everywhere(agents)}
+
+
+def test_a_renamed_nic_keeps_the_address_and_the_annotation_follows(agents: AgentLab) -> None:
+    with dual_homed(agents):
+        agents.ip(OWNER, "link", "set", "lan1", "down")
+        agents.ip(OWNER, "link", "set", "lan1", "name", "lan9")
+        agents.ip(OWNER, "link", "set", "lan9", "up")
+
+        assert eventually(lambda: everywhere(agents) == {(OWNER, "lan9")}, seconds=5), everywhere(agents)
+        assert eventually(lambda: (agents.annotation("lan") or "").startswith(f"{OWNER},lan9"))
+
+
+def test_a_nic_whose_new_name_is_not_chosen_is_left(agents: AgentLab) -> None:
+    with dual_homed(agents):
+        agents.ip(OWNER, "link", "set", "lan1", "down")
+        agents.ip(OWNER, "link", "set", "lan1", "name", "storage")
+        agents.ip(OWNER, "link", "set", "storage", "up")
+
+        assert eventually(lambda: everywhere(agents) == {(HEIR, "lan1")}, seconds=5), everywhere(agents)
+        assert VIP not in agents.addresses(OWNER, "storage")
