@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from bench.cluster import LINK, POOL4, POOL6, Cluster, NotSettled, cluster, eventually
 from bench.incidents import FREEZE, Incident, cause_of, plan_incidents
 from bench.report import event, figure, milliseconds
-from bench.wire import AddressWatch, Doubled, Pinger, doubled, holdings
+from bench.wire import AddressWatch, Change, Doubled, Pinger, doubled, holdings
 
 BENCH: Final = "chaos"
 INTERVAL: Final = 0.1
@@ -28,6 +30,12 @@ INTERVAL: Final = 0.1
 CALM: Final = 60.0
 """Seconds for which the cluster may take to come to rest after the last incident."""
 DUMMY: Final = "kube-lb0"
+WORST: Final = 10
+"""How many of the longest are told one by one."""
+SILENT: Final = 0.7
+"""Seconds without a reply that are worth telling."""
+BEFORE: Final = 8.0
+"""Seconds before: incidents that ended within them are told as well."""
 
 
 @dataclass(slots=True)
@@ -47,6 +55,8 @@ class Outcome:
     """Per incident: the longest time with two owners of one VIP, and the longest of it after the incident, seconds."""
     longest_silence: dict[str, float] = field(default_factory=dict)
     """By kind of incident, seconds."""
+    worst: list[dict[str, object]] = field(default_factory=list)
+    """The longest times with two owners and the longest silences: of which VIP, when, during which incidents."""
 
     @property
     def is_right(self) -> bool:
@@ -71,7 +81,8 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
         rest = eventually("", lambda: lab.is_settled(vips), CALM)
     except NotSettled:
         rest = CALM
-    held = holdings(before, watch.end(), begin, time.monotonic())
+    changes = watch.end()
+    held = holdings(before, changes, begin, time.monotonic())
     seen = pinger.end()
 
     last = Pinger(lab.spaces, vips, INTERVAL)
@@ -81,17 +92,33 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
         incidents=len(incidents),
         misplaced={vip: nodes for vip, nodes in lab.holders(vips).items() if len(nodes) != 1},
         silent=[vip for vip, trace in afterwards.items() if trace.lost()],
-        foreign_removed=missing(lab, foreign),
+        foreign_removed=sorted({*missing(lab, foreign), *removed(changes, foreign)}),
         exceptions=lab.exceptions(),
         rest_after=time.monotonic() - over if rest >= CALM else rest,
     )
-    together = [one for vip in vips for one in doubled(held.holders(vip))]
-    outcome.two_owners = two_owners(happened, together)
+    doubles = [(vip, one) for vip in vips for one in doubled(held.holders(vip))]
+    outcome.two_owners = two_owners(happened, [one for _, one in doubles])
+    for vip, double in sorted(doubles, key=lambda pair: pair[1].begin - pair[1].end)[:WORST]:
+        nodes = [node.split(".")[0] for node in sorted(double.nodes)]
+        outcome.worst.append({"two_owners_of": vip, **told(double.begin, double.end, begin, happened), "nodes": nodes})
+    gaps = [(vip, *span) for vip, trace in seen.items() for span in trace.silences(SILENT)]
+    for vip, since, to in sorted(gaps, key=lambda gap: gap[1] - gap[2])[:WORST]:
+        outcome.worst.append({"silence_of": vip, **told(since, to, begin, happened)})
     for one in happened:
         if one.node:
             silence = max(trace.silence(one.begin - 0.3, one.end + 5) for trace in seen.values())
             outcome.longest_silence[one.kind] = max(silence, outcome.longest_silence.get(one.kind, 0.0))
     return outcome
+
+
+def told(since: float, to: float, begin: float, incidents: Sequence[Incident]) -> dict[str, object]:
+    """When something was, in seconds from the run's begin, and the incidents shortly before and meanwhile."""
+    causes = [
+        f"{one.kind} {one.node.split('.')[0]} {one.begin - begin:.1f}-{one.end - begin:.1f}".replace("  ", " ")
+        for one in incidents
+        if one.begin <= to and one.end >= since - BEFORE
+    ]
+    return {"from_s": round(since - begin, 2), "seconds": round(to - since, 2), "incidents": causes}
 
 
 # --- an operator's addresses -----------------------------------------------------------------------------------------
@@ -124,6 +151,12 @@ def missing(lab: Cluster, foreign: set[tuple[str, str, str]]) -> list[str]:
         for address in lab.addresses(node, link)
     }
     return [" ".join(one) for one in sorted(foreign - there)]
+
+
+def removed(changes: Sequence[Change], foreign: set[tuple[str, str, str]]) -> list[str]:
+    """Those that were taken away in between."""
+    gone = {(change.node, change.link, change.address) for change in changes if not change.is_there}
+    return [" ".join(one) for one in gone & foreign]
 
 
 # --- incidents -------------------------------------------------------------------------------------------------------
@@ -172,12 +205,14 @@ def two_owners(incidents: Sequence[Incident], together: Sequence[Doubled]) -> li
 
 def tell(outcome: Outcome, seed: int, seconds: float, count: int) -> bool:
     """Print everything; whether all is as it must be."""
+    for worst in outcome.worst:
+        event(BENCH, **worst)
     kinds: dict[str, list[tuple[float, float]]] = {}
     for incident, whole, after in outcome.two_owners:
         kinds.setdefault(incident.kind, []).append((whole, after))
         node, took = incident.node.split(".")[0], round(incident.end - incident.begin, 2)
-        told = {"two_owners_s": round(whole, 2), "of_it_afterwards_s": round(after, 2)}
-        event(BENCH, incident=incident.kind, node=node, took_s=took, **told)
+        owners = {"two_owners_s": round(whole, 2), "of_it_afterwards_s": round(after, 2)}
+        event(BENCH, incident=incident.kind, node=node, took_s=took, **owners)
     for kind, times in sorted(kinds.items()):
         figure(
             BENCH,
@@ -214,10 +249,13 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=5)
     parser.add_argument("--vips", type=int, default=50)
     parser.add_argument("--seed", type=int, default=4)
+    parser.add_argument("--keep", type=Path, help="a folder to which the logs are copied")
     arguments = parser.parse_args()
     seconds = 60 * (arguments.minutes or (1.0 if arguments.quick else 10.0))
     with cluster(arguments.nodes) as lab:
         outcome = undergo(lab, arguments.vips, seconds, arguments.seed)
+        if arguments.keep is not None:
+            shutil.copytree(lab.folder / "logs", arguments.keep, dirs_exist_ok=True)
         return 0 if tell(outcome, arguments.seed, seconds, arguments.vips) else 1
 
 

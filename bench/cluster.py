@@ -234,12 +234,20 @@ class Cluster:
 
     def exceptions(self) -> list[str]:
         """Exceptions in the logs of all programs, and errors in those of ours, one line each."""
-        return [
-            f"{file.relative_to(self.folder)}: {line[:1000]}"
-            for file in sorted([*self.folder.glob("*.log"), *self.folder.glob("logs/**/*.log")])
-            for line in file.read_text(errors="replace").splitlines()
-            if is_exception(line)
-        ]
+        found = []
+        for file in sorted([*self.folder.glob("*.log"), *self.folder.glob("logs/**/*.log")]):
+            lines = file.read_text(errors="replace").splitlines()
+            for number, line in enumerate(lines):
+                if is_exception(line):
+                    text = line if line.startswith("{") else " | ".join(_traceback(lines[number:]))
+                    found.append(f"{file.relative_to(self.folder)}: {text[:2000]}")
+        return found
+
+
+def _traceback(lines: Sequence[str]) -> list[str]:
+    """A traceback's last lines, from a text that begins with its first one."""
+    end = next((number for number, line in enumerate(lines[1:], 1) if not line.startswith(" ")), len(lines) - 1)
+    return [line.strip() for line in lines[max(0, end - 4) : end + 1]]
 
 
 def is_exception(line: str) -> bool:
@@ -299,6 +307,7 @@ def cluster(nodes: int = 5) -> Iterator[Cluster]:
         def say(text: str) -> None:
             print(text, file=sys.stderr)
 
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that the lab ends with us
         start_lab(folder, Settings(name, nodes), say=lambda _: None)
         try:
             install(folder, MANIFEST, say=lambda _: None)

@@ -90,6 +90,11 @@ class Trace:
         edges = [asked[0], *replies, max(asked[-1], *replies) if replies else asked[-1]]
         return max(later - earlier for earlier, later in pairwise(edges))
 
+    def silences(self, at_least: float) -> list[Span]:
+        """From one reply to the next, where that took so many seconds."""
+        replies = sorted(at for at in self.received if at is not None)
+        return [(since, to) for since, to in pairwise(replies) if to - since >= at_least]
+
     def lost(self, begin: float = -math.inf, end: float = math.inf) -> int:
         """How many requests of that span got no reply."""
         return sum(at is None and begin <= sent <= end for sent, at in zip(self.sent, self.received, strict=True))

@@ -27,6 +27,13 @@ def test_an_address_that_never_answers_again_is_silent_to_the_end() -> None:
     assert trace((0.0, None), (5.0, None)).silence() == pytest.approx(5.0)
 
 
+def test_silences_are_told_one_by_one() -> None:
+    seen = trace((0.0, 0.1), (1.0, None), (2.0, 2.1), (2.5, 2.6), (3.0, None), (4.0, 4.6))
+
+    assert seen.silences(1.5) == [(0.1, 2.1), (2.6, 4.6)]
+    assert seen.silences(3.0) == []
+
+
 def test_a_span_leaves_out_what_was_sent_before_and_after() -> None:
     seen = trace((0.0, None), (1.0, 1.1), (2.0, 2.1), (3.0, None))
 
