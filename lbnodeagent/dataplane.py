@@ -21,7 +21,7 @@ from lbnodeagent.firstplacements import FirstPlacements
 from lbnodeagent.kernelwatch import KernelWatch, Listeners
 from lbnodeagent.looplag import measure_lag
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Configured, KeyKnown, NodeExcluded, PeersKnown, Synced, Told, ToldKey, VipChanged
+from lbnodeagent.messages import Configured, KeysKnown, NodeExcluded, PeersKnown, Synced, Told, ToldKey, VipChanged
 from lbnodeagent.meta import HandoverMessage
 from lbnodeagent.negotiation import Marks, Negotiation
 from lbnodeagent.neighbours import Neighbours, Owners
@@ -33,6 +33,7 @@ from lbnodeagent.rawsocket import FrameListener, FrameSender
 from lbnodeagent.standing import Standing
 from lbnodeagent.tables import (
     FOREVER,
+    Members,
     Place,
     PresentAddress,
     Remove,
@@ -107,6 +108,7 @@ class DataPlane:
         self._standing = Standing(self._present, outbox, self._candidacy.owner, node)
         self._dirty: dict[IPAddress, None] = {}
         self._links_dirty = True
+        self._members = Members(frozenset())
         self._is_configured = False
         self._sweep_at = 0.0
         self._renew_at = 0.0
@@ -180,8 +182,8 @@ class DataPlane:
                 self._config, self._neighbours.garp = config, config.garp
                 self._is_configured = True
                 self._surroundings_changed()
-            case KeyKnown(key):
-                self._peers.set_key(key)
+            case KeysKnown(keys):
+                self._peers.set_keys(keys)
             case PeersKnown(addresses):
                 self._peers.set_addresses(addresses)
                 self._candidacy.peers_known = True
@@ -207,6 +209,12 @@ class DataPlane:
 
     def _candidacy_changed(self) -> None:
         self._owners_changed(self._candidacy.update(time.monotonic()))
+        # Before this node is a candidate, whom it doesn't hear isn't dead for that.
+        known = (self._node, *self._peers.roster.others) if self._candidacy.is_candidate else ()
+        members = Members(frozenset(known))
+        if members != self._members:
+            self._members = members
+            self._outbox.put((Members, None), members)
 
     def _owners_changed(self, vips: set[IPAddress]) -> None:
         for vip in vips:
@@ -324,7 +332,7 @@ class DataPlane:
         self._neighbours.run_due(now)
         self._mark(self._standing.due(now))
         if not self._candidacy.is_candidate and not self._candidacy.is_leaving:
-            self._owners_changed(self._candidacy.update(now))
+            self._candidacy_changed()
         if now >= self._retry_links_at:
             self._retry_links_at = FOREVER
             self._links_dirty = True

@@ -9,18 +9,23 @@ from purelb import names
 from purelb.light_kopf import kopf
 
 
-class Observer(Protocol):
+class ServiceObserver(Protocol):
     """Who is told of objects. ``body`` is the object; ``is_gone`` that it was deleted; ``is_listed`` that it comes from
     the list with which a watch begins, not from a change."""
 
     def observe_service(self, body: Mapping[str, Any], *, is_gone: bool, is_listed: bool) -> None: ...
     def observe_group(self, body: Mapping[str, Any], *, is_gone: bool) -> None: ...
-    def observe_agent(self, body: Mapping[str, Any], *, is_gone: bool) -> None: ...
     def observe_slice(self, body: Mapping[str, Any], *, is_gone: bool) -> None: ...
 
 
-def build_registry(observer: Observer) -> kopf.OperatorRegistry:
-    """A registry whose handlers tell ``observer``; of kind ``on.event`` only, so that kopf writes nothing."""
+class AgentObserver(Protocol):
+    """Who is told of LBNodeAgents."""
+
+    def observe_agent(self, body: Mapping[str, Any], *, is_gone: bool) -> None: ...
+
+
+def build_registry(observer: ServiceObserver, agents: AgentObserver) -> kopf.OperatorRegistry:
+    """A registry whose handlers tell the observers; of kind ``on.event`` only, so that kopf writes nothing."""
     registry = kopf.OperatorRegistry()
 
     async def service(event: kopf.RawEvent, **_: Any) -> None:
@@ -30,7 +35,7 @@ def build_registry(observer: Observer) -> kopf.OperatorRegistry:
         observer.observe_group(event["object"], is_gone=_is_gone(event))
 
     async def agent(event: kopf.RawEvent, **_: Any) -> None:
-        observer.observe_agent(event["object"], is_gone=_is_gone(event))
+        agents.observe_agent(event["object"], is_gone=_is_gone(event))
 
     async def endpoint_slice(event: kopf.RawEvent, **_: Any) -> None:
         observer.observe_slice(event["object"], is_gone=_is_gone(event))

@@ -26,10 +26,10 @@ class Configured:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyKnown:
-    """The gossip's key; None: unencrypted."""
+class KeysKnown:
+    """The gossip's keys: the first one seals, all open."""
 
-    key: bytes | None
+    keys: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Synced:
     """Everything that is wanted has been told once: what wasn't is not wanted."""
 
 
-Told: TypeAlias = VipChanged | Configured | KeyKnown | PeersKnown | NodeExcluded | Synced
+Told: TypeAlias = VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | Synced
 ToldKey: TypeAlias = tuple[type, IPAddress | None]
 
 

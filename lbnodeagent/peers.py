@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from lbnodeagent.errors import MetaError
@@ -49,7 +49,7 @@ REBIND: Final = 0.5
 
 
 class Peers:
-    """This node's part in the gossip. ``run`` it; it begins when ``set_key`` was called.
+    """This node's part in the gossip. ``run`` it; it begins when ``set_keys`` was called.
 
     ``on_change``: the roster changed. ``on_message``: a hand-over message came. Both are called on the running loop.
     """
@@ -78,11 +78,16 @@ class Peers:
         """Whether peers can be heard: before that, their silence means nothing."""
         return self._gossip is not None
 
-    def set_key(self, key: bytes | None) -> None:
-        """The gossip's key, 16, 24 or 32 bytes; None: unencrypted. Only the first one counts."""
-        if not self._has_key.is_set():
-            self._key = Keyring([key]) if key is not None else None
-            self._has_key.set()
+    def set_keys(self, keys: Sequence[bytes]) -> None:
+        """The gossip's keys, of 16, 24 or 32 bytes: the first one seals, all open. May change while it runs."""
+        if self._key is None:
+            self._key = Keyring(keys)
+        for key in keys:
+            self._key.add(key)
+        self._key.use(keys[0])
+        for key in set(self._key.keys) - set(keys):
+            self._key.remove(key)
+        self._has_key.set()
 
     def set_addresses(self, addresses: frozenset[str]) -> None:
         """Where the other agents' pods are now."""

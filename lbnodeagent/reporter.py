@@ -1,38 +1,25 @@
-"""Tells users what this node does: events and ``purelb.io/announcing-*`` on the Services, and the announced metric.
+"""Tells users what this node does: events on the Services and the announced metric. Annotations: annotator.py.
 
-Level-triggered: what is written follows from how each VIP stands here and what the Service says now. Writes are
-conditional on the resourceVersion that they were decided on, coalesced by Service, and wait for the API as long as it
-takes; the data plane never waits for them.
+Level-triggered: what is told follows from how each VIP stands here, what was told before and what the Service says.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from lbnodeagent.annotator import Annotator
+from lbnodeagent.announcing import Entry, Form, names_node
 from lbnodeagent.frames import format_mac
 from lbnodeagent.tables import Announcement, Conflict, Wiped
 from lbnodeagent.wanted import WantedTable, annotation_of, vips_of
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.errors import ConflictError, KubeError, NotFoundError, UnavailableError
 from purelb.events import EventRecorder, ObjectReference
-from purelb.kube import Kube, services_path
+from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
-from purelb.services import ServiceKey, ServiceView, annotations_patch, view_service
-
-log = logging.getLogger(__name__)
-
-WRITERS: Final = 4
-"""Writes under way at once."""
-RETRY: Final = 1.0
-"""Seconds until a write is tried again while the API server is away."""
-CALM: Final = 2.0
-"""Seconds between two writes of the same annotation to the same Service."""
+from purelb.services import ServiceKey, ServiceView
 
 LOCAL_OVERRIDE: Final = "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster."
 LOCAL_KEPT: Final = (
@@ -52,19 +39,15 @@ class Reporter:
         wanted: WantedTable,
         metrics: AgentMetrics,
         on_read: Callable[[ServiceView], object],
+        form: Form = "v1",
     ) -> None:
         self._node = node
-        self._kube = kube
         self._events = events
         self._wanted = wanted
         self._metrics = metrics
-        self._on_read = on_read
-        """Takes a Service that was read again after a conflict."""
         self._standing: dict[IPAddress, Announcement] = {}
         self._told: dict[ServiceKey, dict[IPAddress, Announcement]] = {}
-        self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
-        self._written: dict[ServiceKey, tuple[dict[str, str | None], float]] = {}
-        self._wake = asyncio.Event()
+        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, on_read, self._taken)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -76,7 +59,7 @@ class Reporter:
             self._standing[announcement.vip] = announcement
         for service in self._wanted.users(announcement.vip):
             self._tell(service, announcement)
-            self._look_at(service.key)
+            self.annotator.look_at(service.key)
 
     def conflict_heard(self, conflict: Conflict) -> None:
         """Another host answers for a VIP."""
@@ -105,14 +88,13 @@ class Reporter:
             if vip in self._standing:
                 self._tell(service, self._standing[vip])
         if vips or any(key in service.annotations for key in names.ANNOUNCING_KEYS):
-            self._look_at(service.key)
+            self.annotator.look_at(service.key)
 
     def service_gone(self, key: ServiceKey) -> None:
         """A Service was deleted."""
         for vip in list(self._told.get(key, ())):
             self._forget(key, vip)
-        self._pending.pop(key, None)
-        self._written.pop(key, None)
+        self.annotator.forget(key)
 
     # --- events and metrics ------------------------------------------------------------------------------------------
 
@@ -132,8 +114,7 @@ class Reporter:
         about = reference_of(service)
         match announcement.state:
             case "announcing" if announcement.is_local:
-                is_news = service.annotations.get(annotation_of(vip)) != self._value(announcement)
-                if not announcement.successor and (announcement.is_fresh or is_news):
+                if not announcement.successor and (announcement.is_fresh or self._is_news(service, announcement)):
                     text = f"Node {self._node} announcing {vip} on interface {announcement.interface}"
                     self._events.record(about, "Normal", names.REASON_ANNOUNCING_LOCAL, text)
                     self._explain_policy(service)
@@ -149,6 +130,19 @@ class Reporter:
             case _:
                 pass
 
+    def _is_news(self, service: ServiceView, announcement: Announcement) -> bool:
+        """Whether the Service doesn't say so yet."""
+        key = annotation_of(announcement.vip)
+        vips = [vip for vip in vips_of(service) if annotation_of(vip) == key]
+        entry = Entry(self._node, announcement.interface)
+        return not names_node(service.annotations.get(key), announcement.vip, vips, entry)
+
+    def _taken(self, service: ServiceView, vip: IPAddress, other: str) -> None:
+        """The Service named another node before."""
+        self._metrics.slot_steals.labels(other, self._node).inc()
+        text = f"Node {self._node} took announcement of {vip} from node {other}"
+        self._events.record(reference_of(service), "Normal", names.REASON_ANNOUNCE_SLOT_STEAL, text)
+
     def _explain_policy(self, service: ServiceView) -> None:
         if service.external_traffic_policy == "Local":
             kept = names.ALLOW_LOCAL in service.annotations
@@ -161,100 +155,6 @@ class Reporter:
             del self._told[key]
         if last.state == "announcing":
             self._metrics.announced.remove(str(key), self._node, str(vip))
-
-    # --- annotations -------------------------------------------------------------------------------------------------
-
-    def _value(self, announcement: Announcement) -> str:
-        return f"{self._node},{announcement.interface}"
-
-    def _look_at(self, key: ServiceKey) -> None:
-        self._pending[key] = None
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Write what is pending, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(WRITERS):
-                tasks.create_task(self._write_pending())
-
-    async def _write_pending(self) -> None:
-        while True:
-            while not self._pending:
-                self._wake.clear()
-                await self._wake.wait()
-            key, _ = self._pending.popitem(last=False)
-            try:
-                await self._write(key)
-            except ConflictError:
-                await self._read_again(key)
-            except NotFoundError:
-                continue
-            except UnavailableError as error:
-                await asyncio.sleep(error.retry_after or RETRY)
-                self._look_at(key)
-            except KubeError as error:
-                self._metrics.update_errors.inc()
-                log.error("the Service can't be annotated", extra={"service": str(key), "error": str(error)})
-
-    async def _write(self, key: ServiceKey) -> None:
-        service = self._wanted.service(key)
-        if service is None:
-            return
-        changes = self.annotation_changes(service)
-        body = annotations_patch(service, changes)
-        if self._resets_policy(service):
-            body["spec"] = {"externalTrafficPolicy": "Cluster"}
-        elif not changes:
-            return
-        loop = asyncio.get_running_loop()
-        last, at = self._written.get(key, ({}, 0.0))
-        if changes == last and loop.time() - at < CALM:
-            # Somebody undid it: another node that believes to be the owner, for as long as views differ.
-            loop.call_later(CALM, self._look_at, key)
-            return
-        self._written[key] = changes, loop.time()
-        answer = await self._kube.patch(services_path(key.namespace, key.name), body)
-        log.info("annotated", extra={"service": str(key), "annotations": changes})
-        self._on_read(view_service(answer))
-
-    async def _read_again(self, key: ServiceKey) -> None:
-        try:
-            service = view_service(await self._kube.get(services_path(key.namespace, key.name)))
-        except NotFoundError:
-            return
-        except KubeError as error:
-            await asyncio.sleep(error.retry_after or RETRY)
-        else:
-            self._on_read(service)
-        self._look_at(key)
-
-    def annotation_changes(self, service: ServiceView) -> dict[str, str | None]:
-        """What the Service's announcing annotations should be changed to, by this node.
-
-        One value per family, v0.6.1's ``node,interface``: the Service's first address of the family decides. A node
-        sets it when it announces, and takes away only what names itself.
-        """
-        changes: dict[str, str | None] = {}
-        for key in names.ANNOUNCING_KEYS:
-            current = service.annotations.get(key)
-            first = next((vip for vip in vips_of(service) if annotation_of(vip) == key), None)
-            standing = self._standing.get(first) if first is not None else None
-            if standing is not None and standing.state == "announcing" and standing.is_local and not standing.successor:
-                if current != self._value(standing):
-                    changes[key] = self._value(standing)
-                continue
-            # A successor writes its own name over ours; before the data plane reports, we don't know.
-            is_over = first is None or (standing is not None and standing.successor is None)
-            if is_over and current is not None and current.split(",")[0] == self._node:
-                changes[key] = None
-        return changes
-
-    def _resets_policy(self, service: ServiceView) -> bool:
-        """Policy Local doesn't work behind one node's NIC, unless its user says so (PureLB v0.6.1)."""
-        if service.external_traffic_policy != "Local" or names.ALLOW_LOCAL in service.annotations:
-            return False
-        standing = (self._standing.get(vip) for vip in vips_of(service))
-        return any(one is not None and one.state == "announcing" and one.is_local for one in standing)
 
 
 def _same(one: Announcement, other: Announcement) -> bool:

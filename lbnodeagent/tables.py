@@ -230,5 +230,12 @@ class Surroundings:
     """What the configuration names and the node doesn't have: interfaces, or the regular expression."""
 
 
-Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The nodes that take part in the gossip, this one included; none while that isn't known yet."""
+
+    nodes: frozenset[str]
+
+
+Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | Members
 ReportKey: TypeAlias = tuple[type, IPAddress | None]

@@ -167,6 +167,30 @@ class AgentMetrics(ClientMetrics):
         self.election_losses = Counter(
             "purelb_lbnodeagent_election_losses_total", "Addresses that this node lost.", registry=registry
         )
+        self.slot_steals = Counter(
+            "purelb_lbnodeagent_announce_slot_steal_total",
+            "Addresses that a node announces which another one announced before.",
+            ["from", "to"],
+            registry=registry,
+        )
+        self.selector_state = Gauge(
+            "purelb_lbnodeagent_selector_state",
+            "1 for how the LBNodeAgent that applies to this node was chosen.",
+            ["state"],
+            registry=registry,
+        )
+        self.config_errors = Gauge(
+            "purelb_lbnodeagent_config_errors",
+            "1 per LBNodeAgent that this node can't use as it is written.",
+            ["config", "reason"],
+            registry=registry,
+        )
+        self.gossip_keys = Gauge(
+            "purelb_gossip_key",
+            "1 per key of the gossip in use: one seals what is sent, all open what is received.",
+            ["fingerprint", "use"],
+            registry=registry,
+        )
         self.members = Gauge(
             "purelb_election_member_count",
             "Nodes that take part in the election, this one included.",

@@ -277,6 +277,10 @@ class NodeAgentConfig:
     """False without a ``local`` block: such an agent announces nothing."""
 
 
+class SelectorError(SpecError):
+    """A nodeSelector that can't be evaluated."""
+
+
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s))")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
@@ -355,10 +359,8 @@ def _parse_selector(block: Json | None) -> Selector:
         key, operator = expression.get("key", ""), expression.get("operator", "")
         values = tuple(expression.get("values") or ())
         if operator not in _OPERATORS:
-            raise SpecError(f'nodeSelector operator "{operator}" is none of In, NotIn, Exists, DoesNotExist')
+            raise SelectorError(f'operator "{operator}" is none of In, NotIn, Exists, DoesNotExist')
         if (operator in ("In", "NotIn")) != bool(values):
-            raise SpecError(
-                f"nodeSelector operator {operator} of {key} takes {'no' if values else 'at least one'} value"
-            )
+            raise SelectorError(f"operator {operator} of {key} takes {'no' if values else 'at least one'} value")
         requirements.append((key, operator, values))
     return Selector(tuple(requirements))

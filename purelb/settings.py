@@ -9,13 +9,15 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from purelb.errors import SettingsError
 from purelb.kube import kubeconfig_from, own_namespace
 from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
 
-_KEY_SIZES: Final = (16, 24, 32)
+KEY_SIZES: Final = (16, 24, 32)
+"""Bytes of a gossip key: AES-128, -192 or -256."""
+_FORMATS: Final = ("v1", "v2")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -68,6 +70,8 @@ class AgentSettings:
     """16, 24 or 32 bytes; None: the gossip is not encrypted."""
     gossip_profile: str
     """``fast`` (one data centre) or ``lan`` (memberlist's defaults)."""
+    announcing_format: Literal["v1", "v2"] = "v1"
+    """The form of the announcing annotations: ``node,interface``, or PureLB v0.17's ``node,interface,ip``."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AgentSettings:
@@ -100,7 +104,16 @@ class AgentSettings:
             default=environ.get("PURELB_ML_LABELS", ""),
             help="label selector of the agents' pods (PURELB_ML_LABELS)",
         )
+        parser.add_argument(
+            "--announcing-format",
+            choices=_FORMATS,
+            default=environ.get("PURELB_ANNOUNCING_FORMAT") or "v1",
+            help="form of the announcing annotations: v1 is node,interface, v2 is node,interface,ip "
+            "(PURELB_ANNOUNCING_FORMAT)",
+        )
         arguments = parser.parse_args(argv)
+        if arguments.announcing_format not in _FORMATS:  # of the environment: argparse doesn't check a default
+            raise SettingsError(f'PURELB_ANNOUNCING_FORMAT "{arguments.announcing_format}" is neither v1 nor v2')
         if not arguments.node_name:
             raise SettingsError("the node's name is missing: set PURELB_NODE_NAME or --node-name")
         common = _common(arguments, environ)
@@ -112,6 +125,7 @@ class AgentSettings:
             gossip_labels=arguments.memberlist_labels,
             gossip_key=_key(environ.get("ML_GROUP", "")),
             gossip_profile=arguments.gossip_profile,
+            announcing_format=arguments.announcing_format,
         )
 
 
@@ -160,6 +174,6 @@ def _key(text: str) -> bytes | None:
     key = text.encode()
     if not key:
         return None
-    if len(key) not in _KEY_SIZES:
+    if len(key) not in KEY_SIZES:
         raise SettingsError(f"ML_GROUP has {len(key)} bytes, but a gossip key has 16, 24 or 32")
     return key

@@ -47,7 +47,7 @@ def changes(view: ServiceView, *announcements: Announcement) -> dict[str, str | 
         made, _ = reporter_of(view)
         for announcement in announcements:
             made.vip_stands(announcement)
-        return made.annotation_changes(view)
+        return made.annotator.changes(view)
 
     return asyncio.run(scene())
 
@@ -145,7 +145,7 @@ def told(tmp_path: Path, api: RecordingApi, view: ServiceView, act: Callable[[Re
                 metrics = AgentMetrics(CollectorRegistry())
                 made = Reporter("w11", kube, events, table, metrics, table.set_service)
                 async with asyncio.TaskGroup() as tasks:
-                    running = [tasks.create_task(made.run()), tasks.create_task(events.run())]
+                    running = [tasks.create_task(made.annotator.run()), tasks.create_task(events.run())]
                     await act(made)
                     for task in running:
                         task.cancel()
