@@ -7,7 +7,6 @@ The node's own addresses there say which subnets it is on; ours never do.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
@@ -17,7 +16,7 @@ from lbnodeagent.present import Present
 from lbnodeagent.tables import IfIndex, Link, Surroundings
 from purelb.addresses import Family, IPAddress, IPNetwork, family_of
 from purelb.names import DEFAULT_INTERFACE
-from purelb.resources import NodeAgentConfig
+from purelb.resources import NodeAgentConfig, interface_pattern
 
 IPVS_INTERFACE: Final = "kube-ipvs0"
 """kube-proxy in IPVS mode keeps every VIP there; it's never ours to touch."""
@@ -51,7 +50,7 @@ def chosen_links(config: NodeAgentConfig, present: Present, family: Family) -> l
     if config.local_interface == DEFAULT_INTERFACE:
         chosen = _default_links(config, present, family)
     else:
-        pattern = re.compile(config.local_interface)
+        pattern = interface_pattern(config.local_interface)
         matching = (link for link in present.links.values() if pattern.search(link.name))
         chosen = sorted((link for link in matching if not is_excluded(link, config)), key=lambda link: link.name)
     for name in config.interfaces:

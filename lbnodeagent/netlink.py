@@ -164,15 +164,12 @@ class Netlink:
         return encode_new(self._new_address(change), number)
 
     def _new_address(self, place: Place) -> NewAddress:
-        """Without duplicate address detection it answers at once; IPv6 would else be silent for a second or two.
-
-        As the preferred lifetime of an IPv6 VIP is 0, the node doesn't take it as its own source (RFC 6724 rule 3).
-        """
+        """Without duplicate address detection it answers at once; IPv6 would else be silent for a second or two."""
         vip, spot = place.vip, place.spot
         lifetime = spot.addressing.valid_lifetime
         valid = lifetime - _EXPIRY_SLACK if lifetime else INFINITE
-        preferred = spot.addressing.preferred_lifetime or valid
-        if spot.is_local and (vip.version == 6 or not self.has_marks):
+        preferred = spot.preferred_lifetime(vip) or valid
+        if preferred < 0 or (spot.is_local and not self.has_marks):
             preferred = 0
         flags = F_NOPREFIXROUTE if spot.addressing.no_prefix_route else 0
         if vip.version == 6 and not place.detects_duplicates:

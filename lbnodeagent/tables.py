@@ -132,6 +132,13 @@ class Spot:
     """On a NIC, by election; else on the dummy interface of every node."""
     addressing: AddressConfig
 
+    def preferred_lifetime(self, vip: IPAddress) -> int:
+        """Seconds for which the node may use ``vip`` as a source of its own; 0: as long as it is valid; -1: never."""
+        preferred = self.addressing.preferred_lifetime
+        if preferred is None:
+            return -1 if self.is_local and vip.version == 6 else 0
+        return preferred
+
 
 @dataclass(frozen=True, slots=True)
 class CreateDummy:

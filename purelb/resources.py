@@ -225,13 +225,15 @@ class AddressConfig:
     """How an address sits on an interface: lifetimes in seconds (0: for ever), whether its prefix gets a route."""
 
     valid_lifetime: int
-    preferred_lifetime: int
+    preferred_lifetime: int | None
+    """During which the node may use it as a source of its own; None: not said, and then an IPv6 address on a NIC is
+    none (RFC 6724 rule 3), so that no program takes it for the node's."""
     no_prefix_route: bool
 
 
-LOCAL_ADDRESSING = AddressConfig(valid_lifetime=20, preferred_lifetime=20, no_prefix_route=True)
+LOCAL_ADDRESSING = AddressConfig(valid_lifetime=20, preferred_lifetime=None, no_prefix_route=True)
 """On a NIC: gone soon after its agent, and of a kind that no CNI takes for the node's own."""
-DUMMY_ADDRESSING = AddressConfig(valid_lifetime=0, preferred_lifetime=0, no_prefix_route=False)
+DUMMY_ADDRESSING = AddressConfig(valid_lifetime=0, preferred_lifetime=None, no_prefix_route=False)
 """On kube-lb0: the prefix route is what routing software exports."""
 
 
@@ -294,6 +296,29 @@ def parse_duration(text: str) -> float:
     return sum(float(part.group(1)) * _SECONDS[part.group(2)] for part in parts)
 
 
+_NOT_A_NAME = re.compile(r"[\s/:]")
+_POSIX_CLASSES = {
+    "alpha": "A-Za-z",
+    "digit": "0-9",
+    "alnum": "0-9A-Za-z",
+    "lower": "a-z",
+    "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+    "word": "0-9A-Za-z_",
+}
+
+
+def interface_pattern(text: str) -> re.Pattern[str]:
+    """The regular expression of ``localInterface``. Raises re.error.
+
+    PureLB's are Go's (RE2). What interface names can need of them means the same in Python, but for the end of the
+    text and classes with names.
+    """
+    for name, members in _POSIX_CLASSES.items():
+        text = text.replace(f"[:{name}:]", members)
+    return re.compile(text.replace(r"\z", r"\Z"))
+
+
 def parse_node_agent(body: Json) -> NodeAgentConfig:
     """Parse an LBNodeAgent object of either version: v2's names win over v1's. Raises SpecError with one sentence."""
     metadata = body["metadata"]
@@ -303,12 +328,15 @@ def parse_node_agent(body: Json) -> NodeAgentConfig:
     interface = block.get("localInterface") or block.get("localint") or DEFAULT_INTERFACE
     if interface != DEFAULT_INTERFACE:
         try:
-            re.compile(interface)
+            interface_pattern(interface)
         except re.error as error:
             raise SpecError(f'localInterface "{interface}" is not a regular expression: {error}') from None
     dummy = block.get("dummyInterface") or block.get("extlbint") or DUMMY_INTERFACE
-    if len(dummy) > 15 or "/" in dummy or dummy.isspace():
-        raise SpecError(f'dummyInterface "{dummy}" is no name for an interface (at most 15 characters, no slash)')
+    for name, path in ((dummy, "dummyInterface"), *((name, "interfaces") for name in block.get("interfaces") or ())):
+        if _NOT_A_NAME.search(name) or len(name) > 15 or name in ("", ".", ".."):
+            raise SpecError(
+                f'{path}: "{name}" is no name for an interface (at most 15 characters, no blank, slash or colon)'
+            )
     addressing: Json = block.get("addressConfig") or {}
     return NodeAgentConfig(
         name=metadata["name"],
@@ -347,8 +375,8 @@ def _parse_addressing(block: Json | None, default: AddressConfig) -> AddressConf
     valid = block.get("validLifetime", default.valid_lifetime)
     if 1 <= valid < 20:
         valid = 20  # a shorter one would expire between two renewals of a busy agent
-    preferred = block.get("preferredLifetime", valid)
-    if valid and (preferred == 0 or preferred > valid):
+    preferred = block.get("preferredLifetime")
+    if preferred is not None and valid and (preferred == 0 or preferred > valid):
         preferred = valid
     return AddressConfig(valid, preferred, block.get("noPrefixRoute", default.no_prefix_route))
 

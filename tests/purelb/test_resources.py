@@ -17,6 +17,7 @@ from purelb.resources import (
     PoolSource,
     Selector,
     SidecarSource,
+    interface_pattern,
     parse_duration,
     parse_node_agent,
     parse_service_group,
@@ -174,7 +175,36 @@ def test_lifetimes_are_kept_sane() -> None:
     )
 
     assert parsed.local_addressing == AddressConfig(20, 20, False)
-    assert parsed.dummy_addressing == AddressConfig(0, 0, False)
+    assert parsed.dummy_addressing == AddressConfig(0, None, False)
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({}, AddressConfig(20, None, True)),
+        ({"validLifetime": 300}, AddressConfig(300, None, True)),
+        ({"validLifetime": 300, "preferredLifetime": 100}, AddressConfig(300, 100, True)),
+        ({"validLifetime": 300, "preferredLifetime": 0}, AddressConfig(300, 300, True)),
+        ({"validLifetime": 0, "preferredLifetime": 0}, AddressConfig(0, 0, True)),
+        ({"validLifetime": 0, "preferredLifetime": 60}, AddressConfig(0, 60, True)),
+    ],
+)
+def test_the_preferred_lifetime_is_what_was_said_of_it(block: dict[str, Any], expected: AddressConfig) -> None:
+    assert parse_node_agent(agent(local={"addressConfig": {"localInterface": block}})).local_addressing == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "matches"),
+    [
+        ("eth", "meth0", True),
+        ("^eth[[:digit:]]$", "eth0", True),
+        ("^eth[[:digit:]]$", "ethd", False),
+        (r"^en[^[:digit:]]\z", "enp", True),
+        ("(?i)^ETH", "eth0", True),
+    ],
+)
+def test_a_regular_expression_means_what_it_means_in_go(text: str, name: str, matches: bool) -> None:
+    assert bool(interface_pattern(text).search(name)) is matches
 
 
 def test_announcements_are_configured() -> None:
@@ -188,6 +218,8 @@ def test_announcements_are_configured() -> None:
     [
         ({"local": {"localint": "eth("}}, "not a regular expression"),
         ({"local": {"extlbint": "a-name-of-sixteen"}}, "no name for an interface"),
+        ({"local": {"dummyInterface": "lb 0"}}, 'dummyInterface: "lb 0" is no name for an interface'),
+        ({"local": {"interfaces": ["eth0", "eth0:1"]}}, 'interfaces: "eth0:1" is no name for an interface'),
         ({"local": {"garpConfig": {"count": 11}}}, "not from 1 to 10"),
         ({"local": {"garpConfig": {"interval": "soon"}}}, '"soon" is not a duration'),
         ({"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "Like"}]}}, "none of In, NotIn"),
