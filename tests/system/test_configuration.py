@@ -17,7 +17,7 @@ import pytest
 
 from lbnodeagent.gossipkey import fingerprint
 from tests.system import nodeaddress
-from tests.system.agentlab import GROUPS, MASTER, WORKER11, WORKER12, AgentLab, endpoint_slice, service
+from tests.system.agentlab import GROUPS, MASTER, NODES, WORKER11, WORKER12, AgentLab, endpoint_slice, service
 from tests.system.conftest import LabUnderTest, eventually
 
 pytestmark = pytest.mark.timeout(180)
