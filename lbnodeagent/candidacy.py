@@ -44,6 +44,11 @@ class Candidacy:
         """Whether this node says so to its peers."""
         return self._roster.own.is_ready
 
+    @property
+    def is_spokesman(self) -> bool:
+        """Whether this node is the one that reports what concerns all alike."""
+        return self._node == min(self._election.candidates, default=None)
+
     def owner(self, vip: IPAddress) -> str | None:
         """The owner by what is known; None where nobody is on its subnet."""
         return self._election.owner(vip)

@@ -312,6 +312,7 @@ class DataPlane:
             is_held=self._is_held,
             now=now,
             leaving=self._candidacy.is_leaving,
+            is_spokesman=self._candidacy.is_spokesman,
             is_claimed=self._neighbours.claimed.__contains__,
             is_new=self._first.is_new,
             is_duplicate=lambda vip: self._first.is_duplicate(vip, now),

@@ -34,6 +34,10 @@ RENEW_BELOW: Final = 0.6
 TAKEN: Final = "the address is on the interface already and was not put there by PureLB"
 
 
+NO_SUBNET: Final = (
+    "no node has an interface on a subnet that holds it, as an address of a local pool needs; "
+    "one of a remote pool would be routed"
+)
 DUPLICATE: Final = "duplicate address detection found another host that has the address"
 
 
@@ -69,6 +73,8 @@ class Situation:
     """Monotonic seconds."""
     leaving: bool = False
     """Whether this agent shuts down: nothing new is placed, and only what is held stays."""
+    is_spokesman: bool = True
+    """Whether this node is the one that reports what concerns all alike."""
     is_claimed: Callable[[IPAddress], bool] = _is_none
     """Whether another host answered for a VIP that an earlier run left here, while peers couldn't be heard."""
     is_new: Callable[[IPAddress], bool] = _is_none
@@ -153,6 +159,8 @@ def destination_of(vip: IPAddress, situation: Situation, subnets: Iterable[NicSu
         return Spot(subnet.index, subnet.interface, subnet.prefix_length, True, config.local_addressing)
     if situation.leaving or situation.is_onlink(vip):
         return None
+    if wanted.onlink_only:
+        return Blocked(vip, config.local_interface, NO_SUBNET) if situation.is_spokesman else None
     if wanted.endpoints is not None and situation.node not in wanted.endpoints:
         return None
     dummy = situation.present.link_named(config.dummy_interface)

@@ -42,6 +42,8 @@ class WantedVip:
     """Nodes with a ready endpoint; None where the traffic policy doesn't ask for one (Cluster)."""
     allow_local: bool = False
     """Whether policy Local is kept on a NIC too; else it counts there as Cluster."""
+    onlink_only: bool = False
+    """Whether it belongs on a NIC or nowhere (v2's ``local`` pools); else it's routed where no NIC has its subnet."""
     skips_dad: bool = False
     """Whether an IPv6 address is used without duplicate address detection, as its ServiceGroup says (skipIPv6DAD)."""
 

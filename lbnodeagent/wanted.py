@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.addresses import IPAddress, family_of
-from purelb.resources import AddressPool, ServiceGroup
+from purelb.resources import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
 
 Json: TypeAlias = Mapping[str, Any]
@@ -153,7 +153,8 @@ class WantedTable:
         users = self.users(vip)
         if not users:
             return None
-        pool = self._pool_of(vip, users)
+        group = self._group_of(vip, users)
+        pool = group.pool_of(vip) if group else None
         local = [service for service in users if service.external_traffic_policy == "Local"]
         return WantedVip(
             address=vip,
@@ -162,16 +163,17 @@ class WantedTable:
             endpoints=self._endpoints(local) if local else None,
             preferred=self._endpoints(users) if _has_affinity(users) else None,
             allow_local=bool(local) and all(names.ALLOW_LOCAL in service.annotations for service in local),
+            onlink_only=group is not None and group.is_onlink_only,
             skips_dad=any(service.annotations.get(names.SKIP_IPV6_DAD) == "true" for service in users),
         )
 
-    def _pool_of(self, vip: IPAddress, users: Iterable[ServiceView]) -> AddressPool | None:
-        """The pool that holds ``vip``: of the group that the Service says it's from, else of any."""
+    def _group_of(self, vip: IPAddress, users: Iterable[ServiceView]) -> ServiceGroup | None:
+        """The group that holds ``vip``: the one that the Service says it's from, else any."""
         named = {service.annotations.get(names.ALLOCATED_FROM) for service in users}
         ordered = sorted(
             self._groups.values(), key=lambda group: (group.name not in named, group.namespace, group.name)
         )
-        return next((pool for group in ordered if (pool := group.pool_of(vip)) is not None), None)
+        return next((group for group in ordered if group.pool_of(vip) is not None), None)
 
     def _endpoints(self, services: Iterable[ServiceView]) -> frozenset[str]:
         """The nodes with a ready endpoint of all these Services; of any, if no node has them all."""

@@ -22,7 +22,7 @@ from purelb.addresses import (
     parse_range,
 )
 from purelb.errors import AddressError, SpecError
-from purelb.names import DEFAULT_INTERFACE, DUMMY_INTERFACE
+from purelb.names import DEFAULT_INTERFACE, DUMMY_INTERFACE, GROUP
 
 Json: TypeAlias = Mapping[str, Any]
 Scope: TypeAlias = Literal["local", "remote"]
@@ -86,6 +86,13 @@ class ServiceGroup:
     namespaces: tuple[str, ...] | None = None
     enforce_namespaces: bool = False
     namespace_default: bool = False
+    written_as: Literal["v1", "v2"] = "v1"
+    """The API version in which its spec was last written, which says what ``local`` means."""
+
+    @property
+    def is_onlink_only(self) -> bool:
+        """Whether its addresses belong on a NIC or nowhere; those of v1's ``local`` are routed where no NIC fits."""
+        return self.written_as == "v2" and isinstance(self.source, PoolSource) and self.source.scope == "local"
 
     @property
     def pools(self) -> tuple[AddressPool, ...]:
@@ -125,7 +132,17 @@ def parse_service_group(body: Json) -> ServiceGroup:
         namespaces=namespaces,
         enforce_namespaces=bool(spec.get("enforceNamespaces")),
         namespace_default=bool(spec.get("namespaceDefault")),
+        written_as="v2" if _spec_version(metadata) == f"{GROUP}/v2" else "v1",
     )
+
+
+def _spec_version(metadata: Json) -> str:
+    """The apiVersion of the last writer of the spec; empty if the object doesn't tell (managedFields)."""
+    writers: list[Json] = [
+        entry for entry in metadata.get("managedFields") or () if "f:spec" in entry.get("fieldsV1", {})
+    ]
+    writers.sort(key=lambda entry: str(entry.get("time", "")))
+    return str(writers[-1].get("apiVersion", "")) if writers else ""
 
 
 def _parse_source(kind: str, block: Json) -> AddressSource:

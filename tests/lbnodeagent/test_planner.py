@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbnodeagent.planner import DUMMY_ALIAS, DUPLICATE, Blocked, Situation, plan, plan_adopted, plan_links
+from lbnodeagent.planner import DUMMY_ALIAS, DUPLICATE, NO_SUBNET, Blocked, Situation, plan, plan_adopted, plan_links
 from lbnodeagent.present import Present
 from lbnodeagent.tables import (
     FOREVER,
@@ -72,6 +72,14 @@ def test_a_new_vip_on_kube_lb0_has_no_wire_to_ask() -> None:
     assert [
         action for action in planned(scene, ROUTED) if isinstance(action, Place) and action.detects_duplicates
     ] == []
+
+
+def test_an_address_of_a_v2_local_pool_is_never_routed_and_one_node_says_so() -> None:
+    scene = situation(node(), replace(wanted(ROUTED), onlink_only=True))
+
+    assert plan((ROUTED,), scene) == ([], [Blocked(ROUTED, "default", NO_SUBNET)])
+    assert plan((ROUTED,), replace(scene, is_spokesman=False)) == ([], [])
+    assert plan((ROUTED,), replace(scene, is_onlink=lambda _: True)) == ([], [])
 
 
 def test_a_vip_that_another_host_has_is_blocked_and_what_is_left_of_it_removed() -> None:

@@ -81,6 +81,31 @@ def test_an_address_is_routed_until_a_nic_of_its_subnet_appears(agents: AgentLab
         agents.ip(WORKER12, "link", "del", "far-end")
 
 
+def test_an_address_of_a_v2_local_pool_waits_for_such_a_nic_and_says_so(agents: AgentLab) -> None:
+    group = {
+        "apiVersion": "purelb.io/v2",
+        "kind": "ServiceGroup",
+        "metadata": {"name": "strict", "namespace": "purelb"},
+        "spec": {"local": {"v4pool": {"subnet": "172.30.0.0/24", "pool": "172.30.0.200-172.30.0.220"}}},
+    }
+    vip = "172.30.0.200"
+    agents.apply(group)
+    agents.apply(service("strict", "strict", ip=vip))
+
+    (message,) = eventually(lambda: agents.events("strict", "AnnouncementFailed"))
+    assert message == (
+        f"Node {min(NODES)} could not announce {vip} on interface eth0|^lan: no node has an interface on a subnet that "
+        "holds it, as an address of a local pool needs; one of a remote pool would be routed"
+    )
+    assert all(vip not in agents.addresses(node, "kube-lb0") for node in NODES)
+
+    plug_in(agents, WORKER12)
+    try:
+        assert eventually(lambda: vip in agents.addresses(WORKER12, "lan1"))
+    finally:
+        agents.ip(WORKER12, "link", "del", "far-end")
+
+
 @pytest.mark.parametrize(
     ("breaking", "mending"),
     [
