@@ -171,7 +171,7 @@ def decode_packet(data: bytes) -> tuple[list[PacketMessage], int]:
             messages.append(decode(part))
         except WireError:
             broken += 1
-    if broken and not messages:
+    if not messages:
         raise WireError("nothing in the packet is a message")
     return messages, broken
 

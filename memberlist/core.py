@@ -222,20 +222,21 @@ class Core:
 
     # --- packets ---
 
-    def receive_packet(self, now: float, data: bytes, source: Endpoint) -> None:
-        """A UDP packet from `source`.  Nothing that it contains can raise."""
+    def receive_packet(self, now: float, data: bytes, source: Endpoint) -> bool:
+        """A UDP packet from `source`; whether anything in it could be read.  Nothing that it contains can raise."""
         now = self._forward(now)
         self.counters["packets received"] += 1
         try:
             messages, broken = self._packets.open(data)
         except WireError as error:
             self._complaints.about_bytes(now, error, source)
-            return
+            return False
         if broken:
             self._complaints.about(now, "malformed", f"{broken} messages in the packet can't be read", source)
         for message in messages:
             self._dispatch(now, message, source)
         self._confirm_suspicions(now)
+        return True
 
     def _dispatch(self, now: float, message: PacketMessage, source: Endpoint) -> None:
         match message:
@@ -255,6 +256,14 @@ class Core:
                 self._membership.dead(now, message)
             case User():
                 self._outbox.event(UserMessage(message.payload))
+
+    def ports_at(self, address: Address) -> set[int]:
+        """The ports of all members at this address, those who are dead and not forgotten included."""
+        return {record.endpoint.port for record in self.table if record.endpoint.address == address}
+
+    def banned(self, now: float, source: Endpoint) -> None:
+        """The driver listens no more to `source` for a while."""
+        self._complaints.about(self._forward(now), "sources banned", "too many packets that can't be read", source)
 
     def packet_not_sent(self, now: float, to: Endpoint) -> None:
         """Our own side could not send: a probe that begins with it says nothing about its target."""

@@ -1,7 +1,7 @@
 """A member on the network: asyncio UDP and TCP around Core.
 
-Owns the clock, the tasks and the UDP socket; sockets.py binds, exchanges.py does the streams.  Decides nothing of the
-protocol.
+Owns the clock, the tasks and the sending of packets; sockets.py binds, intake.py reads packets, exchanges.py does the
+streams.  Decides nothing of the protocol.
 The loop around the core: read what arrived, feed it, carry out the outputs, sleep until the next deadline.
 """
 
@@ -36,14 +36,13 @@ from memberlist.events import (
     UserMessage,
 )
 from memberlist.exchanges import Exchanges
+from memberlist.intake import Intake
 from memberlist.messages import META_MAX, Address, Endpoint
 from memberlist.outbox import Dial, SendPacket
-from memberlist.sockets import SocketAddress, Sockets, bind, from_socket, own_address, to_socket
+from memberlist.sockets import Sockets, bind, from_socket, own_address, to_socket
 
 log = logging.getLogger(__name__)
 
-PACKETS_PER_TURN = 256
-"""Packets read before the event loop gets its turn again."""
 JOINS_AT_ONCE = 16
 REMOTE_ERRORS = (errno.EHOSTUNREACH, errno.ECONNREFUSED)
 """Failures to send that say something about the recipient, not about us."""
@@ -87,6 +86,7 @@ class Memberlist:
         self._rng = rng or random.Random()
         self._core: Core | None = None
         self._sockets: Sockets | None = None
+        self._intake: Intake | None = None
         self._exchanges: Exchanges | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failure: asyncio.Future[None] | None = None
@@ -127,6 +127,7 @@ class Memberlist:
                 exchanges = Exchanges(core, tasks, sockets.endpoint, self._config.tcp_timeout, carry_out)
                 tasks.create_task(exchanges.accept(sockets.tcp), name="memberlist accept")
                 self._exchanges = exchanges
+                self._intake = Intake(sockets, core, loop.time)
                 self._core = core
                 core.start(loop.time())
                 loop.add_reader(sockets.udp.fileno(), self._guarded, self._on_readable)
@@ -170,6 +171,7 @@ class Memberlist:
             self._timer.cancel()
             self._timer = None
         self._sockets = None
+        self._intake = None
         self._exchanges = None
         self._started.clear()
 
@@ -218,8 +220,12 @@ class Memberlist:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What was received, refused and found late; for metrics."""
-        return MappingProxyType({}) if self._core is None else MappingProxyType(self._core.counters)
+        """What was received, refused, dropped by the kernel and found late; for metrics."""
+        if self._core is None:
+            return MappingProxyType({})
+        if self._intake is not None:
+            self._core.counters["packets dropped"] = self._intake.dropped
+        return MappingProxyType(self._core.counters)
 
     # --- the loop around the core ---
 
@@ -243,6 +249,8 @@ class Memberlist:
                     | UserMessage()
                     | NameConflict()
                 ):
+                    if isinstance(output, MemberJoined) and self._intake is not None:
+                        self._intake.pardon(output.member.address)
                     self._on_event(output)
                 case _:
                     assert_never(output)
@@ -256,32 +264,22 @@ class Memberlist:
         self._timer = asyncio.get_running_loop().call_at(due, self._guarded, self._on_timer)
 
     def _on_timer(self) -> None:
+        """Nobody is accused while packets wait that may prove that they live; who can't keep up accuses late.
+
+        A tick that is too late is the core's sign that the fault is ours.
+        """
         core = self._running()
         self._timer = None
-        self._receive(core)  # first what waits in the kernel: after a stall it may hold the proof that somebody lives
-        core.tick(self._now())
+        is_drained = self._intake is None or self._intake.read()
+        if is_drained or self._now() - core.next_deadline() > self._config.late_after:
+            core.tick(self._now())
         self._carry_out(core)
 
     def _on_readable(self) -> None:
         core = self._running()
-        self._receive(core)
+        if self._intake is not None:
+            self._intake.read()
         self._carry_out(core)
-
-    def _receive(self, core: Core) -> None:
-        if self._sockets is None:
-            return
-        udp = self._sockets.udp
-        now = self._now()
-        for _ in range(PACKETS_PER_TURN):
-            try:
-                data, source = udp.recvfrom(65535)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                log.debug("packet not received", extra={"sentence": str(error)})
-                continue
-            if data:
-                core.receive_packet(now, data, _cached_endpoint(source))
 
     def _send_packet(self, core: Core, packet: SendPacket) -> None:
         sockets = self._sockets
@@ -372,8 +370,3 @@ async def _resolved(peer: tuple[str, int]) -> list[Endpoint]:
     except ConfigError:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(from_socket(name) for *_, name in found if isinstance(name[0], str)))
-
-
-@functools.lru_cache(maxsize=4096)
-def _cached_endpoint(name: SocketAddress) -> Endpoint:
-    return from_socket(name)

@@ -5,12 +5,18 @@ Owns binding and socket options; knows no protocol.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import ipaddress
+import logging
 import socket
+import struct
 from dataclasses import dataclass
 
 from memberlist.messages import Address, Endpoint
+from memberlist.sieve import INSTRUCTION_SIZE
+
+log = logging.getLogger(__name__)
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
@@ -18,6 +24,10 @@ RECEIVE_BUFFER = 2 << 20
 """Bytes; a burst of this size waits in the kernel while the process is not scheduled (memberlist `udpRecvBufSize`)."""
 SO_RCVBUFFORCE = 33
 """linux/socket.h: exceed net.core.rmem_max, for those who may (CAP_NET_ADMIN)."""
+SO_ATTACH_FILTER = 26
+SO_MEMINFO = 55
+MEMINFO = struct.Struct("=9I")
+"""asm-generic/socket.h, linux/sock_diag.h: nine numbers, the last one the packets dropped (SK_MEMINFO_DROPS)."""
 BACKLOG = 128
 BIND_ATTEMPTS = 10
 
@@ -36,6 +46,24 @@ class Sockets:
     @property
     def is_ipv6(self) -> bool:
         return self.udp.family == socket.AF_INET6
+
+    def sift(self, program: bytes) -> None:
+        """Let the kernel run a classic BPF `program` on each packet; if it can't, all packets come to us."""
+        instructions = array.array("B", program)
+        address, _ = instructions.buffer_info()
+        filter_program = struct.pack("@HP", len(program) // INSTRUCTION_SIZE, address)
+        try:
+            self.udp.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_program)
+        except OSError as error:
+            log.debug("no packet filter", extra={"sentence": str(error)})
+
+    def dropped(self) -> int:
+        """UDP packets that the kernel dropped, by the filter or because the socket was full; 0 if it doesn't say."""
+        try:
+            counts = self.udp.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO.size)
+        except OSError:
+            return 0
+        return int(MEMINFO.unpack(counts)[-1]) if len(counts) == MEMINFO.size else 0
 
     def close(self) -> None:
         self.udp.close()

@@ -381,6 +381,33 @@ def test_junk_on_both_sockets_does_no_harm(key: bytes | None) -> None:
     run(story())
 
 
+def test_who_floods_is_not_heard_any_more_and_a_member_at_the_same_address_is() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            await two.join([at(one)])
+            await until(lambda: len(alive(one)) == 2)
+
+            junk = b"\x02\x81 that only decoding shows to be junk"
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+                for _ in range(300):
+                    stranger.sendto(junk, at(one))
+                await until(lambda: one.counters["malformed"] == 300)
+                dropped = one.counters["packets dropped"]
+                for _ in range(300):
+                    stranger.sendto(junk, at(one))
+                assert one.counters["packets dropped"] == dropped + 300
+                assert one.counters["sources banned"] == 1
+
+            await asyncio.sleep(0.3)
+            assert alive(one) == alive(two) == {"one", "two"}
+            three = await guests.member("three")
+            assert await three.join([at(two)]) == 1
+            await until(lambda: alive(one) == {"one", "two", "three"})
+
+    run(story())
+
+
 def test_a_stream_that_can_not_be_read_is_answered_with_an_error() -> None:
     async def story() -> None:
         async with party() as guests:

@@ -6,6 +6,7 @@ import base64
 import random
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,22 @@ PACKETS_PER_SECOND = 20_000
 SECONDS = 4
 
 
-def flood(target: str, rng: random.Random) -> int:
-    """Junk to one member at a steady pace; how many packets."""
-    junk = [rng.randbytes(rng.randrange(1, 200)) for _ in range(500)]
+def noise(rng: random.Random) -> bytes:
+    return rng.randbytes(rng.randrange(1, 200))
+
+
+def plausible(rng: random.Random) -> bytes:
+    """An acknowledgement by its first bytes; only decoding shows that it is junk."""
+    return b"\x02\x81\xff" + noise(rng)
+
+
+def sealed(rng: random.Random) -> bytes:
+    """What somebody with another key sends; only decrypting shows it."""
+    return b"\x01" + rng.randbytes(rng.randrange(29, 200))
+
+
+def flood(target: str, junk: list[bytes]) -> int:
+    """Send to one member at a steady pace; how many packets."""
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         start = time.monotonic()
@@ -33,8 +47,12 @@ def flood(target: str, rng: random.Random) -> int:
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", [noise, plausible, sealed])
 @pytest.mark.parametrize("options", [(), ("--key", KEY)], ids=["plain", "encrypted"])
-def test_a_flood_of_junk_makes_nobody_suspect(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_a_flood_of_junk_makes_nobody_suspect(
+    tmp_path: Path, options: tuple[str, ...], kind: Callable[[random.Random], bytes]
+) -> None:
+    rng = random.Random(1)
     addresses = Addresses(random.Random())
     with stage() as enter:
         members = [Ours(f"n{n}", addresses.next(), tmp_path, "--profile", "fast", *options) for n in range(3)]
@@ -44,7 +62,7 @@ def test_a_flood_of_junk_makes_nobody_suspect(tmp_path: Path, options: tuple[str
         names = {member.name for member in members}
         eventually(lambda: all(member.alive() == names for member in members), seconds=10, what="one cluster of three")
 
-        sent = flood(members[1].address, random.Random(1))
+        sent = flood(members[1].address, [kind(rng) for _ in range(500)])
         time.sleep(1)
 
         assert sent > 0.9 * PACKETS_PER_SECOND * SECONDS
