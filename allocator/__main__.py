@@ -47,6 +47,8 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             default_announcer=settings.default_announcer,
             clock=clock,
             may_write=lambda: leadership.is_ours,
+            namespace=common.namespace,
+            netbox_token=settings.netbox_token,
         )
         publisher = Publisher(kube, controller, metrics)
         operator = kopf.OperatorRegistry()

@@ -58,7 +58,7 @@ def group_key(body: Json) -> GroupKey:
     return GroupKey(body["metadata"].get("namespace", ""), body["metadata"]["name"])
 
 
-def read_catalog(bodies: Iterable[Json]) -> Catalog:
+def read_catalog(bodies: Iterable[Json], *, has_netbox_token: bool = False) -> Catalog:
     """Judge all ServiceGroups together. Of two that clash, the one created first is served."""
     parsed: list[ServiceGroup] = []
     broken: dict[str, str] = {}
@@ -78,7 +78,7 @@ def read_catalog(bodies: Iterable[Json]) -> Catalog:
         else:
             parsed.append(group)
         verdicts[key] = Verdict(key, metadata.get("uid", ""), metadata.get("generation", 0), group, trouble)
-    groups, refused = admit(parsed, broken)
+    groups, refused = admit(parsed, broken, has_netbox_token=has_netbox_token)
     for refusal in refused:
         key = GroupKey(refusal.group.namespace, refusal.group.name)
         before = verdicts[key]

@@ -18,9 +18,10 @@ from purelb.kube import Listing
 class Configuration:
     """ServiceGroup objects on one side, what the engine serves on the other."""
 
-    def __init__(self, engine: Engine, voice: Voice) -> None:
+    def __init__(self, engine: Engine, voice: Voice, *, has_netbox_token: bool) -> None:
         self._engine = engine
         self._voice = voice
+        self._has_netbox_token = has_netbox_token
         self._bodies: dict[GroupKey, Mapping[str, Any]] = {}
         self._stranded: dict[str, int] = {}
         self.catalog: Catalog | None = None
@@ -64,7 +65,7 @@ class Configuration:
         """Put what was seen into force, and say of each group what is new about it."""
         self.is_stale = False
         before = dict(self.catalog.verdicts) if self.catalog is not None else {}
-        self.catalog = read_catalog(self._bodies.values())
+        self.catalog = read_catalog(self._bodies.values(), has_netbox_token=self._has_netbox_token)
         self._engine.configure(self.catalog.groups)
         for key, verdict in self.catalog.verdicts.items():
             if before.get(key) != verdict:

@@ -12,11 +12,16 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from allocator.accounts import Accounts
 from allocator.configuration import Configuration
+from allocator.consultant import Consultant
 from allocator.engine import Engine
 from allocator.inventory import Entry, Inventory
 from allocator.leadership import LeadershipLostError
+from allocator.opener import Opener
+from allocator.requests import Consultation
 from allocator.review import Plan, Reviewer
+from allocator.steward import Steward
 from allocator.stock import Stock
 from allocator.voice import Voice
 from allocator.workqueue import WorkQueue
@@ -56,6 +61,8 @@ class Controller:
         default_announcer: bool,
         clock: Callable[[], float],
         may_write: Callable[[], bool] = lambda: True,
+        namespace: str = "",
+        netbox_token: str | None = None,
         relist: float = RELIST,
     ) -> None:
         self._kube = kube
@@ -67,7 +74,26 @@ class Controller:
         self._reviewer = Reviewer(self._engine, default_announcer=default_announcer)
         self._inventory = Inventory()
         self._queue: WorkQueue[ServiceKey] = WorkQueue(clock)
-        self._configuration = Configuration(self._engine, self._voice)
+        self._configuration = Configuration(self._engine, self._voice, has_netbox_token=netbox_token is not None)
+        self._steward = Steward(
+            kube,
+            namespace,
+            Opener(kube, netbox_token, metrics),
+            clock,
+            may_write,
+            accounts=Accounts(self._inventory, self._engine),
+            on_room=lambda group: self._consultant.ask_again(group),
+            on_dispute=lambda service, sentence: self._consultant.dispute(service, sentence),
+        )
+        self._consultant = Consultant(
+            self._steward,
+            self._engine,
+            self._inventory,
+            self._voice,
+            look_now=self._enqueue,
+            look_later=lambda service, at_least: self._retry(service, AFTER_FAILURE, at_least),
+        )
+        self._asks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(WRITES)
         self._busy: set[ServiceKey] = set()
         self._unclear: set[ServiceKey] = set()
@@ -97,6 +123,11 @@ class Controller:
     def configuration(self) -> Configuration:
         """The ServiceGroups; to be read, not written."""
         return self._configuration
+
+    @property
+    def steward(self) -> Steward:
+        """Who deals with those that keep addresses elsewhere; to be read, not used."""
+        return self._steward
 
     @property
     def is_synchronised(self) -> bool:
@@ -149,6 +180,7 @@ class Controller:
         self._unclear.discard(key)
         self._voice.forget(key)
         self._engine.release(key)
+        self._steward.settle(key)
         self._queue.nudge()
 
     # --- the work ----------------------------------------------------------------------------------------------------
@@ -157,9 +189,10 @@ class Controller:
         """List everything, then answer Services until ``stop``."""
         await self._synchronise()
         async with asyncio.TaskGroup() as tasks:
-            listing = tasks.create_task(self.stock.keep())
+            others = [tasks.create_task(self.stock.keep()), tasks.create_task(self._steward.run())]
             await self._work(tasks)
-            listing.cancel()
+            for task in (*others, *self._asks):
+                task.cancel()
 
     def stop(self) -> None:
         """Begin nothing new; ``run`` returns when the writes under way are answered."""
@@ -212,9 +245,18 @@ class Controller:
             log.exception("review failed", extra={"service": str(key)})
             self._retry(key, AFTER_FAILURE)
             return False
+        if plan.ask is not None:
+            self._busy.add(key)
+            asking = tasks.create_task(self._consult(entry, plan.ask))
+            self._asks.add(asking)
+            asking.add_done_callback(self._asks.discard)
+            return False  # whoever is slow to answer must not hold up writes
         self._voice.standing(entry.service, plan)
         if plan.write is None:
-            self._confirm(entry)
+            if plan.refusal is not None and self._steward.keeps(plan.refusal.group):
+                self._retry(key, AFTER_FAILURE)  # what a source gave was another's: no news of ours may end that
+            else:
+                self._confirm(entry)
             return False
         self._busy.add(key)
         tasks.create_task(self._carry_out(entry, plan))
@@ -235,6 +277,12 @@ class Controller:
         finally:
             self._busy.discard(key)
             self._slots.release()
+
+    async def _consult(self, entry: Entry, ask: Consultation) -> None:
+        try:
+            await self._consultant.consult(entry, ask)
+        finally:
+            self._busy.discard(entry.service.key)
 
     def _conclude(self, entry: Entry, plan: Plan | None, outcome: Outcome) -> None:
         key = entry.service.key
@@ -275,6 +323,7 @@ class Controller:
         plan = self._unsaid.pop(entry.service.key, None)
         if plan is not None and plan.write is not None and plan.write.ingress == entry.service.ingress:
             self._voice.done(entry.service, plan)
+        self._steward.settle(entry.service.key)
 
     def _retry(self, key: ServiceKey, backoff: Backoff, at_least: float = 0.0) -> None:
         """Look again, the first time at once, then later and later; ``at_least`` in seconds."""
@@ -298,6 +347,8 @@ class Controller:
     def _reconfigure(self) -> None:
         """Put the ServiceGroups as last seen into force, and look at every Service in their light."""
         self._configuration.enforce()
+        if self._configuration.catalog is not None:
+            self._steward.configure(self._configuration.catalog.groups)
         self._metrics.config_loaded.set(1)
         for entry in self._inventory:
             self._queue.add(entry.service.key, entry.seniority)

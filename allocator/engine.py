@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from allocator.grants import Grants
 from allocator.groups import Groups, RangeIndex, Stray
 from allocator.ledger import Ledger, collision
 from allocator.picking import Picker, refuse_every_range, wanted_families, wants_every_range
 from allocator.pools import Pool
-from allocator.requests import Answer, Claim, Decision, Reason, Refusal, Request, Terms
+from allocator.requests import Answer, Claim, Consultation, Decision, Reason, Refusal, Request, Terms
 from allocator.waiting import WaitingRoom
 from purelb.addresses import Family, IPAddress, family_of
 from purelb.resources import PoolSource, ServiceGroup
@@ -42,6 +43,7 @@ class Engine:
         self._index: RangeIndex[Pool] = RangeIndex()
         self._ledger = Ledger()
         self._picker = Picker({}, self._ledger)
+        self._grants = Grants(self._ledger)
         self._waiting = WaitingRoom()
         self._has_news = False
 
@@ -67,6 +69,7 @@ class Engine:
     def release(self, service: ServiceKey) -> None:
         """Forget a Service: what it holds is free again, and it waits no more."""
         self.stop_waiting(service)
+        self._grants.drop(service)
         self.forfeit(service)
 
     def forfeit(self, service: ServiceKey) -> None:
@@ -76,6 +79,22 @@ class Engine:
     def stop_waiting(self, service: ServiceKey) -> None:
         """A Service is content with what it holds."""
         self._waiting.leave(service)
+
+    def grant(self, service: ServiceKey, group: str, addresses: tuple[IPAddress, ...]) -> None:
+        """Whoever keeps the addresses of ``group`` has given these, all of them, to a Service: ``decide`` again."""
+        self._grants.add(service, group, addresses)
+
+    def granted(self, service: ServiceKey, group: str) -> tuple[IPAddress, ...]:
+        """What was granted to a Service and not decided upon yet."""
+        return self._grants.of(service, group)
+
+    def asking(self, group: str) -> list[ServiceKey]:
+        """Who waits for an answer from those who keep the addresses of ``group``."""
+        return self._grants.asking(group)
+
+    def is_spoken_for(self, address: IPAddress) -> bool:
+        """Whether anybody holds ``address`` or is granted it."""
+        return self._ledger.is_held(address) or self._grants.include(address)
 
     def claim(self, service: ServiceKey) -> Claim | None:
         """What a Service holds."""
@@ -94,8 +113,10 @@ class Engine:
         """Whether a Service that holds addresses of a group should have others: ipFamilies or ranges have changed."""
         claim = self._ledger.claim(request.service)
         group = self._groups.served.get(claim.groups[0]) if claim is not None and len(claim.groups) == 1 else None
-        if claim is None or group is None or not isinstance(group.source, PoolSource):
+        if claim is None or group is None:
             return False
+        if not isinstance(group.source, PoolSource):
+            return self._grants.is_incomplete(request)
         held = frozenset(family_of(address) for address in claim.addresses)
         wanted = set(wanted_families(request, group.source, held))
         if wanted and wanted != held:
@@ -165,6 +186,7 @@ class Engine:
         A refused Service keeps what it holds, and waits: ``wake`` finds it once it can be served.
         """
         answer = self._choose(request)
+        self._grants.concluded(request.service, answer)
         match answer:
             case Decision():
                 self._waiting.leave(request.service)
@@ -172,6 +194,8 @@ class Engine:
             case Refusal():
                 holds_addresses = self._ledger.claim(request.service) is not None
                 self._waiting.enter(request, holds_addresses=holds_addresses)
+            case Consultation():
+                self._waiting.leave(request.service)
         return answer
 
     def wake(self) -> list[ServiceKey]:
@@ -179,12 +203,12 @@ class Engine:
         if not self._has_news:
             return []
         self._has_news = False
-        return self._waiting.serve(lambda request: isinstance(self.decide(request), Decision))
+        return self._waiting.serve(lambda request: not isinstance(self.decide(request), Refusal))
 
     @property
     def waiting(self) -> int:
         """How many Services wait for an address."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._grants)
 
     # --- choosing ----------------------------------------------------------------------------------------------------
 
@@ -196,7 +220,8 @@ class Engine:
             return chosen
         group, warning = chosen
         source = group.source
-        assert isinstance(source, PoolSource), "only pools are admitted"
+        if not isinstance(source, PoolSource):
+            return self._grants.choose(request, group, warning)
         multi_pool = wants_every_range(request, source)
         if multi_pool and (refusal := refuse_every_range(request, group, source)):
             return refusal
@@ -228,6 +253,8 @@ class Engine:
 
     def _choose_pinned(self, request: Request) -> Answer:
         owners: list[ServiceGroup] = []
+        if (outside := self._keeper(request)) is not None:
+            return self._grants.choose(request, outside, None)
         for address in request.pinned:
             if misfit := request.misfit(address):
                 return misfit
@@ -245,13 +272,22 @@ class Engine:
             owners.append(owner)
         sources = [owner.source for owner in owners]
         first = sources[0]
-        assert isinstance(first, PoolSource), "only pools are admitted"
+        assert isinstance(first, PoolSource), "only pools have ranges"
         return Decision(
             request.pinned,
             tuple(owner.name for owner in owners),
             first.scope,
             skip_ipv6_dad=any(isinstance(source, PoolSource) and source.skip_ipv6_dad for source in sources),
         )
+
+    def _keeper(self, request: Request) -> ServiceGroup | None:
+        """The group to ask for pinned addresses that are in no pool: the Service's, if others keep its addresses."""
+        if any(self._groups.owner(address) is not None for address in request.pinned):
+            return None
+        if request.families and not {family_of(address) for address in request.pinned} <= set(request.families):
+            return None
+        chosen = self._groups.choose(request.group, request.service.namespace)
+        return None if isinstance(chosen, Refusal) or isinstance(chosen[0].source, PoolSource) else chosen[0]
 
     def _conflict(self, service: ServiceKey, terms: Terms, address: IPAddress, rivals: list[Claim]) -> Refusal:
         owner = self._groups.owner(address)

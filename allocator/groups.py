@@ -148,7 +148,9 @@ class Refused:
     is_overlap: bool = False
 
 
-def admit(groups: Sequence[ServiceGroup], broken: Mapping[str, str]) -> tuple[Groups, list[Refused]]:
+def admit(
+    groups: Sequence[ServiceGroup], broken: Mapping[str, str], *, has_netbox_token: bool = False
+) -> tuple[Groups, list[Refused]]:
     """Build the configuration from well-formed groups, the senior first, and the names of those that aren't.
 
     Of two groups that clash the former is served. Names alone identify groups: a name that is served isn't broken.
@@ -160,8 +162,10 @@ def admit(groups: Sequence[ServiceGroup], broken: Mapping[str, str]) -> tuple[Gr
         clash = next((owner for pool in group.pools if (owner := index.clash(pool.range)) is not None), None)
         if group.name in served:
             refused.append(Refused(group, f"Duplicate definition of pool {group.name}"))
-        elif unserved := _unserved(group):
-            refused.append(Refused(group, unserved))
+        elif isinstance(group.source, NetboxSource) and not has_netbox_token:
+            refused.append(Refused(group, "Failed to parse: NETBOX_USER_TOKEN not set, can't connect to Netbox"))
+        elif isinstance(group.source, SidecarSource):
+            refused.append(Refused(group, "this version does not serve external pools yet"))
         elif clash is not None:
             refused.append(Refused(group, f'Pool overlaps with already defined pool "{clash}"', is_overlap=True))
         else:
@@ -171,13 +175,3 @@ def admit(groups: Sequence[ServiceGroup], broken: Mapping[str, str]) -> tuple[Gr
     unusable = {name: f"failed to parse: {sentence}" for name, sentence in broken.items()}
     unusable |= {verdict.group.name: f"is not served: {verdict.sentence}" for verdict in refused}
     return Groups(served, {name: why for name, why in unusable.items() if name not in served}, index), refused
-
-
-def _unserved(group: ServiceGroup) -> str | None:
-    match group.source:
-        case NetboxSource():
-            return "this version does not serve netbox pools yet"
-        case SidecarSource():
-            return "this version does not serve external pools yet"
-        case _:
-            return None

@@ -16,6 +16,7 @@ from allocator.controller import Controller
 from allocator.engine import Usage
 from allocator.groupstatus import group_status, status_change
 from purelb import names
+from purelb.addresses import Family
 from purelb.errors import ConflictError, ForbiddenError, KubeError
 from purelb.kube import Kube, custom_path
 from purelb.metrics import AllocatorMetrics
@@ -49,7 +50,15 @@ class Publisher:
             usages: dict[str, list[Usage]] = defaultdict(list)
             for usage in self._controller.engine.usage():
                 usages[usage.group].append(usage)
-            self._show_gauges(usages)
+            shown = dict(usages)
+            for name in catalog.groups.served:
+                capacity = self._controller.steward.capacity(name)
+                if capacity is not None:
+                    sizes = capacity.size or {}
+                    shown[name] = [
+                        Usage(name, family, sizes.get(family, 0), capacity.in_use.get(family, 0)) for family in Family
+                    ]
+            self._show_gauges(shown)
             await self._write_statuses(catalog, usages)
 
     def _show_gauges(self, usages: dict[str, list[Usage]]) -> None:
@@ -69,7 +78,16 @@ class Publisher:
                 continue
             before = body.get("status") or {}
             served = verdict.trouble is None
-            patch = status_change(group_status(verdict, usages[key.name] if served else (), before, now), before)
+            steward = self._controller.steward
+            wanted = group_status(
+                verdict,
+                usages[key.name] if served else (),
+                before,
+                now,
+                capacity=steward.capacity(key.name) if served else None,
+                source_trouble=steward.trouble(key.name) if served else None,
+            )
+            patch = status_change(wanted, before)
             if patch:
                 await self._write(key, body["metadata"].get("resourceVersion", ""), patch)
 

@@ -118,4 +118,14 @@ class Refusal:
     """The group concerned; the metric's label."""
 
 
-Answer: TypeAlias = Decision | Refusal
+@dataclass(frozen=True, slots=True)
+class Consultation:
+    """The addresses of this group are kept by somebody else, who has to be asked first; then the engine, again."""
+
+    group: str
+    request: Request
+    lost: frozenset[IPAddress] = frozenset()
+    """Addresses that the Service had of it and that are another's now."""
+
+
+Answer: TypeAlias = Decision | Refusal | Consultation

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from allocator import translate
 from allocator.engine import Engine
-from allocator.requests import Claim, Decision, Refusal, Request, Seniority
+from allocator.requests import Claim, Consultation, Decision, Refusal, Request, Seniority
 from allocator.translate import Notice
 from purelb import names
 from purelb.addresses import IPAddress
@@ -41,6 +41,8 @@ class Plan:
     refusal: Refusal | None = None
     decision: Decision | None = None
     """What the write says."""
+    ask: Consultation | None = None
+    """Somebody else has to be asked first; after that, review again."""
 
 
 NOTHING = Plan()
@@ -95,6 +97,8 @@ class Reviewer:
                 # Its status is empty, so whatever it held before is free for others.
                 self._engine.forfeit(service.key)
                 return Plan(standing=(translate.failed(service, answer),), refusal=answer)
+            case Consultation():
+                return Plan(ask=answer)
 
     def _adopt(self, service: ServiceView, seniority: Seniority) -> Plan:
         """Finish what another version left half-done: an address of ours without our brand.
@@ -143,6 +147,8 @@ class Reviewer:
                 self._engine.forfeit(service.key)
                 failure = translate.failed(service, answer)
                 return Plan(Write(service, (), translate.no_annotations(service)), (failure,), refusal=answer)
+            case Consultation():
+                return Plan(ask=answer)
 
     def _re_evaluate(self, service: ServiceView, seniority: Seniority) -> Plan:
         request = translate.request_of(service, seniority, group=translate.named_group(service), moves=True)
@@ -155,6 +161,8 @@ class Reviewer:
                 self._engine.stop_waiting(service.key)
                 write = Write(service, service.ingress, {names.RE_EVALUATE: None})
                 return Plan(write, done=(translate.failed(service, answer),), refusal=answer)
+            case Consultation():
+                return Plan(ask=answer)
 
     def _complete(self, service: ServiceView, seniority: Seniority) -> Plan:
         """Follow ipFamilies and, for multi-pool Services, new ranges; say what is asked for in vain."""
@@ -166,10 +174,14 @@ class Reviewer:
         if not request.pinned and self._engine.is_incomplete(request):
             answer = self._engine.decide(request)
             match answer:
-                case Decision():
+                case Decision() if set(answer.addresses) != set(service.ingress):
                     return _transition(service, answer)
+                case Decision():
+                    pass  # whoever was asked has no more to give
                 case Refusal():
                     return Plan(standing=(translate.failed(service, answer),), refusal=answer)
+                case Consultation():
+                    return Plan(ask=answer)
         self._engine.stop_waiting(service.key)
         return Plan(standing=self._standing(service, request, group))
 

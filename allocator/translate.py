@@ -50,14 +50,31 @@ def terms_of(service: ServiceView) -> Terms:
     return Terms(service.annotations.get(names.ALLOW_SHARED_IP) or None, service.ports)
 
 
+def shown_by_group(service: ServiceView) -> dict[str, frozenset[IPAddress]]:
+    """What a Service's status shows to come from which group."""
+    if not (service.is_load_balancer and service.is_branded and service.ingress):
+        return {}
+    groups = _groups_of(service)
+    if len(groups) != len(service.ingress):
+        return dict.fromkeys(groups, frozenset(service.ingress))
+    shown: dict[str, frozenset[IPAddress]] = {}
+    for group, address in zip(groups, service.ingress, strict=True):
+        shown[group] = shown.get(group, frozenset()) | {address}
+    return shown
+
+
+def _groups_of(service: ServiceView) -> tuple[str, ...]:
+    allocated_from = service.annotations.get(names.ALLOCATED_FROM, "")
+    return tuple(name.strip() for name in allocated_from.split(",") if name.strip())
+
+
 def claim_of(service: ServiceView, seniority: Seniority, *, is_ours: bool) -> Claim:
     """What a Service holds, as its status and annotations show it."""
-    allocated_from = service.annotations.get(names.ALLOCATED_FROM, "")
     return Claim(
         service.key,
         seniority,
         tuple(dict.fromkeys(service.ingress)),
-        tuple(name.strip() for name in allocated_from.split(",") if name.strip()),
+        _groups_of(service),
         terms_of(service),
         is_ours=is_ours,
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from allocator.catalog import Verdict
 from allocator.requests import Decision
 from allocator.review import Plan
-from allocator.translate import Notice, unwritable
+from allocator.translate import Notice, unwritable, warned
 from purelb import names
 from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AllocatorMetrics
@@ -78,6 +78,10 @@ class Voice:
     def refused(self, service: ServiceView, sentence: str) -> None:
         """The API server doesn't take what we decided."""
         self._on_service(service, unwritable(service, sentence))
+
+    def disputed(self, service: ServiceView, sentence: str) -> None:
+        """Whoever keeps an address doesn't count it as this Service's."""
+        self._on_service(service, warned(sentence))
 
     def on_group(self, verdict: Verdict, notice: Notice) -> None:
         """Say something about a ServiceGroup."""

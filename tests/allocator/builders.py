@@ -8,7 +8,7 @@ from typing import Any
 
 from allocator.engine import Engine
 from allocator.groups import Groups, admit
-from allocator.requests import Decision, Refusal, Request, Seniority, Terms
+from allocator.requests import Answer, Decision, Refusal, Request, Seniority, Terms
 from purelb.addresses import Family, IPAddress, parse_address
 from purelb.resources import ServiceGroup, parse_service_group
 from purelb.services import Port, ServiceKey, ServiceView, view_service
@@ -108,13 +108,13 @@ def port(text: str) -> Port:
     return Port(protocol, int(number))
 
 
-def given(answer: Decision | Refusal) -> list[str]:
+def given(answer: Answer) -> list[str]:
     """The addresses of a decision."""
     assert isinstance(answer, Decision), answer
     return [str(address) for address in answer.addresses]
 
 
-def refused(answer: Decision | Refusal) -> str:
+def refused(answer: Answer) -> str:
     """The sentence of a refusal."""
     assert isinstance(answer, Refusal), answer
     return answer.message

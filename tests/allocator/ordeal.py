@@ -126,7 +126,7 @@ def _allocate(environ: Mapping[str, str]) -> None:
     asyncio.run(serve_until_signalled(settings))
 
 
-def start_allocator(kubeconfig: Path, identity: str = "allocator-0") -> BaseProcess:
+def start_allocator(kubeconfig: Path, identity: str = "allocator-0", **environment: str) -> BaseProcess:
     """A real allocator process, forked from one that has its imports behind it, so that it starts in milliseconds."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.allocator.ordeal"])
@@ -135,6 +135,7 @@ def start_allocator(kubeconfig: Path, identity: str = "allocator-0") -> BaseProc
         "DEFAULT_ANNOUNCER": "PureLB",
         "PURELB_NAMESPACE": "purelb",
         "PURELB_POD_NAME": identity,
+        **environment,
     }
     process = context.Process(target=_allocate, args=(environ,), daemon=True)
     process.start()

@@ -86,18 +86,14 @@ def test_one_name_in_two_namespaces_is_served_once() -> None:
     assert said(first, second)["b/pool"] == ("ParseFailed", "Duplicate definition of pool pool")
 
 
-@pytest.mark.parametrize(
-    "spec",
-    [
-        {"netbox": {"url": "http://netbox.example/", "tenant": "t"}},
-        {"external": {"provider": "acme", "announce": "local"}},
-    ],
-)
-def test_a_kind_that_is_not_served_yet_says_so(spec: dict[str, Any]) -> None:
-    reason, message = said(group_body("later", **spec))["purelb/later"]
+def test_a_netbox_group_needs_the_token() -> None:
+    body = group_body("netbox", netbox={"url": "http://netbox.example/", "tenant": "t"})
 
-    assert reason == "ParseFailed"
-    assert message == f"this version does not serve {next(iter(spec))} pools yet"
+    assert said(body)["purelb/netbox"] == (
+        "ParseFailed",
+        "Failed to parse: NETBOX_USER_TOKEN not set, can't connect to Netbox",
+    )
+    assert list(read_catalog([body], has_netbox_token=True).groups.served) == ["netbox"]
 
 
 # --- status ----------------------------------------------------------------------------------------------------------

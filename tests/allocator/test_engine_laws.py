@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from allocator.engine import Engine
-from allocator.requests import Decision, Refusal, Request
+from allocator.requests import Answer, Decision, Refusal, Request
 from purelb.addresses import Family, family_of
 from purelb.resources import ServiceGroup
 from purelb.services import ServiceKey
@@ -80,7 +80,7 @@ class Allocation(RuleBasedStateMachine):
             assert service in self.refused
             self._note(service, self.engine.decide(self.wishes[service]))
 
-    def _note(self, service: ServiceKey, answer: Decision | Refusal) -> None:
+    def _note(self, service: ServiceKey, answer: Answer) -> None:
         if isinstance(answer, Decision):
             self.given[service] = answer
             self.refused.discard(service)

@@ -1,0 +1,178 @@
+"""A NetBox for tests: ``/api/ipam/ip-addresses/`` as NetBox documents it, over real HTTP, with faults on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+TOKEN = "0123456789abcdef0123456789abcdef01234567"
+PATH = "/api/ipam/ip-addresses/"
+LABELS = {"reserved": "Reserved", "active": "Active", "deprecated": "Deprecated"}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Entry:
+    """An address as NetBox keeps it."""
+
+    id: int
+    address: str
+    tenant: str = "lb"
+    status: str = "reserved"
+    description: str = ""
+    version: int = 0
+
+    @property
+    def ip(self) -> str:
+        return str(ipaddress.ip_interface(self.address).ip)
+
+    def json(self) -> dict[str, Any]:
+        family = ipaddress.ip_interface(self.address).version
+        return {
+            "id": self.id,
+            "url": f"{PATH}{self.id}/",
+            "family": {"value": family, "label": f"IPv{family}"},
+            "address": self.address,
+            "vrf": None,
+            "tenant": {"id": 1, "name": self.tenant, "slug": self.tenant},
+            "status": {"value": self.status, "label": LABELS[self.status]},
+            "description": self.description,
+            "tags": [],
+            "custom_fields": {},
+        }
+
+
+class Netbox:
+    """The store and its HTTP side."""
+
+    def __init__(self, *, has_etags: bool = True, most: int = 1000) -> None:
+        self.entries: dict[int, Entry] = {}
+        self.url = ""
+        self.requests: list[tuple[str, str]] = []
+        self.fault: Handler | None = None
+        """Answers instead of us."""
+        self.before_patch: Callable[[Entry], None] | None = None
+        """What another client does just before a PATCH is carried out."""
+        self.on_patched: Callable[[Entry], Awaitable[None]] | None = None
+        """Called between a PATCH and its answer."""
+        self._has_etags = has_etags
+        self._most = most
+
+    def add(self, *addresses: str, tenant: str = "lb") -> None:
+        for address in addresses:
+            number = len(self.entries) + 1
+            self.entries[number] = Entry(number, address, tenant)
+
+    def entry(self, ip: str) -> Entry:
+        return next(entry for entry in self.entries.values() if entry.ip == ip)
+
+    def state(self) -> dict[str, tuple[str, str]]:
+        """(status, description) by address."""
+        return {entry.ip: (entry.status, entry.description) for entry in self.entries.values()}
+
+    def edit(self, ip: str, **fields: str) -> None:
+        """What another client writes."""
+        entry = self.entry(ip)
+        for name, value in fields.items():
+            setattr(entry, name, value)
+        entry.version += 1
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[Netbox]:
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_get(PATH, self._list)
+        app.router.add_get(PATH + "{id}/", self._read)
+        app.router.add_patch(PATH + "{id}/", self._patch)
+        app.router.add_get("/login/", self._login)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}/"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.requests.append((request.method, request.path_qs))
+        if self.fault is not None:
+            return await self.fault(request)
+        if request.headers.get("Authorization") != f"Token {TOKEN}":
+            return web.json_response({"detail": "Invalid token"}, status=403)
+        return await handler(request)
+
+    async def _login(self, _: web.Request) -> web.Response:
+        return web.Response(text="<html>Log in</html>", content_type="text/html")
+
+    async def _list(self, request: web.Request) -> web.Response:
+        query = request.query
+        found = [entry for entry in self.entries.values() if self._matches(entry, query)]
+        if query.get("ordering") != "id":
+            found.sort(
+                key=lambda entry: (ipaddress.ip_interface(entry.address).version, ipaddress.ip_address(entry.ip))
+            )
+        limit, offset = min(int(query.get("limit", 50)) or self._most, self._most), int(query.get("offset", 0))
+        page = found[offset : offset + limit]
+        following = None
+        if offset + limit < len(found):
+            following = str(request.url.update_query(limit=limit, offset=offset + limit))
+        body = {"count": len(found), "next": following, "previous": None, "results": [entry.json() for entry in page]}
+        return web.json_response(body)
+
+    @staticmethod
+    def _matches(entry: Entry, query: Any) -> bool:
+        return (
+            query.get("tenant", entry.tenant) == entry.tenant
+            and entry.status in (query.getall("status", None) or [entry.status])
+            and query.get("description", entry.description) == entry.description
+            and query.get("address", entry.ip) == entry.ip
+            and int(query.get("family", 0)) in (0, ipaddress.ip_interface(entry.address).version)
+        )
+
+    async def _read(self, request: web.Request) -> web.Response:
+        entry = self.entries.get(int(request.match_info["id"]))
+        if entry is None:
+            return web.json_response({"detail": "Not found."}, status=404)
+        return web.json_response(entry.json(), headers=self._headers(entry))
+
+    async def _patch(self, request: web.Request) -> web.Response:
+        entry = self.entries[int(request.match_info["id"])]
+        changes = await request.json()
+        if self.before_patch is not None:
+            self.before_patch(entry)
+        condition = request.headers.get("If-Match")
+        if self._has_etags and condition is not None and condition != self._headers(entry)["ETag"]:
+            return web.json_response({"detail": "Precondition failed."}, status=412)
+        if changes.get("status", "active") not in LABELS or len(changes.get("description", "")) > 200:
+            return web.json_response({"status": ["is not a valid choice."]}, status=400)
+        self.edit(entry.ip, **changes)
+        if self.on_patched is not None:
+            await self.on_patched(entry)
+        return web.json_response(entry.json(), headers=self._headers(entry))
+
+    def _headers(self, entry: Entry) -> dict[str, str]:
+        return {"ETag": f'"{entry.version}"'} if self._has_etags else {}
+
+
+def answering(status: int, **headers: str) -> Handler:
+    """A fault: every request gets this."""
+
+    async def answer(_: web.Request) -> web.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.json_response({"detail": "no"}, status=status, headers=named)
+
+    return answer
+
+
+async def hanging(_: web.Request) -> web.Response:
+    """A fault: no answer."""
+    await asyncio.sleep(3600)
+    raise AssertionError("nobody waits for so long")

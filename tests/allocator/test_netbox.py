@@ -1,0 +1,347 @@
+"""The NetBox source against NetBox's REST API over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allocator import netboxclient
+from allocator.netbox import NetboxSource, marker_of, read_marker
+from allocator.sources import Ask, SourceError
+from purelb.addresses import Family
+from purelb.services import ServiceKey
+from tests.allocator.builders import ip, key
+from tests.allocator.netboxserver import TOKEN, Entry, Handler, Netbox, answering, hanging
+
+V4, V6 = Family.IPV4, Family.IPV6
+SETTLE, LATE = 0.1, 0.6
+
+
+@asynccontextmanager
+async def source_of(netbox: Netbox, cluster: str = "here", token: str = TOKEN) -> AsyncIterator[NetboxSource]:
+    source = NetboxSource(netbox.url, token, "lb", cluster, SETTLE, LATE)
+    try:
+        yield source
+    finally:
+        await source.close()
+
+
+def play(
+    scenario: Callable[[Netbox, NetboxSource], Coroutine[Any, Any, None]], *addresses: str, **options: Any
+) -> None:
+    async def run() -> None:
+        netbox = Netbox(**options)
+        netbox.add(*addresses)
+        async with netbox.serve(), source_of(netbox) as source:
+            await scenario(netbox, source)
+
+    asyncio.run(run())
+
+
+def ask(name: str = "a", *families: Family, **more: Any) -> Ask:
+    return Ask(key(name), families or (V4,), **more)
+
+
+async def given_to(source: NetboxSource, what: Ask) -> list[str]:
+    return [str(address) for address in await source.allocate(what)]
+
+
+# --- the marker ------------------------------------------------------------------------------------------------------
+
+
+@given(st.from_regex(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True), st.uuids())
+@settings(max_examples=50)
+def test_a_marker_says_which_service_of_which_cluster(name: str, cluster: object) -> None:
+    marker = marker_of(ServiceKey("n" * 63, name), str(cluster))
+
+    assert read_marker(marker) == (ServiceKey("n" * 63, name), str(cluster))
+    assert len(marker) <= 200
+
+
+@pytest.mark.parametrize("description", ["", "default/a", "rack 7 (PureLB pool)", "a (PureLB x)", "uplink"])
+def test_an_operators_note_is_no_marker(description: str) -> None:
+    assert read_marker(description) is None
+
+
+# --- allocating ------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_reserved_address_of_the_family_becomes_active_with_the_services_name() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.add("10.5.0.1/32", tenant="other")
+        assert await given_to(source, ask("a", V4, V6)) == ["10.5.0.7", "fd00::7"]
+
+        assert netbox.state() == {
+            "10.5.0.9": ("reserved", ""),
+            "10.5.0.7": ("active", "default/a (PureLB here)"),
+            "fd00::7": ("active", "default/a (PureLB here)"),
+            "10.5.0.1": ("reserved", ""),
+        }
+
+    play(scenario, "10.5.0.9/24", "10.5.0.7/24", "fd00::7/64")
+
+
+def test_asking_again_gives_the_same_and_only_what_is_missing_is_added() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        assert await given_to(source, ask("a")) == ["10.5.0.1"]
+        async with source_of(netbox) as restarted:
+            assert await given_to(restarted, ask("a", V4, V6)) == ["10.5.0.1", "fd00::1"]
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32", "fd00::1/128")
+
+
+def test_a_page_is_not_the_whole_list() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        for name in "abcdefg":
+            await source.allocate(ask(name))
+        survey = await source.survey({})
+
+        assert len(survey.holdings) == 7
+        assert survey.capacity.in_use == {V4: 7}
+        assert survey.capacity.size == {V4: 12}
+
+    play(scenario, *(f"10.5.0.{number}/32" for number in range(12)), most=3)
+
+
+def test_all_families_or_none() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        with pytest.raises(SourceError, match="no reserved IPv6 address") as caught:
+            await source.allocate(ask("a", V4, V6))
+
+        assert caught.value.kind == "exhausted"
+        assert netbox.state() == {"10.5.0.1": ("reserved", "")}
+        assert await given_to(source, ask("a", V4, V6, takes_one_family=True)) == ["10.5.0.1"]
+
+    play(scenario, "10.5.0.1/32")
+
+
+def test_a_pinned_address_is_claimed_if_it_is_reserved() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        assert await given_to(source, ask("a", pinned=(ip("10.5.0.2"),))) == ["10.5.0.2"]
+        with pytest.raises(SourceError, match=r'does not have "10\.5\.0\.2" as reserved') as caught:
+            await source.allocate(ask("b", pinned=(ip("10.5.0.2"),)))
+
+        assert caught.value.kind == "refused"
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32")
+
+
+def test_many_at_once_get_one_address_each() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        answers = await asyncio.gather(*(given_to(source, ask(f"s{number}")) for number in range(20)))
+
+        assert sorted(answer[0] for answer in answers) == sorted(entry.ip for entry in netbox.entries.values())
+
+    play(scenario, *(f"10.5.0.{number}/32" for number in range(20)))
+
+
+# --- two who want the same -------------------------------------------------------------------------------------------
+
+
+def test_where_netbox_has_etags_a_claim_fails_that_another_write_forestalled() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        def steal(entry: Entry) -> None:
+            netbox.before_patch = None
+            netbox.edit(entry.ip, status="active", description="default/x (PureLB there)")
+
+        netbox.before_patch = steal
+        assert await given_to(source, ask("a")) == ["10.5.0.2"]
+        assert netbox.state()["10.5.0.1"] == ("active", "default/x (PureLB there)")
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32")
+
+
+def test_where_netbox_has_none_a_claim_that_is_written_over_is_given_up() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        async def write_over(entry: Entry) -> None:
+            netbox.on_patched = None
+            asyncio.get_running_loop().call_later(
+                SETTLE / 3, lambda: netbox.edit(entry.ip, description="default/x (PureLB there)")
+            )
+
+        netbox.on_patched = write_over
+        assert await given_to(source, ask("a")) == ["10.5.0.2"]
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32", has_etags=False)
+
+
+def test_a_claim_that_took_too_long_waits_until_whoever_is_under_it_has_looked_again() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        async def delay(entry: Entry) -> None:
+            netbox.on_patched = None
+            await asyncio.sleep(SETTLE * 2)
+            asyncio.get_running_loop().call_later(
+                LATE / 2, lambda: netbox.edit(entry.ip, description="default/x (PureLB there)")
+            )
+
+        netbox.on_patched = delay
+        assert await given_to(source, ask("a")) == ["10.5.0.2"]
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32", has_etags=False)
+
+
+def test_whoever_stands_on_an_address_puts_its_name_back_where_a_late_claim_lies_over_it() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        given = await source.allocate(ask("a"))
+        netbox.edit("10.5.0.1", description="default/x (PureLB there)")
+        survey = await source.survey({key("a"): frozenset(given)})
+
+        assert not survey.disputes
+        assert netbox.state() == {"10.5.0.1": ("active", "default/a (PureLB here)")}
+
+        await asyncio.sleep(LATE)
+        netbox.edit("10.5.0.1", description="default/x (PureLB there)")
+        assert (await source.survey({key("a"): frozenset(given)})).disputes
+
+    play(scenario, "10.5.0.1/32", has_etags=False)
+
+
+@pytest.mark.parametrize("has_etags", [True, False])
+def test_two_clusters_at_one_netbox_never_take_the_same(has_etags: bool) -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        async with source_of(netbox, "there") as other:
+            asks = [one.allocate(ask(f"s{number}")) for number in range(10) for one in (source, other)]
+            answers = await asyncio.gather(*asks)
+
+        assert len({answer[0] for answer in answers}) == 20
+
+    play(scenario, *(f"10.5.0.{number}/32" for number in range(24)), has_etags=has_etags)
+
+
+# --- giving back -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_given_back_is_reserved_again_and_nameless() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        given = await source.allocate(ask("a", V4, V6))
+        await source.release(key("a"), frozenset(given))
+        await source.release(key("a"), frozenset(given))
+
+        assert set(netbox.state().values()) == {("reserved", "")}
+
+    play(scenario, "10.5.0.1/32", "fd00::1/128")
+
+
+def test_what_is_another_clusters_by_now_is_not_given_back() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        given = await source.allocate(ask("a"))
+        netbox.edit("10.5.0.1", description="default/x (PureLB there)")
+        await source.release(key("a"), frozenset(given))
+
+        assert netbox.state() == {"10.5.0.1": ("active", "default/x (PureLB there)")}
+
+    play(scenario, "10.5.0.1/32")
+
+
+# --- surveys ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_survey_marks_what_an_older_purelb_left_without_a_name() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.edit("10.5.0.1", status="active", description="lb pool")
+        netbox.edit("10.5.0.2", status="active", description="default/gone (PureLB here)")
+        shown = {key("a"): frozenset({ip("10.5.0.1")}), key("b"): frozenset({ip("10.5.0.3")})}
+        survey = await source.survey(shown)
+
+        assert not survey.disputes
+        assert survey.holdings == {**shown, key("gone"): frozenset({ip("10.5.0.2")})}
+        assert netbox.state()["10.5.0.1"] == ("active", "default/a (PureLB here)")
+        assert netbox.state()["10.5.0.3"] == ("active", "default/b (PureLB here)")
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32", "10.5.0.3/32")
+
+
+def test_a_survey_tells_of_addresses_that_are_anothers() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.edit("10.5.0.1", status="active", description="default/x (PureLB there)")
+        shown = {key("a"): frozenset({ip("10.5.0.1")}), key("b"): frozenset({ip("10.9.9.9")})}
+        survey = await source.survey(shown)
+
+        assert survey.disputes == {
+            key("a"): 'NetBox shows "10.5.0.1" as the address of default/x in another cluster (there)',
+            key("b"): 'NetBox does not know "10.9.9.9" of tenant "lb" any more',
+        }
+        assert netbox.state() == {"10.5.0.1": ("active", "default/x (PureLB there)")}
+
+    play(scenario, "10.5.0.1/32")
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (answering(302, Location="/login/"), "NetBox answers 302, a redirect to /login/, instead of data"),
+        (answering(403), "NetBox refuses our token (403): may it view and change addresses?"),
+        (answering(404), "(404): is its URL right?"),
+        (answering(429), "NetBox asks for fewer requests (429)"),
+        (answering(500), "NetBox fails with 500 Internal Server Error"),
+        (answering(503), "NetBox fails with 503 Service Unavailable"),
+        (answering(200), "NetBox's answer can't be read"),
+        (hanging, "NetBox does not answer in time"),
+    ],
+)
+def test_a_netbox_that_fails_is_told_in_one_sentence(
+    fault: Handler, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(netboxclient, "TIMEOUTS", (0.3, 0.3))
+
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.fault = fault
+        with pytest.raises(SourceError) as caught:
+            await source.allocate(ask("a"))
+
+        assert sentence in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert caught.value.kind == "outage"
+        assert netbox.state() == {"10.5.0.1": ("reserved", "")}
+        assert all(path != "/login/" for _, path in netbox.requests), "no redirect is followed"
+
+    play(scenario, "10.5.0.1/32")
+
+
+def test_retry_after_is_passed_on() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.fault = answering(429, Retry_After="17")
+        with pytest.raises(SourceError) as caught:
+            await source.allocate(ask("a"))
+        assert caught.value.retry_after == 17.0
+
+    play(scenario)
+
+
+def test_a_netbox_that_is_away_is_told_in_one_sentence() -> None:
+    async def run() -> None:
+        netbox = Netbox()
+        async with netbox.serve():
+            pass
+        async with source_of(netbox) as source:
+            with pytest.raises(SourceError, match=r"NetBox can't be reached: .*[Cc]onnection refused"):
+                await source.allocate(ask("a"))
+
+    asyncio.run(run())
+
+
+def test_a_claim_whose_answer_is_lost_is_found_again_by_its_marker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netboxclient, "TIMEOUTS", (0.3, 0.3))
+
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        async def lose(_: Entry) -> None:
+            netbox.on_patched = None
+            await asyncio.sleep(1.0)
+
+        netbox.on_patched = lose
+        with pytest.raises(SourceError, match="in time"):
+            await source.allocate(ask("a"))
+
+        assert await given_to(source, ask("a")) == ["10.5.0.1"]
+        assert netbox.state()["10.5.0.2"] == ("reserved", "")
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32")
