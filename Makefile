@@ -3,7 +3,7 @@ BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
 BENCHES := allocator detection gossip_flood gossip_scale failover handover
 
-.PHONY: demo test unit system lint bench fuzz crds manifests constraints clean
+.PHONY: demo test unit system lint bench fuzz crds manifests proto constraints clean
 
 demo:
 	@./prepare demo
@@ -44,6 +44,12 @@ fuzz:
 crds manifests:
 	@./prepare lint
 	@$(BIN)/python -m manifests.build
+
+# ipam_pb2.py, from ipam.proto.
+proto:
+	@./prepare lint
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[proto]'
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. purelb/ipam.proto
 
 # The newest versions that pyproject.toml allows.
 constraints:

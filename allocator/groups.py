@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 from allocator.requests import Claim, Reason, Refusal
 from purelb.addresses import AddressRange, IPAddress
 from purelb.names import DEFAULT_GROUP
-from purelb.resources import NetboxSource, PoolSource, ServiceGroup, SidecarSource
+from purelb.resources import NetboxSource, PoolSource, ServiceGroup
 
 Owner = TypeVar("Owner")
 
@@ -164,8 +164,6 @@ def admit(
             refused.append(Refused(group, f"Duplicate definition of pool {group.name}"))
         elif isinstance(group.source, NetboxSource) and not has_netbox_token:
             refused.append(Refused(group, "Failed to parse: NETBOX_USER_TOKEN not set, can't connect to Netbox"))
-        elif isinstance(group.source, SidecarSource):
-            refused.append(Refused(group, "this version does not serve external pools yet"))
         elif clash is not None:
             refused.append(Refused(group, f'Pool overlaps with already defined pool "{clash}"', is_overlap=True))
         else:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from allocator.sources import Source, SourceError
 from purelb.errors import KubeError
 from purelb.kube import Kube, core_path
 from purelb.metrics import AllocatorMetrics
-from purelb.resources import AddressSource, NetboxSource
+from purelb.resources import AddressSource, NetboxSource, SidecarSource
+
+if TYPE_CHECKING:
+    from allocator import sidecar
 
 
 class Opener:
@@ -16,6 +21,7 @@ class Opener:
         self._kube = kube
         self._netbox_token = netbox_token
         self._metrics = metrics
+        self._connections: dict[str, sidecar.Connection] = {}
         self._cluster = ""
 
     async def open(self, group: str, spec: AddressSource) -> Source:
@@ -28,8 +34,14 @@ class Opener:
                     if not self._netbox_token:
                         raise SourceError("NETBOX_USER_TOKEN not set, can't connect to Netbox")
                     return netbox.NetboxSource(url, self._netbox_token, tenant, await self._identify())
+                case SidecarSource(_, socket, _):
+                    from allocator import sidecar
+
+                    if socket not in self._connections:
+                        self._connections[socket] = sidecar.Connection(socket, self._metrics)
+                    return sidecar.SidecarSource(self._connections[socket], group)
                 case _:
-                    raise AssertionError(f"{group} is served by nobody else")
+                    raise AssertionError("pools are nobody else's")
         except ImportError as error:
             raise SourceError(f'this needs "pip install purelb[ipam]": {error}') from error
 
@@ -47,3 +59,5 @@ class Opener:
 
     async def close(self) -> None:
         """Close what sources share."""
+        for connection in self._connections.values():
+            await connection.close()

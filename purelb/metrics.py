@@ -100,6 +100,18 @@ class AllocatorMetrics(ClientMetrics):
             ["outcome"],
             registry=registry,
         )
+        self.sidecar_calls = Counter(
+            "purelb_allocator_sidecar_rpc_total",
+            "Calls to IPAM sidecars, by what came of them.",
+            ["socket", "method", "code"],
+            registry=registry,
+        )
+        self.sidecar_call_seconds = Histogram(
+            "purelb_allocator_sidecar_rpc_duration_seconds",
+            "How long calls to IPAM sidecars took.",
+            ["socket", "method"],
+            registry=registry,
+        )
         self.allocation_seconds = Histogram(
             "purelb_allocator_allocation_seconds",
             "From hearing of a Service to its address in the API.",
