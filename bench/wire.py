@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -204,7 +204,7 @@ def holdings(before: Mapping[str, Iterable[str]], changes: Iterable[Change], beg
 
 @dataclass(frozen=True, slots=True)
 class Doubled:
-    """A span in which at least two nodes had an address, and all that had it meanwhile."""
+    """A span in which two nodes had an address."""
 
     begin: float
     end: float
@@ -212,24 +212,14 @@ class Doubled:
 
 
 def doubled(holders: Mapping[str, Iterable[Span]]) -> list[Doubled]:
-    """The spans in which at least two nodes have an address."""
-    edges = sorted(
-        [(begin, 1, node) for node, spans in holders.items() for begin, _ in spans]
-        + [(end, -1, node) for node, spans in holders.items() for _, end in spans]
+    """The spans in which any two nodes had an address, in their order."""
+    return sorted(
+        (
+            Doubled(max(begin, since), min(end, to), frozenset((one, other)))
+            for one, other in combinations(sorted(holders), 2)
+            for begin, end in holders[one]
+            for since, to in holders[other]
+            if max(begin, since) < min(end, to)
+        ),
+        key=lambda double: double.begin,
     )
-    found: list[Doubled] = []
-    there: set[str] = set()
-    meanwhile: set[str] = set()
-    since = 0.0
-    for at, step, node in edges:
-        before = len(there)
-        if step == 1:
-            there.add(node)
-            if before == 1:
-                since, meanwhile = at, set(there)
-            meanwhile.add(node)
-        else:
-            there.discard(node)
-            if before == 2 and at > since:
-                found.append(Doubled(since, at, frozenset(meanwhile)))
-    return found

@@ -273,7 +273,6 @@ class DataPlane:
         now = time.monotonic()
         for vip in vips:
             self._negotiation.settle(vip, now, is_wanted=vip in self._wants)
-            self._settle_first_placement(vip, now)
         if self._is_configured:
             actions, blocked = plan(vips, self._situation(now))
         else:
@@ -289,18 +288,6 @@ class DataPlane:
         self._standing.note(vips, actions, blocked, failures, self._config.dummy_interface, now)
         self._standing.forget(vip for vip in vips if vip not in self._wants)
 
-    def _settle_first_placement(self, vip: IPAddress, now: float) -> None:
-        """Announce a new VIP that nobody else turned out to have; leave one to the host that has it."""
-        if not self._first.is_new(vip):
-            return
-        if self._candidacy.owner(vip) not in (None, self._node):
-            self._first.end(vip)  # that one asks the wire; should it die, there's no time to
-        elif self._is_placed(vip):
-            self._first.end(vip)
-            self._neighbours.announce_again((vip,), now)
-        elif any(there.dad == "failed" for there in self._present.ours(vip)):
-            self._first.failed(vip, now)
-
     def _situation(self, now: float) -> Situation:
         return Situation(
             node=self._node,
@@ -309,7 +296,7 @@ class DataPlane:
             wanted=self._wants.table,
             owner=self._candidacy.owner,
             is_onlink=self._peers.roster.is_onlink,
-            is_held=self._is_held,
+            is_held=self._negotiation.holds,
             now=now,
             leaving=self._candidacy.is_leaving,
             is_spokesman=self._candidacy.is_spokesman,
@@ -317,14 +304,6 @@ class DataPlane:
             is_new=self._first.is_new,
             is_duplicate=lambda vip: self._first.is_duplicate(vip, now),
         )
-
-    def _is_held(self, vip: IPAddress) -> bool:
-        if self._negotiation.holds(vip):
-            return True
-        # An earlier run left it, no peer claims it, and this node may not yet. Without the gossip we can't know what
-        # peers claim: then it stays until it expires.
-        is_waiting = self._peers.is_running and not self._candidacy.is_candidate and not self._candidacy.is_leaving
-        return is_waiting and self._candidacy.owner(vip) is None and self._is_placed(vip)
 
     # --- timers and small questions ----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The talk of a hand-over: carries the questions and answers of ``Handover`` to and from the peers.
+"""Whether a VIP stays, comes or goes is agreed with the peers: carries the questions and answers of ``Handover``.
 
 Owns no VIPs: what it learns is marked for the next pass, which decides.
 """
@@ -57,8 +57,14 @@ class Negotiation:
         return self._handover.deadline
 
     def holds(self, vip: IPAddress) -> bool:
-        """Whether ``vip`` stays here for its new owner, until that has it."""
-        return vip in self._handover.held
+        """Whether ``vip`` stays though it isn't ours: until its new owner has it, or while nobody is elected."""
+        if vip in self._handover.held:
+            return True
+        # An earlier run left it, no peer claims it, and this node may not yet. Without the gossip we can't know what
+        # peers claim: then it stays until it expires.
+        candidacy = self._candidacy
+        is_waiting = self._peers.is_running and not candidacy.is_candidate and not candidacy.is_leaving
+        return is_waiting and candidacy.owner(vip) is None and bool(self._present.nics_with(vip))
 
     def message_received(self, message: HandoverMessage) -> None:
         """Another agent asks or tells about VIPs."""
@@ -81,12 +87,25 @@ class Negotiation:
             self._neighbours.announce_again(here, time.monotonic())
 
     def settle(self, vip: IPAddress, now: float, *, is_wanted: bool) -> None:
-        """Start, go on with or end the hand-over of a VIP that sits on a NIC here."""
+        """Start, go on with or end the hand-over of a VIP that sits on a NIC here; and the first placement of one."""
+        self._settle_first_placement(vip, now)
         owner = self._candidacy.owner(vip)
         if not is_wanted or owner in (None, self._node) or not self._present.nics_with(vip):
             self._handover.end(vip)
         elif owner is not None:
             self._handover.lose(vip, owner, now, understands=self._peers.roster.understands(owner))
+
+    def _settle_first_placement(self, vip: IPAddress, now: float) -> None:
+        """Announce a new VIP that nobody else turned out to have; leave one to the host that has it."""
+        if not self._first.is_new(vip):
+            return
+        if self._candidacy.owner(vip) not in (None, self._node):
+            self._first.end(vip)  # that one asks the wire; should it die, there's no time to
+        elif self._present.nics_with(vip):
+            self._first.end(vip)
+            self._neighbours.announce_again((vip,), now)
+        elif any(there.dad == "failed" for there in self._present.ours(vip)):
+            self._first.failed(vip, now)
 
     def answer(self, vips: Iterable[IPAddress]) -> None:
         """Tell those who wait for it which of these VIPs are here now."""

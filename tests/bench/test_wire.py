@@ -62,7 +62,7 @@ def test_the_kernels_changes_are_read(line: str, expected: Change | None, monkey
     assert parse_change(line, "a", 10.0) == expected
 
 
-def test_two_owners_are_counted_from_the_second_to_the_last_but_one() -> None:
+def test_two_owners_are_counted_pair_by_pair() -> None:
     changes = [
         Change(2.0, "b", "eth0", "vip", True),
         Change(3.0, "a", "eth0", "vip", True),  # a renewal: it is there already
@@ -74,7 +74,11 @@ def test_two_owners_are_counted_from_the_second_to_the_last_but_one() -> None:
     held = holdings({"a": ["vip", "other"]}, changes, begin=0.0, end=9.0)
 
     assert held.holders("vip") == {"a": [(0.0, 5.0)], "b": [(2.0, 7.0)], "c": [(4.0, 9.0)]}
-    assert doubled(held.holders("vip")) == [Doubled(2.0, 7.0, frozenset("abc"))]
+    assert doubled(held.holders("vip")) == [
+        Doubled(2.0, 5.0, frozenset("ab")),
+        Doubled(4.0, 5.0, frozenset("ac")),
+        Doubled(4.0, 7.0, frozenset("bc")),
+    ]
     assert doubled(held.holders("other")) == []
 
 
