@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from lbnodeagent.announcing import Form, View, parse, revise, taken_over
 from lbnodeagent.tables import Announcement
@@ -36,7 +36,7 @@ CALM: Final = 2.0
 MOURNING: Final = 5.0
 """Seconds after which the name of a node that is gone is taken away, if no other node has taken its place."""
 
-Taken = Callable[[ServiceView, IPAddress, str], None]
+Taken: TypeAlias = Callable[[ServiceView, IPAddress, str], None]
 
 
 class Annotator:
@@ -52,6 +52,7 @@ class Annotator:
         metrics: AgentMetrics,
         on_read: Callable[[ServiceView], object],
         on_taken: Taken,
+        on_reset: Callable[[ServiceView], None],
     ) -> None:
         self._node = node
         self._form = form
@@ -64,6 +65,8 @@ class Annotator:
         """Takes a Service that was read again after a conflict."""
         self._on_taken = on_taken
         """Told of an address that this node has taken, with the node that the Service named before."""
+        self._on_reset = on_reset
+        """Told of a Service whose traffic policy was set to Cluster."""
         self._members: frozenset[str] = frozenset()
         self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
         self._written: dict[ServiceKey, tuple[dict[str, str | None], float]] = {}
@@ -141,7 +144,8 @@ class Annotator:
             return
         changes = self.changes(service)
         body = annotations_patch(service, changes)
-        if self._resets_policy(service):
+        is_reset = self._resets_policy(service)
+        if is_reset:
             body["spec"] = {"externalTrafficPolicy": "Cluster"}
         elif not changes:
             return
@@ -155,6 +159,8 @@ class Annotator:
         answer = await self._kube.patch(services_path(key.namespace, key.name), body)
         log.info("annotated", extra={"service": str(key), "annotations": changes})
         self._tell_taken(service, changes)
+        if is_reset:
+            self._on_reset(service)
         self._on_read(view_service(answer))
 
     def _tell_taken(self, service: ServiceView, changes: Mapping[str, str | None]) -> None:

@@ -47,7 +47,9 @@ class Reporter:
         self._metrics = metrics
         self._standing: dict[IPAddress, Announcement] = {}
         self._told: dict[ServiceKey, dict[IPAddress, Announcement]] = {}
-        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, on_read, self._taken)
+        self._kept: set[ServiceKey] = set()
+        """Services whose traffic policy Local was told to be kept."""
+        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, on_read, self._taken, self._reset)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -94,6 +96,7 @@ class Reporter:
         """A Service was deleted."""
         for vip in list(self._told.get(key, ())):
             self._forget(key, vip)
+        self._kept.discard(key)
         self.annotator.forget(key)
 
     # --- events and metrics ------------------------------------------------------------------------------------------
@@ -109,6 +112,8 @@ class Reporter:
             gauge.labels(str(service.key), self._node, str(vip)).set(1)
         elif before is not None and before.state == "announcing":
             gauge.remove(str(service.key), self._node, str(vip))
+        if announcement.state == "announcing" and announcement.is_local and not announcement.successor:
+            self._explain_policy(service, announcement)
         if before is not None and _same(before, announcement):
             return
         about = reference_of(service)
@@ -117,7 +122,6 @@ class Reporter:
                 if not announcement.successor and (announcement.is_fresh or self._is_news(service, announcement)):
                     text = f"Node {self._node} announcing {vip} on interface {announcement.interface}"
                     self._events.record(about, "Normal", names.REASON_ANNOUNCING_LOCAL, text)
-                    self._explain_policy(service)
             case "announcing" if announcement.is_fresh:
                 text = f"Announcing {vip} from node {self._node} interface {announcement.interface}"
                 self._events.record(about, "Normal", names.REASON_ANNOUNCING_NON_LOCAL, text)
@@ -143,11 +147,20 @@ class Reporter:
         text = f"Node {self._node} took announcement of {vip} from node {other}"
         self._events.record(reference_of(service), "Normal", names.REASON_ANNOUNCE_SLOT_STEAL, text)
 
-    def _explain_policy(self, service: ServiceView) -> None:
-        if service.external_traffic_policy == "Local":
-            kept = names.ALLOW_LOCAL in service.annotations
-            text = LOCAL_KEPT if kept else LOCAL_OVERRIDE
-            self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, text)
+    def _reset(self, service: ServiceView) -> None:
+        """Its traffic policy was Local."""
+        self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, LOCAL_OVERRIDE)
+
+    def _explain_policy(self, service: ServiceView, announcement: Announcement) -> None:
+        """That policy Local is kept on a NIC, once for each time that its user asks for it."""
+        is_kept = service.external_traffic_policy == "Local" and names.ALLOW_LOCAL in service.annotations
+        if not is_kept or service.key in self._kept:
+            if not is_kept:
+                self._kept.discard(service.key)
+            return
+        self._kept.add(service.key)
+        if announcement.is_fresh:
+            self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, LOCAL_KEPT)
 
     def _forget(self, key: ServiceKey, vip: IPAddress) -> None:
         last = self._told[key].pop(vip)

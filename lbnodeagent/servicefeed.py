@@ -90,7 +90,7 @@ class ServiceFeed:
     def service_read(self, service: ServiceView) -> None:
         """A Service as the API server has it now."""
         known = self._wanted.service(service.key)
-        if known is not None and _is_older(service, known):
+        if known is not None and (_is_same(service, known) or _is_older(service, known)):
             return
         self._tell_changes(self._wanted.set_service(service))
         self.on_change(service)
@@ -157,6 +157,14 @@ class ServiceFeed:
 
 def _nobody(_: object) -> None:
     """Before the reporter is there, nobody listens."""
+
+
+def _is_same(service: ServiceView, known: ServiceView) -> bool:
+    """Whether it's known already, so that 10,000 Services that are listed again don't keep the processor busy."""
+    return bool(known.resource_version) and (service.uid, service.resource_version) == (
+        known.uid,
+        known.resource_version,
+    )
 
 
 def _is_older(service: ServiceView, known: ServiceView) -> bool:

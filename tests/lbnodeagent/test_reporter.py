@@ -203,6 +203,40 @@ def test_each_change_is_one_event_in_purelbs_words(tmp_path: Path) -> None:
     ]
 
 
+def test_a_policy_that_is_set_to_cluster_is_told_also_when_the_address_was_there_before(tmp_path: Path) -> None:
+    api = RecordingApi(stored(**OURS))
+    local = web_service(**OURS)
+    local = replace(local, external_traffic_policy="Local")
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(replace(HERE, is_fresh=False))
+        await until(lambda: bool(api.events))
+
+    told(tmp_path, api, local, act)
+
+    assert [patch["spec"] for patch in api.patches] == [{"externalTrafficPolicy": "Cluster"}]
+    text = "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster."
+    assert api.events == [("LocalOverride", text)]
+
+
+def test_a_policy_that_is_kept_is_told_once(tmp_path: Path) -> None:
+    notes = {"allow_local": "true", **OURS}
+    api = RecordingApi(stored(**notes))
+    kept = replace(web_service(**notes), external_traffic_policy="Local")
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        for _ in range(3):
+            reporter.service_changed(kept)
+        await until(lambda: len(api.events) == 2)
+        await asyncio.sleep(0.1)
+
+    told(tmp_path, api, kept, act)
+
+    assert [reason for reason, _ in api.events] == ["LocalOverride", "AnnouncingLocal"]
+    assert api.patches == []
+
+
 def test_an_adopted_address_is_no_news(tmp_path: Path) -> None:
     api = RecordingApi(stored(**OURS))
 
