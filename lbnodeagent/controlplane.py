@@ -15,7 +15,7 @@ from lbnodeagent.configuration import Configuration
 from lbnodeagent.gossipkey import GossipKeys
 from lbnodeagent.handlers import build_registry
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Synced, Told, ToldKey, VipChanged, key_of
+from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_of
 from lbnodeagent.nodefeed import NodeFeed
 from lbnodeagent.reporter import Reporter
 from lbnodeagent.servicefeed import ServiceFeed
@@ -70,6 +70,8 @@ class ControlPlane:
             node = NodeFeed(settings, kube, self._tell, configuration.set_labels, services.api_is_back)
             keys = GossipKeys(kube, settings, events, metrics, self._tell)
             kopf_stop = asyncio.Event()
+            begun = Begun()
+            self._inbox.start_over(key_of(begun), begun)
             self._outbox.open()
             try:
                 async with asyncio.TaskGroup() as tasks:

@@ -21,7 +21,17 @@ from lbnodeagent.firstplacements import FirstPlacements
 from lbnodeagent.kernelwatch import KernelWatch, Listeners
 from lbnodeagent.looplag import measure_lag
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Configured, KeysKnown, NodeExcluded, PeersKnown, Synced, Told, ToldKey, VipChanged
+from lbnodeagent.messages import (
+    Begun,
+    Configured,
+    KeysKnown,
+    NodeExcluded,
+    PeersKnown,
+    Synced,
+    Told,
+    ToldKey,
+    VipChanged,
+)
 from lbnodeagent.meta import HandoverMessage
 from lbnodeagent.negotiation import Marks, Negotiation
 from lbnodeagent.neighbours import Neighbours, Owners
@@ -175,6 +185,12 @@ class DataPlane:
 
     def _hear(self, told: Told) -> None:
         match told:
+            case Begun():
+                self._wants.begin_again()
+                self._standing.repeat()
+                self._whereabouts.repeat()
+                self._outbox.put((Members, None), self._members)
+                self._wake.set()
             case VipChanged(vip, wanted):
                 self._wants.change(vip, wanted)
                 self._mark((vip,))

@@ -50,6 +50,12 @@ class Mailbox(Generic[K, V]):
                 # Under the lock, so that the loop can't be closed in between.
                 self._loop.call_soon_threadsafe(self._filled.set)
 
+    def start_over(self, key: K, value: V) -> None:
+        """Leave a value in the place of all that wait: who puts them begins anew."""
+        with self._lock:
+            self._values.clear()
+        self.put(key, value)
+
     async def take(self) -> dict[K, V]:
         """Wait for values and take all, in the order in which their keys came."""
         while True:

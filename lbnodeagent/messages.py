@@ -11,6 +11,11 @@ from purelb.resources import NodeAgentConfig
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The control plane begins (again): it will tell everything, and knows nothing that was reported before."""
+
+
+@dataclass(frozen=True, slots=True)
 class VipChanged:
     """A VIP is wanted so, or (None) no longer."""
 
@@ -51,7 +56,7 @@ class Synced:
     """Everything that is wanted has been told once: what wasn't is not wanted."""
 
 
-Told: TypeAlias = VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | Synced
+Told: TypeAlias = Begun | VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | Synced
 ToldKey: TypeAlias = tuple[type, IPAddress | None]
 
 

@@ -56,6 +56,11 @@ class Standing:
         self._outbox.put_all(self._unsent)
         self._unsent = {}
 
+    def repeat(self) -> None:
+        """Tell everything once more, to who wasn't there before: nothing of it is fresh."""
+        for vip, announcement in self._reported.items():
+            self._unsent.setdefault((Announcement, vip), replace(announcement, is_fresh=False))
+
     def adopt(self, vip: IPAddress) -> None:
         """An earlier run placed it: nothing to tell the user."""
         self._adopted.add(vip)

@@ -47,6 +47,10 @@ class Wants:
             self._first.expect(vip)
         self._set(vip, wanted)
 
+    def begin_again(self) -> None:
+        """All that is wanted will be told anew."""
+        self._provisional |= self._table.keys()
+
     def synced(self) -> None:
         """All that is wanted was told: the rest is left over from Services that are gone."""
         for vip in self._provisional:

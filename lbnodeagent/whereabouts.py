@@ -24,6 +24,11 @@ class Whereabouts:
         self._outbox = outbox
         self._told: Surroundings | None = None
 
+    def repeat(self) -> None:
+        """Tell once more what was told."""
+        if self._told is not None:
+            self._outbox.put((Surroundings, None), self._told)
+
     def look(self, config: NodeAgentConfig | None, now: float) -> set[IPAddress]:
         """The VIPs whose owner changed with it. While no configuration is known (None), this node is nowhere."""
         if config is None:

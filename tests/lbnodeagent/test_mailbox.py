@@ -69,3 +69,16 @@ def test_a_receiver_that_is_gone_disturbs_nobody() -> None:
     box.put("a", 1)
 
     assert asyncio.run(second()) == {"a": 1}
+
+
+def test_who_starts_over_takes_back_what_was_not_taken() -> None:
+    async def scene() -> dict[str, int]:
+        box: Mailbox[str, int] = Mailbox()
+        box.open()
+        box.put("a", 1)
+        box.put("b", 2)
+        box.start_over("begun", 0)
+        box.put("b", 3)
+        return await box.take()
+
+    assert list(asyncio.run(scene()).items()) == [("begun", 0), ("b", 3)]
