@@ -76,8 +76,8 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             stop.set()  # kopf hears signals itself
 
         def unready() -> str | None:
-            served = controller.is_synchronised or leadership.follows
-            return None if served else "not everything is listed yet"
+            stands_by = leadership.follows and controller.stock.is_taken
+            return None if controller.is_synchronised or stands_by else "not everything is listed yet"
 
         page = await Page(registry, ready=unready).start(common.host, common.port)
         try:

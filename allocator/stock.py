@@ -51,6 +51,11 @@ class Stock:
         self._groups_are_due = asyncio.Event()
         self._version = ""
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether everything was listed once."""
+        return self._was_taken.is_set()
+
     async def first(self) -> str:
         """Wait for the first complete list; returns the resourceVersion from which to watch Services."""
         await self._was_taken.wait()

@@ -27,6 +27,7 @@ _GROUPS = {
     "controllerrevisions": "/apis/apps/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
 }
 _KINDS = {"Deployment": "deployments", "ReplicaSet": "replicasets", "DaemonSet": "daemonsets"}
 WATCHED = (
@@ -38,6 +39,7 @@ WATCHED = (
     "replicasets",
     "daemonsets",
     "endpointslices",
+    "poddisruptionbudgets",
 )
 
 

@@ -73,7 +73,7 @@ class Walkthrough:
     def installed(self) -> None:
         self._show.heading("PureLB is installed")
         pods = ["get", "pods", "-n", "purelb", "-o", "wide"]
-        self._kubectl(pods, "one allocator and an agent on each node run", self._pods_run)
+        self._kubectl(pods, "two allocators, on two nodes, and an agent on each node run", self._pods_run)
         self._kubectl(
             ["get", "crd"],
             "both custom resources are there",
@@ -86,7 +86,12 @@ class Walkthrough:
         lines = [line.split() for line in out.splitlines()[1:]]
         running = [line for line in lines if line[1:3] == ["1/1", "Running"]]
         agents = {line[5] for line in running if line[0].startswith("lbnodeagent")}
-        return len(running) == len(lines) == len(self._nodes) + 1 and len(agents) == len(self._nodes)
+        allocators = {line[6] for line in running if line[0].startswith("allocator")}
+        return (
+            len(running) == len(lines) == len(self._nodes) + 2
+            and len(agents) == len(self._nodes)
+            and len(allocators) == 2
+        )
 
     def layer2_group(self) -> None:
         self._show.heading("A ServiceGroup for addresses of the nodes' own subnet")

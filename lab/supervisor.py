@@ -23,6 +23,7 @@ from typing import Protocol
 from lab import control, namespaces, operations
 from lab.cluster import Cluster
 from lab.controlplane import FAULTS_FILE, start_control_plane
+from lab.disruptions import Disruptions
 from lab.endpointslices import EndpointSlices
 from lab.errors import LabError, LabRunning, NotAllowed
 from lab.kubeclient import certificate_authority, open_client
@@ -163,6 +164,7 @@ class Supervisor:
                 Scheduler(cluster),
                 NamespaceDefaults(cluster, shared.ca),
                 EndpointSlices(cluster),
+                Disruptions(cluster),
             )
             desk = operations.Desk(
                 self._network, cluster, kubelet, nodes, self._folder, self._user_namespace, self._end

@@ -49,7 +49,7 @@ def test_no_program_restarted_or_wrote_a_traceback(walked: Walked) -> None:
     lab, _, _, _ = walked
 
     found = lab.hosts.get("pods", "-n", "purelb")["items"]
-    assert [one["restartCount"] for pod in found for one in pod["status"]["containerStatuses"]] == [0] * 4
+    assert [one["restartCount"] for pod in found for one in pod["status"]["containerStatuses"]] == [0] * 5
     for program in ("allocator", "lbnodeagent", "apiserver", "supervisor"):
         assert "Traceback" not in lab.must("logs", program)
 
