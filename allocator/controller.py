@@ -2,17 +2,18 @@
 
 It owns the order of things: nothing is given away before all Services and ServiceGroups were listed; decisions are
 made one at a time, and only the writes that follow from them overlap; a Service has one write under way at most.
-Retrying is the queue, with one backoff. It judges nothing itself: that is review.py and catalog.py.
+Retrying is the agenda's, with one backoff. It judges nothing itself: that is review.py and catalog.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from allocator.accounts import Accounts
+from allocator.agenda import AFTER_CONFLICT, Agenda
 from allocator.configuration import Configuration
 from allocator.consultant import Consultant
 from allocator.engine import Engine
@@ -24,7 +25,6 @@ from allocator.review import Plan, Reviewer
 from allocator.steward import Steward
 from allocator.stock import Stock
 from allocator.voice import Voice
-from allocator.workqueue import WorkQueue
 from allocator.writer import Failed, Gone, Outcome, Seen, Writer, Written
 from purelb.events import EventRecorder
 from purelb.kube import Kube
@@ -39,10 +39,6 @@ WRITES: Final = 32
 as fast as they can crowd the writes out."""
 RELIST: Final = 120.0
 """Seconds between two complete lists, which find what a watch may have missed."""
-AFTER_FAILURE: Final = Backoff(first=0.05, most=15.0)
-"""The API server is away or refuses."""
-AFTER_CONFLICT: Final = Backoff(first=0.01, most=0.5)
-"""The Service changed meanwhile: whoever keeps changing it must be met between two writes."""
 BEFORE_FIRST_LIST: Final = Backoff(first=0.2, most=1.0)
 """Our CRDs may be established just after we start."""
 BREATH: Final = 32
@@ -73,7 +69,7 @@ class Controller:
         self._engine = Engine()
         self._reviewer = Reviewer(self._engine, default_announcer=default_announcer)
         self._inventory = Inventory()
-        self._queue: WorkQueue[ServiceKey] = WorkQueue(clock)
+        self._agenda = Agenda(self._inventory, clock, on_retry=metrics.update_errors.inc)
         self._configuration = Configuration(self._engine, self._voice, has_netbox_token=netbox_token is not None)
         self._steward = Steward(
             kube,
@@ -90,14 +86,13 @@ class Controller:
             self._engine,
             self._inventory,
             self._voice,
-            look_now=self._enqueue,
-            look_later=lambda service, at_least: self._retry(service, AFTER_FAILURE, at_least),
+            look_now=self._agenda.look_now,
+            look_later=lambda service, at_least: self._agenda.look_again(service, at_least=at_least),
         )
         self._asks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(WRITES)
         self._busy: set[ServiceKey] = set()
         self._unclear: set[ServiceKey] = set()
-        self._retries: dict[ServiceKey, tuple[Backoff, Iterator[float]]] = {}
         self._unsaid: dict[ServiceKey, Plan] = {}
         self.stock = Stock(
             kube,
@@ -106,7 +101,7 @@ class Controller:
             interval=relist,
             seen=self.service_seen,
             vanished=self._forget,
-            news=self._queue.nudge,
+            news=self._agenda.nudge,
         )
         """The complete lists; a standby takes them too, so that it knows all when its time comes."""
         self._is_synchronised = False
@@ -137,7 +132,7 @@ class Controller:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is due or under way; a Service that waits for an address doesn't count."""
-        return not (len(self._queue) or self._busy or self._configuration.is_stale)
+        return not (len(self._agenda) or self._busy or self._configuration.is_stale)
 
     # --- news --------------------------------------------------------------------------------------------------------
 
@@ -155,12 +150,12 @@ class Controller:
     def group_seen(self, body: Mapping[str, Any]) -> None:
         """A ServiceGroup is there, new or changed."""
         self._configuration.seen(body)
-        self._queue.nudge()
+        self._agenda.nudge()
 
     def group_gone(self, body: Mapping[str, Any]) -> None:
         """A ServiceGroup was deleted."""
         self._configuration.gone(body)
-        self._queue.nudge()
+        self._agenda.nudge()
 
     def _take_in(self, service: ServiceView) -> None:
         if not self._inventory.seen(service):
@@ -171,17 +166,17 @@ class Controller:
             return  # looked at again when its write is done
         self._voice.heard(service)
         self._reviewer.learn(service, entry.seniority)
-        self._queue.add(service.key, entry.seniority)
+        self._agenda.look_now(service.key)
 
     def _forget(self, key: ServiceKey) -> None:
         """A Service is gone: what it held is free."""
-        self._retries.pop(key, None)
+        self._agenda.settled(key)
         self._unsaid.pop(key, None)
         self._unclear.discard(key)
         self._voice.forget(key)
         self._engine.release(key)
         self._steward.settle(key)
-        self._queue.nudge()
+        self._agenda.nudge()
 
     # --- the work ----------------------------------------------------------------------------------------------------
 
@@ -197,7 +192,7 @@ class Controller:
     def stop(self) -> None:
         """Begin nothing new; ``run`` returns when the writes under way are answered."""
         self._is_stopping = True
-        self._queue.nudge()
+        self._agenda.nudge()
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         looks = 0
@@ -219,10 +214,10 @@ class Controller:
             if self._configuration.is_stale:
                 self._reconfigure()
             for waiting in self._engine.wake():
-                self._enqueue(waiting)
-            key = self._queue.take()
+                self._agenda.look_now(waiting)
+            key = self._agenda.take()
             if key is None:
-                await self._queue.wait()
+                await self._agenda.wait()
             elif key not in self._busy:
                 return key
         return None
@@ -243,7 +238,7 @@ class Controller:
         except Exception:
             # Our mistake, and on one Service: the others are served on.
             log.exception("review failed", extra={"service": str(key)})
-            self._retry(key, AFTER_FAILURE)
+            self._agenda.look_again(key)
             return False
         if plan.ask is not None:
             self._busy.add(key)
@@ -254,7 +249,7 @@ class Controller:
         self._voice.standing(entry.service, plan)
         if plan.write is None:
             if plan.refusal is not None and self._steward.keeps(plan.refusal.group):
-                self._retry(key, AFTER_FAILURE)  # what a source gave was another's: no news of ours may end that
+                self._agenda.look_again(key)  # what a source gave was another's: no news of ours may end that
             else:
                 self._confirm(entry)
             return False
@@ -288,26 +283,26 @@ class Controller:
         key = entry.service.key
         match outcome:
             case Written(service):
-                self._retries.pop(key, None)
+                self._agenda.settled(key)
                 self._inventory.seen(service)
                 self._unsaid.pop(key, None)
                 if plan is not None:
                     self._voice.done(entry.service, plan)
-                self._enqueue(key)
+                self._agenda.look_now(key)
             case Seen(service):
                 self._unclear.discard(key)
                 self._inventory.seen(service)
                 if plan is not None:
-                    self._retry(key, AFTER_CONFLICT)
+                    self._agenda.look_again(key, AFTER_CONFLICT)
                 else:
-                    self._enqueue(key)
+                    self._agenda.look_now(key)
             case Gone():
                 known = self._inventory.get(key)
                 if known is not None and known.service.uid == entry.service.uid:
                     self._inventory.forget(key)
                     self._forget(key)
                 else:
-                    self._enqueue(key)
+                    self._agenda.look_now(key)
             case Failed(sentence, retry_after, is_refusal):
                 log.warning("write failed", extra={"service": str(key), "reason": sentence})
                 if is_refusal:
@@ -315,34 +310,15 @@ class Controller:
                 self._unclear.add(key)
                 if plan is not None:
                     self._unsaid[key] = plan
-                self._retry(key, AFTER_FAILURE, retry_after or 0.0)
+                self._agenda.look_again(key, at_least=retry_after or 0.0)
 
     def _confirm(self, entry: Entry) -> None:
         """Nothing is left to do; if the answer to a write was lost, the write had been done after all: say so."""
-        self._retries.pop(entry.service.key, None)
+        self._agenda.settled(entry.service.key)
         plan = self._unsaid.pop(entry.service.key, None)
         if plan is not None and plan.write is not None and plan.write.ingress == entry.service.ingress:
             self._voice.done(entry.service, plan)
         self._steward.settle(entry.service.key)
-
-    def _retry(self, key: ServiceKey, backoff: Backoff, at_least: float = 0.0) -> None:
-        """Look again, the first time at once, then later and later; ``at_least`` in seconds."""
-        entry = self._inventory.get(key)
-        if entry is None:
-            return
-        self._metrics.update_errors.inc()
-        known = self._retries.get(key)
-        if known is None or known[0] != backoff:
-            self._retries[key] = backoff, backoff.delays()
-            delay = 0.0
-        else:
-            delay = next(known[1])
-        self._queue.add_later(key, entry.seniority, max(delay, at_least))
-
-    def _enqueue(self, key: ServiceKey) -> None:
-        entry = self._inventory.get(key)
-        if entry is not None:
-            self._queue.add(key, entry.seniority)
 
     def _reconfigure(self) -> None:
         """Put the ServiceGroups as last seen into force, and look at every Service in their light."""
@@ -350,8 +326,7 @@ class Controller:
         if self._configuration.catalog is not None:
             self._steward.configure(self._configuration.catalog.groups)
         self._metrics.config_loaded.set(1)
-        for entry in self._inventory:
-            self._queue.add(entry.service.key, entry.seniority)
+        self._agenda.look_at_all()
 
     async def _synchronise(self) -> None:
         """Learn everything there is before anything is given away; tries until it works."""
@@ -363,6 +338,6 @@ class Controller:
             extra={
                 "services": len(self._inventory),
                 "groups": len(self._configuration.bodies),
-                "waiting": len(self._queue),
+                "waiting": len(self._agenda),
             },
         )
