@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,11 +32,16 @@ class Entry:
     def ip(self) -> str:
         return str(ipaddress.ip_interface(self.address).ip)
 
-    def json(self) -> dict[str, Any]:
+    def write(self, fields: Mapping[str, str]) -> None:
+        for name, value in fields.items():
+            setattr(self, name, value)
+        self.version += 1
+
+    def json(self, url: str) -> dict[str, Any]:
         family = ipaddress.ip_interface(self.address).version
         return {
             "id": self.id,
-            "url": f"{PATH}{self.id}/",
+            "url": f"{url}{self.id}/",
             "family": {"value": family, "label": f"IPv{family}"},
             "address": self.address,
             "vrf": None,
@@ -51,10 +56,14 @@ class Entry:
 class Netbox:
     """The store and its HTTP side."""
 
-    def __init__(self, *, has_etags: bool = True, most: int = 1000) -> None:
+    def __init__(self, *, has_etags: bool = True, most: int = 1000, prefix: str = "") -> None:
         self.entries: dict[int, Entry] = {}
         self.url = ""
         self.requests: list[tuple[str, str]] = []
+        self.refused = 0
+        """Requests with a wrong token."""
+        self.is_read_only = False
+        """Whether the token may only read."""
         self.fault: Handler | None = None
         """Answers instead of us."""
         self.before_patch: Callable[[Entry], None] | None = None
@@ -63,6 +72,7 @@ class Netbox:
         """Called between a PATCH and its answer."""
         self._has_etags = has_etags
         self._most = most
+        self._path = prefix + PATH
 
     def add(self, *addresses: str, tenant: str = "lb") -> None:
         for address in addresses:
@@ -78,17 +88,14 @@ class Netbox:
 
     def edit(self, ip: str, **fields: str) -> None:
         """What another client writes."""
-        entry = self.entry(ip)
-        for name, value in fields.items():
-            setattr(entry, name, value)
-        entry.version += 1
+        self.entry(ip).write(fields)
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[Netbox]:
         app = web.Application(middlewares=[self._guard])
-        app.router.add_get(PATH, self._list)
-        app.router.add_get(PATH + "{id}/", self._read)
-        app.router.add_patch(PATH + "{id}/", self._patch)
+        app.router.add_get(self._path, self._list)
+        app.router.add_get(self._path + "{id}/", self._read)
+        app.router.add_patch(self._path + "{id}/", self._patch)
         app.router.add_get("/login/", self._login)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -106,7 +113,10 @@ class Netbox:
         if self.fault is not None:
             return await self.fault(request)
         if request.headers.get("Authorization") != f"Token {TOKEN}":
+            self.refused += 1
             return web.json_response({"detail": "Invalid token"}, status=403)
+        if self.is_read_only and request.method != "GET":
+            return web.json_response({"detail": "You do not have permission to perform this action."}, status=403)
         return await handler(request)
 
     async def _login(self, _: web.Request) -> web.Response:
@@ -124,7 +134,12 @@ class Netbox:
         following = None
         if offset + limit < len(found):
             following = str(request.url.update_query(limit=limit, offset=offset + limit))
-        body = {"count": len(found), "next": following, "previous": None, "results": [entry.json() for entry in page]}
+        body = {
+            "count": len(found),
+            "next": following,
+            "previous": None,
+            "results": [self._show(entry) for entry in page],
+        }
         return web.json_response(body)
 
     @staticmethod
@@ -141,7 +156,7 @@ class Netbox:
         entry = self.entries.get(int(request.match_info["id"]))
         if entry is None:
             return web.json_response({"detail": "Not found."}, status=404)
-        return web.json_response(entry.json(), headers=self._headers(entry))
+        return web.json_response(self._show(entry), headers=self._headers(entry))
 
     async def _patch(self, request: web.Request) -> web.Response:
         entry = self.entries[int(request.match_info["id"])]
@@ -153,10 +168,13 @@ class Netbox:
             return web.json_response({"detail": "Precondition failed."}, status=412)
         if changes.get("status", "active") not in LABELS or len(changes.get("description", "")) > 200:
             return web.json_response({"status": ["is not a valid choice."]}, status=400)
-        self.edit(entry.ip, **changes)
+        entry.write(changes)
         if self.on_patched is not None:
             await self.on_patched(entry)
-        return web.json_response(entry.json(), headers=self._headers(entry))
+        return web.json_response(self._show(entry), headers=self._headers(entry))
+
+    def _show(self, entry: Entry) -> dict[str, Any]:
+        return entry.json(self.url.rstrip("/") + self._path)
 
     def _headers(self, entry: Entry) -> dict[str, str]:
         return {"ETag": f'"{entry.version}"'} if self._has_etags else {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import email.utils
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from allocator import netboxclient
 from allocator.netbox import NetboxSource, marker_of, read_marker
 from allocator.sources import Ask, SourceError
-from purelb.addresses import Family
+from purelb.addresses import Family, IPAddress
 from purelb.services import ServiceKey
 from tests.allocator.builders import ip, key
 from tests.allocator.netboxserver import TOKEN, Entry, Handler, Netbox, answering, hanging
@@ -24,8 +26,8 @@ SETTLE, LATE = 0.1, 0.6
 
 
 @asynccontextmanager
-async def source_of(netbox: Netbox, cluster: str = "here", token: str = TOKEN) -> AsyncIterator[NetboxSource]:
-    source = NetboxSource(netbox.url, token, "lb", cluster, SETTLE, LATE)
+async def source_of(netbox: Netbox, cluster: str = "here", late: float = LATE) -> AsyncIterator[NetboxSource]:
+    source = NetboxSource(netbox.url, TOKEN, "lb", cluster, SETTLE, late)
     try:
         yield source
     finally:
@@ -204,14 +206,74 @@ def test_whoever_stands_on_an_address_puts_its_name_back_where_a_late_claim_lies
 
 @pytest.mark.parametrize("has_etags", [True, False])
 def test_two_clusters_at_one_netbox_never_take_the_same(has_etags: bool) -> None:
+    async def run() -> None:
+        netbox = Netbox(has_etags=has_etags)
+        netbox.add(*(f"10.5.0.{number}/32" for number in range(24)))
+        taken: list[IPAddress] = []
+
+        async def fill(source: NetboxSource) -> None:
+            shown: dict[ServiceKey, frozenset[IPAddress]] = {}
+
+            async def look_around() -> None:
+                while True:
+                    await source.survey(shown)
+                    await asyncio.sleep(late / 10)
+
+            async def take(name: str) -> None:
+                given = await source.allocate(ask(name))
+                shown[key(name)] = frozenset(given)
+                taken.extend(given)
+
+            looking = asyncio.create_task(look_around())
+            await asyncio.gather(*(take(f"s{number}") for number in range(10)))
+            looking.cancel()
+
+        late = 3.0
+        async with netbox.serve(), source_of(netbox, "here", late) as here, source_of(netbox, "there", late) as there:
+            await asyncio.gather(fill(here), fill(there))
+        assert len(taken) == len(set(taken)) == 20
+
+    asyncio.run(run())
+
+
+def test_a_claim_found_by_name_counts_only_after_whoever_is_under_it_has_looked_again() -> None:
     async def scenario(netbox: Netbox, source: NetboxSource) -> None:
-        async with source_of(netbox, "there") as other:
-            asks = [one.allocate(ask(f"s{number}")) for number in range(10) for one in (source, other)]
-            answers = await asyncio.gather(*asks)
+        netbox.edit("10.5.0.1", status="active", description="default/a (PureLB here)")
+        asyncio.get_running_loop().call_later(
+            LATE / 2, lambda: netbox.edit("10.5.0.1", description="default/x (PureLB there)")
+        )
+        assert await given_to(source, ask("a")) == ["10.5.0.2"]
 
-        assert len({answer[0] for answer in answers}) == 20
+        async with source_of(netbox) as restarted:
+            await restarted.survey({key("a"): frozenset({ip("10.5.0.2")})})
+            begun = asyncio.get_running_loop().time()
+            assert await given_to(restarted, ask("a")) == ["10.5.0.2"]
+            assert asyncio.get_running_loop().time() - begun < LATE, "a Service already has it, so there is no doubt"
 
-    play(scenario, *(f"10.5.0.{number}/32" for number in range(24)), has_etags=has_etags)
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32", has_etags=False)
+
+
+def test_an_address_in_several_vrfs_is_several_addresses_and_only_ours_is_given_back() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.edit("10.5.0.1", status="active", description="a VRF's own")
+        netbox.add("10.5.0.1/24")
+        assert await given_to(source, ask("a", pinned=(ip("10.5.0.1"),))) == ["10.5.0.1"]
+        first, second = netbox.entries.values()
+        assert (first.description, second.description) == ("a VRF's own", "default/a (PureLB here)")
+        assert not (await source.survey({key("a"): frozenset({ip("10.5.0.1")})})).disputes
+
+        await source.release(key("a"), frozenset({ip("10.5.0.1")}))
+        assert (first.status, second.status) == ("active", "reserved")
+
+    play(scenario, "10.5.0.1/32")
+
+
+def test_what_an_older_claim_of_another_senior_service_holds_is_not_found_again() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        assert await given_to(source, ask("a")) == ["10.5.0.1"]
+        assert await given_to(source, ask("a", lost=frozenset({ip("10.5.0.1")}))) == ["10.5.0.2"]
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32")
 
 
 # --- giving back -----------------------------------------------------------------------------------------------------
@@ -255,6 +317,18 @@ def test_a_survey_marks_what_an_older_purelb_left_without_a_name() -> None:
         assert netbox.state()["10.5.0.3"] == ("active", "default/b (PureLB here)")
 
     play(scenario, "10.5.0.1/32", "10.5.0.2/32", "10.5.0.3/32")
+
+
+def test_a_shared_address_is_named_after_who_is_left() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        given = frozenset(await source.allocate(ask("a")))
+        await source.survey({key("a"): given, key("b"): given})
+        assert netbox.state() == {"10.5.0.1": ("active", "default/a (PureLB here)")}
+
+        await source.survey({key("b"): given})
+        assert netbox.state() == {"10.5.0.1": ("active", "default/b (PureLB here)")}
+
+    play(scenario, "10.5.0.1/32")
 
 
 def test_a_survey_tells_of_addresses_that_are_anothers() -> None:
@@ -315,6 +389,62 @@ def test_retry_after_is_passed_on() -> None:
         assert caught.value.retry_after == 17.0
 
     play(scenario)
+
+
+def test_retry_after_may_be_a_date() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        then = email.utils.formatdate(time.time() + 30, usegmt=True)
+        netbox.fault = answering(503, Retry_After=then)
+        with pytest.raises(SourceError) as caught:
+            await source.allocate(ask("a"))
+        assert caught.value.retry_after == pytest.approx(30, abs=3)
+
+    play(scenario)
+
+
+def test_a_token_that_may_only_read_claims_nothing_and_says_so() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.is_read_only = True
+        with pytest.raises(SourceError, match=r"refuses our token \(403\): may it view and change addresses"):
+            await source.allocate(ask("a"))
+        assert netbox.state() == {"10.5.0.1": ("reserved", "")}
+
+        netbox.is_read_only = False
+        assert await given_to(source, ask("a")) == ["10.5.0.1"]
+
+    play(scenario, "10.5.0.1/32")
+
+
+def test_the_event_loop_goes_on_while_netbox_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netboxclient, "TIMEOUTS", (1.0, 1.0))
+
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.fault = hanging
+        waiting = [asyncio.create_task(source.allocate(ask(f"s{number}"))) for number in range(20)]
+        turns = 0
+        while not waiting[0].done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert turns > 20, "a second has a hundred turns, however busy the machine is"
+
+    play(scenario, "10.5.0.1/32")
+
+
+@pytest.mark.parametrize("path", ["netbox/", "netbox"])
+def test_netbox_may_be_below_a_path(path: str) -> None:
+    async def run() -> None:
+        netbox = Netbox(prefix="/netbox")
+        netbox.add("10.5.0.1/32")
+        async with netbox.serve():
+            source = NetboxSource(netbox.url + path, TOKEN, "lb", "here", SETTLE, LATE)
+            assert await given_to(source, ask("a")) == ["10.5.0.1"]
+            await source.close()
+
+    asyncio.run(run())
 
 
 def test_a_netbox_that_is_away_is_told_in_one_sentence() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from purelb import names
 from tests.allocator.builders import local
-from tests.allocator.netboxserver import TOKEN, Entry, Handler, Netbox, answering
+from tests.allocator.netboxserver import TOKEN, Entry, Handler, Netbox, answering, hanging
 from tests.allocator.ordeal import kill, start_allocator
 from tests.allocator.stage import Stage, staged, until
 
@@ -241,6 +241,91 @@ def test_an_address_that_netbox_counts_as_anothers_is_a_warning() -> None:
         assert await stage.addresses("old") == ["10.5.0.1"]
 
     play(scenario, "10.5.0.1/24", with_allocator=False)
+
+
+def test_a_netbox_that_never_answers_holds_up_nobody_else() -> None:
+    async def scenario(stage: Stage, netbox: Netbox) -> None:
+        netbox.fault = hanging
+        for number in range(20):
+            await outside(stage, f"s{number}")
+        async with asyncio.timeout(20):
+            while not netbox.requests:
+                await asyncio.sleep(0.05)
+        for number in range(5):
+            await stage.service(f"plain{number}")
+            async with asyncio.timeout(5.0):  # NetBox has 10 s
+                await stage.addresses_when_given(f"plain{number}")
+
+        await stage.event("s0", "NetBox does not answer in time")
+        netbox.fault = None
+        assert await stage.addresses_when_given("s0")
+
+    play(scenario, *(f"10.5.0.{number}/24" for number in range(20)))
+
+
+def test_a_status_that_can_not_be_written_costs_no_second_address() -> None:
+    async def scenario(stage: Stage, netbox: Netbox) -> None:
+        outage = stage.api.faults.status(503, verb="patch", resource="services", subresource="status")
+        await outside(stage, "web")
+
+        async def tried() -> bool:
+            return outage.hits >= 3
+
+        assert await until(tried)
+        assert [entry.status for entry in netbox.entries.values()] == ["active", "reserved"]
+        stage.api.faults.clear(outage)
+        assert await stage.addresses_when_given("web") == ["10.5.0.1"]
+        assert netbox.entry("10.5.0.2").status == "reserved"
+
+    play(scenario, "10.5.0.1/24", "10.5.0.2/24")
+
+
+def test_a_service_deleted_while_netbox_is_down_is_given_back_when_it_is_up() -> None:
+    async def scenario(stage: Stage, netbox: Netbox) -> None:
+        await outside(stage, "web")
+        await stage.addresses_when_given("web")
+        netbox.fault = answering(503)
+        await stage.delete("web")
+        await asyncio.sleep(1.0)
+        assert netbox.entry("10.5.0.1").status == "active"
+        netbox.fault = None
+        assert await until(lambda: all_free(netbox))
+
+    play(scenario, "10.5.0.1/24")
+
+
+def test_a_standby_asks_nobody_and_finishes_what_the_leader_began() -> None:
+    async def scenario(stage: Stage, netbox: Netbox) -> None:
+        leader = await asyncio.to_thread(start_allocator, stage.kubeconfig, "pod-a", NETBOX_USER_TOKEN=TOKEN)
+        await outside(stage, "first")
+        assert await stage.addresses_when_given("first") == ["10.5.0.1"]
+        standby = await asyncio.to_thread(start_allocator, stage.kubeconfig, "pod-b", NETBOX_USER_TOKEN="wrong")
+        try:
+            await asyncio.sleep(2.0)
+            assert netbox.refused == 0, "a standby has no business at NetBox"
+        finally:
+            await kill(standby)
+
+        claimed = asyncio.Event()
+
+        async def stop_here(_: Entry) -> None:
+            netbox.on_patched = None
+            claimed.set()
+            await asyncio.sleep(1.0)
+
+        netbox.on_patched = stop_here
+        standby = await asyncio.to_thread(start_allocator, stage.kubeconfig, "pod-b", NETBOX_USER_TOKEN=TOKEN)
+        try:
+            await outside(stage, "second")
+            async with asyncio.timeout(20):
+                await claimed.wait()
+            await kill(leader)
+            assert await stage.addresses_when_given("second") == ["10.5.0.2"]
+            assert netbox.entry("10.5.0.3").status == "reserved"
+        finally:
+            await kill(standby)
+
+    play(scenario, "10.5.0.1/24", "10.5.0.2/24", "10.5.0.3/24", with_allocator=False)
 
 
 def test_a_kill_between_claim_and_status_loses_nothing() -> None:
