@@ -15,7 +15,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from allocator.sources import Ask, Capacity, SourceError, Survey
-from purelb.addresses import Family, IPAddress, parse_address
+from purelb.addresses import Family, IPAddress, family_of, parse_address
 from purelb.errors import AddressError
 from purelb.ipam_pb2 import (
     AllocateRequest,
@@ -107,18 +107,26 @@ class SidecarSource:
             return await self._allocate(ask, explicit=ExplicitIPs(ips=map(str, ask.pinned)))
         families = ask.families or (Family.IPV4,)
         try:
-            return await self._allocate(ask, families=_families(*families))
+            given = await self._allocate(ask, families=_families(*families))
         except SourceError as error:
             if not (ask.takes_one_family and len(families) > 1 and error.kind == "exhausted"):
                 raise
-            for family in families:
-                try:
-                    return await self._allocate(ask, families=_families(family))
-                except SourceError as again:
-                    error = again
-                    if again.kind != "exhausted":
-                        break
-            raise error
+            return await self._allocate_one(ask, families)
+        missing = set(families).difference(map(family_of, given))
+        if missing and not ask.takes_one_family:
+            # It answers a repeated call with what it gave at first, whatever is asked for.
+            given += await self._allocate(ask, families=_families(*missing))
+        return tuple(dict.fromkeys(given))
+
+    async def _allocate_one(self, ask: Ask, families: tuple[Family, ...]) -> tuple[IPAddress, ...]:
+        """An address of the first family that the sidecar has one of."""
+        for family in families[:-1]:
+            try:
+                return await self._allocate(ask, families=_families(family))
+            except SourceError as error:
+                if error.kind != "exhausted":
+                    raise
+        return await self._allocate(ask, families=_families(families[-1]))
 
     async def _allocate(
         self, ask: Ask, explicit: ExplicitIPs | None = None, families: FamilyRequest | None = None

@@ -205,3 +205,27 @@ def test_a_sidecar_that_hangs_is_left_after_the_deadline(tmp_path: Path) -> None
         assert caught.value.kind == "outage"
 
     with_answers(tmp_path, answer, scenario)
+
+
+def test_who_prefers_dual_stack_gets_the_family_that_there_is(tmp_path: Path) -> None:
+    async def scenario(meeting: Meeting) -> None:
+        assert await meeting.given_to("a", V4, V6, takes_one_family=True) == ["fd00:40::"]
+        with pytest.raises(SourceError, match="no IPv4 address is free"):
+            await meeting.given_to("b", V4, V6)
+
+    with_sample(tmp_path, scenario, "outside=fd00:40::/126")
+
+
+def test_one_that_repeats_its_first_answer_is_asked_for_the_missing_family_alone(tmp_path: Path) -> None:
+    given: list[str] = []
+
+    async def answer(_method: str, request: Any, _context: Any) -> Message:
+        if not given or not request.families.want_ipv4:
+            given.append("10.0.0.1" if request.families.want_ipv4 else "fd00::1")
+        return AllocateResponse(ips=[AllocatedIP(ip=text) for text in given])
+
+    async def scenario(meeting: Meeting) -> None:
+        assert await meeting.given_to("a") == ["10.0.0.1"]
+        assert await meeting.given_to("a", V4, V6) == ["10.0.0.1", "fd00::1"]
+
+    with_answers(tmp_path, answer, scenario)
