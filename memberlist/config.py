@@ -53,6 +53,11 @@ class Config:
     """Not in memberlist.  A timer that fires later than this shows that we were stopped, not the others: running
     probes and suspicions are extended by the lateness, and health worsens by one."""
 
+    busy_grace: float = 0.0
+    """Not in memberlist.  Longer to wait, once per probe, for a member whose machine accepts our TCP connection: its
+    kernel lives, so the process probably waits for a processor.  A machine that is gone accepts nothing, and neither
+    does one whose process has ended."""
+
     # --- dissemination (SWIM section 4.1) ---
     gossip_interval: float = 0.2
     gossip_nodes: int = 3
@@ -144,6 +149,7 @@ class Config:
             suspicion_confirmations=2,
             confirmers=8.0,
             late_after=0.025,
+            busy_grace=0.32,
             gossip_interval=0.02,
             push_pull_interval=10.0,
             retransmit_mult=6,

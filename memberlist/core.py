@@ -303,6 +303,10 @@ class Core:
         self._complaints.about_bytes(self._forward(now), error, source)
         return self.streams.seal(encode(ErrorReply(str(error))), dialled=False)
 
+    def dial_accepted(self, dial: int) -> None:
+        """The connection of one of our dials is established; that says only that the machine at its other end lives."""
+        self._detector.stream_accepted(dial)
+
     def dial_answered(self, now: float, dial: int, message: StreamMessage, source: Endpoint) -> str | None:
         """The reply to one of our dials; a sentence if it isn't what was asked for."""
         now = self._forward(now)

@@ -189,6 +189,12 @@ class Detector:
         if running is not None:
             running.nacks += 1
 
+    def stream_accepted(self, dial: int) -> None:
+        """The machine at the other end took the connection, whoever asked for it."""
+        running = self._dials.get(dial)
+        if running is not None:
+            running.is_accepted = True
+
     def stream_answered(self, dial: int, message: StreamMessage) -> bool:
         """Whether `dial` was ours; its answer counts if it is the right one."""
         running = self._dials.pop(dial, None)
@@ -233,7 +239,8 @@ class Detector:
             self._ask_others(running)
             if not self._config.disable_tcp_pings and running.target.protocol_max >= TCP_PING_FROM:
                 data = self._streams.seal(encode(self._own_ping(running.sequence, running.target.name)), dialled=True)
-                dial = self._outbox.dial(running.target.endpoint, data, replies=True, deadline=running.until)
+                deadline = running.until + self._config.busy_grace
+                dial = self._outbox.dial(running.target.endpoint, data, replies=True, deadline=deadline)
                 self._dials[dial] = running
 
     def _ask_others(self, running: ProbeRound) -> None:
@@ -262,6 +269,10 @@ class Detector:
             log.warning("member answers TCP but not UDP", extra={"member": running.target.name})
             self._succeed(now, running)
             return
+        if running.is_accepted and not running.is_extended and self._config.busy_grace > 0:
+            running.extend(now + self._config.busy_grace)
+            self._end_turn(now, running)
+            return
         self._end(now, running)
         self.failed_probes += 1
         self._awareness.change(running.health_after_failure())
@@ -273,6 +284,9 @@ class Detector:
 
     def _end(self, now: float, running: ProbeRound) -> None:
         del self._rounds[running.sequence]
+        self._end_turn(now, running)
+
+    def _end_turn(self, now: float, running: ProbeRound) -> None:
         if self._in_turn is running:
             self._in_turn = None
             self._next_turn = max(self._next_turn, now)  # an overrun delays the next turn; that isn't lateness

@@ -89,6 +89,7 @@ class Exchanges:
         loop = asyncio.get_running_loop()
         with dialer(dial.to.address, self._own) as stream:
             await loop.sock_connect(stream, to_socket(dial.to, ipv6=dial.to.address.version == 6))
+            self._core.dial_accepted(dial.id)
             await loop.sock_sendall(stream, dial.data)
             if not dial.replies:
                 return None

@@ -33,6 +33,9 @@ class ProbeRound:
     stage: Stage = Stage.DIRECT
     expected_nacks: int = 0
     nacks: int = 0
+    is_accepted: bool = False
+    """The target's machine took our TCP connection, so its kernel lives."""
+    is_extended: bool = False
     answered_by_stream: bool = False
 
     @property
@@ -43,6 +46,11 @@ class ProbeRound:
         """We were stopped for so long, so the target gets that time back."""
         self.indirect_at += seconds
         self.until += seconds
+
+    def extend(self, until: float) -> None:
+        """Wait on: once, as a process that hangs is to be noticed too."""
+        self.is_extended = True
+        self.until = until
 
     def health_after_failure(self) -> int:
         """How much worse a failed round makes our health: missing nacks mean that we, not the target, are cut off."""

@@ -345,6 +345,12 @@ class Simulation:
             self._after(deadline - self.now, fail)
             return
 
+        def accept() -> None:  # the kernel does it, even if the process is stopped
+            if self._is_current(target) and self._is_current(node) and self._both_ways(node, target):
+                node.core.dial_accepted(dial.id)
+
+        self._after(there * 2 / 3, accept)
+
         def serve() -> None:
             if not self._is_current(target) or target.stalled or not self._both_ways(node, target):
                 self._after(deadline - self.now, fail)

@@ -156,6 +156,54 @@ def test_a_wrong_answer_by_tcp_does_not_count(answer: Ack | Ping) -> None:
     assert node.believes(target) is State.SUSPECT
 
 
+def test_a_machine_that_accepts_the_connection_gets_more_time_once() -> None:
+    node = Dialogue(4, busy_grace=2.0)
+    target, _ = node.waits_for_a_probe()
+    node.waits(0.6)
+    (dial,) = node.dials
+
+    node.core.dial_accepted(dial.id)
+    node.waits(0.5)
+    assert node.believes(target) is State.ALIVE
+    assert {to for to in range(1, 5) if node.sent(Ping, to=to)} - {target}  # the others have their turn meanwhile
+
+    node.waits(1.95)
+    assert node.believes(target) is State.SUSPECT
+
+
+def test_an_answer_in_the_time_that_a_busy_machine_gets_counts() -> None:
+    node = Dialogue(1, busy_grace=2.0)
+    target, ping = node.waits_for_a_probe()
+    node.waits(0.6)
+    node.core.dial_accepted(node.dials[0].id)
+
+    node.waits(1.3)
+    node.hears(Ack(ping.sequence))
+
+    assert node.believes(target) is State.ALIVE
+    assert node.core.health == 0
+
+
+def test_a_machine_that_accepts_nothing_gets_no_more_time() -> None:
+    node = Dialogue(4, busy_grace=2.0)
+    target, _ = node.waits_for_a_probe()
+
+    node.waits(1.01)
+
+    assert node.believes(target) is State.SUSPECT
+
+
+def test_memberlists_profile_knows_no_such_grace() -> None:
+    node = Dialogue(4)
+    target, _ = node.waits_for_a_probe()
+    node.waits(0.6)
+
+    node.core.dial_accepted(node.dials[0].id)
+    node.waits(0.45)
+
+    assert node.believes(target) is State.SUSPECT
+
+
 def test_members_too_old_for_tcp_pings_and_nacks_are_not_asked_for_them() -> None:
     node = Dialogue()
     for number in (1, 2, 3):

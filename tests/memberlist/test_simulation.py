@@ -141,6 +141,26 @@ def test_a_short_stop_is_no_death(seed: int) -> None:
     assert simulation.seen(MemberFailed) == []
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_process_that_waits_for_a_processor_for_four_tenths_of_a_second_is_not_dead(seed: int) -> None:
+    simulation = cluster(5, seed)
+
+    for name in ("n1", "n3", "n1", "n2"):
+        simulation.stall(name, 0.4)
+        simulation.run(1)
+
+    assert simulation.seen(MemberFailed) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_process_that_hangs_for_ever_is_noticed_although_its_machine_lives(seed: int) -> None:
+    simulation = cluster(5, seed)
+
+    simulation.stall("n1", 1000)
+
+    assert simulation.run_until(lambda: simulation.all_see("n1", State.DEAD), within=2.0) is not None
+
+
 @pytest.mark.parametrize("step", [3600.0, -3600.0, 0.2])
 def test_a_clock_that_jumps_kills_nobody(step: float) -> None:
     simulation = cluster(5, 1)
