@@ -172,7 +172,7 @@ async def many(api: str, count: int) -> None:
 
 async def kills(count: int, seed: int) -> None:
     """kill -9 at so many random moments under load."""
-    async with staged() as stage:
+    async with staged(embedded=True) as stage:
         outcome = await undergo(stage, count, seed)
     report(
         f"kill -9 at {count} random moments: addresses given twice, lost or leaked",

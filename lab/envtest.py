@@ -120,7 +120,7 @@ class ControlPlane:
             ("apiserver.crt", self._tls.certificate),
             ("apiserver.key", self._tls.key),
             ("accounts.key", pem),
-            ("tokens.csv", f'{self.admin_token},admin,admin,"system:masters"\n'.encode()),
+            ("tokens.csv", f'{self.admin_token},kubernetes-admin,kubernetes-admin,"system:masters"\n'.encode()),
         ):
             path = self._folder / name
             path.touch(mode=0o600)
@@ -129,8 +129,10 @@ class ControlPlane:
     async def _spawn(self, name: str, *arguments: str) -> None:
         log = self._folder / f"{name}.log"
         with log.open("ab") as output:
+            # They end with us however we end: a killed test run leaves no servers behind.
+            command = ("setpriv", "--pdeathsig", "KILL", "--", str(self._programs / name), *arguments)
             process = await asyncio.create_subprocess_exec(
-                str(self._programs / name), *arguments, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
+                *command, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
             )
         self._children.append(_Child(name, process, log))
 

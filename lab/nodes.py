@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lab.cluster import Cluster, condition, is_ready, is_terminating, now, path
 from lab.kubeclient import ApiError, Object
-from lab.scheduling import UNREACHABLE, UNSCHEDULABLE, eviction_delay, node_taints
+from lab.scheduling import NOT_READY, UNREACHABLE, UNSCHEDULABLE, eviction_delay, node_taints
 from lab.topology import CONTROL_PLANE_LABEL, Host, Role, Topology
 
 log = logging.getLogger("lab.nodes")
@@ -137,10 +137,10 @@ class Nodes:
                 await self._cluster.patch("pods", pod, {"status": {"conditions": [*stale, lost]}}, "status")
 
     async def _taint(self, node: Object) -> None:
-        """Keep the taints that say `unreachable` and `unschedulable` as the node is."""
+        """Keep the taints that say `not-ready`, `unreachable` and `unschedulable` as the node is."""
         spec = node.get("spec") or {}
         taints = spec.get("taints") or []
-        wanted = [taint for taint in taints if taint["key"] not in (UNREACHABLE, UNSCHEDULABLE)]
+        wanted = [taint for taint in taints if taint["key"] not in (NOT_READY, UNREACHABLE, UNSCHEDULABLE)]
         if (condition(node, "Ready") or {}).get("status") == "Unknown":
             wanted += [{"key": UNREACHABLE, "effect": effect} for effect in ("NoSchedule", "NoExecute")]
         if spec.get("unschedulable"):

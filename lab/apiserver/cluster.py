@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from .allocation import SERVICE_V4, SERVICE_V6, Network, ServicePool
 from .crds import TABLE as DEFINITIONS
 from .crds import CustomKinds, DefinitionKind
+from .datakinds import DATA_KINDS
 from .decode import Decoder
 from .errors import JsonObject
 from .eventviews import to_core, to_new
@@ -38,6 +39,7 @@ class Cluster:
         self.services = ServiceKind(self.pool)
         self._kinds: dict[str, Kind] = {
             **SMALL_KINDS,
+            **DATA_KINDS,
             **WORKLOAD_KINDS,
             SERVICES: self.services,
             DEFINITIONS: DefinitionKind(),

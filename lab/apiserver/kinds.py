@@ -1,19 +1,22 @@
 """What makes one kind differ from another on its way into the store.
 
-Owns the contract (`Kind`) and the small kinds; Services, workloads and custom resources have files of their own.
+Owns the contract (`Kind`) and the small kinds; ConfigMaps and Secrets, Services, workloads and custom resources have
+files of their own.
 A kind changes only the object that it is given, never the store.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
+import re
+from ipaddress import ip_address
 from typing import Any
 
-from .errors import Cause, JsonObject, bad_value, missing, not_allowed
+from .errors import Cause, JsonObject, bad_request, bad_value, missing, not_allowed
 from .metadata import now
 
 IMMUTABLE = "field is immutable"
+_NOT_READY = "node.kubernetes.io/not-ready"
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?P<fraction>\.\d{6})?(?P<zone>Z|[+-]\d\d:\d\d)")
 
 
 class Kind:
@@ -71,6 +74,12 @@ class NamespaceKind(Kind):
 class NodeKind(Kind):
     keeps_status_at_creation = True
 
+    def prepare_create(self, obj: JsonObject) -> None:
+        """A node begins as not ready (admission plugin TaintNodesByCondition); its controller takes that back."""
+        taints = obj["spec"].get("taints") or []
+        if not any(taint.get("key") == _NOT_READY for taint in taints):
+            obj["spec"]["taints"] = [*taints, {"key": _NOT_READY, "effect": "NoSchedule"}]
+
     def validate(self, obj: JsonObject) -> list[Cause]:
         causes = []
         for at, taint in enumerate((obj.get("spec") or {}).get("taints") or []):
@@ -110,65 +119,27 @@ class NodeKind(Kind):
             status.setdefault("allocatable", dict(status["capacity"]))
 
 
-def _not_base64(path: str, values: JsonObject) -> list[Cause]:
-    causes = []
-    for key, value in values.items():
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError) as wrong:
-            causes.append(bad_value(f"{path}[{key}]", value, str(wrong)))
-    return causes
-
-
-def _immutable_data(old: JsonObject, new: JsonObject) -> list[Cause]:
-    if not old.get("immutable"):
-        return []
-    causes = []
-    if not new.get("immutable"):
-        causes.append(not_allowed("immutable", "field is immutable when `immutable` is set"))
-    causes += [
-        not_allowed(field, "field is immutable when `immutable` is set")
-        for field in ("data", "binaryData")
-        if (old.get(field) or {}) != (new.get(field) or {})
-    ]
-    return causes
-
-
-class SecretKind(Kind):
-    def default(self, obj: JsonObject) -> None:
-        obj.setdefault("type", "Opaque")
-        plain = obj.pop("stringData", None)
-        if plain:
-            data = obj.setdefault("data", {})
-            for key, value in plain.items():
-                data[key] = base64.b64encode(value.encode()).decode()
-
-    def validate(self, obj: JsonObject) -> list[Cause]:
-        causes = _not_base64("data", obj.get("data") or {})
-        required = {
-            "kubernetes.io/tls": ("tls.crt", "tls.key"),
-            "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-        }.get(obj.get("type", ""), ())
-        causes += [missing(f"data[{key}]") for key in required if key not in (obj.get("data") or {})]
-        return causes
-
-    def validate_update(self, old: JsonObject, new: JsonObject) -> list[Cause]:
-        causes = _immutable_data(old, new)
-        if old.get("type") != new.get("type"):
-            causes.append(bad_value("type", new.get("type"), IMMUTABLE))
-        return causes
-
-
-class ConfigMapKind(Kind):
-    def validate(self, obj: JsonObject) -> list[Cause]:
-        return _not_base64("binaryData", obj.get("binaryData") or {})
-
-    def validate_update(self, old: JsonObject, new: JsonObject) -> list[Cause]:
-        return _immutable_data(old, new)
+def _is_of_family(address: str, family: str) -> bool:
+    try:
+        return f"IPv{ip_address(address).version}" == family
+    except ValueError:
+        return False
 
 
 class LeaseKind(Kind):
     creates_on_update = True
+
+    def default(self, obj: JsonObject) -> None:
+        """Times of a Lease are of the type MicroTime, whose decoder takes six digits of a second and no fewer."""
+        for field in ("acquireTime", "renewTime"):
+            text = (obj.get("spec") or {}).get(field)
+            match = _MICRO_TIME.fullmatch(text) if text else None
+            if match is not None and not match["fraction"]:
+                why = (
+                    f'parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "{match["zone"]}" as'
+                    ' ".000000"'
+                )
+                raise bad_request(f'Lease in version "v1" cannot be handled as a Lease: {why}')
 
     def validate(self, obj: JsonObject) -> list[Cause]:
         spec, causes = obj.get("spec") or {}, []
@@ -280,7 +251,15 @@ class EndpointSliceKind(Kind):
             return [missing("addressType")]
         if family not in ("IPv4", "IPv6", "FQDN"):
             return [bad_value("addressType", family, "must be IPv4, IPv6 or FQDN")]
-        return []
+        article = {"IPv4": "an IPv4", "IPv6": "an IPv6"}.get(family)
+        if article is None:
+            return []
+        return [
+            bad_value(f"endpoints[{at}].addresses", address, f"must be {article} address")
+            for at, endpoint in enumerate(obj.get("endpoints") or [])
+            for address in endpoint.get("addresses") or []
+            if not _is_of_family(address, family)
+        ]
 
     def validate_update(self, old: JsonObject, new: JsonObject) -> list[Cause]:
         if old.get("addressType") != new.get("addressType"):
@@ -311,11 +290,9 @@ class NetworkPolicyKind(Kind):
 
 
 SMALL_KINDS: dict[str, Kind] = {
-    "/configmaps": ConfigMapKind(),
     "/events": EventKind(),
     "/namespaces": NamespaceKind(),
     "/nodes": NodeKind(),
-    "/secrets": SecretKind(),
     "coordination.k8s.io/leases": LeaseKind(),
     "discovery.k8s.io/endpointslices": EndpointSliceKind(),
     "networking.k8s.io/networkpolicies": NetworkPolicyKind(),

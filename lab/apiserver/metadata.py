@@ -45,10 +45,10 @@ WRONG_LABEL_VALUE: Final = (
     " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
 _ANNOTATIONS_LIMIT: Final = 256 * 1024
+_STANDARD_FINALIZERS: Final = ("orphan", "foregroundDeletion", "kubernetes")
 
 # Tables whose names follow another rule than RFC 1123 subdomain.
-_LABEL_NAMES = frozenset(("/namespaces",))
-_SERVICE_NAMES = frozenset(("/services",))
+_LABEL_NAMES = frozenset(("/namespaces", "/services"))
 _FREE_NAMES = frozenset(
     f"rbac.authorization.k8s.io/{plural}" for plural in ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 )
@@ -118,9 +118,13 @@ def wrong_name(table: str, name: str) -> str | None:
         return f"may not contain '{bad}'" if bad else None
     if table in _LABEL_NAMES:
         return wrong_dns_label(name)
-    if table in _SERVICE_NAMES:
-        return wrong_service_name(name)
     return wrong_subdomain(name)
+
+
+def _is_built_in(table: str) -> bool:
+    """Whether the main API server defines that kind; CRDs are the apiextensions server's."""
+    group = table.rpartition("/")[0]
+    return group != "apiextensions.k8s.io" and ("." not in group or group.endswith(".k8s.io"))
 
 
 def validate_labels(labels: object, path: str) -> list[Cause]:
@@ -162,9 +166,12 @@ def validate_metadata(meta: JsonObject, table: str) -> list[Cause]:
         controllers += bool(owner.get("controller"))
     if controllers > 1:
         causes.append(bad_value("metadata.ownerReferences", None, "Only one reference can have Controller set to true"))
-    for finalizer in meta.get("finalizers") or []:
+    for at, finalizer in enumerate(meta.get("finalizers") or []):
         if wrong := wrong_qualified_name(finalizer):
             causes.append(bad_value("metadata.finalizers", finalizer, wrong))
+        elif _is_built_in(table) and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(bad_value(f"metadata.finalizers[{at}]", finalizer, why))
     return causes
 
 

@@ -238,8 +238,9 @@ class Operations:
             meta.setdefault("namespace", old.key[0])
         kind = self.cluster.kind(resource)
         if subresource == "status":
-            new = self._only_status(resource, before, new)
+            # Defaults come with decoding, by what the write itself says of the spec that it can't change.
             kind.default_status(new)
+            new = self._only_status(resource, before, new)
             if isinstance(kind, CustomKind):
                 kind.default(new)
         else:
@@ -343,14 +344,17 @@ class Operations:
         old = self.find(resource, namespace, name)
         meta = old.obj["metadata"]
         if options.uid and options.uid != meta["uid"]:
-            why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {meta['uid']}"
-            raise conflict(resource.plural, resource.group, name, why)
+            why = (
+                f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']})."
+                " The object might have been deleted and then recreated"
+            )
+            raise conflict(resource.kind, resource.group, name, why)
         if options.resource_version and options.resource_version != str(old.rv):
             why = (
-                f"Precondition failed: ResourceVersion in precondition: {options.resource_version},"
-                f" ResourceVersion in object meta: {old.rv}"
+                f"the ResourceVersion in the precondition ({options.resource_version}) does not match the"
+                f" ResourceVersion in record ({old.rv}). The object might have been modified"
             )
-            raise conflict(resource.plural, resource.group, name, why)
+            raise conflict(resource.kind, resource.group, name, why)
         grace = self.cluster.kind(resource).grace_seconds(old.obj, options.grace_seconds)
         finalizers = list(meta.get("finalizers") or [])
         wanted = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}.get(options.propagation)

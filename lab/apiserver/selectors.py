@@ -150,6 +150,15 @@ def field_value(obj: JsonObject, path: str) -> str:
     return str(node)
 
 
+def _unknown_field(path: str, resource_key: str) -> str:
+    """Kinds with fields of their own have an older wording, and so have custom resources."""
+    group = resource_key.rpartition("/")[0]
+    is_custom = "." in group and not group.endswith(".k8s.io")
+    if is_custom or resource_key in SELECTABLE:
+        return f"field label not supported: {path}"
+    return f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
+
 def parse_fields(text: str, resource_key: str, extra: tuple[str, ...] = ()) -> Predicate | None:
     """`extra` are a CRD version's `selectableFields`. Raises `StatusError` 400 for any other field."""
     if not text.strip():
@@ -162,6 +171,6 @@ def parse_fields(text: str, resource_key: str, extra: tuple[str, ...] = ()) -> P
             raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
         path = match["key"]
         if path not in allowed:
-            raise bad_request(f"field label not supported: {path}")
+            raise bad_request(_unknown_field(path, resource_key))
         tests.append((path, match["value"], match["op"] != "!="))
     return lambda obj: all((field_value(obj, path) == value) is wanted for path, value, wanted in tests)

@@ -260,8 +260,10 @@ def validate_load_balancer_status(obj: JsonObject) -> list[Cause]:
         if ip := ingress.get("ip"):
             if not _is_ip(ip):
                 causes.append(bad_value(f"{path}.ip", ip, _NOT_AN_IP))
-            if ingress.get("ipMode") not in ("VIP", "Proxy"):
-                causes.append(unsupported(f"{path}.ipMode", ingress.get("ipMode"), ("Proxy", "VIP")))
+            if not ingress.get("ipMode"):
+                causes.append(missing(f"{path}.ipMode", "must be specified when `ip` is set"))
+            elif ingress["ipMode"] not in ("VIP", "Proxy"):
+                causes.append(unsupported(f"{path}.ipMode", ingress["ipMode"], ("Proxy", "VIP")))
         elif ingress.get("ipMode"):
             causes.append(not_allowed(f"{path}.ipMode", "may not be specified when `ip` is not set"))
         if hostname := ingress.get("hostname"):

@@ -41,6 +41,8 @@ def is_headless(spec: JsonObject) -> bool:
 
 
 class ServiceKind(Kind):
+    creates_on_update = True
+
     def __init__(self, pool: ServicePool) -> None:
         self._pool = pool
 

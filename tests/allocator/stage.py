@@ -1,9 +1,10 @@
-"""A cluster for one test: the embedded API server with our CRDs, a client, and the real allocator in the same loop."""
+"""A cluster for one test: an API server with our CRDs, a client, and the real allocator in the same loop."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -16,14 +17,17 @@ import yaml
 from allocator.__main__ import serve
 from lab.apiserver import ApiServer
 from purelb import names
-from purelb.errors import ConflictError
+from purelb.errors import ConflictError, NotFoundError, UnavailableError
 from purelb.kube import Kube, core_path, custom_path, services_path
 from purelb.settings import AllocatorSettings
+from tests.servers import Server, api_server
 
 CRDS = Path(__file__).parents[2] / "crds"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEADLINE = 20.0
 """Seconds after which a test gives up waiting for what it expects."""
+_MADE_OF = "tests.purelb.io/made-of"
+"""Annotation of a CRD that says which of its two forms, with rules or without, it is."""
 Json = dict[str, Any]
 T = TypeVar("T")
 
@@ -31,10 +35,16 @@ T = TypeVar("T")
 class Stage:
     """What a test does and sees as a user of the cluster."""
 
-    def __init__(self, api: ApiServer, kube: Kube, kubeconfig: Path) -> None:
-        self.api = api
+    def __init__(self, server: Server, kube: Kube, kubeconfig: Path) -> None:
+        self.server = server
         self.kube = kube
         self.kubeconfig = kubeconfig
+
+    @property
+    def api(self) -> ApiServer:
+        """The embedded server, for what only it can be told: to fail, or to show its store."""
+        assert isinstance(self.server, ApiServer), "a test that needs the embedded server has to ask for it"
+        return self.server
 
     # --- doing -------------------------------------------------------------------------------------------------------
 
@@ -124,9 +134,10 @@ class Stage:
 
     async def versions(self, name: str, *, since: str, namespace: str = "default") -> list[Json]:
         """Every state that a Service was in after the version ``since``, as a watch tells them."""
-        url = f"{self.api.url}{services_path(namespace)}?watch=true&resourceVersion={since}&timeoutSeconds=1"
-        headers = {"Authorization": f"Bearer {self.api.kubeconfig()['users'][0]['user']['token']}"}
-        async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as response:
+        url = f"{self.server.url}{services_path(namespace)}?watch=true&resourceVersion={since}&timeoutSeconds=1"
+        headers = {"Authorization": f"Bearer {self.server.kubeconfig()['users'][0]['user']['token']}"}
+        tls = ssl._create_unverified_context()  # it is this process's own server
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(url, ssl=tls) as response:
             events = [json.loads(line) async for line in response.content]
         return [event["object"] for event in events if event["object"]["metadata"]["name"] == name]
 
@@ -178,35 +189,64 @@ def without_rules(node: Any) -> Any:
     return [without_rules(value) for value in node] if isinstance(node, list) else node
 
 
-@asynccontextmanager
-async def staged(*, validate: bool = True) -> AsyncIterator[Stage]:
-    """A stage without an allocator; its CRDs can be had without CEL rules, as a user's old ones are."""
-    api = ApiServer()
-    await api.start()
+async def install_definition(kube: Kube, crd: Json) -> None:
+    """Have exactly this CRD; a real server may have one from an earlier test."""
+    path = f"{DEFINITIONS}/{crd['metadata']['name']}"
+    while True:
+        try:
+            await kube.create(DEFINITIONS, crd)
+        except ConflictError:
+            present = await kube.get(path)
+            if present["metadata"].get("annotations", {}).get(_MADE_OF) == crd["metadata"]["annotations"][_MADE_OF]:
+                break
+            await kube.delete(path)
+            await until(lambda: _is_gone(kube, path))
+        else:
+            break
+    for version in crd["spec"]["versions"]:
+        served = f"/apis/{crd['spec']['group']}/{version['name']}/{crd['spec']['names']['plural']}"
+        await until(lambda served=served: _is_served(kube, served))  # type: ignore[misc]
+
+
+async def _is_gone(kube: Kube, path: str) -> bool:
+    return not await _is_served(kube, path)
+
+
+async def _is_served(kube: Kube, path: str) -> bool:
     try:
+        await kube.get(path)
+    except (NotFoundError, UnavailableError):  # a real server answers 429 while it makes the storage of a CRD
+        return False
+    return True
+
+
+@asynccontextmanager
+async def staged(*, validate: bool = True, embedded: bool = False) -> AsyncIterator[Stage]:
+    """A stage without an allocator; its CRDs can be had without CEL rules, as a user's old ones are."""
+    async with api_server(embedded=embedded) as server:
         with tempfile.TemporaryDirectory(prefix="purelb-allocator-") as directory:
             kubeconfig = Path(directory) / "kubeconfig"
-            kubeconfig.write_text(json.dumps(api.kubeconfig()))
+            kubeconfig.write_text(json.dumps(server.kubeconfig()))
             async with Kube(kubeconfig, user_agent="test") as kube:
                 for file in sorted(CRDS.glob("*.purelb.io.yaml")):
                     crd = yaml.safe_load(file.read_text())
-                    await kube.create(DEFINITIONS, crd if validate else without_rules(crd))
+                    made_of = crd if validate else without_rules(crd)
+                    made_of["metadata"].setdefault("annotations", {})[_MADE_OF] = f"{file.name} validate={validate}"
+                    await install_definition(kube, made_of)
                 for namespace in ("purelb", "default"):
                     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
                     try:
                         await kube.create(core_path("namespaces"), body)
                     except ConflictError:
                         continue
-                yield Stage(api, kube, kubeconfig)
-    finally:
-        await api.stop()
+                yield Stage(server, kube, kubeconfig)
 
 
-def play(scenario: Callable[[Stage], Coroutine[Any, Any, None]], **environ: str) -> None:
+def play(scenario: Callable[[Stage], Coroutine[Any, Any, None]], *, embedded: bool = False, **environ: str) -> None:
     """Run a scenario on a stage with an allocator."""
 
     async def run() -> None:
-        async with staged() as stage, stage.allocator(**environ):
+        async with staged(embedded=embedded) as stage, stage.allocator(**environ):
             await scenario(stage)
 
     asyncio.run(run())

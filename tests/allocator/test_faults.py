@@ -24,7 +24,7 @@ def test_conflicts_are_decided_again_until_the_write_fits() -> None:
         assert storm.hits == 6
         assert sorted((await stage.all_addresses()).values()) == [["10.1.0.0"], ["10.1.0.1"], ["10.1.0.2"]]
 
-    play(scenario)
+    play(scenario, embedded=True)
 
 
 def test_a_service_that_somebody_else_keeps_writing_gets_its_address_all_the_same() -> None:
@@ -41,7 +41,7 @@ def test_a_service_that_somebody_else_keeps_writing_gets_its_address_all_the_sam
             assert await stage.addresses_when_given("a") == ["10.1.0.0"]
             scribbling.cancel()
 
-    play(scenario)
+    play(scenario, embedded=True)
 
 
 def test_dropped_watches_are_taken_up_again() -> None:
@@ -52,7 +52,7 @@ def test_dropped_watches_are_taken_up_again() -> None:
             await stage.service(f"s{count}")
             assert await stage.addresses_when_given(f"s{count}") == [f"10.1.0.{count}"]
 
-    play(scenario)
+    play(scenario, embedded=True)
 
 
 def test_a_deletion_that_no_watch_told_of_is_found_and_the_address_given_to_who_waits() -> None:
@@ -71,7 +71,7 @@ def test_a_deletion_that_no_watch_told_of_is_found_and_the_address_given_to_who_
 
         assert await stage.addresses_when_given("b") == ["10.1.0.0"]
 
-    play(scenario)
+    play(scenario, embedded=True)
 
 
 def test_an_api_server_that_was_away_finds_the_allocator_as_it_left_it() -> None:
@@ -88,7 +88,7 @@ def test_an_api_server_that_was_away_finds_the_allocator_as_it_left_it() -> None
         assert await stage.addresses_when_given("b") == ["10.1.0.1"]
         assert await stage.addresses("a") == ["10.1.0.0"]
 
-    play(scenario)
+    play(scenario, embedded=True)
 
 
 def test_too_many_requests_is_obeyed_and_a_read_only_server_waited_for() -> None:
@@ -110,12 +110,12 @@ def test_too_many_requests_is_obeyed_and_a_read_only_server_waited_for() -> None
         stage.api.faults.clear(refusing)
         assert await stage.addresses_when_given("b") == ["10.1.0.1"]
 
-    play(scenario)
+    play(scenario, embedded=True)
 
 
 def test_nothing_is_given_away_before_everything_was_listed() -> None:
     async def run() -> None:
-        async with staged() as stage:
+        async with staged(embedded=True) as stage:
             await stage.group("default", local=local("10.1.0.0/28"))
             branded = {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "default"}
             await stage.service("holder", annotations=branded)
@@ -177,7 +177,7 @@ async def behind_a_thief(stage: Stage) -> AsyncIterator[Thief]:
 
 def test_a_write_whose_answer_is_lost_is_neither_repeated_nor_forgotten() -> None:
     async def run() -> None:
-        async with staged() as stage, behind_a_thief(stage) as thief, stage.allocator():
+        async with staged(embedded=True) as stage, behind_a_thief(stage) as thief, stage.allocator():
             await stage.group("default", local=local("10.1.0.0/28"))
             await until(lambda: stage.events("default", namespace="purelb"))
             thief.steals = 1

@@ -95,7 +95,7 @@ def test_a_leader_that_renews_keeps_leading() -> None:
 
 def test_a_leader_that_can_t_renew_stops_before_its_lease_ends() -> None:
     async def run() -> None:
-        async with staged() as stage:
+        async with staged(embedded=True) as stage:
             loop = asyncio.get_running_loop()
             first = candidate(stage, "first")
             await first.acquire()
@@ -113,7 +113,7 @@ def test_a_leader_that_can_t_renew_stops_before_its_lease_ends() -> None:
 
 def test_a_short_outage_costs_no_leadership() -> None:
     async def run() -> None:
-        async with staged() as stage:
+        async with staged(embedded=True) as stage:
             first = candidate(stage, "first")
             await first.acquire()
             stage.api.faults.status(500, resource="leases", count=2)

@@ -30,8 +30,8 @@ async def install_rights(stage: Stage) -> None:
         version = body["apiVersion"]
         path = core_path(plural, namespace) if version == "v1" else group_path(version, plural, namespace)
         await stage.kube.create(path, body)
-    kubeconfig = stage.api.kubeconfig()
-    kubeconfig["users"][0]["user"] = {"token": stage.api.service_account_token("purelb", "allocator")}
+    kubeconfig = stage.server.kubeconfig()
+    kubeconfig["users"][0]["user"] = {"token": stage.server.service_account_token("purelb", "allocator")}
     stage.kubeconfig.write_text(json.dumps(kubeconfig))
 
 

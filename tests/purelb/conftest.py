@@ -12,6 +12,7 @@ import yaml
 
 from lab.apiserver import ApiServer
 from purelb.kube import Kube
+from tests.servers import Server, api_server
 
 
 class Api:
@@ -21,16 +22,24 @@ class Api:
         self._folder = folder
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[tuple[ApiServer, Kube]]:
-        server = ApiServer()
-        await server.start()
+    async def connected(self) -> AsyncIterator[tuple[Server, Kube]]:
+        """Whichever server there is."""
+        async with api_server() as server, self._connect(server) as kube:
+            yield server, kube
+
+    @asynccontextmanager
+    async def embedded(self) -> AsyncIterator[tuple[ApiServer, Kube]]:
+        """The server that fails when it is told to."""
+        async with api_server(embedded=True) as server, self._connect(server) as kube:
+            assert isinstance(server, ApiServer)
+            yield server, kube
+
+    @asynccontextmanager
+    async def _connect(self, server: Server) -> AsyncIterator[Kube]:
         kubeconfig = self._folder / "kubeconfig"
         await asyncio.to_thread(kubeconfig.write_text, yaml.safe_dump(server.kubeconfig()))
-        try:
-            async with Kube(kubeconfig) as kube:
-                yield server, kube
-        finally:
-            await server.stop()
+        async with Kube(kubeconfig) as kube:
+            yield kube
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_events_wait_while_the_api_is_away_and_those_it_refuses_are_dropped(
     homeless = {"metadata": {"name": "web", "namespace": "gone", "uid": "u2"}}
 
     async def scenario() -> None:
-        async with api.connected() as (server, kube), asyncio.TaskGroup() as tasks:
+        async with api.embedded() as (server, kube), asyncio.TaskGroup() as tasks:
             recorder = EventRecorder(kube, "purelb-allocator")
             server.faults.status(500, resource="events", verb="create", count=2)
             recorder.record(reference(homeless), "Normal", "AddressAssigned", "to nobody")
@@ -96,7 +96,7 @@ def test_an_event_outlasts_an_outage_of_any_length(api: Api, monkeypatch: pytest
     monkeypatch.setattr(events, "RETRY", 0.01)
 
     async def scenario() -> None:
-        async with api.connected() as (server, kube), asyncio.TaskGroup() as tasks:
+        async with api.embedded() as (server, kube), asyncio.TaskGroup() as tasks:
             recorder = EventRecorder(kube, "purelb-lbnodeagent")
             server.faults.status(500, resource="events", verb="create", count=60)
             recorder.record(reference(SERVICE), "Normal", "AnnouncingLocal", "node a")

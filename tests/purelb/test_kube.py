@@ -81,7 +81,7 @@ def test_a_write_on_an_old_version_is_a_conflict(api: Api) -> None:
 
 def test_every_refusal_has_its_type(api: Api) -> None:
     async def scenario() -> None:
-        async with api.connected() as (server, kube):
+        async with api.embedded() as (server, kube):
             with pytest.raises(InvalidError):
                 await kube.create(CONFIG_MAPS, config_map("Not A Name"))
             server.faults.status(429, retry_after=3, resource="configmaps", count=1)
@@ -100,7 +100,7 @@ def test_every_refusal_has_its_type(api: Api) -> None:
 
 def test_a_server_that_is_not_there_is_unavailable(api: Api) -> None:
     async def scenario() -> None:
-        async with api.connected() as (server, kube):
+        async with api.embedded() as (server, kube):
             await server.stop()
             with pytest.raises(UnavailableError, match="can't be reached"):
                 await kube.get(CONFIG_MAPS)
@@ -158,7 +158,7 @@ def test_a_watch_ends_with_the_connection_and_never_waits_for_a_server_that_refu
 
 def test_what_fails_is_tried_again_until_it_works(api: Api) -> None:
     async def scenario() -> None:
-        async with api.connected() as (server, kube):
+        async with api.embedded() as (server, kube):
             server.faults.status(500, resource="configmaps", count=3)
             listing = await persist("the maps", lambda: kube.list(CONFIG_MAPS), Backoff(first=0.01))
             assert listing.resource_version

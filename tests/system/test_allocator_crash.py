@@ -15,7 +15,7 @@ KILLS = 35
 
 def test_an_allocator_killed_at_many_random_moments_gives_nothing_twice_and_loses_nothing() -> None:
     async def run() -> None:
-        async with staged() as stage:
+        async with staged(embedded=True) as stage:
             outcome = await undergo(stage, KILLS, SEED)
 
         assert outcome.faults == (), f"seed {SEED}"
@@ -49,7 +49,7 @@ def test_a_standby_takes_over_from_a_killed_leader_within_ten_seconds() -> None:
 
 def test_an_outage_longer_than_the_lease_is_survived_by_the_same_process() -> None:
     async def run() -> None:
-        async with staged() as stage:
+        async with staged(embedded=True) as stage:
             await stage.group("default", local=local("10.1.0.0/28"))
             allocator = await asyncio.to_thread(start_allocator, stage.kubeconfig)
             try:

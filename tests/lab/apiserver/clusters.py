@@ -208,10 +208,16 @@ class Real:
         self.loop.run(self._plane.start())
         config = self.kubeconfig()
         context = ssl.create_default_context(cafile=str(Path(self._folder.name) / "ca.crt"))
-        self.api = Api(self._plane.url, config["users"][0]["user"]["token"], context)
+        self.url = self._plane.url
+        self.api = Api(self.url, config["users"][0]["user"]["token"], context)
 
-    def kubeconfig(self) -> Json:
-        return self._plane.kubeconfig()
+    def kubeconfig(self, *, user: str = "admin", server: str = "") -> Json:
+        return self._plane.kubeconfig(user=user, server=server)
+
+    def service_account_token(self, namespace: str, name: str) -> str:
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        token: str = self.api.post(path, {"spec": {"expirationSeconds": 3600}}).ok()["status"]["token"]
+        return token
 
     def stop(self) -> None:
         self.loop.run(self._plane.stop())

@@ -35,7 +35,7 @@ def pools(cluster: Embedded | Real) -> str:
     def established() -> bool:
         status = api.get(f"{path}/pools.example.org").ok()["status"]
         served = api.get("/apis/example.org/v1/namespaces/default/pools").status == 200
-        return served and any(c["type"] == "Established" and c["status"] == "True" for c in status["conditions"])
+        return served and any(c["type"] == "Established" and c["status"] == "True" for c in status["conditions"] or ())
 
     eventually(established)
     return "example.org"
@@ -149,7 +149,9 @@ class TestObjects:
 
         refused = api.delete(f"{path}/a", {"preconditions": {"uid": "another"}})
 
-        assert refused.refused(409).startswith('Operation cannot be fulfilled on configmaps "a": ')
+        assert refused.refused(409).startswith(
+            'Operation cannot be fulfilled on ConfigMap "a": the UID in the precondition (another) does not match'
+        )
         assert api.delete(f"{path}/a").ok()["status"] == "Success"
 
     def test_a_collection_is_deleted_by_selector(self, api: Api, namespace: str) -> None:
@@ -173,6 +175,34 @@ class TestObjects:
 
         assert labelled["metadata"]["generation"] == 1
         assert scaled["metadata"]["generation"] == 2
+
+    @pytest.mark.parametrize(
+        ("path", "body", "code", "sentence"),
+        [
+            ("/api/v1/namespaces/{}/configmaps", {"metadata": {"finalizers": ["hold"]}}, 422,
+             "metadata.finalizers[0]: Invalid value: \"hold\": name is neither a standard finalizer name nor"),
+            ("/api/v1/namespaces/{}/configmaps", {"data": {"a key": "x"}}, 422,
+             "data[a key]: Invalid value: \"a key\": a valid config key must consist of"),
+            ("/api/v1/namespaces/{}/secrets", {"data": {"a": "!!"}}, 400, "illegal base64 data at input byte 0"),
+            ("/apis/coordination.k8s.io/v1/namespaces/{}/leases", {"spec": {"renewTime": "2026-01-01T00:00:00Z"}}, 400,
+             'cannot parse "Z" as ".000000"'),
+            ("/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
+             {"addressType": "IPv4", "endpoints": [{"addresses": ["fd00::1"]}]}, 422,
+             'endpoints[0].addresses: Invalid value: "fd00::1": must be an IPv4 address'),
+        ],
+    )  # fmt: skip
+    def test_small_kinds_are_checked(
+        self, api: Api, namespace: str, path: str, body: dict[str, Any], code: int, sentence: str
+    ) -> None:
+        body = {**body, "metadata": {"name": "a", **body.get("metadata", {})}}
+
+        assert sentence in api.post(path.format(namespace), body).refused(code)
+
+    def test_a_node_begins_as_not_ready(self, api: Api, namespace: str) -> None:
+        made = api.post("/api/v1/nodes", {"metadata": {"name": f"node-{namespace}"}}).ok()
+
+        assert made["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+        api.delete(f"/api/v1/nodes/node-{namespace}").ok()
 
     def test_a_secret_takes_plain_text(self, api: Api, namespace: str) -> None:
         body = {"metadata": {"name": "a"}, "stringData": {"key": "value"}}
@@ -268,7 +298,10 @@ class TestReading:
         assert names(labelSelector="test,name notin (a, b)") == ["c"]
         assert names(labelSelector="name!=a,test=yes") == ["b", "c"]
         assert names(fieldSelector="metadata.name=b") == ["b"]
-        assert api.get(path, fieldSelector="data.x=1").refused(400) == "field label not supported: data.x"
+        assert api.get(path, fieldSelector="data.x=1").refused(400) == (
+            '"data.x" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
+        assert api.get("/api/v1/services", fieldSelector="x=1").refused(400) == "field label not supported: x"
 
     def test_pages_show_one_moment(self, api: Api, namespace: str) -> None:
         path = MAPS.format(namespace)
@@ -484,15 +517,30 @@ class TestServices:
             f"{path}/a/status",
             {
                 "metadata": {"annotations": {"example.org/by": "test"}, "labels": {"x": "y"}},
-                "spec": {"type": "ClusterIP"},
+                "spec": {"selector": {"app": "other"}},
                 "status": {"loadBalancer": {"ingress": [{"ip": "10.31.188.64"}]}},
             },
         ).ok()
 
         assert written["metadata"]["annotations"] == {"example.org/by": "test"}
         assert written["metadata"]["labels"] == {"x": "y"}
-        assert written["spec"]["type"] == "LoadBalancer"
+        assert written["spec"]["selector"] == {"app": "a"}
         assert written["status"]["loadBalancer"] == {"ingress": [{"ip": "10.31.188.64", "ipMode": "VIP"}]}
+
+    def test_the_mode_of_an_address_is_filled_in_by_the_type_that_the_write_itself_says(
+        self, api: Api, namespace: str
+    ) -> None:
+        path = SERVICES.format(namespace)
+        api.post(path, service("a")).ok()
+        status = {"loadBalancer": {"ingress": [{"ip": "10.31.188.64"}]}}
+
+        message = api.merge(f"{path}/a/status", {"spec": {"type": "ClusterIP"}, "status": status}).refused(422)
+
+        assert "status.loadBalancer.ingress[0].ipMode: Required value: must be specified when `ip` is set" in message
+        assert api.merge(f"{path}/a/status", {"status": status}).status == 200
+
+    def test_a_put_of_a_service_that_is_not_there_creates_it(self, api: Api, namespace: str) -> None:
+        assert api.put(f"{SERVICES.format(namespace)}/1st", service("1st")).status == 201
 
     def test_status_can_be_put_and_a_stale_one_is_a_conflict(self, api: Api, namespace: str) -> None:
         path = SERVICES.format(namespace)

@@ -1,4 +1,4 @@
-"""The embedded server as kubectl sees it: the real program, as a process."""
+"""The server as kubectl sees it: the real program, as a process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.apiserver.clusters import Embedded
+from tests.lab.apiserver.clusters import Api, Embedded, Real
 from tests.lab.apiserver.objects import config_map, deployment, pod, pool, pool_definition, service
 
 KUBECTL = Path(sys.executable).with_name("kubectl")
@@ -73,25 +73,37 @@ def as_list(objects: object) -> str:
     return json.dumps(objects)
 
 
+def open_kubectl(server: Embedded | Real, folder: Path) -> Kubectl:
+    """kubectl in a fresh namespace of that server, which knows the CRD of `objects.pool_definition`."""
+    path = folder / "config"
+    if not path.exists():
+        path.write_text(json.dumps(server.kubeconfig()))
+        made = server.api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", pool_definition())
+        assert made.status in (201, 409), made.body
+        eventually(lambda: server.api.get("/apis/example.org/v2/pools").status == 200)
+    name = f"kubectl-{len(server.api.get('/api/v1/namespaces').ok()['items'])}"
+    server.api.post("/api/v1/namespaces", {"metadata": {"name": name}}).ok()
+    return Kubectl(path, name)
+
+
 @pytest.fixture(scope="module")
-def config(embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("kubectl") / "config"
-    path.write_text(json.dumps(embedded.kubeconfig()))
-    embedded.api.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", pool_definition()).ok()
-    return path
+def folder(tmp_path_factory: pytest.TempPathFactory, cluster: Embedded | Real) -> Path:
+    return tmp_path_factory.mktemp(f"kubectl-{cluster.kind}")
 
 
 @pytest.fixture
-def kubectl(config: Path, embedded: Embedded, request: pytest.FixtureRequest) -> Kubectl:
-    number = len([1 for name in embedded.api.get("/api/v1/namespaces").ok()["items"]])
-    name = f"kubectl-{number}"
-    embedded.api.post("/api/v1/namespaces", {"metadata": {"name": name}}).ok()
-    return Kubectl(config, name)
+def kubectl(folder: Path, cluster: Embedded | Real) -> Kubectl:
+    return open_kubectl(cluster, folder)
 
 
 @pytest.fixture
-def node(embedded: Embedded, kubectl: Kubectl) -> Iterator[str]:
-    name = f"node-of-{kubectl.namespace}"
+def embedded_kubectl(tmp_path: Path, embedded: Embedded) -> Kubectl:
+    """For what needs controllers or kubelets, which a real API server alone has not."""
+    return open_kubectl(embedded, tmp_path)
+
+
+def add_node(api: Api, namespace: str) -> str:
+    name = f"node-of-{namespace}"
     body = {
         "metadata": {"name": name, "labels": {"node-role.kubernetes.io/control-plane": ""}},
         "status": {
@@ -100,9 +112,15 @@ def node(embedded: Embedded, kubectl: Kubectl) -> Iterator[str]:
             "nodeInfo": {"kubeletVersion": "v1.36.0"},
         },
     }
-    embedded.api.post("/api/v1/nodes", body).ok()
+    api.post("/api/v1/nodes", body).ok()
+    return name
+
+
+@pytest.fixture
+def node(cluster: Embedded | Real, kubectl: Kubectl) -> Iterator[str]:
+    name = add_node(cluster.api, kubectl.namespace)
     yield name
-    embedded.api.delete(f"/api/v1/nodes/{name}")
+    cluster.api.delete(f"/api/v1/nodes/{name}")
 
 
 def eventually(check: Callable[[], bool]) -> None:
@@ -184,10 +202,10 @@ class TestApply:
 
 
 class TestGet:
-    def test_services(self, kubectl: Kubectl, embedded: Embedded) -> None:
+    def test_services(self, kubectl: Kubectl, cluster: Embedded | Real) -> None:
         kubectl("apply", "-f", "-", stdin=[service("a"), service("b")])
         path = f"/api/v1/namespaces/{kubectl.namespace}/services/b/status"
-        embedded.api.merge(path, {"status": {"loadBalancer": {"ingress": [{"ip": "10.31.188.64"}]}}}).ok()
+        cluster.api.merge(path, {"status": {"loadBalancer": {"ingress": [{"ip": "10.31.188.64"}]}}}).ok()
 
         header, first, second = columns(kubectl("get", "svc", "-o", "wide"))
 
@@ -234,7 +252,7 @@ class TestGet:
             watching.terminate()
             watching.communicate(timeout=10)
 
-    def test_events_of_an_object(self, kubectl: Kubectl, embedded: Embedded) -> None:
+    def test_events_of_an_object(self, kubectl: Kubectl, cluster: Embedded | Real) -> None:
         kubectl("apply", "-f", "-", stdin=service("a"))
         uid = kubectl("get", "svc", "a", "-o", "jsonpath={.metadata.uid}")
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 180))
@@ -247,7 +265,7 @@ class TestGet:
             "firstTimestamp": stamp, "lastTimestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "source": {"component": "purelb-allocator"},
         }  # fmt: skip
-        embedded.api.post(f"/api/v1/namespaces/{kubectl.namespace}/events", event).ok()
+        cluster.api.post(f"/api/v1/namespaces/{kubectl.namespace}/events", event).ok()
 
         described = kubectl("describe", "svc", "a")
 
@@ -261,7 +279,7 @@ class TestGet:
         kubectl("apply", "-f", "-", stdin=[pod("a", node), pool("a")])
 
         assert "control-plane" in kubectl("describe", "node", node)
-        assert f"Node:             {node}/" in kubectl("describe", "pod", "a")
+        assert ["Node:", f"{node}/"] in columns(kubectl("describe", "pod", "a"))
         assert "Subnet:  10.1.0.0/24" in kubectl("describe", "pl", "a")
         assert columns(kubectl("get", "nodes", node, "-o", "wide"))[1][:3] == [node, "Ready", "control-plane"]
 
@@ -346,14 +364,6 @@ class TestChange:
         assert kubectl("get", "role", "r", "-o", "jsonpath={.rules[0].verbs[0]}") == "get"
         assert kubectl("get", "svc", "d", "-o", "jsonpath={.spec.ports[0].port}") == "80"
 
-    def test_a_namespace_is_created_and_deleted_with_its_contents(self, kubectl: Kubectl) -> None:
-        kubectl("create", "namespace", "short-lived")
-        kubectl("-n", "short-lived", "create", "configmap", "c")
-
-        kubectl("delete", "namespace", "short-lived", "--timeout=10s")
-
-        assert 'namespaces "short-lived" not found' in kubectl.refused("get", "ns", "short-lived")
-
     def test_delete_waits_for_finalizers(self, kubectl: Kubectl) -> None:
         held = config_map("a")
         held["metadata"]["finalizers"] = ["example.org/hold"]
@@ -365,17 +375,17 @@ class TestChange:
 
 
 class TestWorkloads:
-    def status(self, embedded: Embedded, namespace: str, name: str, **status: int) -> None:
+    def status(self, cluster: Embedded | Real, namespace: str, name: str, **status: int) -> None:
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status"
-        embedded.api.merge(path, {"status": status}).ok()
+        cluster.api.merge(path, {"status": status}).ok()
 
-    def test_rollout_restart_and_status(self, kubectl: Kubectl, embedded: Embedded) -> None:
+    def test_rollout_restart_and_status(self, kubectl: Kubectl, cluster: Embedded | Real) -> None:
         kubectl("apply", "-f", "-", stdin=deployment("a"))
         ready = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
 
         kubectl("rollout", "restart", "deployment/a")
         waiting = kubectl.follow("rollout", "status", "deployment/a", "--timeout=10s")
-        self.status(embedded, kubectl.namespace, "a", observedGeneration=2, **ready)
+        self.status(cluster, kubectl.namespace, "a", observedGeneration=2, **ready)
         output, _ = waiting.communicate(timeout=10)
 
         assert waiting.returncode == 0, output
@@ -384,22 +394,53 @@ class TestWorkloads:
         assert columns(kubectl("get", "deploy", "a"))[1][:4] == ["a", "1/1", "1", "1"]
         kubectl("wait", "--for=jsonpath={.status.readyReplicas}=1", "deploy/a", "--timeout=5s")
 
-    def test_cordon_and_drain(self, kubectl: Kubectl, embedded: Embedded, node: str) -> None:
+    def test_cordon_and_drain(self, kubectl: Kubectl, cluster: Embedded | Real, node: str) -> None:
         kubectl("apply", "-f", "-", stdin=pod("a", node))
         kubectl("cordon", node)
         assert columns(kubectl("get", "node", node))[1][1] == "Ready,SchedulingDisabled"
 
         draining = kubectl.follow("drain", node, "--force", "--timeout=10s")
         path = f"/api/v1/namespaces/{kubectl.namespace}/pods/a"
-        eventually(lambda: "deletionTimestamp" in embedded.api.get(path).ok()["metadata"])
-        embedded.api.delete(path, {"gracePeriodSeconds": 0}).ok()  # the kubelet's part
+        eventually(lambda: "deletionTimestamp" in cluster.api.get(path).ok()["metadata"])
+        cluster.api.delete(path, {"gracePeriodSeconds": 0}).ok()  # the kubelet's part
         output, _ = draining.communicate(timeout=15)
 
         assert draining.returncode == 0, output
         assert f"node/{node} drained" in output
         kubectl("uncordon", node)
 
-    def test_logs_are_read_from_the_provider(self, kubectl: Kubectl, embedded: Embedded, node: str) -> None:
+
+class TestAccess:
+    def test_can_i(self, kubectl: Kubectl) -> None:
+        account = f"--as=system:serviceaccount:{kubectl.namespace}:default"
+
+        assert kubectl("auth", "can-i", "create", "services") == "yes\n"
+        assert kubectl.run("auth", "can-i", "create", "services", account).stdout == "no\n"
+        assert "kubernetes-admin" in kubectl("auth", "whoami")
+
+    def test_a_token_from_kubectl_works(self, kubectl: Kubectl, cluster: Embedded | Real) -> None:
+        kubectl("create", "serviceaccount", "robot")
+
+        token = kubectl("create", "token", "robot").strip()
+        refusal = cluster.api.as_user(token).get("/api/v1/services").refused(403)
+
+        assert f'User "system:serviceaccount:{kubectl.namespace}:robot" cannot list resource "services"' in refusal
+
+
+class TestControllers:
+    """What a real API server leaves to the controller manager and to kubelets."""
+
+    def test_a_namespace_is_created_and_deleted_with_its_contents(self, embedded_kubectl: Kubectl) -> None:
+        embedded_kubectl("create", "namespace", "short-lived")
+        embedded_kubectl("-n", "short-lived", "create", "configmap", "c")
+
+        embedded_kubectl("delete", "namespace", "short-lived", "--timeout=10s")
+
+        assert 'namespaces "short-lived" not found' in embedded_kubectl.refused("get", "ns", "short-lived")
+
+    def test_logs_are_read_from_the_provider(self, embedded_kubectl: Kubectl, embedded: Embedded) -> None:
+        kubectl = embedded_kubectl
+        node = add_node(embedded.api, kubectl.namespace)
         kubectl("apply", "-f", "-", stdin=pod("a", node))
         assert "is waiting to start" in kubectl.refused("logs", "a")
         uid = kubectl("get", "pod", "a", "-o", "jsonpath={.metadata.uid}")
@@ -418,19 +459,3 @@ class TestWorkloads:
         assert following.stdout.readline() == "four\n"
         following.terminate()
         following.communicate(timeout=10)
-
-
-class TestAccess:
-    def test_can_i(self, kubectl: Kubectl) -> None:
-        account = f"--as=system:serviceaccount:{kubectl.namespace}:default"
-
-        assert kubectl("auth", "can-i", "create", "services") == "yes\n"
-        assert kubectl.run("auth", "can-i", "create", "services", account).stdout == "no\n"
-        assert "kubernetes-admin" in kubectl("auth", "whoami")
-
-    def test_a_token_from_kubectl_works(self, kubectl: Kubectl, embedded: Embedded) -> None:
-        token = kubectl("create", "token", "default").strip()
-
-        refusal = embedded.api.as_user(token).get("/api/v1/services").refused(403)
-
-        assert f'User "system:serviceaccount:{kubectl.namespace}:default" cannot list resource "services"' in refusal
