@@ -45,7 +45,13 @@ def up(folder: Path, arguments: argparse.Namespace) -> None:
     """Start a lab and install PureLB in it."""
     if arguments.ecmp:
         raise LabError("--ecmp is not there yet: routes to 10.189.0.0/16 are static, without BIRD and FRR")
-    settings = Settings(str(folder), arguments.nodes, arguments.control_plane, arguments.node_grace)
+    settings = Settings(
+        str(folder),
+        nodes=arguments.nodes,
+        control_plane=arguments.control_plane,
+        node_grace=arguments.node_grace,
+        images=_images(arguments),
+    )
     began = time.monotonic()
     start_lab(folder, settings, say=print)
     try:
@@ -166,7 +172,12 @@ def kubectl(folder: Path, arguments: argparse.Namespace) -> None:
 
 def demo(folder: Path, arguments: argparse.Namespace) -> int:
     """The article's walkthrough; the demo starts a lab of its own if none runs, and ends it again."""
-    return run_demo(folder, arguments.families, keep=arguments.keep)
+    settings = Settings(str(folder), control_plane=arguments.control_plane, images=_images(arguments))
+    return run_demo(folder, arguments.families, settings, keep=arguments.keep)
+
+
+def _images(arguments: argparse.Namespace) -> str | None:
+    return str(arguments.images.absolute()) if arguments.images else None
 
 
 # --- command line ---
@@ -186,7 +197,6 @@ def _parser() -> argparse.ArgumentParser:
 
     starting = add("up", up, "start a lab and install PureLB in it")
     starting.add_argument("--nodes", type=int, default=3, metavar="N", help="number of nodes (default 3)")
-    starting.add_argument("--control-plane", choices=CONTROL_PLANES, default="embedded")
     starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
     starting.add_argument(
         "--node-grace",
@@ -216,6 +226,11 @@ def _parser() -> argparse.ArgumentParser:
     passing.add_argument("arguments", nargs=argparse.REMAINDER)
     passing.set_defaults(run=kubectl)
     showing = add("demo", demo, "the article's walkthrough, step by step")
+    for command in (starting, showing):
+        command.add_argument("--control-plane", choices=CONTROL_PLANES, default="embedded")
+        command.add_argument(
+            "--images", type=Path, metavar="DIR", help="run programs from DIR/IMAGE/rootfs, confined as manifests say"
+        )
     showing.add_argument("--families", choices=("ipv4", "ipv6", "dual"), default="ipv4")
     showing.add_argument("--keep", action="store_true", help="leave the lab running")
     return parser

@@ -24,7 +24,7 @@ from lab.errors import StartFailed
 from lab.forward import forward
 from lab.kubeclient import ApiError, open_client
 from lab.netns import Network
-from lab.pods import log_folder
+from lab.podprogram import log_folder
 from lab.processes import Child, Program, python_path, start
 from lab.topology import API_PORT
 

@@ -332,8 +332,8 @@ def _ingress(service: Object) -> list[str]:
     return [one["ip"] for one in (service["status"].get("loadBalancer") or {}).get("ingress") or () if "ip" in one]
 
 
-def run_demo(folder: Path, families: str, *, keep: bool) -> int:
-    """The walkthrough in the lab of that folder, or in one of its own; 0 if all is as it must be."""
+def run_demo(folder: Path, families: str, settings: Settings, *, keep: bool) -> int:
+    """The walkthrough in the lab of that folder, or in one of its own with these settings; 0 if all is well."""
     began = time.monotonic()
     show = Transcript()
     show.heading("A cluster on this machine: three nodes, a client, a router")
@@ -343,7 +343,7 @@ def run_demo(folder: Path, families: str, *, keep: bool) -> int:
         show.say("a lab runs already")
     except NoLab:
         is_own = True
-        start_lab(folder, Settings(str(folder)), say=show.say)
+        start_lab(folder, settings, say=show.say)
     try:
         if is_own:
             install(folder, MANIFEST, say=show.say)

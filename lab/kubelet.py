@@ -13,7 +13,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from lab.cluster import Cluster
 from lab.kubeclient import Object
-from lab.pods import PodWorker, Surroundings, is_own
+from lab.podprogram import Surroundings
+from lab.pods import PodWorker, is_own
 from lab.scheduler import is_daemon_pod
 from lab.topology import Host
 

@@ -13,16 +13,6 @@ import sys
 
 from lab import namespaces
 
-# linux/capability.h, by number.
-_CAPABILITY_NAMES = (
-    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
-    "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT "
-    "SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE "
-    "AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ "
-    "PERFMON BPF CHECKPOINT_RESTORE"
-)
-CAPABILITIES = tuple(_CAPABILITY_NAMES.split())
-
 
 def main() -> None:
     """Enter what `sys.argv[1]` says and become the program."""
@@ -34,10 +24,15 @@ def main() -> None:
     if order.get("hostname"):
         namespaces.unshare(namespaces.CLONE_NEWUTS)
         namespaces.set_hostname(order["hostname"])
-    if order.get("mounts"):
-        _mount_pod_volumes(order["mounts"])
-    if order.get("capabilities") is not None:
-        _keep_capabilities(order["capabilities"])
+    if order.get("container") is not None:
+        from lab import sandbox  # most programs need none, and start quicker without
+
+        sandbox.enter(order["container"], order["mounts"])
+    else:
+        if order.get("mounts"):
+            _mount_pod_volumes(order["mounts"])
+        if order.get("capabilities") is not None:
+            namespaces.keep_capabilities(order["capabilities"])
     argv = order["argv"]
     try:
         os.execvp(argv[0], argv)
@@ -69,11 +64,3 @@ def _mount_pod_volumes(mounts: dict[str, str]) -> None:
                 pass
         namespaces.mount(source, target, flags=namespaces.MS_BIND)
         os.close(fd)
-
-
-def _keep_capabilities(names: list[str]) -> None:
-    """Drop all others from the bounding set: after exec not even root has them (capabilities(7))."""
-    kept = {CAPABILITIES.index(name) for name in names if name in CAPABILITIES}
-    for number in range(len(CAPABILITIES)):
-        if number not in kept and namespaces.prctl(namespaces.PR_CAPBSET_READ, number) == 1:
-            namespaces.prctl(namespaces.PR_CAPBSET_DROP, number)

@@ -12,22 +12,34 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 # linux/sched.h
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 # linux/mount.h
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MNT_DETACH = 2
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+# linux/capability.h, by number.
+_CAPABILITY_NAMES = (
+    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
+    "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT "
+    "SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE "
+    "AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ "
+    "PERFMON BPF CHECKPOINT_RESTORE"
+)
+CAPABILITIES = tuple(_CAPABILITY_NAMES.split())
 
 T = TypeVar("T")
 
@@ -60,6 +72,25 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 def prctl(option: int, argument: int) -> int:
     """prctl(2) of two arguments. Raises OSError."""
     return _check(_libc.prctl(option, ctypes.c_ulong(argument), 0, 0, 0), f"prctl {option}")
+
+
+def pivot_root(folder: str) -> None:
+    """Make that mount point the root of this mount namespace and let go of the old one (pivot_root(2), NOTES).
+
+    Raises OSError.
+    """
+    os.chdir(folder)
+    _check(_libc.pivot_root(b".", b"."), f"pivot_root to {folder}")
+    _check(_libc.umount2(b".", MNT_DETACH), "umount of the old root")
+    os.chdir("/")
+
+
+def keep_capabilities(names: Iterable[str]) -> None:
+    """Drop all others from the bounding set: after exec not even root has them (capabilities(7))."""
+    kept = {CAPABILITIES.index(name) for name in names if name in CAPABILITIES}
+    for number in range(len(CAPABILITIES)):
+        if number not in kept and prctl(PR_CAPBSET_READ, number) == 1:
+            prctl(PR_CAPBSET_DROP, number)
 
 
 def set_hostname(name: str) -> None:

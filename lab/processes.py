@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lab.errors import StartFailed
 
@@ -46,6 +47,7 @@ class Program:
     hostname: str | None = None
     mounts: Mapping[str, str] = field(default_factory=dict)  # path in the program's view -> folder
     capabilities: tuple[str, ...] | None = None  # None: all that the supervisor has
+    container: Mapping[str, Any] | None = None  # an image to be in and rights to have there, for `sandbox`
     pass_fds: tuple[int, ...] = ()
 
 
@@ -103,6 +105,7 @@ async def start(program: Program) -> Child:
         "hostname": program.hostname,
         "mounts": dict(program.mounts),
         "capabilities": list(program.capabilities) if program.capabilities is not None else None,
+        "container": program.container,
     }
     fds = program.pass_fds if program.netns is None else (*program.pass_fds, program.netns)
     command = [sys.executable, "-I", "-S", "-c", _BOOT, str(REPOSITORY), json.dumps(order)]
@@ -114,7 +117,7 @@ async def start(program: Program) -> Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**BASE_ENVIRONMENT, **program.environment},
+                env={**({} if program.container else BASE_ENVIRONMENT), **program.environment},
                 pass_fds=fds,
                 cwd="/",
                 start_new_session=True,

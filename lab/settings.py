@@ -19,6 +19,8 @@ class Settings:
     control_plane: str = "embedded"
     node_grace: float = 40.0
     """Seconds without a heartbeat until a node is not ready (kube-controller-manager's default)."""
+    images: str | None = None
+    """A folder of images (see `images`) to run PureLB's programs from; None: those of the machine's file system."""
 
 
 def command(settings: Settings, progress: int) -> list[str]:

@@ -30,7 +30,7 @@ from lab.kubeclient import certificate_authority, open_client
 from lab.kubelet import Kubelet
 from lab.netns import Network
 from lab.nodes import Nodes
-from lab.pods import Surroundings
+from lab.podprogram import Surroundings
 from lab.processes import Child, Program, python_path, reap_orphans, start
 from lab.scheduler import NamespaceDefaults, Scheduler
 from lab.settings import Settings
@@ -52,6 +52,8 @@ def main() -> None:
         try:
             lock = _lock(Path(settings.folder))
             user = _enter_namespaces()
+            if settings.images and user is not None:
+                raise NotAllowed("containers of images have users of their own, for which the lab needs root: use sudo")
         except LabError as failure:
             progress.write(json.dumps({"error": str(failure)}) + "\n")
             return
@@ -156,7 +158,9 @@ class Supervisor:
         echo = await self._start_echo()
         async with open_client(plane.kubeconfig) as client:
             cluster = Cluster(client)
-            shared = Surroundings(cluster, self._network, self._folder, certificate_authority(plane.kubeconfig))
+            authority = certificate_authority(plane.kubeconfig)
+            images = Path(self._settings.images) if self._settings.images else None
+            shared = Surroundings(cluster, self._network, self._folder, authority, images)
             nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)
             kubelet = Kubelet(shared)
             controllers = (

@@ -1,7 +1,7 @@
-"""What a pod finds below /run: its ServiceAccount's token, and volumes that the manifest mounts there.
+"""What a pod finds mounted: its ServiceAccount's token, and the volumes of its manifest.
 
-Owns the files of a pod on disk. A pod of the lab shares the machine's file system, so that only paths below
-/run and /var/run can be its own; must not start anything.
+Owns the files of a pod on disk. Without images a pod of the lab shares the machine's file system, so that only
+paths below /run and /var/run can be its own; must not start anything.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ from lab.podenv import Lookup, MissingReference
 Object = dict[str, Any]
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder or file of the machine that a container sees somewhere."""
+
+    source: str
+    read_only: bool = False
 
 
 def service_account_files(token: str, ca: str, namespace: str) -> dict[str, str]:
@@ -46,26 +55,30 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def own_mounts(container: Object, pod: Object, folder: Path, lookup: Lookup) -> dict[str, str]:
-    """Mount path -> source folder for each volume of the container, whose files are written first.
+def own_mounts(
+    container: Object, pod: Object, folder: Path, lookup: Lookup, *, anywhere: bool = False
+) -> dict[str, Mount]:
+    """What is mounted for each volume of the container, by path; its files are written first.
 
-    An emptyDir elsewhere (a scratch folder such as /tmp) is left to the machine's own. Raises MissingReference,
-    also for files that would have to appear elsewhere.
+    Not `anywhere`: below /run only; an emptyDir elsewhere (a scratch folder such as /tmp) is left to the machine's own.
+    Raises MissingReference, also for files that would have to appear elsewhere.
     """
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or ()}
-    mounts: dict[str, str] = {}
+    mounts: dict[str, Mount] = {}
     for mount in container.get("volumeMounts") or ():
         volume, path = volumes[mount["name"]], mount["mountPath"].rstrip("/")
         if path == SERVICE_ACCOUNT:
             continue  # what the API server's admission puts into every pod; the token is ours to bring
-        is_own = path.startswith(("/run/", "/var/run/"))
-        if not is_own:
-            if "emptyDir" in volume:
+        is_scratch = "emptyDir" in volume
+        if not anywhere and not path.startswith(("/run/", "/var/run/")):
+            if is_scratch:
                 continue
             raise MissingReference(f"volume {mount['name']}: the lab mounts below /run only, not at {path}")
         source = folder / mount["name"]
         write_files(source, _content(volume, lookup))
-        mounts[path] = str(source)
+        if is_scratch:
+            source.chmod(0o777)  # as kubelet makes it, for whatever user the container has
+        mounts[path] = Mount(str(source), read_only=not is_scratch or bool(mount.get("readOnly")))
     return mounts
 
 

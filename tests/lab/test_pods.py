@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from lab.podenv import MissingReference
-from lab.pods import capabilities_of, command_of, is_own
+from lab.podprogram import command_of
+from lab.pods import is_own
+from lab.security import capabilities_of
 from lab.volumes import SERVICE_ACCOUNT, network_files, own_mounts
 
 
@@ -45,14 +47,12 @@ def test_an_image_stands_for_its_program(container: dict[str, Any], command: lis
 
 
 def test_capabilities_are_what_the_security_context_leaves() -> None:
-    files = {"DAC_OVERRIDE", "DAC_READ_SEARCH"}  # to read programs that lie in no image
-
     def kept(**context: Any) -> set[str] | None:
         found = capabilities_of({"securityContext": context})
         return None if found is None else set(found)
 
-    assert kept(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN"]}) == {"NET_ADMIN", *files}
-    assert kept(capabilities={"drop": ["ALL"]}) == files
+    assert kept(capabilities={"drop": ["ALL"], "add": ["NET_ADMIN"]}) == {"NET_ADMIN"}
+    assert kept(capabilities={"drop": ["ALL"]}) == set()
     assert "NET_RAW" in (kept() or set())
     assert "NET_RAW" not in (kept(capabilities={"drop": ["NET_RAW"]}) or set())
     assert "NET_ADMIN" not in (kept() or set())
@@ -78,8 +78,9 @@ def test_volumes_below_run_become_folders_with_their_files(tmp_path: Path) -> No
     mounts = own_mounts(container, {"spec": {"volumes": volumes}}, tmp_path, lambda kind, name: {"a": "1", "z": "2"})
 
     assert set(mounts) == {"/run/conf", "/var/run/purelb"}
-    assert {file.name: file.read_text() for file in Path(mounts["/run/conf"]).iterdir()} == {"b": "1"}
-    assert list(Path(mounts["/var/run/purelb"]).iterdir()) == []
+    assert {file.name: file.read_text() for file in Path(mounts["/run/conf"].source).iterdir()} == {"b": "1"}
+    assert list(Path(mounts["/var/run/purelb"].source).iterdir()) == []
+    assert (mounts["/run/conf"].read_only, mounts["/var/run/purelb"].read_only) == (True, False)
 
 
 def test_files_that_a_machine_has_no_place_for_are_refused(tmp_path: Path) -> None:
@@ -88,6 +89,9 @@ def test_files_that_a_machine_has_no_place_for_are_refused(tmp_path: Path) -> No
 
     with pytest.raises(MissingReference, match="below /run only, not at /etc/app"):
         own_mounts(container, pod, tmp_path, lambda kind, name: {})
+    # An image has a place for everything.
+    mounts = own_mounts(container, pod, tmp_path, lambda kind, name: {"a": "1"}, anywhere=True)
+    assert list(mounts) == ["/etc/app"]
 
 
 def test_a_pod_knows_its_own_name_and_waits_for_no_dns() -> None:
