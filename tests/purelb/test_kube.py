@@ -130,7 +130,7 @@ def test_a_watch_tells_what_happened_since_and_what_happens(api: Api) -> None:
 
 def test_a_watch_from_a_time_that_is_forgotten_says_so(api: Api) -> None:
     async def scenario() -> None:
-        async with api.connected() as (server, kube):
+        async with api.embedded() as (server, kube):
             since = (await kube.create(CONFIG_MAPS, config_map("one")))["metadata"]["resourceVersion"]
             await kube.create(CONFIG_MAPS, config_map("two"))
             server.store.compact()
@@ -142,7 +142,7 @@ def test_a_watch_from_a_time_that_is_forgotten_says_so(api: Api) -> None:
 
 def test_a_watch_ends_with_the_connection_and_never_waits_for_a_server_that_refuses(api: Api) -> None:
     async def scenario() -> None:
-        async with api.connected() as (server, kube):
+        async with api.embedded() as (server, kube):
             since = (await kube.create(CONFIG_MAPS, config_map("one")))["metadata"]["resourceVersion"]
             server.faults.status(500, verb="watch", count=1)
             with pytest.raises(UnavailableError):
