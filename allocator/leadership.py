@@ -101,7 +101,8 @@ class Leadership:
         if not self.is_ours:
             return
         self._until = float("-inf")
-        assert self._lease is not None
+        if self._lease is None:  # its last renewal failed, so we don't know how it stands
+            return
         body = self._body(self._lease, holder="")
         try:
             await self._kube.request("PUT", self._path, body=body, timeout=self._timing.request)

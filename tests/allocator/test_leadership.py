@@ -45,6 +45,27 @@ def test_one_leads_and_the_other_follows() -> None:
     asyncio.run(run())
 
 
+def test_a_stop_while_renewals_fail_leaves_the_lease_to_expire() -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            first = candidate(stage, "first")
+            await first.acquire()
+            async with asyncio.TaskGroup() as tasks:
+                keeping = tasks.create_task(first.keep())
+                fault = stage.api.faults.status(500, resource="leases")
+                while not fault.hits:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
+                keeping.cancel()
+            assert first.is_ours
+
+            await first.release()
+
+            assert not first.is_ours
+
+    asyncio.run(run())
+
+
 def test_a_clean_stop_hands_over_at_once() -> None:
     async def run() -> None:
         async with staged() as stage:
