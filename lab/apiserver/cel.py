@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import celpy
@@ -148,8 +148,14 @@ class Rules:
 
 
 def compile_rules(schema: JsonObject) -> Rules:
+    """The rules of a schema. Remembered: a CRD is validated and served, and its versions may be alike."""
+    return _compile(json.dumps(schema, sort_keys=True))
+
+
+@lru_cache(maxsize=32)
+def _compile(schema: str) -> Rules:
     failures: list[tuple[str, str, str]] = []
-    return Rules(_compile_node(schema, "", failures), failures)
+    return Rules(_compile_node(json.loads(schema), "", failures), failures)
 
 
 def _compile_node(schema: Any, path: str, failures: list[tuple[str, str, str]]) -> Node | None:

@@ -56,12 +56,12 @@ class Handlers:
     def __init__(self, cluster: Cluster, authenticator: Authenticator, log_provider: LogProvider | None) -> None:
         self._cluster = cluster
         self._authenticator = authenticator
-        self._authorizer = Authorizer(cluster.store)
+        self.authorizer = Authorizer(cluster.store)
         self._documents = Documents(cluster)
         self._reader = Reader(cluster)
         self._logs = log_provider or no_logs
         self.operations = Operations(cluster)
-        self._subresources = Subresources(cluster, self.operations, authenticator, self._authorizer)
+        self._subresources = Subresources(cluster, self.operations, authenticator, self.authorizer)
         self._protobuf = ProtobufReader(cluster.schemas)
         self.watches: dict[Watch, Resource] = {}
         cluster.store.on_commit.append(self._follow)
@@ -79,12 +79,12 @@ class Handlers:
         """Raises `StatusError` for a refusal."""
         user = self._user(request)
         if target is None:
-            self._authorizer.require(user, Attributes(request.method.lower(), path=request.path))
+            self.authorizer.require(user, Attributes(request.method.lower(), path=request.path))
             return await self._documents.answer(request)
         attributes = Attributes(
             target.verb, target.group, target.resource, target.subresource, target.namespace, target.name
         )
-        self._authorizer.require(user, attributes)
+        self.authorizer.require(user, attributes)
         resource = self._cluster.registry.find(target.group, target.version, target.resource)
         if resource is None:
             raise no_such_path()
@@ -108,9 +108,9 @@ class Handlers:
             wanted = Attributes("impersonate", "", "serviceaccounts", "", namespace, name)
         else:
             wanted = Attributes("impersonate", "", "users", "", "", other.name)
-        self._authorizer.require(user, wanted)
+        self.authorizer.require(user, wanted)
         for group in headers["impersonate-group"]:
-            self._authorizer.require(user, Attributes("impersonate", "", "groups", "", "", group))
+            self.authorizer.require(user, Attributes("impersonate", "", "groups", "", "", group))
         return other
 
     async def _read(self, request: web.BaseRequest) -> Any:

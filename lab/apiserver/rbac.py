@@ -37,10 +37,24 @@ class Attributes:
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One kind of request that a ServiceAccount made."""
+
+    user: str
+    verb: str
+    group: str
+    resource: str
+    """With its subresource: `services/status`."""
+    namespace: str
+
+
 class Authorizer:
     """Decides by the RBAC objects in the store. Decisions are remembered until one of those objects changes."""
 
     def __init__(self, store: Store) -> None:
+        self.granted: set[Asked] = set()
+        self.refused: set[Asked] = set()
         self._store = store
         self._cache: dict[tuple[User, Attributes], bool] = {}
         self._seen = -1
@@ -60,7 +74,11 @@ class Authorizer:
 
     def require(self, user: User, attributes: Attributes) -> None:
         """Raises `StatusError` 403 with Kubernetes' sentence."""
-        if not self.allows(user, attributes):
+        is_allowed = self.allows(user, attributes)
+        if user.name.startswith(ACCOUNT_PREFIX) and not attributes.path:
+            asked = Asked(user.name, attributes.verb, attributes.group, attributes.full_resource, attributes.namespace)
+            (self.granted if is_allowed else self.refused).add(asked)
+        if not is_allowed:
             raise refusal(user, attributes)
 
     def rules_for(self, user: User, namespace: str) -> Iterator[JsonObject]:

@@ -72,6 +72,8 @@ class ApiServer:
         self._authenticator = Authenticator(self.store, token_key, admin_token)
         self._handlers = Handlers(self.cluster, self._authenticator, log_provider)
         self.operations: Operations = self._handlers.operations
+        self.authorizer = self._handlers.authorizer
+        """Also the record of what ServiceAccounts were granted and refused."""
         root_ca = tls.ca.decode() if tls else ""
         self._controllers = Controllers(self.cluster, self.operations, root_ca)
         self._journal = Journal(journal) if journal is not None else None
