@@ -1,0 +1,108 @@
+"""What users see of an allocator that may do all it needs: a scene in which each of its rights is needed once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from purelb import names
+from purelb.errors import NotFoundError
+from purelb.kube import core_path, custom_path, group_path
+from tests.allocator.builders import local
+from tests.allocator.stage import Stage, until
+
+LEASE: Final = group_path("coordination.k8s.io/v1", "leases", "purelb", "purelb-allocator")
+PENDING: Final = {"purelb.io/service-group": "late"}
+
+
+class Scene:
+    """Facts that came true, each by its name. `patience` is in seconds, for each fact."""
+
+    def __init__(self, stage: Stage, patience: float) -> None:
+        self._stage = stage
+        self._patience = patience
+        self.seen: set[str] = set()
+
+    async def fact(self, name: str, look: Callable[[], Awaitable[Any]]) -> None:
+        """Note whether `look` comes to say so."""
+
+        async def tolerant() -> Any:
+            try:
+                return await look()
+            except NotFoundError:
+                return None
+
+        try:
+            await until(tolerant, self._patience)
+        except TimeoutError:
+            return
+        self.seen.add(name)
+
+    async def play(self, kubeconfig: Path) -> None:
+        """Run the allocator as the account of `kubeconfig` through all that can happen to it."""
+        stage = self._stage
+        await stage.group("default", local=local("10.1.0.0/28"))
+        await stage.service("early")
+        async with stage.allocator(KUBECONFIG=str(kubeconfig)):
+            await self.fact("a Service that was there has an address", lambda: stage.addresses("early"))
+            await asyncio.gather(
+                self._installation(),
+                self._later_objects(),
+                self._repeated_event(),
+                self.fact("the group says how full it is", self._is_counted),
+            )
+            await self._blind()
+        await self.fact("the Lease is free for the next one", self._lease_is_free)
+
+    async def _installation(self) -> None:
+        stage = self._stage
+        key, agent = core_path("secrets", "purelb", names.GOSSIP_SECRET), custom_path(names.LB_NODE_AGENTS, "purelb")
+        await self.fact("there is a gossip key", lambda: stage.kube.get(key))
+        await self.fact("there is a default LBNodeAgent", lambda: stage.kube.get(f"{agent}/{names.DEFAULT_NODE_AGENT}"))
+
+    async def _later_objects(self) -> None:
+        await self._stage.service("later")
+        await self.fact("a later Service has an address", lambda: self._stage.addresses("later"))
+        await self._stage.group("second", local=local("10.2.0.0/28"))
+        await self._stage.service("in-second", annotations={"purelb.io/service-group": "second"})
+        await self.fact("a later group serves", lambda: self._stage.addresses("in-second"))
+
+    async def _repeated_event(self) -> None:
+        """The same sentence twice is one event, counted."""
+        stage = self._stage
+        await stage.service("flipped", loadBalancerIP="10.1.0.9")
+        await self.fact("the Service tells of its address", lambda: self._counts("flipped", 1))
+        await stage.change("flipped", {"spec": {"type": "ClusterIP", "loadBalancerIP": None}})
+        await asyncio.sleep(0.3)
+        await stage.change("flipped", {"spec": {"type": "LoadBalancer", "loadBalancerIP": "10.1.0.9"}})
+        await self.fact("an event that came again is counted", lambda: self._counts("flipped", 2))
+
+    async def _counts(self, name: str, count: int) -> bool:
+        events = (await self._stage.kube.list(core_path("events", "default"))).items
+        return any(
+            event["involvedObject"]["name"] == name and "Assigned" in event["message"] and event["count"] >= count
+            for event in events
+        )
+
+    async def _is_counted(self) -> bool:
+        return bool((await self._stage.group_status("default")).get("allocatedIPv4"))
+
+    async def _blind(self) -> None:
+        """A Service changes while its watch hangs: the allocator's write is behind, and it must look again."""
+        stage = self._stage
+        await stage.service("pending", annotations=PENDING)
+        await asyncio.sleep(0.3)
+        faults = [
+            stage.api.faults.hang(verb=verb, resource="services", user_agent="kopf") for verb in ("list", "watch")
+        ]
+        stage.api.faults.drop_watches()
+        await stage.change("pending", {"metadata": {"labels": {"changed": "unseen"}}})
+        await stage.group("late", local=local("10.3.0.0/28"))
+        await self.fact("a write that is behind is decided again", lambda: stage.addresses("pending"))
+        for fault in faults:
+            stage.api.faults.clear(fault)
+
+    async def _lease_is_free(self) -> bool:
+        return not (await self._stage.kube.get(LEASE))["spec"].get("holderIdentity")
