@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from lbnodeagent.controlplane import ControlPlane
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Configured, KeyKnown, NodeExcluded, PeersKnown, Told, ToldKey, VipChanged
+from lbnodeagent.messages import Configured, KeysKnown, NodeExcluded, PeersKnown, Told, ToldKey, VipChanged
 from lbnodeagent.tables import Announcement, Conflict, Mac, Report, ReportKey
 from purelb import names
 from purelb.addresses import parse_address
@@ -28,6 +28,8 @@ from tests.allocator.stage import Stage, until
 
 EARLY, ROUTED, LATER = "10.1.0.1", "10.1.0.2", "10.1.0.3"
 SLICES: Final = group_path("discovery.k8s.io/v1", "endpointslices", "default")
+ALL_THE_TIME: Final = 40.0
+"""Seconds after which a fact that must come has not."""
 PATIENCE: Final = 1.0
 """Seconds that an agent gets for what another one, which lacks nothing, has done already."""
 
@@ -100,7 +102,7 @@ class Scene:
     async def fact(self, name: str, look: Callable[[Agent], Coroutine[Any, Any, Any]]) -> None:
         """Note for which agents `look` comes to say so: first the one with all rights, then the others, soon."""
         full, *others = self._agents
-        await until(lambda: look(full))
+        await until(lambda: look(full), ALL_THE_TIME)
         full.seen.add(name)
 
         async def wait(agent: Agent) -> None:
@@ -164,7 +166,8 @@ class Scene:
 
     async def _start(self) -> None:
         await self.told("it wants the addresses of Services that are there", lambda agent: agent.wants(EARLY))
-        await self.told("it has the gossip's key", lambda agent: agent.knows(KeyKnown))
+        await self.told("it wants its own", lambda agent: all(agent.wants(agent.address(one)) for one in (1, 2, 3)))
+        await self.told("it has the gossip's key", lambda agent: agent.knows(KeysKnown))
         await self.told(
             "it knows the other agents", lambda agent: (known := agent.knows(PeersKnown)) and known.addresses
         )
@@ -202,9 +205,7 @@ class Scene:
     async def _blind(self) -> None:
         """Services change while their watch hangs: the agent's write is behind, and it must look again."""
         stage = self._stage
-        faults = [
-            stage.api.faults.hang(verb=verb, resource="services", user_agent="kopf") for verb in ("list", "watch")
-        ]
+        faults = [stage.api.faults.hang(verb=verb, resource="services") for verb in ("list", "watch")]
         stage.api.faults.drop_watches()
         for agent in self._agents:
             await stage.change(f"own-{agent.account}-3", {"metadata": {"labels": {"changed": "unseen"}}})

@@ -7,20 +7,40 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+from google.protobuf.message import Message
+
 from purelb import names
 from purelb.errors import NotFoundError
+from purelb.ipam_pb2 import AllocatedIP, AllocateResponse, ReleaseResponse, StatsResponse
 from purelb.kube import core_path, custom_path, group_path
 from tests.allocator.builders import local
+from tests.allocator.netboxserver import TOKEN, Netbox
+from tests.allocator.sidecars import playing
 from tests.allocator.stage import Stage, until
 
 LEASE: Final = group_path("coordination.k8s.io/v1", "leases", "purelb", "purelb-allocator")
+ALL_THE_TIME: Final = 40.0
+"""Seconds after which a fact that must come has not."""
 PENDING: Final = {"purelb.io/service-group": "late"}
 
 
-class Scene:
-    """Facts that came true, each by its name. `patience` is in seconds, for each fact."""
+async def _sidecar(method: str, _request: Any, _context: Any) -> Message:
+    match method:
+        case "Allocate":
+            return AllocateResponse(ips=[AllocatedIP(ip="10.6.0.1")])
+        case "Release":
+            return ReleaseResponse()
+        case _:
+            return StatsResponse()
 
-    def __init__(self, stage: Stage, patience: float) -> None:
+
+class Scene:
+    """Facts that came true, each by its name.
+
+    Without `patience`, seconds for each fact, all of them must: TimeoutError if one doesn't.
+    """
+
+    def __init__(self, stage: Stage, patience: float | None) -> None:
         self._stage = stage
         self._patience = patience
         self.seen: set[str] = set()
@@ -35,22 +55,30 @@ class Scene:
                 return None
 
         try:
-            await until(tolerant, self._patience)
+            await until(tolerant, self._patience or ALL_THE_TIME)
         except TimeoutError:
-            return
-        self.seen.add(name)
+            if self._patience is None:
+                raise TimeoutError(f"not seen: {name}") from None
+        else:
+            self.seen.add(name)
 
     async def play(self, kubeconfig: Path) -> None:
         """Run the allocator as the account of `kubeconfig` through all that can happen to it."""
-        stage = self._stage
+        stage, netbox, socket = self._stage, Netbox(), kubeconfig.with_name("ipam.sock")
+        netbox.add("10.5.0.1/32")
         await stage.group("default", local=local("10.1.0.0/28"))
         await stage.service("early")
-        async with stage.allocator(KUBECONFIG=str(kubeconfig)):
+        async with (
+            netbox.serve(),
+            playing(socket, _sidecar),
+            stage.allocator(KUBECONFIG=str(kubeconfig), NETBOX_USER_TOKEN=TOKEN),
+        ):
             await self.fact("a Service that was there has an address", lambda: stage.addresses("early"))
             await asyncio.gather(
                 self._installation(),
                 self._later_objects(),
                 self._repeated_event(),
+                self._others(netbox.url, socket),
                 self.fact("the group says how full it is", self._is_counted),
             )
             await self._blind()
@@ -69,6 +97,16 @@ class Scene:
         await self._stage.service("in-second", annotations={"purelb.io/service-group": "second"})
         await self.fact("a later group serves", lambda: self._stage.addresses("in-second"))
 
+    async def _others(self, netbox: str, socket: Path) -> None:
+        """Addresses that others keep."""
+        stage = self._stage
+        await stage.group("netbox", netbox={"url": netbox, "tenant": "lb"})
+        await stage.group("outside", external={"provider": "acme", "socket": str(socket), "announce": "local"})
+        for name in ("netbox", "outside"):
+            await stage.service(name, annotations={"purelb.io/service-group": name})
+        await self.fact("a NetBox gives an address", lambda: stage.addresses("netbox"))
+        await self.fact("a sidecar gives an address", lambda: stage.addresses("outside"))
+
     async def _repeated_event(self) -> None:
         """The same sentence twice is one event, counted."""
         stage = self._stage
@@ -86,6 +124,9 @@ class Scene:
             for event in events
         )
 
+    async def _fails(self, name: str) -> bool:
+        return any(reason == "AllocationFailed" for _, reason, _ in await self._stage.events(name))
+
     async def _is_counted(self) -> bool:
         return bool((await self._stage.group_status("default")).get("allocatedIPv4"))
 
@@ -93,10 +134,8 @@ class Scene:
         """A Service changes while its watch hangs: the allocator's write is behind, and it must look again."""
         stage = self._stage
         await stage.service("pending", annotations=PENDING)
-        await asyncio.sleep(0.3)
-        faults = [
-            stage.api.faults.hang(verb=verb, resource="services", user_agent="kopf") for verb in ("list", "watch")
-        ]
+        await self.fact("a Service tells why it has no address", lambda: self._fails("pending"))
+        faults = [stage.api.faults.hang(verb=verb, resource="services") for verb in ("list", "watch")]
         stage.api.faults.drop_watches()
         await stage.change("pending", {"metadata": {"labels": {"changed": "unseen"}}})
         await stage.group("late", local=local("10.3.0.0/28"))

@@ -20,7 +20,7 @@ from tests.install.rights import Cell, cells, install
 AT_ONCE: Final = 4
 """Allocators that run at the same time, each in a cluster of its own."""
 PATIENCE: Final = 1.5
-"""Seconds that an allocator without a right gets for each fact; one that has all gets as long as it takes."""
+"""Seconds that an allocator without a right gets for each fact."""
 
 
 class Outcome(NamedTuple):
@@ -41,9 +41,9 @@ def outcome(seen: set[str], api: ApiServer, account: str) -> Outcome:
 
 
 async def _allocator(without: Cell | None, gate: asyncio.Semaphore) -> Outcome:
-    async with gate, staged() as stage:
+    async with gate, staged(embedded=True) as stage:
         kubeconfig = await install(stage, "allocator", "allocator", without)
-        scene = allocator_scene.Scene(stage, PATIENCE if without else 40.0)
+        scene = allocator_scene.Scene(stage, PATIENCE if without else None)
         await scene.play(kubeconfig)
         return outcome(scene.seen, stage.api, "allocator")
 
@@ -56,7 +56,7 @@ async def allocators() -> list[Outcome]:
 
 async def agents() -> list[Outcome]:
     """Likewise, all on one API server."""
-    async with staged() as stage:
+    async with staged(embedded=True) as stage:
         playing = []
         for number, cell in enumerate((None, *cells("lbnodeagent"))):
             kubeconfig = await install(stage, "lbnodeagent", f"agent-{number}", cell)
