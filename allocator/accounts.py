@@ -5,7 +5,7 @@ Whatever is in these accounts must not be given back; whatever isn't, may. It ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from allocator import translate
 from allocator.engine import Engine
@@ -40,7 +40,3 @@ class Accounts:
         """What statuses show to come from a group, by Service."""
         shown = {entry.service.key: translate.shown_by_group(entry.service).get(group) for entry in self._inventory}
         return {service: addresses for service, addresses in shown.items() if addresses}
-
-    def waiting(self, group: str) -> Iterable[ServiceKey]:
-        """Who waits for an answer from a group."""
-        return self._engine.asking(group)

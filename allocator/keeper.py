@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -57,9 +58,25 @@ class Keeper:
     _delays: Iterator[float] = field(default_factory=OUTAGE.delays)
     _empty: dict[Kind, tuple[float, str]] = field(default_factory=dict)
     """By what was asked for in vain: until when that is taken for granted, and the sentence."""
+    _is_tried: bool = False
     _begun: float = float("-inf")
     _took: float = 0.0
     _is_surveyed: bool = False
+
+    @contextmanager
+    def trying(self, kind: Kind, now: float) -> Iterator[None]:
+        """Around an attempt: one that was in trouble is asked by one at a time. Raises SourceError."""
+        self.check(kind, now)
+        if self.trouble is None:
+            yield
+            return
+        if self._is_tried:
+            raise SourceError(str(self.trouble), retry_after=OUTAGE.first)
+        self._is_tried = True
+        try:
+            yield
+        finally:
+            self._is_tried = False
 
     def check(self, kind: Kind, now: float) -> None:
         """Answer for a source that was asked just now. Raises SourceError."""

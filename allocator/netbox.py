@@ -74,6 +74,10 @@ class NetboxSource:
             for entry in await self._client.described(marker)
             if entry.address not in ask.lost and await self._is_proved(entry)
         ]
+        if not ask.pinned:
+            # Two allocators, one of them deposed, may have claimed one each; the survey gives back what is too much.
+            best_first = sorted(held, key=lambda address: (address not in ask.held, int(address)))
+            held = list({family_of(address): address for address in reversed(best_first)}.values())
         fresh: list[IPAddress] = []
         try:
             if ask.pinned:

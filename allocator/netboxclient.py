@@ -228,7 +228,7 @@ def _told(call: Callable[[], T]) -> T:
         raise SourceError("NetBox does not answer in time") from None
     except requests.RequestException as error:
         raise SourceError(f"NetBox can't be reached: {_innermost(error)}") from None
-    except (pynetbox.ContentError, LookupError, TypeError, ValueError) as error:
+    except (pynetbox.ContentError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise SourceError(f"NetBox's answer can't be read: {_one_line(str(error)) or type(error).__name__}") from None
 
 

@@ -46,6 +46,8 @@ class Ask:
     pinned: tuple[IPAddress, ...] = ()
     """Exactly these, if any."""
     sharing_key: str = ""
+    held: frozenset[IPAddress] = frozenset()
+    """What it has already, to be preferred to others that the source may have given it."""
     lost: frozenset[IPAddress] = frozenset()
     """Addresses that the source may still count as this Service's, and that are another's."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -102,17 +103,14 @@ class Steward:
             request.takes_one_family,
             request.pinned,
             request.terms.key or "",
-            consultation.lost,
+            held=self._accounts.holds(request.service, keeper.group) - consultation.lost,
+            lost=consultation.lost,
         )
         kind: Kind = ask.families, ask.takes_one_family, ask.pinned
         keeper.check(kind, self._clock())
         async with keeper.slots, self._lock(ask.service):
-            keeper.check(kind, self._clock())
-            try:
+            with self._attempt(keeper, kind):
                 addresses = await self._allocate(keeper, ask)
-            except SourceError as error:
-                self._failed(keeper, error, kind)
-                raise
             self._answered(keeper)
             if self._keepers.get(keeper.group) is not keeper:
                 raise SourceError(f"{keeper.group} has changed meanwhile", kind="refused")
@@ -175,6 +173,16 @@ class Steward:
             else:
                 await source.close()
         return keeper.source
+
+    @contextmanager
+    def _attempt(self, keeper: Keeper, kind: Kind = NOTHING) -> Iterator[None]:
+        """Asks a source that may be asked now, and learns from its failure. Raises SourceError."""
+        with keeper.trying(kind, self._clock()):
+            try:
+                yield
+            except SourceError as error:
+                self._failed(keeper, error, kind)
+                raise
 
     def _failed(self, keeper: Keeper, error: SourceError, kind: Kind) -> None:
         if error.kind != "outage":
@@ -251,7 +259,9 @@ class Steward:
         left = self._leftover(keeper, service)
         if left is None:
             return
-        await source.release(service, left or None)
+        with self._attempt(keeper):
+            await source.release(service, left or None)
+        self._answered(keeper)
         if left:
             keeper.kept[service] -= left
         if not left or (not keeper.kept[service] and not source.counts_services):

@@ -46,7 +46,7 @@ class RefusedError(Exception):
 
 
 class Ledger:
-    """Who has which address of which pool, on disk before it is told."""
+    """Who has which address of which pool; written to a file before it is told."""
 
     def __init__(self, path: Path, pools: Mapping[str, Sequence[AddressRange]]) -> None:
         self._path = path

@@ -75,3 +75,29 @@ def test_a_refusal_concerns_nobody_else() -> None:
     one.failed(SourceError("not you", kind="refused"), V4, 100.0)
 
     one.check(V4, 100.0)
+
+
+def test_a_source_in_trouble_is_tried_by_one_at_a_time() -> None:
+    one = keeper()
+    one.failed(SourceError("down"), V4, 100.0)
+    with one.trying(V4, 101.0), pytest.raises(SourceError, match="down"), one.trying(V4, 101.0):
+        pytest.fail("not while another tries")
+
+    one.recovered()
+    with one.trying(V4, 101.0), one.trying(V4, 101.0):
+        pass
+
+
+def test_a_survey_is_due_soon_while_addresses_come_and_go_but_never_most_of_the_time() -> None:
+    one = keeper()
+    assert one.begin_survey(100.0)
+    assert not one.begin_survey(200.0), "one at a time"
+    one.end_survey(101.0, is_complete=True)
+    assert not one.begin_survey(129.0)
+    assert one.begin_survey(130.0)
+    one.end_survey(130.1, is_complete=False)
+    assert not one.begin_survey(132.0)
+    assert one.begin_survey(133.0)
+    one.end_survey(153.0, is_complete=False)
+    assert not one.begin_survey(320.0), "20 s of work in 200"
+    assert one.begin_survey(333.0)

@@ -268,6 +268,17 @@ def test_an_address_in_several_vrfs_is_several_addresses_and_only_ours_is_given_
     play(scenario, "10.5.0.1/32")
 
 
+def test_of_two_claims_for_one_service_the_one_that_it_has_counts() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        for address in ("10.5.0.1", "10.5.0.2"):
+            netbox.edit(address, status="active", description="default/a (PureLB here)")
+
+        assert await given_to(source, ask("a", V4, V6, held=frozenset({ip("10.5.0.2")}))) == ["10.5.0.2", "fd00::1"]
+        assert await given_to(source, ask("a", V4, V6)) == ["10.5.0.1", "fd00::1"]
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32", "fd00::1/128")
+
+
 def test_what_an_older_claim_of_another_senior_service_holds_is_not_found_again() -> None:
     async def scenario(netbox: Netbox, source: NetboxSource) -> None:
         assert await given_to(source, ask("a")) == ["10.5.0.1"]

@@ -293,3 +293,28 @@ def test_a_service_deleted_while_nobody_looked_is_released(tmp_path: Path) -> No
             assert await until(is_free)
 
     play(tmp_path, scenario, with_allocator=False)
+
+
+def test_kills_at_random_moments_give_nothing_twice_and_lose_nothing(tmp_path: Path) -> None:
+    async def scenario(stage: Stage, sidecar: Sidecar) -> None:
+        for round_ in range(6):
+            process = await asyncio.to_thread(start_allocator, stage.kubeconfig)
+            for number in range(3):
+                await outside(stage, f"s{round_}-{number}")
+            await asyncio.sleep(0.15 + 0.17 * round_)
+            if round_:
+                await stage.delete(f"s{round_ - 1}-1")
+            await kill(process)
+        process = await asyncio.to_thread(start_allocator, stage.kubeconfig)
+
+        async def settled() -> bool:
+            shown = {f"default/{name}": addresses for name, addresses in (await stage.all_addresses()).items()}
+            return len(shown) == 13 and sidecar.held() == shown and len(await recorded(stage)) == 13
+
+        try:
+            assert await until(settled)
+            assert len({addresses[0] for addresses in sidecar.held().values()}) == 13
+        finally:
+            await kill(process)
+
+    play(tmp_path, scenario, "outside=10.40.0.0/27", with_allocator=False)
