@@ -8,7 +8,7 @@ then on, whether or not they were written yet, until ``release``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -155,7 +155,7 @@ class Engine:
         """How full every group is, by family."""
         for name, pools in self._pools.items():
             for family in Family:
-                ours = [pool for pool in pools if pool.spec.family is family]
+                ours = [pool for pool in pools if pool.family is family]
                 if ours:
                     yield Usage(name, family, sum(pool.size for pool in ours), sum(pool.in_use for pool in ours))
 
@@ -315,7 +315,7 @@ class Engine:
         if claim.terms.key or (before is not None and before.terms != claim.terms):
             self._has_news = True  # one who waits may share this
 
-    def _put_back(self, addresses: set[IPAddress]) -> None:
+    def _put_back(self, addresses: Iterable[IPAddress]) -> None:
         for address in addresses:
             pool = self._index.find(address)
             if pool is not None:

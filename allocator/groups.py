@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
 from typing import Generic, NamedTuple, TypeVar
 
 from allocator.requests import Claim, Reason, Refusal
@@ -23,29 +24,29 @@ class RangeIndex(Generic[Owner]):
     """Disjoint ranges, and who owns the one that holds an address: O(log n)."""
 
     def __init__(self) -> None:
-        self._firsts: dict[int, list[int]] = {4: [], 6: []}
-        self._lasts: dict[int, list[int]] = {4: [], 6: []}
-        self._owners: dict[int, list[Owner]] = {4: [], 6: []}
+        self._firsts: dict[type[IPAddress], list[int]] = {IPv4Address: [], IPv6Address: []}
+        self._lasts: dict[type[IPAddress], list[int]] = {IPv4Address: [], IPv6Address: []}
+        self._owners: dict[type[IPAddress], list[Owner]] = {IPv4Address: [], IPv6Address: []}
 
     def clash(self, addresses: AddressRange) -> Owner | None:
         """The owner of a range that has an address in common with these; None if they can be added."""
-        version, first, last = addresses.first.version, int(addresses.first), int(addresses.last)
-        position = bisect_right(self._firsts[version], last) - 1
-        return self._owners[version][position] if position >= 0 and self._lasts[version][position] >= first else None
+        kind, first, last = type(addresses.first), int(addresses.first), int(addresses.last)
+        position = bisect_right(self._firsts[kind], last) - 1
+        return self._owners[kind][position] if position >= 0 and self._lasts[kind][position] >= first else None
 
     def add(self, addresses: AddressRange, owner: Owner) -> None:
         """Add a range that clashes with none."""
-        version, first, last = addresses.first.version, int(addresses.first), int(addresses.last)
-        position = bisect_right(self._firsts[version], first)
-        self._firsts[version].insert(position, first)
-        self._lasts[version].insert(position, last)
-        self._owners[version].insert(position, owner)
+        kind, first, last = type(addresses.first), int(addresses.first), int(addresses.last)
+        position = bisect_right(self._firsts[kind], first)
+        self._firsts[kind].insert(position, first)
+        self._lasts[kind].insert(position, last)
+        self._owners[kind].insert(position, owner)
 
     def find(self, address: IPAddress) -> Owner | None:
         """The owner of the range that holds ``address``."""
-        version, number = address.version, int(address)
-        position = bisect_right(self._firsts[version], number) - 1
-        return self._owners[version][position] if position >= 0 and number <= self._lasts[version][position] else None
+        kind, number = type(address), int(address)
+        position = bisect_right(self._firsts[kind], number) - 1
+        return self._owners[kind][position] if position >= 0 and number <= self._lasts[kind][position] else None
 
 
 class Stray(NamedTuple):
@@ -64,6 +65,17 @@ class Groups:
     served: Mapping[str, ServiceGroup] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
     index: RangeIndex[str] = field(default_factory=RangeIndex)
+    _listing: dict[str, list[ServiceGroup]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """By namespace, the groups that list it."""
+    _enforced: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    """The namespaces that some group that lists them closes."""
+
+    def __post_init__(self) -> None:
+        for group in self.served.values():
+            for namespace in group.namespaces or ():
+                self._listing.setdefault(namespace, []).append(group)
+                if group.enforce_namespaces:
+                    self._enforced.add(namespace)
 
     def owner(self, address: IPAddress) -> ServiceGroup | None:
         """The group whose pool holds ``address``."""
@@ -92,7 +104,7 @@ class Groups:
         warning = None
         name = named
         if name is None:
-            listing = [group for group in self.served.values() if namespace in (group.namespaces or ())]
+            listing = self._listing.get(namespace, [])
             preferred = [group for group in listing if group.namespace_default]
             if len(listing) == 1:
                 name = listing[0].name
@@ -124,15 +136,12 @@ class Groups:
         A namespace that a group enforces is closed both ways: the groups that list it serve only the namespaces they
         list, and its Services use only groups that list it.
         """
-        enforced = {
-            listed for other in self.served.values() if other.enforce_namespaces for listed in other.namespaces or ()
-        }
         listed = group.namespaces or ()
         if namespace in listed:
             return None
-        if namespace in enforced:
+        if namespace in self._enforced:
             sentence = f'namespace "{namespace}" may use only ServiceGroups that list it, and "{group.name}" does not'
-        elif enforced.intersection(listed):
+        elif self._enforced.intersection(listed):
             sentence = f'ServiceGroup "{group.name}" serves only the namespaces that it lists, not "{namespace}"'
         else:
             return None

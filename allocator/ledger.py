@@ -47,24 +47,24 @@ class Ledger:
         """The addresses held under a sharing key, the lowest first."""
         return sorted(self._shared.get(key, ()), key=lambda address: (address.version, int(address)))
 
-    def hold(self, claim: Claim) -> tuple[set[IPAddress], set[IPAddress]]:
+    def hold(self, claim: Claim) -> tuple[list[IPAddress], list[IPAddress]]:
         """Record a claim in place of the Service's earlier one. Returns which addresses became held, and which free."""
-        freed = self.drop(claim.service) if claim.service in self._claims else set()
-        taken = set()
+        freed = self.drop(claim.service) if claim.service in self._claims else []
+        taken: list[IPAddress] = []
         self._claims[claim.service] = claim
         for address in claim.addresses:
             others = self._holders.get(address)
             if others is None and address not in freed:
-                taken.add(address)
+                taken.append(address)
             self._holders[address] = (*others, claim.service) if others else (claim.service,)
             if claim.terms.key:
                 self._shared.setdefault(claim.terms.key, set()).add(address)
-        return taken, freed.difference(claim.addresses)
+        return taken, [address for address in freed if address not in claim.addresses]
 
-    def drop(self, service: ServiceKey) -> set[IPAddress]:
+    def drop(self, service: ServiceKey) -> list[IPAddress]:
         """Forget what ``service`` holds. Returns the addresses that nobody holds any more."""
         claim = self._claims.pop(service, None)
-        freed: set[IPAddress] = set()
+        freed: list[IPAddress] = []
         if claim is None:
             return freed
         for address in claim.addresses:
@@ -73,7 +73,7 @@ class Ledger:
                 self._holders[address] = tuple(other for other in holders if other != service)
             else:
                 del self._holders[address]
-                freed.add(address)
+                freed.append(address)
             if claim.terms.key:
                 self._forget_key(claim.terms.key, address)
         return freed

@@ -24,9 +24,9 @@ def wanted_families(request: Request, source: PoolSource, held: frozenset[Family
     PreferDualStack is content with those that there are, but a family that the Service has isn't taken from it because
     its group lost it.
     """
-    there = {pool.family for pool in source.pools} | held
-    if request.takes_one_family and there.intersection(request.families):
-        return tuple(family for family in request.families if family in there)
+    if request.takes_one_family:
+        there = {pool.family for pool in source.pools} | held
+        return tuple(family for family in request.families if family in there) or request.families
     return request.families
 
 
@@ -84,7 +84,7 @@ class Picker:
         addresses = [address for address in kept if family_of(address) in families]
         for family in families:
             for pool in self.pools[group.name]:
-                if pool.spec.family is not family or any(address in pool.spec.range for address in addresses):
+                if pool.family is not family or any(address in pool.spec.range for address in addresses):
                     continue
                 free = pool.first_free()
                 if free is not None:
@@ -97,7 +97,7 @@ class Picker:
         """Whether a range of the families of ``addresses`` has none of them; ``free_only`` looks at those with room."""
         families = set(map(family_of, addresses))
         return any(
-            pool.spec.family in families
+            pool.family in families
             and not any(address in pool.spec.range for address in addresses)
             and not (free_only and pool.first_free() is None)
             for pool in self.pools[group.name]
@@ -105,7 +105,7 @@ class Picker:
 
     def _first(self, request: Request, group: ServiceGroup, family: Family) -> IPAddress | None:
         """One that the sharing key is bound to, else the first that is free; the pools in their order."""
-        pools = [pool for pool in self.pools[group.name] if pool.spec.family is family]
+        pools = [pool for pool in self.pools[group.name] if pool.family is family]
         if request.terms.key:
             for shared in self.ledger.shared_by(request.terms.key):
                 fits = not self.ledger.rivals(shared, request.service, request.terms)
@@ -116,7 +116,7 @@ class Picker:
         return next((address for pool in pools if (address := pool.first_free()) is not None), None)
 
     def _exhausted(self, request: Request, group: ServiceGroup, family: Family) -> Refusal:
-        offers = any(pool.spec.family is family for pool in self.pools[group.name])
+        offers = any(pool.family is family for pool in self.pools[group.name])
         why = f'pool "{group.name}" is exhausted' if offers else f'pool "{group.name}" has no {family} range'
         number = _ADDRESS_FAMILY[family]
         sentence = f"no available addresses for service {request.service} in family {number}: {why}"

@@ -21,8 +21,9 @@ class Pool:
 
     def __init__(self, spec: AddressPool) -> None:
         self.spec = spec
+        self.family = spec.family
         self._kind = type(spec.range.first)
-        self._frontier = int(spec.range.first)
+        self._first = self._frontier = int(spec.range.first)
         self._last = int(spec.range.last)
         self._taken: set[int] = set()
         self._returned: list[int] = []
@@ -59,16 +60,19 @@ class Pool:
     def take(self, address: IPAddress) -> None:
         """Mark a free address of this range as used. Raises ValueError if it can't be: the caller's mistake."""
         number = int(address)
-        if number in self._taken or not (number <= self._last and address in self.spec.range):
+        if number in self._taken or not self._contains(address, number):
             raise ValueError(f"{address} is not a free address of {self.spec.range}")
         self._taken.add(number)
 
     def put_back(self, address: IPAddress) -> None:
         """Mark a taken address as free. Raises ValueError if it wasn't taken: the caller's mistake."""
         number = int(address)
-        if address.version != self.spec.range.first.version or number not in self._taken:
+        if number not in self._taken or not self._contains(address, number):
             raise ValueError(f"{address} is not a taken address of {self.spec.range}")
         self._taken.remove(number)
         if number < self._frontier and number not in self._queued:
             self._queued.add(number)
             heapq.heappush(self._returned, number)
+
+    def _contains(self, address: IPAddress, number: int) -> bool:
+        return type(address) is self._kind and self._first <= number <= self._last

@@ -35,7 +35,7 @@ class Family(enum.Enum):
 
 def family_of(value: IPAddress | IPNetwork) -> Family:
     """The family of an address or network."""
-    return Family.IPV4 if value.version == 4 else Family.IPV6
+    return Family.IPV4 if isinstance(value, IPv4Address | IPv4Network) else Family.IPV6
 
 
 def parse_address(text: str) -> IPAddress:
