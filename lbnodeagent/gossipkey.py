@@ -18,7 +18,7 @@ from lbnodeagent.rotation import Rotation
 from purelb import names
 from purelb.errors import KubeError, NotFoundError
 from purelb.events import EventRecorder, reference
-from purelb.kube import Kube, core_path, decode_secret
+from purelb.kube import FROM_CACHE, Kube, core_path, decode_secret
 from purelb.metrics import AgentMetrics
 from purelb.persistence import Backoff, persist
 from purelb.settings import KEY_SIZES, AgentSettings
@@ -70,12 +70,13 @@ class GossipKeys:
             self._use(rotation.ring(loop.time()))
             await asyncio.sleep(LOOK * random.uniform(0.8, 1.2))
             try:
-                rotation.seen(await self._read(), loop.time())
+                rotation.seen(await self._read(**FROM_CACHE), loop.time())
             except KubeError as error:  # what is known stays in use
                 log.debug("gossip key not read", extra={"reason": str(error)})
 
-    async def _read(self) -> tuple[bytes, ...]:
-        secret = await self._kube.get(core_path("secrets", self._settings.common.namespace, names.GOSSIP_SECRET))
+    async def _read(self, **query: str) -> tuple[bytes, ...]:
+        path = core_path("secrets", self._settings.common.namespace, names.GOSSIP_SECRET)
+        secret = await self._kube.get(path, **query)
         keys, complaint = keys_of(secret)
         if complaint != self._complaint:
             self._complaint = complaint

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lbnodeagent.messages import NodeExcluded, PeersKnown
 from purelb.errors import KubeError, UnavailableError
-from purelb.kube import Kube, core_path
+from purelb.kube import FROM_CACHE, Kube, core_path
 from purelb.persistence import persist
 from purelb.settings import AgentSettings
 
@@ -50,7 +50,7 @@ class NodeFeed:
         is_away = False
         while True:
             try:
-                node = await self._kube.get(self._path)
+                node = await self._kube.get(self._path, **FROM_CACHE)
             except KubeError as error:
                 is_away = is_away or isinstance(error, UnavailableError)
                 log.debug("own node not read", extra={"reason": str(error)})
@@ -70,7 +70,9 @@ class NodeFeed:
     async def find_peers(self) -> None:
         """The addresses of the other agents' pods; with the API server away, the last known ones stay."""
         settings, turn = self._settings, 0
-        query = {"labelSelector": settings.gossip_labels} if settings.gossip_labels else {}
+        query = dict(FROM_CACHE)
+        if settings.gossip_labels:
+            query["labelSelector"] = settings.gossip_labels
         while True:
             try:
                 pods = await self._kube.list(core_path("pods", settings.gossip_namespace), **query)

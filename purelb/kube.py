@@ -43,6 +43,9 @@ TIMEOUT: Final = 10.0
 """Seconds that one request may take, connecting included."""
 PAGE: Final = 500
 """Objects asked for at once while listing."""
+FROM_CACHE: Final[Mapping[str, str]] = {"resourceVersion": "0"}
+"""Query of a read that the API server answers from its memory, without asking etcd: for looks that come again and
+again, of a thousand agents."""
 CONNECTIONS: Final = 100
 """Requests that may be under way at once."""
 WATCH: Final = 300
