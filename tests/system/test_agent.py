@@ -337,6 +337,49 @@ def test_a_killed_agents_addresses_are_taken_over_and_expire_and_come_back_once(
     assert eventually(lambda: not agents.holders("10.31.188.66"))
 
 
+def test_a_killed_agent_finds_its_routed_addresses_without_a_flap_and_sweeps_what_nobody_wants(
+    agents: AgentLab,
+) -> None:
+    swept = "10.189.0.10"
+    agents.apply(service("stays", "routed", ip=ROUTED), service("gone", "routed", ip=swept))
+    assert eventually(lambda: agents.holders(ROUTED, "kube-lb0") == agents.holders(swept, "kube-lb0") == list(NODES))
+
+    monitor = agents.hosts.spawn(MASTER, "tests.system.monitor")
+    try:
+        agents.lab.must("fault", SHORT[MASTER], "agent-kill")
+        agents.delete("gone")
+        assert swept in agents.addresses(MASTER, "kube-lb0")
+        agents.lab.must("heal", SHORT[MASTER])
+        assert eventually(lambda: swept not in agents.addresses(MASTER, "kube-lb0"), seconds=20)
+        assert eventually(agents.is_settled, seconds=30)
+    finally:
+        monitor.terminate()
+        seen = monitor.communicate()[0]
+
+    assert [line for line in seen.splitlines() if f" {ROUTED}/" in line] == []
+    assert len([line for line in seen.splitlines() if line.startswith("Deleted") and f" {swept}/" in line]) == 1
+
+
+def test_an_agent_that_comes_back_without_api_and_peers_gives_up_what_another_node_answers_for(
+    agents: AgentLab,
+) -> None:
+    lasting = {"addressConfig": {"localInterface": {"validLifetime": 300}}}
+    agents.patch("lbnodeagent", "default", {"local": lasting}, "purelb")
+    try:
+        agents.apply(service("one", "wire", ip=VIP))
+        assert agents.owner(VIP) == WORKER11
+        assert eventually(lambda: agents.addresses(WORKER11)[VIP]["valid_life_time"] > 100)
+
+        agents.lab.must("fault", SHORT[WORKER11], "agent-kill")
+        assert eventually(lambda: agents.holders(VIP) == [WORKER11, WORKER12], seconds=3)
+        with agents.api_away():
+            agents.lab.must("heal", SHORT[WORKER11])
+            assert eventually(lambda: agents.holders(VIP) == [WORKER12], seconds=30)
+        assert eventually(lambda: agents.holders(VIP) == [WORKER11], seconds=30)
+    finally:
+        agents.patch("lbnodeagent", "default", {"local": {"addressConfig": None}}, "purelb")
+
+
 def test_an_agent_that_stays_dead_leaves_no_address_on_its_nic_after_20_seconds(agents: AgentLab) -> None:
     agents.apply(service("one", "wire", ip=VIP))
     assert eventually(lambda: agents.holders(VIP) == [WORKER11])
