@@ -281,7 +281,8 @@ def _leaves(data: bytes, budget: list[int], depth: int) -> Iterator[bytes | None
     else:
         try:
             inner = expanded(unpack_map(data[1:]), budget[0])
-        except WireError:
+        except WireError:  # it may have cost all of the budget; members compress a packet as a whole, or not at all
+            budget[0] = 0
             yield None
             return
         budget[0] -= len(inner)

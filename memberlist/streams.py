@@ -27,6 +27,8 @@ from memberlist.messages import (
 )
 from memberlist.packets import label_header
 
+READ_SIZE = 4096
+"""Bytes of buffer that a stream begins with; msgpack's default of 1 MiB would be a gift to whoever opens many."""
 ENCRYPTED_MAX = 20 << 20
 """Bytes of one encrypted stream message (memberlist `maxPushStateBytes`)."""
 
@@ -138,7 +140,7 @@ class _Body:
         ):
             raise WireError(f"message type {kind} has no place on a stream")
         self._unpacker = msgpack.Unpacker(
-            max_buffer_size=limit + 1, max_str_len=limit, max_bin_len=limit, **codec.BODY_LIMITS
+            read_size=READ_SIZE, max_buffer_size=limit + 1, max_str_len=limit, max_bin_len=limit, **codec.BODY_LIMITS
         )
 
     def feed(self, data: bytes) -> StreamMessage | None:

@@ -45,3 +45,20 @@ def compress(data: bytes) -> bytes:
     if pending:
         out.append(bits & 0xFF)
     return bytes(out)
+
+
+def compressed_zeros(count: int) -> bytes:
+    """At least `count` zero bytes, up to 7 MB, as small as can be: each code is the one that is just being defined."""
+    codes = [256, 0]
+    length = 1
+    while length < count:
+        length += len(codes)
+        codes.append(256 + len(codes))
+    bits, pending, width, top = 0, 0, 9, 256
+    for code in [*codes, 257]:
+        bits |= code << pending
+        pending += width
+        top += 1
+        if top == 1 << width and width < 12:
+            width += 1
+    return bits.to_bytes((pending + 7) // 8, "little")

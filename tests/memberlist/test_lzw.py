@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from memberlist.errors import WireError
 from memberlist.lzw import expand
-from tests.memberlist.compression import compress
+from tests.memberlist.compression import compress, compressed_zeros
 
 LIMIT = 1 << 20
 
@@ -64,3 +64,11 @@ def test_a_bomb_is_not_expanded_beyond_the_limit() -> None:
 def test_garbage_raises_nothing_but_wire_errors(data: bytes) -> None:
     with contextlib.suppress(WireError):
         expand(data, 10_000)
+
+
+@pytest.mark.parametrize("count", [1, 2, 300, 40_000, 1 << 20])
+def test_the_smallest_form_of_a_bomb_is_understood(count: int) -> None:
+    expanded = expand(compressed_zeros(count), 2 << 20)
+
+    assert len(expanded) >= count
+    assert not any(expanded)
