@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from lbnodeagent.birdwatch import BirdWatch
 from lbnodeagent.controlplane import ControlPlane
 from lbnodeagent.dataplane import DataPlane
 from lbnodeagent.errors import KernelError
@@ -24,7 +25,7 @@ from lbnodeagent.tables import Report, ReportKey
 from memberlist import Config
 from purelb import logs
 from purelb.errors import SettingsError
-from purelb.metrics import AgentMetrics, Page, new_registry
+from purelb.metrics import AgentMetrics, Page, RouterMetrics, new_registry
 from purelb.settings import AgentSettings
 
 log = logging.getLogger(__name__)
@@ -113,10 +114,15 @@ async def run(settings: AgentSettings) -> int:
             plane = DataPlane(settings.node_name, netlink, sender, listener, peers, inbox, outbox, metrics)
             peers.on_change, peers.on_message = plane.members_changed, plane.message_received
             await plane.start()
+            watches: list[BirdWatch] = []
+            if settings.bird_socket is not None:
+                plane.await_router()
+                watches.append(BirdWatch(settings.bird_socket, RouterMetrics(registry), plane.router_is))
             page = await Page(registry, ready=trouble).start(settings.common.host, settings.common.port)
             control.start()
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(plane.run()), tasks.create_task(peers.run())]
+                running += [tasks.create_task(watch.run()) for watch in watches]
                 await stop.wait()
                 log.info("stopping")
                 await plane.leave(HAND_OVER)

@@ -14,9 +14,12 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final, assert_never
 
+from lbnodeagent.aggregates import Aggregates
 from lbnodeagent.announcer import Announcer
+from lbnodeagent.birdstatus import BirdStatus
 from lbnodeagent.candidacy import Candidacy
 from lbnodeagent.executor import Executor
+from lbnodeagent.farewell import Farewell
 from lbnodeagent.firstplacements import FirstPlacements
 from lbnodeagent.kernelwatch import KernelWatch, Listeners
 from lbnodeagent.looplag import measure_lag
@@ -66,6 +69,8 @@ SWEEP: Final = 60.0
 """Seconds between two looks at everything, whatever was heard."""
 REPORT_HOLD: Final = 1.0
 """Seconds for which reports wait at most while there are VIPs to be looked at."""
+ROUTER_PATIENCE: Final = 10.0
+"""Seconds after the start for which routed VIPs wait for the routing software without anybody being told."""
 
 
 class DataPlane:
@@ -118,12 +123,18 @@ class DataPlane:
         self._standing = Standing(self._present, outbox, self._candidacy.owner, node)
         self._dirty: dict[IPAddress, None] = {}
         self._links_dirty = True
+        self._routes_dirty = True
         self._members = Members(frozenset())
         self._is_configured = False
         self._sweep_at = 0.0
         self._renew_at = 0.0
         self._retry_links_at = FOREVER
         self._report_at = 0.0
+        self._farewell = Farewell()
+        self._aggregates = Aggregates(netlink, self._present)
+        self._router_trouble: str | None = None
+        self._router_status = BirdStatus(is_up=False, error="it was not asked yet")
+        self._router_patience_at = FOREVER
         self._wake = asyncio.Event()
         self._withdrawn = asyncio.Event()
 
@@ -132,6 +143,7 @@ class DataPlane:
     async def start(self) -> None:
         """Read the kernel, and adopt what an earlier run left. Raises KernelError."""
         await self._kernel.read()
+        await self._aggregates.adopt()
         for there in list(self._present.all_ours()):
             self._standing.adopt(there.address)
             self._wants.adopt(there)
@@ -155,7 +167,8 @@ class DataPlane:
     async def leave(self, timeout: float) -> None:
         """Hand over the VIPs that get a new owner and withdraw the rest, within ``timeout`` seconds.
 
-        To be called while ``run`` still runs.
+        Routed VIPs stay, with a lifetime: other nodes have them too, and a restart is nothing that routers need to hear
+        of. To be called while ``run`` still runs.
         """
         self._candidacy.is_leaving = True
         self._links_dirty = True
@@ -164,6 +177,7 @@ class DataPlane:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._withdrawn.wait()
+                await self._aggregates.leave()
                 return
         log.warning("shutdown took too long, VIPs expire by themselves", extra={"timeout": timeout})
 
@@ -173,6 +187,19 @@ class DataPlane:
         """The gossip has news: elect again, as far as it matters."""
         self._metrics.members.set(len(self._peers.roster.others) + 1)
         self._candidacy_changed()
+
+    def await_router(self) -> None:
+        """Hold routed VIPs that aren't here yet back until ``router_is`` says that something routes them."""
+        self._router_trouble, self._router_patience_at = "", time.monotonic() + ROUTER_PATIENCE
+
+    def router_is(self, status: BirdStatus) -> None:
+        """How the routing software is."""
+        is_quiet = self._router_trouble == "" and time.monotonic() < self._router_patience_at
+        trouble = "" if status.trouble is not None and is_quiet else status.trouble
+        self._router_status = status
+        if trouble != self._router_trouble:
+            self._router_trouble = trouble
+            self._mark_all()
 
     def message_received(self, message: HandoverMessage) -> None:
         """Another agent asks or tells about VIPs."""
@@ -205,8 +232,11 @@ class DataPlane:
                 self._candidacy.peers_known = True
                 self._candidacy_changed()
             case NodeExcluded(is_excluded):
+                is_news = is_excluded != self._candidacy.is_excluded
                 self._candidacy.is_excluded = is_excluded
                 self._candidacy_changed()
+                if is_news:
+                    self._mark_all()
             case Synced():
                 self._candidacy.is_synced = True
                 self._wants.synced()
@@ -257,6 +287,9 @@ class DataPlane:
             if self._links_dirty and self._is_configured:
                 self._links_dirty = False
                 await self._pass_links()
+            if self._routes_dirty and self._candidacy.is_synced and not self._candidacy.is_leaving:
+                self._routes_dirty = False
+                await self._aggregates.renew()
             batch = list(islice(self._dirty, BATCH))
             for vip in batch:
                 del self._dirty[vip]
@@ -266,7 +299,7 @@ class DataPlane:
             if self._dirty:
                 await asyncio.sleep(0)
                 continue
-            if self._candidacy.is_leaving and not any(self._present.all_ours()):
+            if self._candidacy.is_leaving and all(self._may_stay(there) for there in self._present.all_ours()):
                 self._withdrawn.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(self._next_timer()):
@@ -289,10 +322,12 @@ class DataPlane:
         now = time.monotonic()
         for vip in vips:
             self._negotiation.settle(vip, now, is_wanted=vip in self._wants)
+            self._farewell.look(vip, now, is_going=self._is_going(vip))
         if self._is_configured:
             actions, blocked = plan(vips, self._situation(now))
         else:
             actions, blocked = plan_adopted(vips, self._situation(now)), []
+        await self._aggregates.prepare(actions)
         failures = await self._executor.execute(actions, self._config.garp, now)
         for action in actions:
             match action:
@@ -300,6 +335,7 @@ class DataPlane:
                     self._neighbours.placed(vip, now)
                 case Remove(vip):
                     self._watchman.forget(vip)
+        await self._aggregates.note(vips)
         self._negotiation.answer(vips)
         self._standing.note(vips, actions, blocked, failures, self._config.dummy_interface, now)
         self._standing.forget(vip for vip in vips if vip not in self._wants)
@@ -319,7 +355,21 @@ class DataPlane:
             is_claimed=self._neighbours.claimed.__contains__,
             is_new=self._first.is_new,
             is_duplicate=lambda vip: self._first.is_duplicate(vip, now),
+            is_excluded=self._candidacy.is_excluded,
+            lingers=lambda vip: self._farewell.lingers(vip, now),
+            router_trouble=self._router_trouble,
         )
+
+    def _is_going(self, vip: IPAddress) -> bool:
+        """Whether this node has a routed VIP for which only others have endpoints."""
+        wanted = self._wants.table.get(vip)
+        endpoints = wanted.endpoints if wanted is not None else None
+        return bool(endpoints) and self._node not in (endpoints or ()) and bool(self._present.ours(vip))
+
+    def _may_stay(self, there: PresentAddress) -> bool:
+        """Whether an address may outlive this agent: a routed VIP that has a lifetime."""
+        link = self._present.links.get(there.index)
+        return link is not None and not link.has_neighbours and there.expires != FOREVER
 
     # --- timers and small questions ----------------------------------------------------------------------------------
 
@@ -327,6 +377,10 @@ class DataPlane:
         self._negotiation.run_due(now)
         self._neighbours.run_due(now)
         self._mark(self._standing.due(now))
+        self._mark(self._farewell.due(now))
+        if now >= self._router_patience_at:
+            self._router_patience_at = FOREVER
+            self.router_is(self._router_status)
         if not self._candidacy.is_candidate and not self._candidacy.is_leaving:
             self._candidacy_changed()
         if now >= self._retry_links_at:
@@ -337,12 +391,18 @@ class DataPlane:
             self._mark([there.address for there in self._present.all_ours() if there.expires != FOREVER])
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP
-            self._links_dirty = True
+            self._links_dirty = self._routes_dirty = True
             self._mark_all()
 
     def _next_timer(self) -> float:
         timers = [self._retry_links_at, self._renew_at, self._sweep_at, self._neighbours.deadline]
-        others = (self._negotiation.deadline, self._standing.deadline, self._candidacy.deadline(time.monotonic()))
+        timers.append(self._router_patience_at)
+        others = (
+            self._negotiation.deadline,
+            self._standing.deadline,
+            self._farewell.deadline,
+            self._candidacy.deadline(time.monotonic()),
+        )
         return min([*timers, *(timer for timer in others if timer is not None)])
 
     def _mark(self, vips: Iterable[IPAddress]) -> None:

@@ -14,6 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Sequence
+from ipaddress import ip_address
 from typing import Any, Final, Self
 
 from pyroute2 import AsyncIPRoute
@@ -37,6 +38,7 @@ from lbnodeagent.kernelmessages import (
 )
 from lbnodeagent.planner import DUMMY_ALIAS
 from lbnodeagent.tables import FOREVER, DefaultRoute, IfIndex, Place, PresentAddress, Remove, network_of
+from purelb.addresses import IPNetwork
 
 _EXPIRY_SLACK: Final = 2
 """Seconds by which the kernel is late with IPv4 (it looks at whole seconds, rounded up): 20.9 to 21.7 s for 20 seen."""
@@ -53,6 +55,9 @@ _SO_ATTACH_FILTER: Final = 26
 _SOL_NETLINK: Final = 270
 _CAP_ACK: Final = 10
 _NOT_FOUND: Final = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENOENT, errno.ENXIO})
+_METRIC: Final = 8080
+"""Of our routes. Above 256, the kernel's own: with the last address of a prefix it takes the first route to it away."""
+_NO_ROUTE: Final = _NOT_FOUND | {errno.ESRCH}
 _DUMP_ATTEMPTS: Final = 5
 _AT_ONCE: Final = 64
 """Requests in one send: their answers must fit into the socket's buffer."""
@@ -223,6 +228,39 @@ class Netlink:
             expires=time.monotonic() + lifetime - _EXPIRY_SLACK if lifetime else FOREVER,
             dad="running" if change.detects_duplicates else "done",  # likewise
         )
+
+    # --- routes of aggregates ----------------------------------------------------------------------------------------
+
+    async def marked_routes(self) -> list[tuple[IfIndex, IPNetwork]]:
+        """The routes with our mark, each with its interface. Raises KernelError."""
+        found: list[tuple[IfIndex, IPNetwork]] = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for message in await self._dumped("route", family=family, table=MAIN_TABLE):
+                index, destination = message.get_attr("RTA_OIF"), message.get_attr("RTA_DST")
+                if message["proto"] == MARK and index and destination:
+                    found.append((IfIndex(index), network_of(ip_address(destination), message["dst_len"])))
+        return found
+
+    async def add_marked_route(self, network: IPNetwork, index: IfIndex, expires: int = 0) -> None:
+        """Have a route of ours to an interface; IPv6 ones may have a lifetime in seconds. Raises KernelError."""
+        lifetime = {"RTA_EXPIRES": struct.pack("=I", expires)} if expires else {}
+        await self._change_route("replace", network, index, **lifetime)
+
+    async def delete_marked_route(self, network: IPNetwork, index: IfIndex) -> None:
+        """Take it away; that it's gone already is fine. Raises KernelError."""
+        await self._change_route("del", network, index)
+
+    async def _change_route(self, verb: str, network: IPNetwork, index: IfIndex, **more: Any) -> None:
+        family = socket.AF_INET if network.version == 4 else socket.AF_INET6
+        arguments: dict[str, Any] = {"dst": str(network), "oif": index, "proto": MARK, "priority": _METRIC, **more}
+        if network.version == 4:
+            arguments["scope"] = "link"
+        try:
+            await self._requests.route(verb, family=family, **arguments)
+        except NetlinkError as error:
+            if verb == "del" and error.code in _NO_ROUTE:
+                return
+            raise KernelError(f"route {verb} {network}", error.code) from error
 
     async def create_dummy(self, name: str) -> str:
         """Make the dummy interface, set it up, and return its kind. Raises KernelError.

@@ -6,7 +6,7 @@ Planning from the state that a plan leads to gives an empty plan. It never touch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from lbnodeagent.interfaces import IPVS_INTERFACE, NicSubnet, nic_subnets, subnet_for
@@ -25,12 +25,15 @@ from lbnodeagent.tables import (
     WantedVip,
 )
 from purelb.addresses import IPAddress
-from purelb.resources import NodeAgentConfig
+from purelb.resources import AddressConfig, NodeAgentConfig
 
 DUMMY_ALIAS: Final = "made by PureLB's lbnodeagent"
 """The alias of a dummy interface that we made: only such a one is deleted."""
 RENEW_BELOW: Final = 0.6
 """Share of its lifetime below which an address is renewed: looked at every quarter, that is every second time."""
+LEFT_BEHIND: Final = 300
+"""Seconds for which a routed VIP outlives its agent: an agent that is replaced takes over, and one that isn't leaves
+nothing behind for ever."""
 TAKEN: Final = "the address is on the interface already and was not put there by PureLB"
 
 
@@ -72,7 +75,13 @@ class Situation:
     now: float
     """Monotonic seconds."""
     leaving: bool = False
-    """Whether this agent shuts down: nothing new is placed, and only what is held stays."""
+    """Whether this agent shuts down: nothing new is placed, only what is held stays, and routed VIPs get a lifetime."""
+    is_excluded: bool = False
+    """Whether load balancer traffic is to stay away from this node (cordon, label): no routed VIP then."""
+    lingers: Callable[[IPAddress], bool] = _is_none
+    """Whether a routed VIP stays for a moment although only other nodes have endpoints for it."""
+    router_trouble: str | None = None
+    """Why nothing would route a VIP that isn't here yet; "": it isn't known yet; None: something does."""
     is_spokesman: bool = True
     """Whether this node is the one that reports what concerns all alike."""
     is_claimed: Callable[[IPAddress], bool] = _is_none
@@ -157,19 +166,40 @@ def destination_of(vip: IPAddress, situation: Situation, subnets: Iterable[NicSu
         if situation.is_duplicate(vip):
             return Blocked(vip, subnet.interface, DUPLICATE)
         return Spot(subnet.index, subnet.interface, subnet.prefix_length, True, config.local_addressing)
-    if situation.leaving or situation.is_onlink(vip):
+    if situation.is_excluded or situation.is_onlink(vip):
         return None
     if wanted.onlink_only:
-        return Blocked(vip, config.local_interface, NO_SUBNET) if situation.is_spokesman else None
-    if wanted.endpoints is not None and situation.node not in wanted.endpoints:
-        return None
+        is_mine_to_tell = situation.is_spokesman and not situation.leaving
+        return Blocked(vip, config.local_interface, NO_SUBNET) if is_mine_to_tell else None
+    return _routed_destination(wanted, situation)
+
+
+def _routed_destination(wanted: WantedVip, situation: Situation) -> Destination:
+    """Likewise for a VIP that is on no node's subnet: the dummy interface."""
+    vip, config = wanted.address, situation.config
     dummy = situation.present.link_named(config.dummy_interface)
     if dummy is None:
         return None  # plan_links makes it; this VIP is looked at again when it is there
+    is_here = any(there.index == dummy.index for there in situation.present.ours(vip))
+    if wanted.endpoints is not None and situation.node not in wanted.endpoints:
+        if not (is_here and situation.lingers(vip)):
+            return None
+    elif not is_here and situation.leaving:
+        return None
+    elif not is_here and situation.router_trouble is not None:
+        return Blocked(vip, dummy.name, situation.router_trouble) if situation.router_trouble else None
     if any(there.index == dummy.index and not there.is_ours for there in situation.present.at(vip)):
         return Blocked(vip, dummy.name, TAKEN)
     prefix_length = wanted.host_prefix if wanted.aggregation is None else wanted.aggregation
-    return Spot(dummy.index, dummy.name, prefix_length, False, config.dummy_addressing)
+    addressing = _for_the_time_after(config.dummy_addressing) if situation.leaving else config.dummy_addressing
+    return Spot(dummy.index, dummy.name, prefix_length, False, addressing)
+
+
+def _for_the_time_after(addressing: AddressConfig) -> AddressConfig:
+    """How a routed VIP sits there while no agent runs; one that has a lifetime anyway keeps it."""
+    if addressing.valid_lifetime:
+        return addressing
+    return replace(addressing, valid_lifetime=LEFT_BEHIND, preferred_lifetime=LEFT_BEHIND)
 
 
 def plan_links(situation: Situation) -> list[Action]:
@@ -182,7 +212,8 @@ def plan_links(situation: Situation) -> list[Action]:
     elif wants_dummy and dummy is not None and not dummy.is_up and dummy.alias == DUMMY_ALIAS:
         actions.append(SetUp(dummy.index, dummy.name))
     for link in situation.present.links.values():
-        if link.alias == DUMMY_ALIAS and not (wants_dummy and link is dummy) and _is_empty(link, situation.present):
+        is_wanted = link is dummy and (wants_dummy or _has_ours(link, situation.present))
+        if link.alias == DUMMY_ALIAS and not is_wanted and _is_empty(link, situation.present):
             actions.append(DeleteDummy(link.index, link.name))
     return actions
 
@@ -190,6 +221,10 @@ def plan_links(situation: Situation) -> list[Action]:
 def _is_empty(link: Link, present: Present) -> bool:
     """Whether nobody but us put an address there; link-local ones are the kernel's."""
     return link.name != IPVS_INTERFACE and all(there.address.is_link_local for there in present.foreign(link.index))
+
+
+def _has_ours(link: Link, present: Present) -> bool:
+    return any(there.index == link.index for there in present.all_ours())
 
 
 def _is_due(there: PresentAddress, spot: Spot, now: float) -> bool:

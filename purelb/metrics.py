@@ -226,6 +226,23 @@ class AgentMetrics(ClientMetrics):
         )
 
 
+class RouterMetrics:
+    """What the node agent knows of the node's routing software; there only if it was told to ask."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.up = Gauge("purelb_lbnodeagent_router_up", "1 if the node's routing software answers.", registry=registry)
+        self.sessions = Gauge(
+            "purelb_lbnodeagent_router_sessions",
+            "Sessions of the node's routing software that are up: 0 says that nothing routes its addresses.",
+            registry=registry,
+        )
+        self.routes = Gauge(
+            "purelb_lbnodeagent_router_exported_routes",
+            "Routes that the node's routing software exports to other routers.",
+            registry=registry,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """The HTTP page of a program: ``/metrics``, ``/healthz`` and ``/readyz``.

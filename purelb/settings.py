@@ -72,6 +72,8 @@ class AgentSettings:
     """``fast`` (one data centre) or ``lan`` (memberlist's defaults)."""
     announcing_format: Literal["v1", "v2"] = "v1"
     """The form of the announcing annotations: ``node,interface``, or PureLB v0.17's ``node,interface,ip``."""
+    bird_socket: Path | None = None
+    """BIRD's control socket: addresses of the dummy interface wait for it to have a session. None: they don't."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AgentSettings:
@@ -111,6 +113,11 @@ class AgentSettings:
             help="form of the announcing annotations: v1 is node,interface, v2 is node,interface,ip "
             "(PURELB_ANNOUNCING_FORMAT)",
         )
+        parser.add_argument(
+            "--bird-socket",
+            default=environ.get("PURELB_BIRD_SOCKET", ""),
+            help="BIRD's control socket; addresses of kube-lb0 wait until BIRD has a session (PURELB_BIRD_SOCKET)",
+        )
         arguments = parser.parse_args(argv)
         if arguments.announcing_format not in _FORMATS:  # of the environment: argparse doesn't check a default
             raise SettingsError(f'PURELB_ANNOUNCING_FORMAT "{arguments.announcing_format}" is neither v1 nor v2')
@@ -126,6 +133,7 @@ class AgentSettings:
             gossip_key=_key(environ.get("ML_GROUP", "")),
             gossip_profile=arguments.gossip_profile,
             announcing_format=arguments.announcing_format,
+            bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
         )
 
 

@@ -83,6 +83,9 @@ def situation(
     held: Iterable[IPAddress] = (),
     now: float = NOW,
     leaving: bool = False,
+    is_excluded: bool = False,
+    lingering: Iterable[IPAddress] = (),
+    router_trouble: str | None = None,
 ) -> Situation:
     """What the node ``w11`` sees."""
     return Situation(
@@ -95,4 +98,7 @@ def situation(
         is_held=frozenset(held).__contains__,
         now=now,
         leaving=leaving,
+        is_excluded=is_excluded,
+        lingers=frozenset(lingering).__contains__,
+        router_trouble=router_trouble,
     )

@@ -239,7 +239,7 @@ def test_a_leaving_agent_keeps_only_what_it_is_handing_over() -> None:
     other = ip_address("10.31.188.65")
     present = node(placed(ETH0, "10.31.188.64/16"), placed(ETH0, "10.31.188.65/16"), on_dummy("10.189.0.0/32"))
 
-    scene = situation(present, wanted(VIP), wanted(other), wanted(ROUTED), held=[VIP], leaving=True)
+    scene = situation(present, wanted(VIP), wanted(other), held=[VIP], leaving=True)
 
     assert planned(scene, VIP, other, ROUTED) == [
         Remove(other, ETH0, "eth0", 16),
@@ -289,6 +289,7 @@ def test_at_shutdown_the_dummy_interface_goes_unless_somebody_else_uses_it() -> 
         DeleteDummy(DUMMY, "kube-lb0")
     ]
     assert plan_links(situation(node(own(DUMMY, "10.9.9.9/32"), links=[ours]), leaving=True)) == []
+    assert plan_links(situation(node(on_dummy("10.189.0.0/32"), links=[ours]), leaving=True)) == []
 
 
 # --- before the configuration is known -------------------------------------------------------------------------------
