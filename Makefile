@@ -1,13 +1,17 @@
-# make demo | test | lint | bench: each sets up what it needs first (see ./prepare).
+# make demo | demo-ecmp | test | lint | bench: each sets up what it needs first (see ./prepare).
 BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
 BENCHES := allocator detection gossip_flood gossip_scale failover handover footprint moves chaos
 
-.PHONY: demo test unit system lint bench fuzz crds manifests proto constraints clean
+.PHONY: demo demo-ecmp test unit system lint bench fuzz crds manifests proto constraints clean
 
 demo:
 	@./prepare demo
 	@$(BIN)/purelb-lab demo $(ARGS)
+
+demo-ecmp:
+	@./prepare demo-ecmp
+	@$(BIN)/purelb-lab demo --ecmp $(ARGS)
 
 test: lint unit system
 

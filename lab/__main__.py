@@ -18,15 +18,16 @@ from typing import Any
 from lab import control, namespaces
 from lab.demo import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
+from lab.frr import run_folder, vtysh_command
 from lab.kubectl import find_kubectl, kubectl_environment
-from lab.lifecycle import MANIFEST, install, start_lab, stop_lab
+from lab.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
 from lab.settings import CONTROL_PLANES, FAULTS, Settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; exit code 1 and one sentence on stderr when it can't be done."""
     arguments = _parser().parse_args(argv)
-    if arguments.run is kubectl and arguments.arguments[:1] == ["--dir"]:
+    if arguments.run in (kubectl, vtysh, birdc) and arguments.arguments[:1] == ["--dir"]:
         arguments.dir, arguments.arguments = arguments.arguments[1], arguments.arguments[2:]
     folder = Path(arguments.dir or os.environ.get("PURELB_LAB_DIR") or ".lab").absolute()
     try:
@@ -43,19 +44,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def up(folder: Path, arguments: argparse.Namespace) -> None:
     """Start a lab and install PureLB in it."""
-    if arguments.ecmp:
-        raise LabError("--ecmp is not there yet: routes to 10.189.0.0/16 are static, without BIRD and FRR")
     settings = Settings(
         str(folder),
         nodes=arguments.nodes,
         control_plane=arguments.control_plane,
         node_grace=arguments.node_grace,
         images=_images(arguments),
+        ecmp=arguments.ecmp,
+        bfd_interval=arguments.bfd_interval,
     )
     began = time.monotonic()
     start_lab(folder, settings, say=print)
     try:
-        for manifest in arguments.manifest or ([] if arguments.bare else [MANIFEST]):
+        for manifest in arguments.manifest or (
+            [] if arguments.bare else [ECMP_MANIFEST if arguments.ecmp else MANIFEST]
+        ):
             install(folder, manifest, say=print)
     except BaseException:
         stop_lab(folder)
@@ -170,9 +173,41 @@ def kubectl(folder: Path, arguments: argparse.Namespace) -> None:
     os.execve(program, [program, *arguments.arguments], kubectl_environment(folder))
 
 
+def vtysh(folder: Path, arguments: argparse.Namespace) -> None:
+    """Become vtysh, speaking to the router's FRR."""
+    control.connect(folder).close()
+    run = run_folder(folder)
+    if not run.is_dir():
+        raise LabError(f"the lab in {folder} has no FRR: start it with --ecmp")
+    os.chdir(run)
+    _become([*vtysh_command(), *arguments.arguments])
+
+
+def birdc(folder: Path, arguments: argparse.Namespace) -> None:
+    """Become birdc, speaking to a node's BIRD."""
+    if not arguments.arguments:
+        raise LabError("birdc needs a node: purelb-lab birdc NODE [show route]")
+    node = control.request(folder, "name", host=arguments.arguments[0]).values["host"]
+    run = folder / "nodes" / node / "run" / "purelb-bird"
+    if not (run / "bird.ctl").exists():
+        raise LabError(f"no BIRD runs on {node}")
+    os.chdir(run)
+    _become(["birdc", "-s", "bird.ctl", *arguments.arguments[1:]])
+
+
+def _become(argv: list[str]) -> None:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    try:
+        os.execvpe(argv[0], argv, {**os.environ, "PATH": path})
+    except OSError as failure:
+        raise LabError(f"{argv[0]}: {failure.strerror}") from failure
+
+
 def demo(folder: Path, arguments: argparse.Namespace) -> int:
     """The article's walkthrough; the demo starts a lab of its own if none runs, and ends it again."""
-    settings = Settings(str(folder), control_plane=arguments.control_plane, images=_images(arguments))
+    settings = Settings(
+        str(folder), control_plane=arguments.control_plane, images=_images(arguments), ecmp=arguments.ecmp
+    )
     return run_demo(folder, arguments.families, settings, keep=arguments.keep)
 
 
@@ -198,6 +233,13 @@ def _parser() -> argparse.ArgumentParser:
     starting = add("up", up, "start a lab and install PureLB in it")
     starting.add_argument("--nodes", type=int, default=3, metavar="N", help="number of nodes (default 3)")
     starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
+    starting.add_argument(
+        "--bfd-interval",
+        type=int,
+        default=100,
+        metavar="MS",
+        help="with --ecmp: the router misses a node after three times this (default 100)",
+    )
     starting.add_argument(
         "--node-grace",
         type=float,
@@ -225,6 +267,13 @@ def _parser() -> argparse.ArgumentParser:
     passing = commands.add_parser("kubectl", help="run kubectl against the lab", prefix_chars="\0", add_help=False)
     passing.add_argument("arguments", nargs=argparse.REMAINDER)
     passing.set_defaults(run=kubectl)
+    for name, run, text in (
+        ("vtysh", vtysh, "talk to the router's FRR: vtysh [-c 'show ip route']"),
+        ("birdc", birdc, "talk to a node's BIRD: birdc NODE [show route]"),
+    ):
+        talking = commands.add_parser(name, help=text, prefix_chars="\0", add_help=False)
+        talking.add_argument("arguments", nargs=argparse.REMAINDER)
+        talking.set_defaults(run=run)
     showing = add("demo", demo, "the article's walkthrough, step by step")
     for command in (starting, showing):
         command.add_argument("--control-plane", choices=CONTROL_PLANES, default="embedded")
@@ -232,6 +281,7 @@ def _parser() -> argparse.ArgumentParser:
             "--images", type=Path, metavar="DIR", help="run programs from DIR/IMAGE/rootfs, confined as manifests say"
         )
     showing.add_argument("--families", choices=("ipv4", "ipv6", "dual"), default="ipv4")
+    showing.add_argument("--ecmp", action="store_true", help="its second part: BIRD on the nodes, FRR on the router")
     showing.add_argument("--keep", action="store_true", help="leave the lab running")
     return parser
 

@@ -7,6 +7,7 @@ it has is told through `changed`. Must not touch the API.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -42,6 +43,7 @@ class ContainerRunner:
         self._gate = gate
         self._changed = changed
         self._child: Child | None = None
+        self._program: Program | None = None
         self._stopping = False
         self.status = ContainerStatus(spec["name"], spec.get("image", ""), Waiting("ContainerCreating"))
 
@@ -72,7 +74,7 @@ class ContainerRunner:
         return self._restart_policy == "Always" or (self._restart_policy == "OnFailure" and code != 0)
 
     async def _run_once(self, program: Program) -> int:
-        self._child = await start(program)
+        self._child, self._program = await start(program), program
         since = now()
         has_startup, has_readiness = "startupProbe" in self._spec, "readinessProbe" in self._spec
         self._update(state=Running(since), started=not has_startup, ready=not (has_startup or has_readiness))
@@ -89,11 +91,7 @@ class ContainerRunner:
 
     async def _probe(self, program: Program) -> None:
         async def run_command(argv: list[str]) -> int:
-            child = await start(replace(program, argv=tuple(argv), name=f"{program.name} probe"))
-            try:
-                return await child.wait()
-            finally:
-                child.kill()
+            return await _run_beside(program, "probe", argv)
 
         target = self._target()
         startup = Probe.parse(self._spec.get("startupProbe"))
@@ -131,10 +129,18 @@ class ContainerRunner:
             self._child.kill()
 
     async def stop(self, grace: float) -> None:
-        """End the program for good: SIGTERM, SIGKILL after `grace` seconds."""
+        """End the program for good: its preStop command, SIGTERM, SIGKILL after `grace` seconds in all."""
         self._stopping = True
-        if self._child is not None and self._child.is_running:
-            await self._child.stop(grace)
+        if self._child is None or not self._child.is_running:
+            return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + grace
+        hook = ((self._spec.get("lifecycle") or {}).get("preStop") or {}).get("exec")
+        if hook and self._program is not None and grace > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await _run_beside(self._program, "preStop", hook["command"])
+        await self._child.stop(max(0.0, deadline - loop.time()))
 
     @property
     def child(self) -> Child | None:
@@ -144,3 +150,12 @@ class ContainerRunner:
     def _update(self, **fields: object) -> None:
         self.status = replace(self.status, **fields)  # type: ignore[arg-type]
         self._changed()
+
+
+async def _run_beside(program: Program, purpose: str, argv: list[str]) -> int:
+    """Run a command in the program's own surroundings to its end; returns the exit code."""
+    child = await start(replace(program, argv=tuple(argv), name=f"{program.name} {purpose}"))
+    try:
+        return await child.wait()
+    finally:
+        child.kill()

@@ -1,21 +1,21 @@
 """The article's walkthrough, live: each step a command, its output, and whether it is what must be seen.
 
-Owns the order of the steps and what each must show. What is applied and which addresses follow is `walkthrough`'s;
-must not know how the lab works inside.
+Owns the order of the steps and what each must show, and the demo as a whole. What is applied and which addresses
+follow is `walkthrough`'s, how a step is shown `steps`'; must not know how the lab works inside.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from lab import control
+from lab.demo_ecmp import EcmpWalkthrough
 from lab.errors import LabError, NoLab
 from lab.hosts import Hosts
-from lab.lifecycle import MANIFEST, install, start_lab, stop_lab
+from lab.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
 from lab.settings import Settings
+from lab.steps import SETTLE_SECONDS, Steps, short, url
 from lab.stopwatch import Replies
 from lab.transcript import Transcript
 from lab.walkthrough import (
@@ -29,30 +29,21 @@ from lab.walkthrough import (
     SERVICES_LAYER2,
     Expected,
     Families,
-    Object,
     Scenario,
     owners,
     scenario,
 )
 from purelb.addresses import IPAddress
 
-SETTLE_SECONDS = 15.0  # until something that must come is missing
 FAILOVER_SECONDS = 10.0
 _PING_SECONDS = 0.01
-_POLL_SECONDS = 0.1
-
-Check = Callable[[str], bool]
 
 
-class Walkthrough:
-    """The steps, against a running lab with PureLB installed."""
+class Walkthrough(Steps):
+    """The article's first part, and its addresses on kube-lb0."""
 
     def __init__(self, hosts: Hosts, scenario: Scenario, transcript: Transcript) -> None:
-        self._hosts = hosts
-        self._scenario = scenario
-        self._show = transcript
-        status = control.request(hosts.folder, "status").values
-        self._nodes = {one["name"]: one for one in status["hosts"] if one["role"] in ("control-plane", "worker")}
+        super().__init__(hosts, scenario, transcript)
         self._owners = owners(scenario.layer2_vips(), self._nodes)
 
     def run(self) -> None:
@@ -155,7 +146,7 @@ class Walkthrough:
             def matches(_: str, node: str = node, mine: list[IPAddress] = mine) -> bool:
                 return self._held(node, "eth0", self._scenario.layer2_vips()) == set(mine)
 
-            self._on_host(node, ["ip", "addr", "show", "eth0"], f"{_short(node)} holds {listing}", matches)
+            self._on_host(node, ["ip", "addr", "show", "eth0"], f"{short(node)} holds {listing}", matches)
         self._show.expect(self._prefixes_are_the_nics(), "they have the prefix length of the NIC's own address")
 
     def _prefixes_are_the_nics(self) -> bool:
@@ -173,27 +164,17 @@ class Walkthrough:
         self._kubectl(["get", "sg", "-n", "purelb"], "both groups are there", lambda out: LAYER2 in out and BGP in out)
         self._apply(SERVICES_BGP)
         self._services(self._scenario.everything)
-        vips = self._scenario.bgp_vips()
-        for node in self._nodes:
-
-            def matches(_: str, node: str = node) -> bool:
-                found = self._hosts.addresses(node, "kube-lb0")
-                return {one.ip for one in found} == set(vips) and all(
-                    one.network.prefixlen == one.max_prefixlen for one in found
-                )
-
-            listing = ", ".join(f"{vip}/{vip.max_prefixlen}" for vip in vips)
-            self._on_host(node, ["ip", "addr", "show", "kube-lb0"], f"{_short(node)} has {listing}", matches)
+        self._routed_addresses()
 
     def curl(self) -> None:
         self._show.heading("Every address answers the client")
         for one in self._scenario.everything:
             for vip in one.addresses:
                 holder = self._owners.get(vip)
-                who = f"from {_short(holder)}" if holder else "from one of the nodes"
+                who = f"from {short(holder)}" if holder else "from one of the nodes"
                 self._on_host(
                     "client",
-                    ["curl", "--silent", "--show-error", "--max-time", "2", _url(vip)],
+                    ["curl", "--silent", "--show-error", "--max-time", "2", url(vip)],
                     f"{vip} answers {who}",
                     lambda out, holder=holder: out.split(" ")[0] in ({holder} if holder else set(self._nodes)),  # type: ignore[misc]
                 )
@@ -201,31 +182,31 @@ class Walkthrough:
     def power_failure(self) -> None:
         vip = self._scenario.layer2[0].addresses[0]
         loser = self._owners[vip]
-        self._show.heading(f"{_short(loser)} loses power: {vip} answers from another node")
+        self._show.heading(f"{short(loser)} loses power: {vip} answers from another node")
         rest = [node for node in self._nodes if node != loser]
         heirs = owners(self._scenario.layer2_vips(), rest)
         outage = self._outage(vip, loser)
-        self._show.command("", f"purelb-lab fault {_short(loser)} power", f"{loser}: the cable is out")
+        self._show.command("", f"purelb-lab fault {short(loser)} power", f"{loser}: the cable is out")
         answered = f"{vip} answers again" + (f" after {outage * 1000:.0f} ms" if outage is not None else "")
         self._show.expect(outage is not None, answered, f"silence for {FAILOVER_SECONDS:g} s")
         for node in rest:
             moved = {one for one, heir in heirs.items() if heir == node}
             self._eventually(
                 lambda node=node, moved=moved: self._held(node, "eth0", heirs) == moved,  # type: ignore[misc]
-                f"{_short(node)} now holds {', '.join(sorted(map(str, moved))) or 'no VIP'}",
+                f"{short(node)} now holds {', '.join(sorted(map(str, moved))) or 'no VIP'}",
             )
         self._on_host(
             "client",
-            ["curl", "--silent", "--show-error", "--max-time", "2", _url(vip)],
-            f"{vip} answers from {_short(heirs[vip])}",
+            ["curl", "--silent", "--show-error", "--max-time", "2", url(vip)],
+            f"{vip} answers from {short(heirs[vip])}",
             lambda out: out.startswith(heirs[vip]),
         )
         self._heal(loser)
 
     def _heal(self, loser: str) -> None:
-        self._show.heading(f"{_short(loser)} comes back: all is as before, and no address on two nodes")
+        self._show.heading(f"{short(loser)} comes back: all is as before, and no address on two nodes")
         control.request(self._hosts.folder, "heal", node=loser)
-        self._show.command("", f"purelb-lab heal {_short(loser)}", f"{loser}: power healed")
+        self._show.command("", f"purelb-lab heal {short(loser)}", f"{loser}: power healed")
         vips = self._scenario.layer2_vips()
 
         def holders() -> dict[IPAddress, list[str]]:
@@ -234,7 +215,7 @@ class Walkthrough:
 
         wanted = {vip: [node] for vip, node in self._owners.items()}
         self._eventually(lambda: holders() == wanted, "each address is on its owner of before, and there alone")
-        lines = [f"{vip}: {', '.join(map(_short, nodes)) or 'nobody'}" for vip, nodes in holders().items()]
+        lines = [f"{vip}: {', '.join(map(short, nodes)) or 'nobody'}" for vip, nodes in holders().items()]
         for line in lines:
             self._show.say(f"    {line}")
 
@@ -259,81 +240,18 @@ class Walkthrough:
             watch.wait()
             watch.stdout.close()
 
-    # --- running and looking ---
-
-    def _apply(self, name: str) -> None:
-        text = self._scenario.manifest(name)
-        done = self._hosts.kubectl("apply", "-f", "-", stdin=text)
-        self._show.command("", f"kubectl apply -f {name}", done.stdout + done.stderr)
-        self._show.expect(done.returncode == 0, f"{name} is accepted", f"exit code {done.returncode}")
-
-    def _services(self, expected: tuple[Expected, ...]) -> None:
-        def matches(_: str) -> bool:
-            found = {one["metadata"]["name"]: _ingress(one) for one in self._hosts.get("svc", "-n", NAMESPACE)["items"]}
-            return all(found.get(one.service) == [str(vip) for vip in one.addresses] for one in expected)
-
-        listing = ", ".join(f"{one.service} {'+'.join(map(str, one.addresses))}" for one in expected)
-        self._kubectl(["get", "svc", "-n", NAMESPACE], listing, matches)
-
-    def _kubectl(self, arguments: list[str], expectation: str, check: Check) -> None:
-        def run() -> str:
-            done = self._hosts.kubectl(*arguments)
-            return done.stdout + done.stderr
-
-        self._until("", "kubectl " + " ".join(arguments), run, expectation, check)
-
-    def _on_host(self, host: str, command: list[str], expectation: str, check: Check) -> None:
-        def run() -> str:
-            done = self._hosts.run(host, command)
-            return done.stdout + done.stderr
-
-        shown = " ".join(word for word in command if word not in ("--silent", "--show-error", "--max-time", "2"))
-        self._until(_short(host), shown, run, expectation, check)
-
-    def _until(self, where: str, shown: str, run: Callable[[], str], expectation: str, check: Check) -> None:
-        """Run until the output is as expected or the time is up, and show the last output."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while True:
-            output = run()
-            holds = check(output)
-            if holds or time.monotonic() > deadline:
-                break
-            time.sleep(_POLL_SECONDS)
-        self._show.command(where, shown, output)
-        self._show.expect(holds, expectation)
-
-    def _eventually(self, check: Callable[[], bool], expectation: str) -> None:
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while not (holds := check()) and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-        self._show.expect(holds, expectation)
-
-    def _held(self, node: str, link: str, vips: Iterable[IPAddress]) -> set[IPAddress]:
-        """Which of the VIPs are on that link of the node."""
-        found: set[IPAddress] = {one.ip for one in self._hosts.addresses(node, link)}
-        return found & set(vips)
-
     def _mac(self, node: str) -> str:
         return str(self._nodes[node]["mac"])
 
     def _owner_names(self, one: Expected) -> str:
-        return " and ".join(sorted({_short(self._owners[vip]) for vip in one.addresses}))
-
-
-def _short(name: str | None) -> str:
-    return (name or "nobody").split(".")[0]
-
-
-def _url(vip: IPAddress) -> str:
-    return f"http://{vip}/" if isinstance(vip, IPv4Address) else f"http://[{vip}]/"
-
-
-def _ingress(service: Object) -> list[str]:
-    return [one["ip"] for one in (service["status"].get("loadBalancer") or {}).get("ingress") or () if "ip" in one]
+        return " and ".join(sorted({short(self._owners[vip]) for vip in one.addresses}))
 
 
 def run_demo(folder: Path, families: str, settings: Settings, *, keep: bool) -> int:
-    """The walkthrough in the lab of that folder, or in one of its own with these settings; 0 if all is well."""
+    """A walkthrough in the lab of that folder, or in one of its own with these settings; 0 if all is as it must be.
+
+    The first part, or with `settings.ecmp` the second: BIRD on the nodes, FRR on the router.
+    """
     began = time.monotonic()
     show = Transcript()
     show.heading("A cluster on this machine: three nodes, a client, a router")
@@ -346,9 +264,10 @@ def run_demo(folder: Path, families: str, settings: Settings, *, keep: bool) -> 
         start_lab(folder, settings, say=show.say)
     try:
         if is_own:
-            install(folder, MANIFEST, say=show.say)
+            install(folder, ECMP_MANIFEST if settings.ecmp else MANIFEST, say=show.say)
         with Hosts(folder) as hosts:
-            Walkthrough(hosts, scenario(Families(families)), show).run()
+            part = EcmpWalkthrough if settings.ecmp else Walkthrough
+            part(hosts, scenario(Families(families)), show).run()
     except LabError as failure:
         show.expect(False, "the walkthrough comes to its end", str(failure))
     finally:

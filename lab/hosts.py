@@ -17,6 +17,7 @@ from typing import Any
 
 from lab import control
 from lab.errors import LabError
+from lab.frr import run_vtysh
 from lab.kubectl import run_kubectl
 from lab.processes import python_path
 
@@ -79,6 +80,10 @@ class Hosts:
         if done.returncode != 0:
             raise LabError(f"kubectl get {' '.join(arguments)}: {done.stderr.strip()}")
         return json.loads(done.stdout)
+
+    def vtysh(self, *commands: str) -> str:
+        """What the router's FRR answers. Raises LabError."""
+        return run_vtysh(self.folder, *commands)
 
     def addresses(self, host: str, link: str) -> set[IPv4Interface | IPv6Interface]:
         """The global addresses on a link of a host; none when there is no such link."""

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 from lab.cluster import Cluster
 from lab.kubeclient import Object
 from lab.podprogram import Surroundings
-from lab.pods import PodWorker, is_own
+from lab.pods import PodWorker, is_own, is_router
 from lab.scheduler import is_daemon_pod
 from lab.topology import Host
 
@@ -61,7 +61,7 @@ class Kubelet:
             worker.update(pod)
         elif (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
             # A fault holds the agents of a node, not what else runs there.
-            gate = self._gates[node.name] if is_daemon_pod(pod) else self._always
+            gate = self._gates[node.name] if _is_agent(pod) else self._always
             addresses = self._addresses(node)
             worker = PodWorker(pod, node, addresses, self._shared, self._reachable[node.name], gate)
             self._workers[uid] = worker
@@ -100,7 +100,7 @@ class Kubelet:
         self._gates[node].clear()
         count = 0
         for worker in self._workers.values():
-            if worker.node.name == node and is_daemon_pod(worker.pod) and is_own(worker.pod):
+            if worker.node.name == node and _is_agent(worker.pod):
                 for runner in worker.runners:
                     if runner.child is not None:
                         runner.child.signal(number)
@@ -112,6 +112,10 @@ class Kubelet:
 
     def are_agents_held(self, node: str) -> bool:
         return not self._gates[node].is_set()
+
+
+def _is_agent(pod: Object) -> bool:
+    return is_daemon_pod(pod) and is_own(pod) and not is_router(pod)
 
 
 def _set_event() -> asyncio.Event:

@@ -20,6 +20,7 @@ from lab.processes import REPOSITORY, python_path
 from lab.settings import Settings, command
 
 MANIFEST = REPOSITORY / "manifests" / "purelb-complete.yaml"
+ECMP_MANIFEST = REPOSITORY / "manifests" / "ecmp"
 _READY_SECONDS = 60.0
 _DOWN_SECONDS = 10.0
 
@@ -57,13 +58,17 @@ def start_lab(folder: Path, settings: Settings, say: Say) -> None:
 
 
 def install(folder: Path, manifest: Path, say: Say) -> None:
-    """`kubectl apply` as a user does it, and wait until everything runs. Raises StartFailed."""
+    """`kubectl apply` as a user does it, and wait until everything runs. Raises StartFailed.
+
+    A folder with a kustomization is applied as such.
+    """
     if not manifest.exists():
         raise StartFailed(f"{manifest} does not exist")
-    say(f"kubectl apply -f {manifest.name}")
-    done = run_kubectl(folder, ["apply", "-f", str(manifest)])
+    option = "-k" if (manifest / "kustomization.yaml").exists() else "-f"
+    say(f"kubectl apply {option} {manifest.name}")
+    done = run_kubectl(folder, ["apply", option, str(manifest)])
     if done.returncode != 0:
-        raise StartFailed(f"kubectl apply -f {manifest.name}: {done.stderr.strip()}")
+        raise StartFailed(f"kubectl apply {option} {manifest.name}: {done.stderr.strip()}")
     for line in done.stdout.splitlines():
         say(f"  {line}")
     control.request(folder, "wait", _READY_SECONDS + 10, namespace="purelb", timeout=_READY_SECONDS)

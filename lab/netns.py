@@ -25,6 +25,7 @@ from lab.namespaces import inside, new_network_namespace, write_sysctls
 from lab.topology import ROUTED4, ROUTED6, UPSTREAM, Host, Role, Topology
 
 _BRIDGE = "wire"
+_LOCAL_TABLE = 255
 # A pod's side of its veth: as with Calico or Cilium, the gateway is not on any subnet but a fixed neighbour.
 _GATEWAY4, _GATEWAY6 = "169.254.1.1", "fe80::1"
 _NODE_SIDE_MAC = "ee:ee:ee:ee:ee:ee"
@@ -68,10 +69,15 @@ class PodWire:
 
 
 class Network:
-    """All namespaces of one lab, held by file descriptors."""
+    """All namespaces of one lab, held by file descriptors.
 
-    def __init__(self, topology: Topology) -> None:
+    With `routes_are_learned` the router gets no static routes to the nodes' addresses, and each node answers for all of
+    them, whether or not they are on an interface: that is kube-proxy's part, and lets a route go before its traffic.
+    """
+
+    def __init__(self, topology: Topology, *, routes_are_learned: bool = False) -> None:
         self.topology = topology
+        self._routes_are_learned = routes_are_learned
         self._bridge = -1
         self._hosts: dict[str, int] = {}
         self._cut: set[str] = set()
@@ -270,11 +276,16 @@ class Network:
         router = self.topology.router
         if host is router:
             ip.route("add", dst="0.0.0.0/0", gateway=str(UPSTREAM), oif=eth0)
+        if host is router and not self._routes_are_learned:
             self._add_multipath(ip, ROUTED4, [str(node.ipv4.ip) for node in self.topology.routed_nodes], eth0)
             self._add_multipath(ip, ROUTED6, [str(node.ipv6.ip) for node in self.topology.routed_nodes], eth0)
-        else:
+        if host is not router:
             ip.route("add", dst="0.0.0.0/0", gateway=str(router.ipv4.ip), oif=eth0)
             ip.route("add", dst="::/0", gateway=str(router.ipv6.ip), oif=eth0)
+        if host.is_node and self._routes_are_learned:
+            (lo,) = ip.link_lookup(ifname="lo")
+            ip.route("add", dst=str(ROUTED4), oif=lo, type="local", scope="host", table=_LOCAL_TABLE)
+            ip.route("add", dst=str(ROUTED6), oif=lo, type="local", table=_LOCAL_TABLE)
         if host.role in (Role.ROUTER, Role.API):
             for node in self.topology.nodes:
                 ip.route("add", dst=str(node.pods4), gateway=str(node.ipv4.ip), oif=eth0)

@@ -61,6 +61,8 @@ class Desk:
                 if self._user_namespace is not None:
                     fds = (*fds, self._user_namespace)
                 return Answer({"host": host.name}, fds)
+            case "name":
+                return Answer({"host": self._network.topology.find(arguments["host"]).name})
             case "fault":
                 return await self._fault(self._node(arguments["node"]), arguments["kind"])
             case "heal":

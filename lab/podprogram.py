@@ -79,8 +79,10 @@ class PodPrograms:
         environment = self._base_environment(pod, image)
         environment |= resolve_environment(container, pod, lambda kind, key: known.get((kind, key)))
         folder = self._files / container["name"]
+        node = node_folder(self._shared.folder, self._node)
+        has_image = image is not None
         mounts = await asyncio.to_thread(
-            own_mounts, container, pod, folder, lambda kind, key: known.get((kind, key)), anywhere=image is not None
+            own_mounts, container, pod, folder, node, lambda kind, key: known.get((kind, key)), anywhere=has_image
         )
         mounts |= await self._usual_mounts(pod, environment["HOSTNAME"])
         argv = image.argv(container.get("command") or [], container.get("args") or []) if image else None
@@ -177,6 +179,11 @@ class PodPrograms:
 
 def _with_file_access(capabilities: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return None if capabilities is None else tuple(sorted({*capabilities, *_READ_FILES}))
+
+
+def node_folder(folder: Path, node: Host) -> Path:
+    """What stands for the root of a node's own file system."""
+    return folder / "nodes" / node.name
 
 
 def log_folder(folder: Path) -> Path:

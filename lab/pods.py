@@ -1,7 +1,7 @@
 """One pod on its node, from binding to the end: addresses, files, containers, status.
 
-Owns what kubelet does for a single pod. A pod of PureLB's images runs as real processes; any other is a
-promise: Running and Ready, with an address that nobody has. Which pods there are is `kubelet`'s to know.
+Owns what kubelet does for a single pod. A pod of PureLB's images, or of BIRD's, runs as real processes; any other is
+a promise: Running and Ready, with an address that nobody has. Which pods there are is `kubelet`'s to know.
 """
 
 from __future__ import annotations
@@ -24,13 +24,22 @@ from lab.volumes import remove
 
 log = logging.getLogger("lab.kubelet")
 
-_OWN_IMAGES = ("purelb", "allocator", "lbnodeagent")
+_ROUTING_IMAGES = ("bird",)
+_OWN_IMAGES = ("purelb", "allocator", "lbnodeagent", *_ROUTING_IMAGES)
 
 
 def is_own(pod: Object) -> bool:
-    """Whether the lab runs this pod for real: each image's name says that it is one of PureLB's."""
-    names = [container.get("image", "").rpartition("/")[2] for container in pod["spec"]["containers"]]
-    return all(any(own in name for own in _OWN_IMAGES) for name in names)
+    """Whether the lab runs this pod for real: each image's name says that it is one of PureLB's, or BIRD."""
+    return all(any(own in name for own in _OWN_IMAGES) for name in _image_names(pod))
+
+
+def is_router(pod: Object) -> bool:
+    """Whether the pod runs routing software, which isn't PureLB's own."""
+    return any(routing in name for routing in _ROUTING_IMAGES for name in _image_names(pod))
+
+
+def _image_names(pod: Object) -> list[str]:
+    return [container.get("image", "").rpartition("/")[2] for container in pod["spec"]["containers"]]
 
 
 class PodWorker:

@@ -21,6 +21,10 @@ class Settings:
     """Seconds without a heartbeat until a node is not ready (kube-controller-manager's default)."""
     images: str | None = None
     """A folder of images (see `images`) to run PureLB's programs from; None: those of the machine's file system."""
+    ecmp: bool = False
+    """Whether the router learns its routes by BGP, from FRR; else they are static."""
+    bfd_interval: int = 100
+    """Milliseconds between the router's BFD packets; three that are missing are a dead node."""
 
 
 def command(settings: Settings, progress: int) -> list[str]:

@@ -26,6 +26,7 @@ from lab.controlplane import FAULTS_FILE, start_control_plane
 from lab.disruptions import Disruptions
 from lab.endpointslices import EndpointSlices
 from lab.errors import LabError, LabRunning, NotAllowed
+from lab.frr import start_frr
 from lab.kubeclient import certificate_authority, open_client
 from lab.kubelet import Kubelet
 from lab.netns import Network
@@ -128,7 +129,7 @@ class Supervisor:
         self._user_namespace = user_namespace
         self._progress = progress
         self._folder = Path(settings.folder)
-        self._network = Network(topology(settings.nodes))
+        self._network = Network(topology(settings.nodes), routes_are_learned=settings.ecmp)
         self._end = asyncio.Event()
 
     async def run(self) -> None:
@@ -155,7 +156,10 @@ class Supervisor:
         await asyncio.to_thread(self._network.build)
         self._progress(progress=f"control plane: {self._settings.control_plane}")
         plane = await start_control_plane(self._settings.control_plane, self._folder, self._network)
-        echo = await self._start_echo()
+        children = [*plane.children, await self._start_echo()]
+        if self._settings.ecmp:
+            self._progress(progress="router: FRR")
+            children += await start_frr(self._folder, self._network, self._settings.bfd_interval)
         async with open_client(plane.kubeconfig) as client:
             cluster = Cluster(client)
             authority = certificate_authority(plane.kubeconfig)
@@ -178,7 +182,7 @@ class Supervisor:
                 await nodes.register()
                 for part in (*controllers, nodes, kubelet):
                     tasks.create_task(part.run())
-                for child in (*plane.children, echo):
+                for child in children:
                     tasks.create_task(_tell_end(child))
                 if plane.forward is not None:
                     tasks.create_task(plane.forward)
@@ -223,7 +227,7 @@ def _forget(folder: Path) -> None:
     for name in ("lab.sock", "kubeconfig", "wire.kubeconfig", FAULTS_FILE):
         with contextlib.suppress(FileNotFoundError):
             (folder / name).unlink()
-    for name in ("pods", "control-plane"):
+    for name in ("pods", "control-plane", "nodes", "router"):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

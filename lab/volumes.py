@@ -1,7 +1,7 @@
 """What a pod finds mounted: its ServiceAccount's token, and the volumes of its manifest.
 
-Owns the files of a pod on disk. Without images a pod of the lab shares the machine's file system, so that only
-paths below /run and /var/run can be its own; must not start anything.
+Owns the files of a pod on disk. Without images a pod of the lab shares the machine's file system: below /run and
+/var/run it has one of its own, and elsewhere a volume can only cover a folder that is there. Must not start anything.
 """
 
 from __future__ import annotations
@@ -56,12 +56,13 @@ def remove(folder: Path) -> None:
 
 
 def own_mounts(
-    container: Object, pod: Object, folder: Path, lookup: Lookup, *, anywhere: bool = False
+    container: Object, pod: Object, folder: Path, node: Path, lookup: Lookup, *, anywhere: bool = False
 ) -> dict[str, Mount]:
     """What is mounted for each volume of the container, by path; its files are written first.
 
-    Not `anywhere`: below /run only; an emptyDir elsewhere (a scratch folder such as /tmp) is left to the machine's own.
-    Raises MissingReference, also for files that would have to appear elsewhere.
+    `folder` is the container's own, `node` stands for the root of its node's file system (hostPath). Not `anywhere`:
+    an emptyDir elsewhere than below /run (a scratch folder such as /tmp) is left to the machine's own. Raises
+    MissingReference, then also for a path that the machine doesn't have.
     """
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or ()}
     mounts: dict[str, Mount] = {}
@@ -69,16 +70,21 @@ def own_mounts(
         volume, path = volumes[mount["name"]], mount["mountPath"].rstrip("/")
         if path == SERVICE_ACCOUNT:
             continue  # what the API server's admission puts into every pod; the token is ours to bring
-        is_scratch = "emptyDir" in volume
+        is_scratch, is_nodes = "emptyDir" in volume, "hostPath" in volume
         if not anywhere and not path.startswith(("/run/", "/var/run/")):
             if is_scratch:
                 continue
-            raise MissingReference(f"volume {mount['name']}: the lab mounts below /run only, not at {path}")
-        source = folder / mount["name"]
-        write_files(source, _content(volume, lookup))
+            if not Path(path).is_dir():
+                raise MissingReference(f"volume {mount['name']}: {path} is neither below /run nor on this machine")
+        if is_nodes:
+            source = node / volume["hostPath"]["path"].lstrip("/")
+            source.mkdir(parents=True, exist_ok=True)
+        else:
+            source = folder / mount["name"]
+            write_files(source, _content(volume, lookup))
         if is_scratch:
             source.chmod(0o777)  # as kubelet makes it, for whatever user the container has
-        mounts[path] = Mount(str(source), read_only=not is_scratch or bool(mount.get("readOnly")))
+        mounts[path] = Mount(str(source), read_only=not (is_scratch or is_nodes) or bool(mount.get("readOnly")))
     return mounts
 
 

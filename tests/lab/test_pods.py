@@ -26,7 +26,8 @@ def _pod(*images: str) -> dict[str, Any]:
         (("purelb-lbnodeagent@sha256:0",), True),
         (("nginx:latest",), False),
         (("registry.example/purelb/nginx",), False),  # a namespace of a registry makes no program ours
-        (("purelb-lbnodeagent", "bird:2"), False),
+        (("purelb-lbnodeagent", "redis:7"), False),
+        (("registry.gitlab.com/purelb/bird_router:latest",), True),
     ],
 )
 def test_pods_of_our_images_run_for_real(images: tuple[str, ...], own: bool) -> None:
@@ -75,7 +76,9 @@ def test_volumes_below_run_become_folders_with_their_files(tmp_path: Path) -> No
         {"name": "token", "projected": {}},
     ]
 
-    mounts = own_mounts(container, {"spec": {"volumes": volumes}}, tmp_path, lambda kind, name: {"a": "1", "z": "2"})
+    mounts = own_mounts(
+        container, {"spec": {"volumes": volumes}}, tmp_path, tmp_path / "node", lambda kind, name: {"a": "1", "z": "2"}
+    )
 
     assert set(mounts) == {"/run/conf", "/var/run/purelb"}
     assert {file.name: file.read_text() for file in Path(mounts["/run/conf"].source).iterdir()} == {"b": "1"}
@@ -87,11 +90,32 @@ def test_files_that_a_machine_has_no_place_for_are_refused(tmp_path: Path) -> No
     container = {"volumeMounts": [{"name": "conf", "mountPath": "/etc/app"}]}
     pod = {"spec": {"volumes": [{"name": "conf", "configMap": {"name": "words"}}]}}
 
-    with pytest.raises(MissingReference, match="below /run only, not at /etc/app"):
-        own_mounts(container, pod, tmp_path, lambda kind, name: {})
+    with pytest.raises(MissingReference, match="/etc/app is neither below /run nor on this machine"):
+        own_mounts(container, pod, tmp_path, tmp_path / "node", lambda kind, name: {})
     # An image has a place for everything.
-    mounts = own_mounts(container, pod, tmp_path, lambda kind, name: {"a": "1"}, anywhere=True)
+    mounts = own_mounts(container, pod, tmp_path, tmp_path / "node", lambda kind, name: {"a": "1"}, anywhere=True)
     assert list(mounts) == ["/etc/app"]
+
+
+def test_a_folder_of_the_node_is_the_same_for_all_its_pods(tmp_path: Path) -> None:
+    container = {"volumeMounts": [{"name": "run", "mountPath": "/run/bird"}]}
+    pod = {"spec": {"volumes": [{"name": "run", "hostPath": {"path": "/run/purelb-bird"}}]}}
+
+    found = {
+        own_mounts(container, pod, tmp_path / one, tmp_path / "node", lambda kind, name: {})["/run/bird"].source
+        for one in ("bird", "agent")
+    }
+
+    assert found == {str(tmp_path / "node/run/purelb-bird")}
+
+
+def test_a_volume_covers_a_folder_that_the_machine_has(tmp_path: Path) -> None:
+    container = {"volumeMounts": [{"name": "conf", "mountPath": str(tmp_path)}]}
+    pod = {"spec": {"volumes": [{"name": "conf", "configMap": {"name": "words"}}]}}
+
+    mounts = own_mounts(container, pod, tmp_path / "pod", tmp_path / "node", lambda kind, name: {"a": "1"})
+
+    assert (Path(mounts[str(tmp_path)].source) / "a").read_text() == "1"
 
 
 def test_a_pod_knows_its_own_name_and_waits_for_no_dns() -> None:

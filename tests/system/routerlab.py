@@ -1,0 +1,86 @@
+"""A lab with BIRD on the nodes and FRR on the router, seen from the router."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
+from typing import Any
+
+from lab import control
+from lab.routes import NodeAddresses, next_hops, show_route, updates_received
+from tests.system.agentlab import AgentLab
+from tests.system.conftest import LabUnderTest, eventually
+
+CALM = ("--ecmp", "--bfd-interval", "1000")
+"""How a lab is started where nothing is timed: a busy machine must not look like a dead node."""
+
+
+class RouterLab(AgentLab):
+    """What the router knows of the nodes."""
+
+    def __init__(self, lab: LabUnderTest) -> None:
+        super().__init__(lab)
+        hosts = control.request(lab.folder, "status").values["hosts"]
+        self.addresses_of_nodes = NodeAddresses.of(hosts)
+
+    def hops(self, prefix: str) -> list[str]:
+        """The nodes over which the router's kernel balances a prefix, sorted; none: it has no such route."""
+        network = ip_network(prefix)
+        return sorted(next_hops(self.hosts.vtysh(show_route(network)), network, self.addresses_of_nodes))
+
+    def updates(self) -> dict[str, int]:
+        """BGP UPDATE messages that came from each node."""
+        return updates_received(self.hosts.vtysh("show bgp neighbors json"), self.addresses_of_nodes)
+
+    def metrics(self, node: str) -> dict[str, float]:
+        """The agent's metrics about routing software."""
+        page = self.hosts.output(node, "curl", "-s", f"http://{self._ipv4(node)}:7472/metrics")
+        lines = [line.split() for line in page.splitlines() if line.startswith("purelb_lbnodeagent_router_")]
+        return {name.removeprefix("purelb_lbnodeagent_router_"): float(value) for name, value in lines}
+
+    def _ipv4(self, node: str) -> str:
+        known = self.addresses_of_nodes.by_address
+        return next(address for address, name in known.items() if name == node and ":" not in address)
+
+    @contextmanager
+    def watching_routes(self) -> Iterator[list[str]]:
+        """What the router's kernel says of its routes meanwhile; the list is filled afterwards."""
+        lines: list[str] = []
+        done = control.request(self.lab.folder, "open", host="router")
+        process = subprocess.Popen(
+            ["nsenter", f"--net=/proc/self/fd/{done.fds[0]}", "--", "ip", "-o", "monitor", "route"],
+            pass_fds=done.fds,
+            text=True,
+            stdout=subprocess.PIPE,
+        )
+        for fd in done.fds:
+            os.close(fd)
+        try:
+            yield lines
+        finally:
+            process.send_signal(signal.SIGTERM)
+            lines += process.communicate()[0].splitlines()
+
+    def delete_all_services(self) -> None:
+        self.lab.kubectl("delete", "service", "--all", "--ignore-not-found")
+        self.lab.kubectl("delete", "endpointslices", "--all", "--ignore-not-found")
+
+    def no_bgp_routes(self) -> bool:
+        return not self.hosts.output("router", "ip", "route", "show", "proto", "bgp").strip()
+
+    def patch_bird(self, selector: dict[str, Any]) -> None:
+        """On which nodes BIRD runs."""
+        self.patch("daemonset", "bird", {"template": {"spec": {"nodeSelector": selector}}}, "purelb")
+
+    def birds(self) -> int:
+        return len(self.hosts.get("pods", "-n", "purelb", "-l", "app=bird")["items"])
+
+    def settle_routes(self) -> None:
+        """No Service, and with each node a session that has nothing to tell."""
+        self.delete_all_services()
+        self.settle()
+        assert eventually(self.no_bgp_routes, seconds=20)
