@@ -299,7 +299,7 @@ def eventually(complaint: str | Callable[[], str], look: Callable[[], object], s
 
 
 @contextlib.contextmanager
-def cluster(nodes: int = 5) -> Iterator[Cluster]:
+def cluster(nodes: int = 5, control_plane: str = "embedded") -> Iterator[Cluster]:
     """A lab of its own with PureLB, ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="purelb-bench-") as name:
         folder = Path(name)
@@ -308,7 +308,7 @@ def cluster(nodes: int = 5) -> Iterator[Cluster]:
             print(text, file=sys.stderr)
 
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that the lab ends with us
-        start_lab(folder, Settings(name, nodes), say=lambda _: None)
+        start_lab(folder, Settings(name, nodes, control_plane), say=lambda _: None)
         try:
             install(folder, MANIFEST, say=lambda _: None)
             say(f"a lab of {nodes} nodes runs in {name}")
