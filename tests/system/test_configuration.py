@@ -183,10 +183,10 @@ def test_a_wrong_regular_expression_is_told_and_measured_and_changes_nothing(age
     node = agents.owner(VIP)
 
     with watching(agents, node) as seen:
-        configure(agents, {"localint": "eth[0"})
+        configure(agents, {"localint": r"eth\pN"})  # an expression of RE2, which the CRD lets through, but not of ours
         assert eventually(
             lambda: any(
-                text.startswith('invalid configuration: localInterface "eth[0" is not a regular expression')
+                text.startswith(r'invalid configuration: localInterface "eth\pN" is not a regular expression')
                 for text in agents.events("default", "ConfigError", namespace="purelb")
             )
         )
