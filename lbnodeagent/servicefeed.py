@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from lbnodeagent.messages import VipChanged
@@ -27,6 +28,8 @@ Json: TypeAlias = Mapping[str, Any]
 
 log = logging.getLogger(__name__)
 
+PREFIX: Final = f"{names.GROUP}/"
+"""Of the annotations that agents read."""
 RELIST: Final = 300.0
 """Seconds between two comparisons with a fresh list."""
 RELIST_AFTER_GAP: Final = 1.0
@@ -92,6 +95,7 @@ class ServiceFeed:
         known = self._wanted.service(service.key)
         if known is not None and (_is_same(service, known) or _is_older(service, known)):
             return
+        service = _trimmed(service)
         self._tell_changes(self._wanted.set_service(service))
         self.on_change(service)
 
@@ -157,6 +161,12 @@ class ServiceFeed:
 
 def _nobody(_: object) -> None:
     """Before the reporter is there, nobody listens."""
+
+
+def _trimmed(service: ServiceView) -> ServiceView:
+    """Without others' annotations: kubectl's copy of the whole object is often larger than all the rest."""
+    ours = {key: value for key, value in service.annotations.items() if key.startswith(PREFIX)}
+    return replace(service, annotations=ours)
 
 
 def _is_same(service: ServiceView, known: ServiceView) -> bool:
