@@ -153,7 +153,7 @@ def plan_daemonset(
         alive = sorted((pod for pod in here if not pod.is_terminating), key=lambda pod: (pod.created, pod.name))
         new = [pod for pod in alive if pod.revision == revision]
         old = [pod for pod in alive if pod.revision != revision]
-        if not any(pod.is_available for pod in here):
+        if (here or node in should_run) and not any(pod.is_available for pod in here):
             down += 1
         delete += [pod.name for pod in new[1:]] + [pod.name for pod in old[1:]]
         if not alive:

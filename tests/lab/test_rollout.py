@@ -112,6 +112,13 @@ def test_a_daemonset_leaves_nodes_that_are_no_longer_its_own() -> None:
     assert plan.delete == ("v1-c",)  # b takes no new pod but keeps the one it has
 
 
+def test_a_node_that_lost_its_pod_and_takes_no_new_one_does_not_hold_up_an_update() -> None:
+    # A control-plane node whose taint the new template no longer tolerates: its pod may stay, but none comes.
+    plan = plan_daemonset(["a", "b"], ["a", "b", "master"], _pods("a", "b"), "v2", ROLLING)
+
+    assert plan.delete == ("v1-a",)
+
+
 def test_a_stopping_pod_is_not_doubled() -> None:
     stopping = [replace(pod, is_terminating=True, is_available=False) for pod in _pods("a")]
 
