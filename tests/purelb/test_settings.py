@@ -26,6 +26,13 @@ def test_a_flag_wins_over_its_variable() -> None:
     assert (settings.node_name, settings.common.port, settings.gossip_namespace) == ("node-2", 9, "ml")
 
 
+def test_the_agent_asks_a_bird_only_when_it_is_told_where() -> None:
+    told = AgentSettings.from_environment({**AGENT, "PURELB_BIRD_SOCKET": "/run/bird/bird.ctl"}, [])
+
+    assert told.bird_socket == Path("/run/bird/bird.ctl")
+    assert AgentSettings.from_environment(AGENT, []).bird_socket is None
+
+
 def test_an_agent_without_a_node_name_says_so() -> None:
     with pytest.raises(SettingsError, match="PURELB_NODE_NAME"):
         AgentSettings.from_environment({}, [])
