@@ -20,7 +20,7 @@ from lab.processes import REPOSITORY, python_path
 from lab.settings import Settings, command
 
 MANIFEST = REPOSITORY / "manifests" / "purelb-complete.yaml"
-ECMP_MANIFEST = REPOSITORY / "manifests" / "ecmp"
+ECMP_MANIFEST = REPOSITORY / "manifests" / "overlays" / "ecmp"
 _READY_SECONDS = 60.0
 _DOWN_SECONDS = 10.0
 

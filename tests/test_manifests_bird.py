@@ -50,7 +50,7 @@ def test_the_names_and_numbers_are_the_articles() -> None:
 
 def test_bird_stays_off_the_control_plane_unless_told() -> None:
     plain = one(built("bird"), "DaemonSet", "bird")["spec"]["template"]["spec"]
-    everywhere = one(built("ecmp"), "DaemonSet", "bird")["spec"]["template"]["spec"]
+    everywhere = one(built("overlays/ecmp"), "DaemonSet", "bird")["spec"]["template"]["spec"]
 
     assert "tolerations" not in plain
     assert {each["key"] for each in everywhere["tolerations"]} == {
@@ -60,7 +60,7 @@ def test_bird_stays_off_the_control_plane_unless_told() -> None:
 
 
 def test_the_agent_asks_the_very_socket_that_bird_has() -> None:
-    objects = built("ecmp")
+    objects = built("overlays/ecmp")
     agent = container(objects, "lbnodeagent")
     volumes = {
         name: {each["name"]: each for each in one(objects, "DaemonSet", name)["spec"]["template"]["spec"]["volumes"]}
