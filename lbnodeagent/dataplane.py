@@ -115,7 +115,7 @@ class DataPlane:
         self._negotiation = Negotiation(
             node, peers, self._candidacy, self._present, self._neighbours, self._first, marks
         )
-        self._executor = Executor(netlink, self._present, announcer, metrics)
+        self._executor = Executor(netlink, self._present, metrics)
         self._kernel = KernelWatch(
             netlink, self._present, Listeners(self._mark, self._surroundings_changed, self._vip_removed)
         )
@@ -272,7 +272,7 @@ class DataPlane:
 
     def _vip_removed(self, gone: PresentAddress, by: int) -> None:
         """Somebody else took one of ours away; the next pass puts it back."""
-        if gone.dad == "running":
+        if gone.dad == "running" and self._first.is_new(gone.address):
             # The kernel removes an address of finite lifetime that another host turned out to have.
             self._first.failed(gone.address, time.monotonic())
         elif gone.address in self._wants:
@@ -315,7 +315,7 @@ class DataPlane:
 
     async def _pass_links(self) -> None:
         now = time.monotonic()
-        if await self._executor.execute(plan_links(self._situation(now)), self._config.garp, now):
+        if await self._executor.execute(plan_links(self._situation(now))):
             self._retry_links_at = now + 1.0
 
     async def _pass(self, vips: list[IPAddress]) -> None:
@@ -328,7 +328,7 @@ class DataPlane:
         else:
             actions, blocked = plan_adopted(vips, self._situation(now)), []
         await self._aggregates.prepare(actions)
-        failures = await self._executor.execute(actions, self._config.garp, now)
+        failures = await self._executor.execute(actions)
         for action in actions:
             match action:
                 case Place(vip, spot, is_renewal=False) if spot.is_local:
@@ -336,6 +336,7 @@ class DataPlane:
                 case Remove(vip):
                     self._watchman.forget(vip)
         await self._aggregates.note(vips)
+        self._neighbours.announce_placed(vips, now)
         self._negotiation.answer(vips)
         self._standing.note(vips, actions, blocked, failures, self._config.dummy_interface, now)
         self._standing.forget(vip for vip in vips if vip not in self._wants)

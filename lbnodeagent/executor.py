@@ -1,4 +1,4 @@
-"""Carries out planned actions: netlink, then the neighbours. Returns what did not work. It decides nothing."""
+"""Carries out planned actions. Returns what did not work. It decides nothing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import assert_never
 
-from lbnodeagent.announcer import Announcer
 from lbnodeagent.errors import KernelError
 from lbnodeagent.netlink import Netlink
 from lbnodeagent.present import Present
 from lbnodeagent.tables import Action, CreateDummy, DeleteDummy, IfIndex, Place, PresentAddress, Remove, SetUp
 from purelb.metrics import AgentMetrics
-from purelb.resources import GarpConfig
 
 log = logging.getLogger(__name__)
 
@@ -30,18 +28,17 @@ class Failure:
 class Executor:
     """Applies actions to the kernel, and what came of them to ``present``, without waiting for its notification."""
 
-    def __init__(self, netlink: Netlink, present: Present, announcer: Announcer, metrics: AgentMetrics) -> None:
+    def __init__(self, netlink: Netlink, present: Present, metrics: AgentMetrics) -> None:
         self._netlink = netlink
         self._present = present
-        self._announcer = announcer
         self._metrics = metrics
 
-    async def execute(self, actions: Iterable[Action], garp: GarpConfig, now: float) -> list[Failure]:
+    async def execute(self, actions: Iterable[Action]) -> list[Failure]:
         """All actions in their order; one that fails doesn't keep the others from being tried."""
         failures: list[Failure] = []
         for is_address, group in groupby(actions, key=lambda action: isinstance(action, Place | Remove)):
             if is_address:
-                failures += self._change([action for action in group if isinstance(action, Place | Remove)], garp, now)
+                failures += self._change([action for action in group if isinstance(action, Place | Remove)])
                 continue
             for action in group:
                 if isinstance(action, Place | Remove):
@@ -52,8 +49,8 @@ class Executor:
                     failures.append(_failure(action, error))
         return failures
 
-    def _change(self, changes: Sequence[Place | Remove], garp: GarpConfig, now: float) -> list[Failure]:
-        """Many addresses at once; the neighbours are told when all are there."""
+    def _change(self, changes: Sequence[Place | Remove]) -> list[Failure]:
+        """Many addresses at once."""
         failures: list[Failure] = []
         todo = [change for change in changes if self._is_safe(change, failures)]
         # Forgotten first: the kernel's notification can overtake its answer, and would look like somebody else's doing.
@@ -74,7 +71,7 @@ class Executor:
                 self._metrics.withdrawals.inc()
                 log.info("withdraw", extra={"vip": str(change.vip), "interface": change.interface})
             elif result is not None:
-                self._placed(change, result, garp, now)
+                self._placed(change, result)
         return failures
 
     def _is_safe(self, change: Place | Remove, failures: list[Failure]) -> bool:
@@ -87,7 +84,7 @@ class Executor:
                 return False
         return True
 
-    def _placed(self, place: Place, there: PresentAddress, garp: GarpConfig, now: float) -> None:
+    def _placed(self, place: Place, there: PresentAddress) -> None:
         vip, spot = place.vip, place.spot
         self._present.set_address(there)
         if place.is_renewal:
@@ -95,9 +92,6 @@ class Executor:
             return
         self._metrics.additions.inc()
         log.info("announce", extra={"vip": str(vip), "interface": spot.interface, "prefix": spot.prefix_length})
-        link = self._present.links.get(spot.index)
-        if spot.is_local and there.dad == "done" and link is not None and link.mac is not None:
-            self._announcer.announce(vip, spot.interface, link.mac, garp, now)
 
     async def _execute(self, action: CreateDummy | SetUp | DeleteDummy) -> None:
         match action:

@@ -96,14 +96,13 @@ class Negotiation:
             self._handover.lose(vip, owner, now, understands=self._peers.roster.understands(owner))
 
     def _settle_first_placement(self, vip: IPAddress, now: float) -> None:
-        """Announce a new VIP that nobody else turned out to have; leave one to the host that has it."""
+        """See whether another host turned out to have a new VIP; then it's left to that one."""
         if not self._first.is_new(vip):
             return
         if self._candidacy.owner(vip) not in (None, self._node):
             self._first.end(vip)  # that one asks the wire; should it die, there's no time to
         elif self._present.nics_with(vip):
             self._first.end(vip)
-            self._neighbours.announce_again((vip,), now)
         elif any(there.dad == "failed" for there in self._present.ours(vip)):
             self._first.failed(vip, now)
 

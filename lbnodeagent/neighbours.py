@@ -71,6 +71,7 @@ class Neighbours:
         self._outbox = outbox
         self._metrics = metrics
         self._owners = owners
+        self._untold: set[IPAddress] = set()
         self._unprobed: set[IPAddress] = set()
         self._probe_at = FOREVER
         self._probe_all_at = 0.0
@@ -81,9 +82,17 @@ class Neighbours:
         return min(self._probe_at, self._probe_all_at, self._announcer.deadline or FOREVER)
 
     def placed(self, vip: IPAddress, now: float) -> None:
-        """A VIP came to a NIC here; the executor has announced it."""
+        """A VIP was put on a NIC here."""
+        self._untold.add(vip)
         self._unprobed.add(vip)
         self._probe_at = min(self._probe_at, now + PROBE_FIRST)
+
+    def announce_placed(self, vips: Iterable[IPAddress], now: float) -> None:
+        """Tell the neighbours of those among these VIPs that were placed and answer now, once."""
+        untold = [vip for vip in vips if vip in self._untold]
+        answering = [vip for vip in untold if self._present.nics_with(vip)]
+        self._untold.difference_update(answering, (vip for vip in untold if not self._present.ours(vip)))
+        self.announce_again(answering, now)
 
     def announce_again(self, vips: Iterable[IPAddress], now: float) -> None:
         """Somebody else may have been believed to have these VIPs."""

@@ -226,7 +226,8 @@ class Netlink:
             is_secondary=True,  # until the kernel's own notification says otherwise
             no_prefix_route=spot.addressing.no_prefix_route,
             expires=time.monotonic() + lifetime - _EXPIRY_SLACK if lifetime else FOREVER,
-            dad="running" if change.detects_duplicates else "done",  # likewise
+            # The kernel makes the route of an IPv6 address a moment later, and says so, also where it detects nothing.
+            dad="running" if vip.version == 6 and not change.is_renewal else "done",
         )
 
     # --- routes of aggregates ----------------------------------------------------------------------------------------
