@@ -8,6 +8,7 @@ serf the LAN profile of memberlist.  Needs root.  Prints JSON lines: one per run
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import random
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS_PORT, SERF_PORT = 7934, 7946
+OURS_PORT, KEYED_PORT, SERF_PORT = 7934, 7935, 7946
+KEY = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 GIVE_UP = 60.0
 SERF_EVENT = re.compile(r"serf: EventMember(Join|Failed|Leave): (\S+)")
 
@@ -139,10 +141,15 @@ class Cluster:
 
 
 class Ours(Cluster):
+    def __init__(self, title: str, wire: Wire, port: int, *options: str) -> None:
+        super().__init__(title, wire)
+        self._port = port
+        self._options = options
+
     def command(self, node: int) -> list[str]:
-        command = [sys.executable, "-m", "memberlist", "--profile", "fast", "--name", f"n{node}"]
-        command += ["--bind", f"{self._wire.address(node)}:{OURS_PORT}"]
-        return command + (["--join", f"{self._wire.address(1)}:{OURS_PORT}"] if node > 1 else [])
+        command = [sys.executable, "-m", "memberlist", "--profile", "fast", "--name", f"n{node}", *self._options]
+        command += ["--bind", f"{self._wire.address(node)}:{self._port}"]
+        return command + (["--join", f"{self._wire.address(1)}:{self._port}"] if node > 1 else [])
 
     def heard(self, line: str) -> tuple[str, str, float] | None:
         said: dict[str, Any] = json.loads(line)
@@ -209,6 +216,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--nodes", type=int, default=5)
     parser.add_argument("--idle", type=float, default=10.0, help="seconds over which idle CPU use is measured")
+    parser.add_argument("--key", action="store_true", help="a second cluster of ours, encrypted, on the same wires")
     parser.add_argument("--without-serf", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -222,7 +230,9 @@ def main() -> None:
     with ExitStack() as stack:
         stack.callback(wire.close)
         wire.open()
-        clusters: list[Cluster] = [Ours("ours, fast", wire)]
+        clusters: list[Cluster] = [Ours("ours, fast", wire, OURS_PORT)]
+        if options.key:
+            clusters.append(Ours("ours, fast, with a key", wire, KEYED_PORT, "--key", KEY))
         if with_serf:
             clusters.append(Serf("serf, lan", wire))
         for cluster in clusters:

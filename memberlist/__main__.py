@@ -30,9 +30,11 @@ from memberlist import (
     NameConflict,
     UserMessage,
 )
+from memberlist.messages import Address
 
 JOIN_AGAIN_AFTER = 1.0
 LEAVE_TIMEOUT = 2.0
+PROFILES = {"lan": Config.lan, "wan": Config.wan, "local": Config.local, "fast": Config.fast}
 NAMES = {
     MemberJoined: "join",
     MemberUpdated: "update",
@@ -47,6 +49,10 @@ def endpoint(text: str) -> tuple[str, int]:
     if not colon or not port.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not IP:PORT")
     return host.strip("[]"), int(port)
+
+
+def written(address: Address, port: int) -> str:
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def keyring(text: str) -> Keyring:
@@ -72,7 +78,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--join", action="append", default=[], type=endpoint, metavar="IP:PORT")
     parser.add_argument("--key", type=keyring, metavar="BASE64", help="16, 24 or 32 bytes")
     parser.add_argument("--label", default="")
-    parser.add_argument("--profile", choices=("lan", "fast"), default="lan")
+    parser.add_argument("--profile", choices=tuple(PROFILES), default="lan")
     parser.add_argument("--delegate", type=versions, default=(0, 0, 0), metavar="MIN,MAX,SPOKEN", help="serf: 2,5,5")
     parser.add_argument("--meta", default="", metavar="TEXT")
     parser.add_argument("--verbose", action="store_true", help="log to standard error")
@@ -88,24 +94,22 @@ def show(event: Event) -> None:
             line |= {
                 "event": "conflict",
                 "node": event.existing.name,
-                "addr": f"{event.address}:{event.port}",
+                "addr": written(event.address, event.port),
             }
         case _:
             member = event.member
-            where = f"[{member.address}]" if member.address.version == 6 else str(member.address)
-            line |= {"event": NAMES[type(event)], "node": member.name, "addr": f"{where}:{member.port}"}
+            line |= {"event": NAMES[type(event)], "node": member.name, "addr": written(member.address, member.port)}
             if member.meta:
                 line["meta"] = member.meta.decode("utf-8", "backslashreplace")
     print(json.dumps(line), flush=True)
 
 
 async def serve(options: argparse.Namespace) -> None:
-    profile = Config.fast if options.profile == "fast" else Config.lan
     member = Memberlist(
         options.name,
         bind=options.bind,
         advertise=options.advertise,
-        config=profile(delegate_versions=options.delegate),
+        config=PROFILES[options.profile](delegate_versions=options.delegate),
         keyring=options.key,
         label=options.label,
         meta=options.meta.encode(),

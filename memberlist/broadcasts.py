@@ -12,6 +12,9 @@ import math
 LOOK_FURTHER = 32
 """So many rumours that don't fit are passed over before a packet counts as full."""
 
+APPLICATION_MAX = 4096
+"""Messages of the application that wait; beyond, each new one takes the place of one that was sent more often."""
+
 Rank = tuple[int, int, int]
 
 
@@ -56,10 +59,18 @@ class _Queue:
         rumour.finished = True
         self.waiting -= 1
 
-    def take(self, taken: list[Rumour], overhead: int, budget: int, limit: int) -> int:
-        """Move what fits from the front to `taken`; the budget that is left."""
+    def drop_last(self) -> None:
+        """Forget whoever was sent most often."""
+        for _, rumour in reversed(self._order):
+            if not rumour.finished:
+                self.replace(rumour)
+                return
+
+    def take(self, taken: list[Rumour], overhead: int, budget: int, limit: int, most: int) -> int:
+        """Move what fits from the front to `taken`, until that has `most`; the budget that is left."""
         passed: list[tuple[Rank, Rumour]] = []
         chosen: list[Rumour] = []
+        most -= len(taken)
         seen = 0
         for seen, entry in enumerate(self._order, 1):  # noqa: B007  # how far we looked is used below
             rumour = entry[1]
@@ -73,7 +84,7 @@ class _Queue:
                 continue
             budget -= cost
             chosen.append(rumour)
-            if budget <= overhead:
+            if budget <= overhead or len(chosen) == most:
                 break
         self._order[:seen] = passed
         for rumour in chosen:  # only now, so that none goes twice into one packet
@@ -110,7 +121,9 @@ class Broadcasts:
         return rumour
 
     def application(self, data: bytes) -> Rumour:
-        """Queue a message of the application, its type byte included."""
+        """Queue a message of the application, its type byte included; the queue has bounds (see APPLICATION_MAX)."""
+        if self._application.waiting >= APPLICATION_MAX:
+            self._application.drop_last()
         self._count += 1
         rumour = Rumour(data, self._count, None)
         self._application.add(rumour)
@@ -122,14 +135,14 @@ class Broadcasts:
         self._members = _Queue()
         self._application = _Queue()
 
-    def fill(self, overhead: int, budget: int, members: int) -> list[bytes]:
-        """Messages of at most `budget` bytes together, `overhead` counted for each; members' news go first."""
+    def fill(self, overhead: int, budget: int, members: int, most: int = 255) -> list[bytes]:
+        """Up to `most` messages of `budget` bytes together, `overhead` counted for each; members' news go first."""
         limit = retransmit_limit(self._multiplier, members)
         taken: list[Rumour] = []
         if self._members.waiting:
-            budget = self._members.take(taken, overhead, budget, limit)
-        if self._application.waiting:
-            self._application.take(taken, overhead, budget, limit)
+            budget = self._members.take(taken, overhead, budget, limit, most)
+        if self._application.waiting and len(taken) < most:
+            self._application.take(taken, overhead, budget, limit, most)
         for rumour in taken:
             if rumour.finished and rumour.subject is not None:
                 del self._subjects[rumour.subject]

@@ -77,6 +77,9 @@ class Config:
     so that it can refute.  Heals partitions without an operator.  0: never."""
     knock_for: float = 3600.0
     """How long after its death we knock."""
+    members_max: int = 16_384
+    """Not in memberlist.  New names are ignored beyond so many members, the dead and not yet forgotten included, so
+    that whoever invents names can't fill our memory."""
     dead_node_reclaim_time: float = 0.0
     """A name dead for longer than this may come back at another address; 0: never (a left one always may)."""
     protocol_version: int = 2
@@ -116,6 +119,8 @@ class Config:
             raise ConfigError("delegate_versions must be (from, to, spoken) with from <= spoken <= to <= 255")
         if self.suspicion_mult < 1 or self.retransmit_mult < 1 or self.awareness_max_multiplier < 1:
             raise ConfigError("multipliers must be 1 or more")
+        if self.members_max < 1:
+            raise ConfigError("members_max must be 1 or more")
         if not 512 <= self.udp_buffer_size <= 65507:
             raise ConfigError("udp_buffer_size must be 512 .. 65507 bytes")
 
@@ -135,6 +140,36 @@ class Config:
     def lan(cls, *, delegate_versions: tuple[int, int, int] = (0, 0, 0)) -> Config:
         """memberlist's DefaultLANConfig: a death is known after about 6 seconds."""
         return cls(delegate_versions=delegate_versions)
+
+    @classmethod
+    def wan(cls, *, delegate_versions: tuple[int, int, int] = (0, 0, 0)) -> Config:
+        """memberlist's DefaultWANConfig: for members in several data centres."""
+        return cls(
+            probe_interval=5.0,
+            probe_timeout=3.0,
+            suspicion_mult=6,
+            gossip_interval=0.5,
+            gossip_nodes=4,
+            gossip_to_the_dead_time=60.0,
+            push_pull_interval=60.0,
+            tcp_timeout=30.0,
+            delegate_versions=delegate_versions,
+        )
+
+    @classmethod
+    def local(cls, *, delegate_versions: tuple[int, int, int] = (0, 0, 0)) -> Config:
+        """memberlist's DefaultLocalConfig: for members on one machine."""
+        return cls(
+            probe_timeout=0.2,
+            indirect_checks=1,
+            suspicion_mult=3,
+            gossip_interval=0.1,
+            gossip_to_the_dead_time=15.0,
+            retransmit_mult=2,
+            push_pull_interval=15.0,
+            tcp_timeout=1.0,
+            delegate_versions=delegate_versions,
+        )
 
     @classmethod
     def fast(cls, *, delegate_versions: tuple[int, int, int] = (0, 0, 0)) -> Config:

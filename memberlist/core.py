@@ -22,11 +22,10 @@ from memberlist.delegate import Delegate
 from memberlist.detector import Detector
 from memberlist.errors import ConfigError, UnknownMember, WireError
 from memberlist.events import Member, UserMessage
-from memberlist.members import MemberTable, Record, claimed_view
+from memberlist.members import MemberTable, Record
 from memberlist.membership import Membership
 from memberlist.messages import (
     META_MAX,
-    USER_MESSAGE_MAX,
     Ack,
     Address,
     Alive,
@@ -46,10 +45,11 @@ from memberlist.messages import (
 )
 from memberlist.outbox import Outbox, Output
 from memberlist.packets import PacketCodec
+from memberlist.pushpull import PushPulls
 from memberlist.streams import StreamCodec, StreamDecoder
-from memberlist.versions import incompatible
 
-PUSH_PULL_SCALE_FROM = 32
+PACKET_MAX = 65507
+"""Bytes of the largest UDP packet over IPv4."""
 
 
 class Core:
@@ -95,14 +95,21 @@ class Core:
             self.streams,
             self._delegate,
         )
-        self._push_pulls: set[int] = set()
+        self._complaints = Complaints()
+        self._push_pulls = PushPulls(
+            config,
+            self.table,
+            self._membership,
+            self._outbox,
+            self.streams,
+            self._delegate,
+            self._complaints,
+        )
         self._gossip_phase = 0.0
         self._gossip_at = math.inf  # infinite while there is nothing to tell
-        self._push_pull_at = math.inf
         self._knock_at = math.inf
         self._parting: Rumour | None = None
         self._now = -math.inf
-        self._complaints = Complaints()
         self.counters = self._complaints.counters
         """What was received, refused and found late, by kind."""
 
@@ -114,7 +121,7 @@ class Core:
         self._membership.start(now, self.endpoint.address.packed, self.endpoint.port, self._meta)
         self._detector.start(now)
         self._gossip_phase = now + self._rng.random() * self._config.gossip_interval
-        self._push_pull_at = now + self._rng.random() * self._config.push_pull_interval
+        self._push_pulls.start(now, self._rng)
         if self._config.knock_interval > 0:
             self._knock_at = now + self._rng.random() * self._config.knock_interval
 
@@ -143,10 +150,11 @@ class Core:
     def send(self, now: float, name: str, payload: bytes) -> int:
         """Dial a member to give it a user message; the dial's id.
 
-        Raises UnknownMember if it isn't there or is dead, ConfigError above 20 MiB.
+        Raises UnknownMember if it isn't there or is dead, ConfigError above 20 MiB (with a key, 64 bytes less).
         """
-        if len(payload) > USER_MESSAGE_MAX:
-            raise ConfigError(f"a message has at most {USER_MESSAGE_MAX} bytes")
+        most = self.streams.user_message_max
+        if len(payload) > most:
+            raise ConfigError(f"a message has at most {most} bytes, this one has {len(payload)}")
         record = self.table.get(name)
         if record is None or record.is_gone:
             raise UnknownMember(name)
@@ -155,7 +163,13 @@ class Core:
         return self._outbox.dial(record.endpoint, data, replies=False, deadline=deadline)
 
     def send_best_effort(self, name: str, payload: bytes) -> None:
-        """One UDP packet with a user message; raises UnknownMember if the member isn't there or is dead."""
+        """One UDP packet with a user message.
+
+        Raises UnknownMember if the member isn't there or is dead, ConfigError if it fits no UDP packet.
+        """
+        room = PACKET_MAX - self._packets.overhead - 6  # a CRC and the type
+        if len(payload) > room:
+            raise ConfigError(f"a message in one packet has at most {room} bytes, this one has {len(payload)}")
         record = self.table.get(name)
         if record is None or record.is_gone:
             raise UnknownMember(name)
@@ -163,11 +177,7 @@ class Core:
 
     def push_pull(self, now: float, to: Endpoint, *, join: bool) -> int:
         """Dial a peer to exchange all that both know; the dial's id."""
-        data = self.streams.seal(encode(self._local_state(join)), dialled=True)
-        deadline = self._forward(now) + self._config.tcp_timeout
-        dial = self._outbox.dial(to, data, replies=True, deadline=deadline)
-        self._push_pulls.add(dial)
-        return dial
+        return self._push_pulls.dial(self._forward(now), to, join=join)
 
     @property
     def health(self) -> int:
@@ -194,7 +204,7 @@ class Core:
 
     def next_deadline(self) -> float:
         """When `tick` must be called next."""
-        due = min(self._detector.deadline(), self._membership.deadline(), self._push_pull_at)
+        due = min(self._detector.deadline(), self._membership.deadline(), self._push_pulls.due)
         if self._gossip_at == math.inf and len(self._rumours):
             self._gossip_at = _next_tick(self._gossip_phase, self._config.gossip_interval, self._now)
         return min(due, self._gossip_at)  # knocking waits for the next probe: it is worth no wake-up of its own
@@ -214,11 +224,7 @@ class Core:
         if now >= self._knock_at:
             self._knock_at = _next_tick(self._knock_at, self._config.knock_interval, now)
             self._detector.knock(now)
-        if now >= self._push_pull_at:
-            interval = self._config.push_pull_interval * push_pull_scale(len(self.table))
-            self._push_pull_at = _next_tick(self._push_pull_at, interval, now)
-            for record in self.table.pick(1, self._is_other_alive):
-                self.push_pull(now, record.endpoint, join=False)
+        self._push_pulls.tick(now)
 
     # --- packets ---
 
@@ -265,6 +271,10 @@ class Core:
         """The driver listens no more to `source` for a while."""
         self._complaints.about(self._forward(now), "sources banned", "too many packets that can't be read", source)
 
+    def packet_refused(self, now: float, to: Endpoint) -> None:
+        """The other side can't be reached, says the kernel: a direct probe of it need not wait for an answer."""
+        self._detector.refused(self._forward(now), to)
+
     def packet_not_sent(self, now: float, to: Endpoint) -> None:
         """Our own side could not send: a probe that begins with it says nothing about its target."""
         self._detector.not_sent(self._forward(now), to)
@@ -288,8 +298,8 @@ class Core:
                 ack = self._detector.stream_ping(message)
                 return None if ack is None else self.streams.seal(encode(ack), dialled=False)
             case PushPull():
-                reply = self.streams.seal(encode(self._local_state(message.join)), dialled=False)
-                self._merge(now, message, source)
+                reply = self.streams.seal(encode(self._push_pulls.local_state(message.join)), dialled=False)
+                self._push_pulls.merge(now, message, source)
                 self._confirm_suspicions(now)
                 return reply
             case User():
@@ -312,21 +322,14 @@ class Core:
         now = self._forward(now)
         if self._detector.stream_answered(dial, message):
             return None
-        if dial in self._push_pulls:
-            self._push_pulls.discard(dial)
-            match message:
-                case PushPull():
-                    refusal = self._merge(now, message, source)
-                    self._confirm_suspicions(now)
-                    return refusal
-                case ErrorReply():
-                    return f"the peer says: {message.error}"
-        return "an unexpected reply"
+        refusal = self._push_pulls.answered(now, dial, message, source)
+        self._confirm_suspicions(now)
+        return refusal
 
     def dial_failed(self, now: float, dial: int) -> None:
         """One of our dials came to nothing."""
         self._forward(now)
-        self._push_pulls.discard(dial)
+        self._push_pulls.failed(dial)
         self._detector.stream_failed(dial)
 
     # --- inner ---
@@ -357,35 +360,6 @@ class Core:
         for record in self.table.pick(self._config.gossip_nodes, hears):
             if not self._outbox.gossip(record):
                 return
-
-    def _is_other_alive(self, record: Record) -> bool:
-        return record.state is State.ALIVE and record.name != self.name
-
-    def _local_state(self, join: bool) -> PushPull:
-        return PushPull(join, tuple(record.line() for record in self.table), self._delegate.local_state(join))
-
-    def _merge(self, now: float, message: PushPull, source: Endpoint) -> str | None:
-        refusal = incompatible(message.nodes, self.table)
-        if refusal is not None:
-            self._complaints.about(now, "merges refused", refusal, source)
-            return refusal
-        if message.join and type(self._delegate) is not Delegate:
-            members = [claimed_view(node) for node in message.nodes]
-            if not self._delegate.accepts_merge(members):
-                refusal = "the application refuses the merge"
-                self._complaints.about(now, "merges refused", refusal, source)
-                return refusal
-        self._membership.merge(now, message.nodes)
-        if message.user_state:
-            self._delegate.merge_remote_state(message.user_state, message.join)
-        return None
-
-
-def push_pull_scale(members: int) -> int:
-    """How much longer the push/pull interval is in large clusters (memberlist `pushPullScale`)."""
-    if members <= PUSH_PULL_SCALE_FROM:
-        return 1
-    return math.ceil(math.log2(members) - math.log2(PUSH_PULL_SCALE_FROM)) + 1
 
 
 def _next_tick(due: float, interval: float, now: float) -> float:

@@ -184,6 +184,12 @@ class Detector:
             if running.stage is Stage.DIRECT and running.target.endpoint == to:
                 self._end(now, running)
 
+    def refused(self, now: float, to: Endpoint) -> None:
+        """Nothing arrives at `to`: who is probed there is asked for by other ways at once (memberlist `probeNode`)."""
+        for running in list(self._rounds.values()):
+            if running.stage is Stage.DIRECT and running.target.endpoint == to:
+                self._advance(now, running)
+
     def nack(self, nack: Nack) -> None:
         running = self._rounds.get(nack.sequence)
         if running is not None:

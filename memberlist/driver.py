@@ -193,12 +193,15 @@ class Memberlist:
         self._carry_out(core)
 
     async def send(self, name: str, payload: bytes) -> None:
-        """Give a message to one member by TCP.  Raises UnknownMember, StreamFailed, or ConfigError above 20 MiB."""
+        """Give a message to one member by TCP.
+
+        Raises UnknownMember, StreamFailed, or ConfigError above 20 MiB (with a key, 64 bytes less).
+        """
         core = self._running()
         await self._outcome(core, core.send(self._now(), name, payload))
 
     def send_best_effort(self, name: str, payload: bytes) -> None:
-        """Give a message to one member by one UDP packet.  Raises UnknownMember."""
+        """Give a message to one member by one UDP packet.  Raises UnknownMember, or ConfigError if it fits none."""
         core = self._running()
         core.send_best_effort(name, payload)
         self._carry_out(core)
@@ -288,7 +291,9 @@ class Memberlist:
             sockets.udp.sendto(packet.data, to_socket(packet.to, ipv6=sockets.is_ipv6))
         except OSError as error:
             self.packets_unsent += 1
-            if error.errno not in REMOTE_ERRORS:
+            if error.errno in REMOTE_ERRORS:
+                core.packet_refused(self._now(), packet.to)
+            else:
                 core.packet_not_sent(self._now(), packet.to)
             log.debug("packet not sent", extra={"to": str(packet.to.address), "sentence": str(error)})
             return

@@ -100,6 +100,9 @@ class Membership:
         if known is None:
             if claim.incarnation == 0:  # nobody alive starts below 1, and an unknown name isn't remembered for it
                 return
+            if len(self._table) >= self._config.members_max:
+                log.debug("too many members", extra={"member": claim.node})
+                return
             known = Record(claim.node, claim.address, claim.port, now)
         if not self._delegate_accepts(claim, where):
             return

@@ -67,9 +67,10 @@ class Outbox:
         """A message of the failure detector, with as many rumours as fit beside it."""
         data = encode(message)
         if len(self._rumours):
-            extra = self._rumours.fill(COMPOUND_OVERHEAD, self._budget - len(data), len(self._table))
+            room = self._budget - len(data)
+            extra = self._rumours.fill(COMPOUND_OVERHEAD, room, len(self._table), COMPOUND_PARTS_MAX - 1)
             if extra:
-                data = compound([data, *extra[: COMPOUND_PARTS_MAX - 1]])
+                data = compound([data, *extra])
         self._outputs.append(SendPacket(to, self._codec.seal(data, crc=False)))
 
     def send_to_member(self, record: Record, *parts: bytes) -> None:
@@ -84,12 +85,10 @@ class Outbox:
 
     def gossip(self, record: Record) -> bool:
         """A packet full of rumours; false if there are none."""
-        parts = self._rumours.fill(COMPOUND_OVERHEAD, self._budget, len(self._table))
-        if not parts:
-            return False
-        for start in range(0, len(parts), COMPOUND_PARTS_MAX):
-            self.send_to_member(record, *parts[start : start + COMPOUND_PARTS_MAX])
-        return True
+        parts = self._rumours.fill(COMPOUND_OVERHEAD, self._budget, len(self._table), COMPOUND_PARTS_MAX)
+        if parts:
+            self.send_to_member(record, *parts)
+        return bool(parts)
 
     def dial(self, to: Endpoint, data: bytes, *, replies: bool, deadline: float) -> int:
         """The id under which the outcome will be reported."""

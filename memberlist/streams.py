@@ -31,6 +31,8 @@ READ_SIZE = 4096
 """Bytes of buffer that a stream begins with; msgpack's default of 1 MiB would be a gift to whoever opens many."""
 ENCRYPTED_MAX = 20 << 20
 """Bytes of one encrypted stream message (memberlist `maxPushStateBytes`)."""
+SEALED_HEADERS = 64
+"""At least what the encryption and the header of a user message take of that."""
 
 
 class StreamCodec:
@@ -50,6 +52,13 @@ class StreamCodec:
             prefix = bytes((MessageType.ENCRYPT,)) + size.to_bytes(4, "big")
             message = prefix + self._keyring.seal(message, prefix + self._label, self._version)
         return self._header + message if dialled else message
+
+    @property
+    def user_message_max(self) -> int:
+        """Bytes of the largest user message that a peer would take from us."""
+        if self._keyring is not None and self._config.verify_outgoing:
+            return ENCRYPTED_MAX - SEALED_HEADERS
+        return USER_MESSAGE_MAX
 
     def decoder(self, *, dialled: bool) -> StreamDecoder:
         """For the reply on a stream that we dialled, or the request on one that we accepted."""

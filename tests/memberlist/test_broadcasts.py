@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memberlist.broadcasts import Broadcasts, retransmit_limit
+from memberlist.broadcasts import APPLICATION_MAX, Broadcasts, retransmit_limit
 
 
 @pytest.mark.parametrize(("members", "limit"), [(1, 4), (9, 4), (10, 8), (99, 8), (100, 12), (999, 12), (1000, 16)])
@@ -77,3 +77,26 @@ def test_a_packet_is_never_overfilled(news: list[tuple[int, bytes]], budget: int
 
     assert sum(overhead + len(data) for data in taken) <= budget
     assert len(queue) + len(taken) == len({subject for subject, _ in news}), "each is either told or still there"
+
+
+def test_a_fill_has_at_most_so_many_messages_and_the_rest_waits() -> None:
+    queue = Broadcasts(1)
+    for number in range(3):
+        queue.about(str(number), b"m")
+        queue.application(b"a")
+
+    assert queue.fill(2, 1400, 5, most=4) == [b"m"] * 3 + [b"a"]
+    assert queue.fill(2, 1400, 5, most=4) == [b"a"] * 2
+
+
+def test_the_applications_queue_is_bounded_and_what_was_sent_most_goes_first() -> None:
+    queue = Broadcasts(4)
+    queue.application(b"told")
+    queue.fill(2, 1400, 5)
+    for number in range(APPLICATION_MAX):
+        queue.application(b"%05d" % number)
+
+    assert len(queue) == APPLICATION_MAX
+    waiting = {message for _ in range(5 * 4 * APPLICATION_MAX // 50) for message in queue.fill(2, 1400, 5)}
+    assert b"told" not in waiting
+    assert b"00000" in waiting

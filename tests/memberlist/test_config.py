@@ -47,3 +47,14 @@ def test_in_the_fast_profile_a_nack_comes_before_the_verdict() -> None:
 def test_what_can_not_work_is_refused(setting: str, value: object) -> None:
     with pytest.raises(ConfigError):
         dataclasses.replace(Config(), **{setting: value})  # type: ignore[arg-type]
+
+
+def test_the_other_profiles_of_memberlist() -> None:
+    wan, local = Config.wan(), Config.local()
+
+    assert (wan.tcp_timeout, wan.suspicion_mult, wan.push_pull_interval) == (30, 6, 60)
+    assert (wan.probe_interval, wan.probe_timeout) == (5, 3)
+    assert (wan.gossip_interval, wan.gossip_nodes, wan.gossip_to_the_dead_time) == (0.5, 4, 60)
+    assert (local.tcp_timeout, local.indirect_checks, local.retransmit_mult, local.suspicion_mult) == (1, 1, 2, 3)
+    assert (local.push_pull_interval, local.probe_interval, local.probe_timeout) == (15, 1, 0.2)
+    assert (local.gossip_interval, local.gossip_nodes, local.gossip_to_the_dead_time) == (0.1, 3, 15)

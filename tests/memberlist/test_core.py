@@ -7,13 +7,14 @@ import pytest
 
 from memberlist.codec import encode
 from memberlist.config import Config
-from memberlist.core import Core, push_pull_scale
+from memberlist.core import Core
 from memberlist.crypto import Keyring
 from memberlist.delegate import Delegate
 from memberlist.errors import ConfigError, UnknownMember
 from memberlist.events import MemberJoined, UserMessage
 from memberlist.messages import Ack, Alive, Dead, ErrorReply, NodeState, Ping, PushPull, State, User
 from memberlist.outbox import SendPacket
+from memberlist.pushpull import push_pull_scale
 from tests.memberlist.dialogue import VERSIONS, Dialogue, address, alive, where
 
 
@@ -245,6 +246,41 @@ def test_a_packet_may_be_sent_to_one_member() -> None:
     node.waits(0)
 
     assert node.sent(User, to=2) == [User(b"hello")]
+
+
+def test_many_small_broadcasts_are_all_told_although_a_compound_has_a_limit() -> None:
+    node = Dialogue(3, retransmit_mult=1)
+    for number in range(300):
+        node.core.broadcast(b"%d" % number)
+
+    node.hears(Ping(1, "n0"))
+    node.waits(1.0)
+
+    assert {message.payload for message in node.sent(User)} == {b"%d" % number for number in range(300)}
+
+
+@pytest.mark.parametrize(("key", "most"), [(None, 20 << 20), (b"k" * 16, (20 << 20) - 64)])
+def test_a_message_that_no_peer_would_take_is_refused(key: bytes | None, most: int) -> None:
+    node = Dialogue(1, keyring=Keyring([key]) if key else None)
+
+    with pytest.raises(ConfigError, match=str(most)):
+        node.core.send(node.at, "n1", bytes(most + 1))
+    with pytest.raises(ConfigError, match="packet"):
+        node.core.send_best_effort("n1", bytes(65_507))
+
+
+@pytest.mark.parametrize("key", [None, b"k" * 16])
+def test_the_largest_message_is_taken(key: bytes | None) -> None:
+    node = Dialogue(1, keyring=Keyring([key]) if key else None)
+    most = node.core.streams.user_message_max
+
+    node.core.send(node.at, "n1", bytes(most))
+    node.core.send_best_effort("n1", bytes(65_000))
+
+    assert len(node.sent(User)[0].payload) == 65_000
+    message = node.core.request_decoder().feed(node.dials[0].data)
+    assert isinstance(message, User)
+    assert len(message.payload) == most
 
 
 @pytest.mark.parametrize("name", ["stranger", "n1"])

@@ -246,6 +246,19 @@ def test_when_our_own_side_can_not_send_nobody_is_blamed() -> None:
     assert node.sent(IndirectPing) == []
 
 
+def test_who_can_not_be_reached_is_asked_for_by_other_ways_at_once() -> None:
+    node = Dialogue(4)
+    target, _ = node.waits_for_a_probe()
+
+    node.core.packet_refused(node.at, where(target))
+    node.waits(0)
+
+    assert len(node.sent(IndirectPing)) == 3
+    assert [dial.to for dial in node.dials] == [where(target)]
+    node.waits(1.01)
+    assert node.believes(target) is State.SUSPECT
+
+
 # --- relaying ---
 
 

@@ -17,6 +17,7 @@ from memberlist import (
     ConfigError,
     Event,
     Keyring,
+    MemberFailed,
     MemberJoined,
     MemberLeft,
     Memberlist,
@@ -137,6 +138,37 @@ def test_who_leaves_is_known_to_have_left() -> None:
 
             await until(lambda: guests.saw("one", MemberLeft) != [])
             assert one.members["two"].state is State.LEFT
+
+    run(story())
+
+
+def test_the_key_is_changed_while_members_run() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            old, new = b"o" * 16, b"n" * 32
+            rings = {name: Keyring([old]) for name in ("one", "two", "three")}
+            members = [await guests.member(name, keyring=ring) for name, ring in rings.items()]
+            for member in members[1:]:
+                assert await member.join([at(members[0])]) == 1
+            await until(lambda: all(len(alive(member)) == 3 for member in members))
+
+            steps: list[Callable[[Keyring], None]] = [
+                lambda ring: ring.add(new),
+                lambda ring: ring.use(new),
+                lambda ring: ring.remove(old),
+            ]
+            for step in steps:
+                for ring in rings.values():
+                    step(ring)  # one after the other, so that members differ for a while
+                    await asyncio.sleep(0.2)
+
+            assert all(len(alive(member)) == 3 for member in members)
+            assert not any(guests.saw(name, MemberFailed) for name in rings)
+            assert sum(member.counters["not authentic"] for member in members) == 0
+            stranger = await guests.member("stranger", keyring=Keyring([old]))
+            assert await stranger.join([at(members[0])]) == 0
+            late = await guests.member("late", keyring=Keyring([new]))
+            assert await late.join([at(members[0])]) == 1
 
     run(story())
 

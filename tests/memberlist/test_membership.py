@@ -250,6 +250,17 @@ def test_the_name_of_a_dead_member_is_free_after_the_reclaim_time() -> None:
     assert str(node.core.members()["n1"].address) == "10.0.0.99"
 
 
+def test_invented_names_do_not_fill_our_memory() -> None:
+    node = Dialogue(2, members_max=5)
+
+    for number in range(3, 100):
+        node.hears(alive(number))
+
+    assert len(node.core.members()) == 5
+    node.hears(alive(1, 7))
+    assert node.incarnation(1) == 7
+
+
 def test_port_0_means_our_own_port() -> None:
     node = Dialogue()
 
