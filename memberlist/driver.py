@@ -11,10 +11,8 @@ import asyncio
 import contextlib
 import errno
 import functools
-import ipaddress
 import logging
 import random
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import assert_never
@@ -37,9 +35,9 @@ from memberlist.events import (
 )
 from memberlist.exchanges import Exchanges
 from memberlist.intake import Intake
-from memberlist.messages import META_MAX, Address, Endpoint
+from memberlist.messages import META_MAX, Endpoint
 from memberlist.outbox import Dial, SendPacket
-from memberlist.sockets import Sockets, bind, from_socket, own_address, to_socket
+from memberlist.sockets import Sockets, bind, own_address, parsed, resolved, to_socket
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +73,8 @@ class Memberlist:
         rng: random.Random | None = None,
     ) -> None:
         self.name = name
-        self._bind = _parsed(bind)
-        self._advertise = None if advertise is None else _parsed(advertise)
+        self._bind = parsed(bind)
+        self._advertise = None if advertise is None else parsed(advertise)
         self._config = config
         self._keyring = keyring
         self._label = label
@@ -314,7 +312,7 @@ class Memberlist:
     async def _join_one(self, peer: tuple[str, int], slots: asyncio.Semaphore) -> bool:
         core = self._running()
         try:
-            endpoints = await _resolved(peer)
+            endpoints = await resolved(peer)
         except OSError as error:
             log.info("join failed", extra={"peer": peer[0], "sentence": str(error)})
             return False
@@ -354,24 +352,3 @@ class Memberlist:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _parsed(pair: tuple[str, int]) -> Endpoint:
-    host, port = pair
-    try:
-        address: Address = ipaddress.ip_address(host)
-    except ValueError as error:
-        raise ConfigError(f"{host!r} is not an IP address") from error
-    if not 0 <= port <= 65535:
-        raise ConfigError(f"{port} is not a port")
-    return Endpoint(address, port)
-
-
-async def _resolved(peer: tuple[str, int]) -> list[Endpoint]:
-    """All addresses of a peer given by address or by name; raises OSError if the name isn't known."""
-    host, port = peer
-    try:
-        return [_parsed(peer)]
-    except ConfigError:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(from_socket(name) for *_, name in found if isinstance(name[0], str)))

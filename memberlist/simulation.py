@@ -1,7 +1,7 @@
 """Many cores in virtual time on a network that loses, delays, doubles, reorders and parts: shipped for anybody's tests.
 
-Owns the event queue and the faults.  The same seed and calls give the same run, packet by packet.  Cores are the real
-ones, and so are the bytes; only sockets and clocks are played here.
+Owns the event queue and the machines; the network between them is network.py.  The same seed and calls give the same
+run, packet by packet.  Cores are the real ones, and so are the bytes; only sockets and clocks are played here.
 """
 
 from __future__ import annotations
@@ -27,24 +27,14 @@ from memberlist.events import (
     UserMessage,
 )
 from memberlist.messages import Endpoint, NodeState, State
+from memberlist.network import Link, Network
 from memberlist.outbox import Dial, SendPacket
 
+__all__ = ["Link", "Observation", "SimulatedNode", "Simulation"]
+
 PORT = 7946
-TCP_RETRANSMIT = 0.2
-"""Seconds until TCP sends a lost segment again (Linux's least retransmission timeout)."""
 SOCKET_BUFFER = 4096
 """Packets that wait in a stalled node's kernel; the rest are lost."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """What happens to each packet on its way; times in seconds, the rest are probabilities."""
-
-    delay: tuple[float, float] = (0.0001, 0.001)
-    loss: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    """This share of packets takes ten times the delay, so that later ones overtake them."""
 
 
 @dataclass(slots=True)
@@ -82,14 +72,12 @@ class Simulation:
         self.observations: list[Observation] = []
         self.keeps_observations = True
         self._config = config
-        self._link = link or Link()
         self._keyring = keyring
         self._rng = random.Random(seed)
+        self._network = Network(link or Link(), self._rng)
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._by_endpoint: dict[Endpoint, SimulatedNode] = {}
-        self._cut: set[tuple[str, str]] = set()
-        self._unplugged: set[str] = set()
         self._numbers = itertools.count(1)
 
     # --- the population ---
@@ -137,23 +125,18 @@ class Simulation:
 
     def unplug(self, name: str) -> None:
         """The machine runs on but hears nobody, nor is heard."""
-        self._unplugged.add(name)
+        self._network.unplug(name)
 
     def plug_in(self, name: str) -> None:
-        self._unplugged.discard(name)
+        self._network.plug_in(name)
 
     def part(self, some: Iterable[str], others: Iterable[str], *, one_way: bool = False) -> None:
         """Packets from `some` to `others` are lost, and back too unless `one_way`."""
-        some, others = list(some), list(others)
-        for one in some:
-            for other in others:
-                self._cut.add((one, other))
-                if not one_way:
-                    self._cut.add((other, one))
+        self._network.part(some, others, one_way=one_way)
 
     def heal(self) -> None:
         """All parts are one network again; what is unplugged stays so."""
-        self._cut.clear()
+        self._network.heal()
 
     def stall(self, name: str, seconds: float) -> None:
         """The process isn't scheduled for so long; its packets wait in the kernel."""
@@ -296,16 +279,9 @@ class Simulation:
         node.packets_sent += 1
         node.bytes_sent += len(packet.data)
         target = self._by_endpoint.get(packet.to)
-        if target is None or not self._connected(node, target):
+        if target is None or not self._network.connects(node.name, target.name):
             return
-        link, rng = self._link, self._rng
-        copies = 1 + (link.duplicate > 0 and rng.random() < link.duplicate)
-        for _ in range(copies):
-            if link.loss and rng.random() < link.loss:
-                continue
-            delay = rng.uniform(*link.delay)
-            if link.reorder and rng.random() < link.reorder:
-                delay *= 10
+        for delay in self._network.arrivals():
             self._after(delay + target.slowness, self._delivery(target, packet.data, node.core.endpoint))
 
     def _delivery(self, target: SimulatedNode, data: bytes, source: Endpoint) -> Callable[[], None]:
@@ -321,13 +297,6 @@ class Simulation:
 
         return deliver
 
-    def _connected(self, one: SimulatedNode, other: SimulatedNode) -> bool:
-        if one is other:
-            return True
-        if one.name in self._unplugged or other.name in self._unplugged:
-            return False
-        return (one.name, other.name) not in self._cut
-
     # --- streams ---
 
     def _dial(self, node: SimulatedNode, dial: Dial) -> None:
@@ -340,7 +309,7 @@ class Simulation:
                 node.core.dial_failed(self._time_of(node), dial.id)
                 self._carry_out(node)
 
-        there = self._stream_delay()
+        there = self._network.stream_delay()
         if target is None or not self._both_ways(node, target) or self.now + there > deadline:
             self._after(deadline - self.now, fail)
             return
@@ -360,7 +329,7 @@ class Simulation:
             reply = target.core.receive_request(self._time_of(target), request, node.core.endpoint)
             target.bytes_sent += len(reply or b"")
             self._carry_out(target)
-            back = self._stream_delay()
+            back = self._network.stream_delay()
             if reply is None or self.now + back > deadline:
                 self._after(deadline - self.now if dial.replies else 0.0, fail)
                 return
@@ -378,11 +347,4 @@ class Simulation:
         self._after(there, serve)
 
     def _both_ways(self, one: SimulatedNode, other: SimulatedNode) -> bool:
-        return self._connected(one, other) and self._connected(other, one)
-
-    def _stream_delay(self) -> float:
-        """A handshake and some segments: three times the way, and a retransmission for every loss."""
-        delay = 3 * self._rng.uniform(*self._link.delay)
-        while self._link.loss and self._rng.random() < 2 * self._link.loss:
-            delay += TCP_RETRANSMIT
-        return delay
+        return self._network.connects_both_ways(one.name, other.name)

@@ -6,6 +6,7 @@ Owns binding and socket options; knows no protocol.
 from __future__ import annotations
 
 import array
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -13,6 +14,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
+from memberlist.errors import ConfigError
 from memberlist.messages import Address, Endpoint
 from memberlist.sieve import INSTRUCTION_SIZE
 
@@ -116,6 +118,28 @@ def own_address(unspecified: Address) -> Address:
         except OSError:
             return ipaddress.ip_address("127.0.0.1" if unspecified.version == 4 else "::1")
         return from_socket(probe.getsockname()).address
+
+
+def parsed(pair: tuple[str, int]) -> Endpoint:
+    """Address and port as their user wrote them; raises ConfigError if they can't be."""
+    host, port = pair
+    try:
+        address: Address = ipaddress.ip_address(host)
+    except ValueError as error:
+        raise ConfigError(f"{host!r} is not an IP address") from error
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"{port} is not a port")
+    return Endpoint(address, port)
+
+
+async def resolved(peer: tuple[str, int]) -> list[Endpoint]:
+    """All addresses of a peer given by address or by name; raises OSError if the name isn't known."""
+    host, port = peer
+    try:
+        return [parsed(peer)]
+    except ConfigError:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(from_socket(name) for *_, name in found if isinstance(name[0], str)))
 
 
 def to_socket(to: Endpoint, *, ipv6: bool) -> SocketAddress:
