@@ -32,8 +32,11 @@ class Keyring:
 
     def __init__(self, keys: Iterable[bytes], *, nonces: Callable[[int], bytes] = os.urandom) -> None:
         # Imported here because it brings 7 MB of memory, which a cluster without a key needn't pay.
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        try:
+            from cryptography.exceptions import InvalidTag
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        except ImportError as error:
+            raise ConfigError("encryption needs the package cryptography, which isn't installed") from error
 
         self._cipher = AESGCM
         self._wrong_key = InvalidTag

@@ -1,5 +1,7 @@
 """The keyring and the sealed layout."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,3 +97,10 @@ def test_a_ring_without_keys_is_refused() -> None:
 def test_garbage_is_never_taken_for_a_message(data: bytes) -> None:
     with pytest.raises(WireError):
         Keyring([OLD]).open(data, b"")
+
+
+def test_without_the_cryptography_package_a_key_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+
+    with pytest.raises(ConfigError, match="needs the package cryptography"):
+        Keyring([b"k" * 16])
