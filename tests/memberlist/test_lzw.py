@@ -4,7 +4,7 @@ import contextlib
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memberlist.errors import WireError
@@ -19,6 +19,7 @@ def test_what_was_compressed_expands_to_itself(data: bytes) -> None:
     assert expand(compress(data), LIMIT) == data
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.integers(2, 200))
 def test_the_table_may_fill_up_and_begin_anew(seed: int, symbols: int) -> None:
     rng = random.Random(seed)
