@@ -29,7 +29,8 @@ TIMEOUTS: Final = (3.0, 10.0)
 """Seconds to connect, and between two bytes of an answer."""
 DEADLINE: Final = 60.0
 """Seconds for one call with all its pages."""
-THREADS: Final = 4
+THREADS: Final = 9
+"""As many as call at once: eight for Services (keeper.py), one to look around. None waits for another's timeout."""
 FEW: Final = 50
 """Reserved addresses asked for at once: one is enough, if nobody else takes it."""
 MANY: Final = 500

@@ -17,9 +17,9 @@ from tests.allocator.stage import Stage, staged
 PATH = core_path("configmaps", "purelb", NAME)
 
 
-def play(scenario: Callable[[Stage, Journal], Coroutine[Any, Any, None]]) -> None:
+def play(scenario: Callable[[Stage, Journal], Coroutine[Any, Any, None]], *, embedded: bool = False) -> None:
     async def run() -> None:
-        async with staged() as stage:
+        async with staged(embedded=embedded) as stage:
             await scenario(stage, Journal(stage.kube, "purelb"))
 
     asyncio.run(run())
@@ -94,4 +94,4 @@ def test_what_could_not_be_written_is_not_taken_for_written() -> None:
         await journal.add([key("b")], "outside")
         assert sorted(await data(stage)) == ["default.a", "default.b"]
 
-    play(scenario)
+    play(scenario, embedded=True)

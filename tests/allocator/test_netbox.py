@@ -58,7 +58,7 @@ async def given_to(source: NetboxSource, what: Ask) -> list[str]:
 
 
 @given(st.from_regex(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True), st.uuids())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_a_marker_says_which_service_of_which_cluster(name: str, cluster: object) -> None:
     marker = marker_of(ServiceKey("n" * 63, name), str(cluster))
 

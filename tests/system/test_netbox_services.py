@@ -17,13 +17,15 @@ from tests.allocator.stage import Stage, staged, until
 Scenario = Callable[[Stage, Netbox], Coroutine[Any, Any, None]]
 
 
-def play(scenario: Scenario, *addresses: str, with_allocator: bool = True, **options: Any) -> None:
+def play(
+    scenario: Scenario, *addresses: str, with_allocator: bool = True, embedded: bool = False, **options: Any
+) -> None:
     """Run a scenario with a group ``netbox`` and a local group ``default``."""
 
     async def run() -> None:
         netbox = Netbox(**options)
         netbox.add(*addresses)
-        async with netbox.serve(), staged() as stage:
+        async with netbox.serve(), staged(embedded=embedded) as stage:
             await stage.group("netbox", netbox={"url": netbox.url, "tenant": "lb", "aggregation": "/32"})
             await stage.group("default", local=local("10.1.0.0/28"))
             if not with_allocator:
@@ -277,7 +279,7 @@ def test_a_status_that_can_not_be_written_costs_no_second_address() -> None:
         assert await stage.addresses_when_given("web") == ["10.5.0.1"]
         assert netbox.entry("10.5.0.2").status == "reserved"
 
-    play(scenario, "10.5.0.1/24", "10.5.0.2/24")
+    play(scenario, "10.5.0.1/24", "10.5.0.2/24", embedded=True)
 
 
 def test_a_service_deleted_while_netbox_is_down_is_given_back_when_it_is_up() -> None:
