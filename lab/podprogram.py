@@ -78,11 +78,11 @@ class PodPrograms:
         known = await self._referenced(pod, container)
         environment = self._base_environment(pod, image)
         environment |= resolve_environment(container, pod, lambda kind, key: known.get((kind, key)))
-        folder = self._files / container["name"]
+        volumes = self._files / "volumes"
         node = node_folder(self._shared.folder, self._node)
         has_image = image is not None
         mounts = await asyncio.to_thread(
-            own_mounts, container, pod, folder, node, lambda kind, key: known.get((kind, key)), anywhere=has_image
+            own_mounts, container, pod, volumes, node, lambda kind, key: known.get((kind, key)), anywhere=has_image
         )
         mounts |= await self._usual_mounts(pod, environment["HOSTNAME"])
         argv = image.argv(container.get("command") or [], container.get("args") or []) if image else None
@@ -95,7 +95,7 @@ class PodPrograms:
             hostname=environment["HOSTNAME"],
             mounts={target: mount.source for target, mount in mounts.items()},
             capabilities=_with_file_access(capabilities_of(container)),
-            container=self._sandbox(pod, container, image, mounts, folder) if image else None,
+            container=self._sandbox(pod, container, image, mounts, self._files / container["name"]) if image else None,
         )
 
     def _image(self, container: Object) -> Image | None:

@@ -60,9 +60,9 @@ def own_mounts(
 ) -> dict[str, Mount]:
     """What is mounted for each volume of the container, by path; its files are written first.
 
-    `folder` is the container's own, `node` stands for the root of its node's file system (hostPath). Not `anywhere`:
-    an emptyDir elsewhere than below /run (a scratch folder such as /tmp) is left to the machine's own. Raises
-    MissingReference, then also for a path that the machine doesn't have.
+    `folder` has the pod's volumes, which its containers share; `node` stands for the root of its node's file system
+    (hostPath). Not `anywhere`: an emptyDir elsewhere than below /run (a scratch folder such as /tmp) is left to the
+    machine's own. Raises MissingReference, then also for a path that the machine doesn't have.
     """
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes") or ()}
     mounts: dict[str, Mount] = {}
