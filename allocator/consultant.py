@@ -6,6 +6,7 @@ engine as a grant; what it refuses is said to the Service's owner and tried agai
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from allocator.steward import Steward
 from allocator.translate import failed
 from allocator.voice import Voice
 from purelb.services import ServiceKey
+
+log = logging.getLogger(__name__)
 
 
 class LookLater(Protocol):
@@ -60,6 +63,10 @@ class Consultant:
                 self._look_later(service.key, error.retry_after or 0.0)
             else:
                 self._look_now(service.key)  # it has changed: what it wants now may be had elsewhere
+        except Exception:
+            # Our mistake, and on one Service: the others are served on.
+            log.exception("asking failed", extra={"service": str(service.key), "group": ask.group})
+            self._look_later(service.key, 0.0)
         else:
             if self._inventory.get(service.key) is not None:
                 self._engine.grant(service.key, ask.group, addresses)

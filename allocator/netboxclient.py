@@ -176,14 +176,15 @@ class NetboxClient:
 
     def _entries(self, page: int, **filters: Any) -> Iterator[Entry]:
         """Page by page by number: the links to further pages name a host that may not be the one we know."""
-        seen = 0
-        while True:
+        seen, until = 0, time.monotonic() + DEADLINE
+        while time.monotonic() < until:
             records = self._api().ipam.ip_addresses.filter(tenant=self._tenant, limit=page, offset=seen, **filters)
             entries = [_view(record) for record in records]
             yield from entries
             seen += len(entries)
             if not entries or seen >= len(records):
                 return
+        raise requests.Timeout  # so that no thread outlives the patience of whoever waits for it
 
 
 class _Session(requests.Session):

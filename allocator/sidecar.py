@@ -66,13 +66,16 @@ class Connection:
         )
         begun = time.monotonic()
         code, trouble = grpc.StatusCode.OK, ""
+        given: Answer | None = None
         try:
-            given: Answer = await call(request, timeout=self._deadline)
+            given = await call(request, timeout=self._deadline)
         except grpc.aio.AioRpcError as error:
             code, trouble = error.code(), error.details() or "no reason given"
+        if given is None and code is grpc.StatusCode.OK:  # gRPC's way to say that an answer can't be decoded
+            code, trouble = grpc.StatusCode.INTERNAL, "the answer is none of purelb.ipam.v1"
         self._metrics.sidecar_calls.labels(self._socket, method, _name(code)).inc()
         self._metrics.sidecar_call_seconds.labels(self._socket, method).observe(time.monotonic() - begun)
-        if code is not grpc.StatusCode.OK:
+        if given is None:
             raise self._error(method, code, trouble)
         return given
 

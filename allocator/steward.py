@@ -231,6 +231,10 @@ class Steward:
             except (SourceError, KubeError) as error:
                 log.warning("not given back", extra={"service": str(service), "reason": str(error)})
                 self._returns[item] = (self._clock() + (error.retry_after or next(delays)), delays)
+            except Exception:
+                # Our mistake: whoever needs no source is served on.
+                log.exception("giving back failed", extra={"service": str(service), "group": keeper.group})
+                self._returns[item] = (self._clock() + next(delays), delays)
             finally:
                 under_way.discard(item)
                 self._wake.set()
@@ -295,6 +299,8 @@ class Steward:
             self._failed(keeper, error, NOTHING)
         except KubeError as error:
             log.warning("journal not read", extra={"reason": str(error)})
+        except Exception:
+            log.exception("survey failed", extra={"group": keeper.group})  # our mistake, as above
         keeper.end_survey(self._clock(), is_complete=is_complete)
 
     async def _survey(self, keeper: Keeper) -> None:

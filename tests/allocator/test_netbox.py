@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -390,6 +391,28 @@ def test_a_netbox_that_fails_is_told_in_one_sentence(
         assert all(path != "/login/" for _, path in netbox.requests), "no redirect is followed"
 
     play(scenario, "10.5.0.1/32")
+
+
+_SCALARS = st.none() | st.booleans() | st.integers(-1, 99) | st.sampled_from(["", "10.5.0.1/32", "reserved", "active"])
+_KEYS = st.sampled_from(["id", "url", "address", "status", "value", "description", "results", "count", "next"])
+_JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner), max_leaves=12)
+
+
+@given(answers=st.lists(_JSON, min_size=1, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_whatever_netbox_answers_is_told_as_its_fault(answers: list[object]) -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        async def answer(request: web.Request) -> web.Response:
+            return web.json_response(answers[len(netbox.requests) % len(answers)])
+
+        netbox.fault = answer
+        for call in (source.allocate(ask("a")), source.survey({}), source.release(key("a"), None)):
+            try:
+                await call
+            except SourceError:
+                continue
+
+    play(scenario)
 
 
 def test_retry_after_is_passed_on() -> None:

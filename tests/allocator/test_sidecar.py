@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from allocator.sidecar import Connection, SidecarSource
 from allocator.sources import Ask, SourceError
+from lab.sidecar import serving
 from purelb.addresses import Family
 from purelb.ipam_pb2 import AllocatedIP, AllocateRequest, AllocateResponse, ReleaseResponse, StatsRequest, StatsResponse
 from purelb.metrics import AllocatorMetrics, new_registry
@@ -229,3 +230,20 @@ def test_one_that_repeats_its_first_answer_is_asked_for_the_missing_family_alone
         assert await meeting.given_to("a", V4, V6) == ["10.0.0.1", "fd00::1"]
 
     with_answers(tmp_path, answer, scenario)
+
+
+def test_an_answer_that_is_no_message_is_told_too(tmp_path: Path) -> None:
+    async def garbage(_request: bytes, _context: Any) -> bytes:
+        return b"\xff\xff\xff"
+
+    async def run() -> None:
+        socket = tmp_path / "ipam.sock"
+        handler: Any = grpc.unary_unary_rpc_method_handler(garbage)
+        async with serving(socket, grpc.method_handlers_generic_handler("purelb.ipam.v1.IPAM", {"Allocate": handler})):
+            meeting = Meeting(socket)
+            with pytest.raises(SourceError, match="answers Allocate: ") as caught:
+                await meeting.given_to("a")
+            assert caught.value.kind == "refused"
+            await meeting.connection.close()
+
+    asyncio.run(run())
