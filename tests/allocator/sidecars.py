@@ -14,7 +14,8 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from lab.sidecar import serving
+from lab.sidecar import Ledger, handlers, serving
+from purelb.addresses import AddressRange, parse_range
 from purelb.ipam_pb2 import AllocateRequest, ReleaseRequest, StatsRequest
 
 Answer = Callable[[str, Any, Any], Awaitable[Message]]
@@ -66,6 +67,17 @@ async def sample(directory: Path, *pools: str) -> AsyncIterator[Sidecar]:
         yield sidecar
     finally:
         await sidecar.kill()
+
+
+@asynccontextmanager
+async def sample_here(directory: Path, *pools: str) -> AsyncIterator[Path]:
+    """The sample sidecar without a process of its own; gives its socket."""
+    socket, ranges = directory / "ipam.sock", dict[str, list[AddressRange]]()
+    for pool in pools:
+        name, _, text = pool.partition("=")
+        ranges.setdefault(name, []).append(parse_range(text))
+    async with serving(socket, handlers(Ledger(directory / "state.json", ranges))):
+        yield socket
 
 
 @asynccontextmanager

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,44 +13,11 @@ from hypothesis import strategies as st
 
 from allocator import netboxclient
 from allocator.netbox import NetboxSource, marker_of, read_marker
-from allocator.sources import Ask, SourceError
-from purelb.addresses import Family, IPAddress
+from allocator.sources import SourceError
 from purelb.services import ServiceKey
 from tests.allocator.builders import ip, key
+from tests.allocator.netboxes import LATE, SETTLE, V4, V6, ask, given_to, play, source_of
 from tests.allocator.netboxserver import TOKEN, Entry, Handler, Netbox, answering, hanging
-
-V4, V6 = Family.IPV4, Family.IPV6
-SETTLE, LATE = 0.1, 0.6
-
-
-@asynccontextmanager
-async def source_of(netbox: Netbox, cluster: str = "here", late: float = LATE) -> AsyncIterator[NetboxSource]:
-    source = NetboxSource(netbox.url, TOKEN, "lb", cluster, SETTLE, late)
-    try:
-        yield source
-    finally:
-        await source.close()
-
-
-def play(
-    scenario: Callable[[Netbox, NetboxSource], Coroutine[Any, Any, None]], *addresses: str, **options: Any
-) -> None:
-    async def run() -> None:
-        netbox = Netbox(**options)
-        netbox.add(*addresses)
-        async with netbox.serve(), source_of(netbox) as source:
-            await scenario(netbox, source)
-
-    asyncio.run(run())
-
-
-def ask(name: str = "a", *families: Family, **more: Any) -> Ask:
-    return Ask(key(name), families or (V4,), **more)
-
-
-async def given_to(source: NetboxSource, what: Ask) -> list[str]:
-    return [str(address) for address in await source.allocate(what)]
-
 
 # --- the marker ------------------------------------------------------------------------------------------------------
 
@@ -135,15 +99,6 @@ def test_a_pinned_address_is_claimed_if_it_is_reserved() -> None:
     play(scenario, "10.5.0.1/32", "10.5.0.2/32")
 
 
-def test_many_at_once_get_one_address_each() -> None:
-    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
-        answers = await asyncio.gather(*(given_to(source, ask(f"s{number}")) for number in range(20)))
-
-        assert sorted(answer[0] for answer in answers) == sorted(entry.ip for entry in netbox.entries.values())
-
-    play(scenario, *(f"10.5.0.{number}/32" for number in range(20)))
-
-
 # --- two who want the same -------------------------------------------------------------------------------------------
 
 
@@ -170,86 +125,6 @@ def test_where_netbox_has_none_a_claim_that_is_written_over_is_given_up() -> Non
 
         netbox.on_patched = write_over
         assert await given_to(source, ask("a")) == ["10.5.0.2"]
-
-    play(scenario, "10.5.0.1/32", "10.5.0.2/32", has_etags=False)
-
-
-def test_a_claim_that_took_too_long_waits_until_whoever_is_under_it_has_looked_again() -> None:
-    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
-        async def delay(entry: Entry) -> None:
-            netbox.on_patched = None
-            await asyncio.sleep(SETTLE * 2)
-            asyncio.get_running_loop().call_later(
-                LATE / 2, lambda: netbox.edit(entry.ip, description="default/x (PureLB there)")
-            )
-
-        netbox.on_patched = delay
-        assert await given_to(source, ask("a")) == ["10.5.0.2"]
-
-    play(scenario, "10.5.0.1/32", "10.5.0.2/32", has_etags=False)
-
-
-def test_whoever_stands_on_an_address_puts_its_name_back_where_a_late_claim_lies_over_it() -> None:
-    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
-        given = await source.allocate(ask("a"))
-        netbox.edit("10.5.0.1", description="default/x (PureLB there)")
-        survey = await source.survey({key("a"): frozenset(given)})
-
-        assert not survey.disputes
-        assert netbox.state() == {"10.5.0.1": ("active", "default/a (PureLB here)")}
-
-        await asyncio.sleep(LATE)
-        netbox.edit("10.5.0.1", description="default/x (PureLB there)")
-        assert (await source.survey({key("a"): frozenset(given)})).disputes
-
-    play(scenario, "10.5.0.1/32", has_etags=False)
-
-
-@pytest.mark.parametrize("has_etags", [True, False])
-def test_two_clusters_at_one_netbox_never_take_the_same(has_etags: bool) -> None:
-    async def run() -> None:
-        netbox = Netbox(has_etags=has_etags)
-        netbox.add(*(f"10.5.0.{number}/32" for number in range(24)))
-        taken: list[IPAddress] = []
-
-        async def fill(source: NetboxSource) -> None:
-            shown: dict[ServiceKey, frozenset[IPAddress]] = {}
-
-            async def look_around() -> None:
-                while True:
-                    await source.survey(shown)
-                    await asyncio.sleep(late / 10)
-
-            async def take(name: str) -> None:
-                given = await source.allocate(ask(name))
-                shown[key(name)] = frozenset(given)
-                taken.extend(given)
-
-            looking = asyncio.create_task(look_around())
-            await asyncio.gather(*(take(f"s{number}") for number in range(10)))
-            looking.cancel()
-
-        late = 3.0
-        async with netbox.serve(), source_of(netbox, "here", late) as here, source_of(netbox, "there", late) as there:
-            await asyncio.gather(fill(here), fill(there))
-        assert len(taken) == len(set(taken)) == 20
-
-    asyncio.run(run())
-
-
-def test_a_claim_found_by_name_counts_only_after_whoever_is_under_it_has_looked_again() -> None:
-    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
-        netbox.edit("10.5.0.1", status="active", description="default/a (PureLB here)")
-        asyncio.get_running_loop().call_later(
-            LATE / 2, lambda: netbox.edit("10.5.0.1", description="default/x (PureLB there)")
-        )
-        assert await given_to(source, ask("a")) == ["10.5.0.2"]
-
-        async with source_of(netbox) as restarted:
-            await restarted.survey({key("a"): frozenset({ip("10.5.0.2")})})
-            begun = asyncio.get_running_loop().time()
-            assert await given_to(restarted, ask("a")) == ["10.5.0.2"]
-            assert asyncio.get_running_loop().time() - begun < LATE, "a Service already has it, so there is no doubt"
 
     play(scenario, "10.5.0.1/32", "10.5.0.2/32", has_etags=False)
 
@@ -445,25 +320,6 @@ def test_a_token_that_may_only_read_claims_nothing_and_says_so() -> None:
 
         netbox.is_read_only = False
         assert await given_to(source, ask("a")) == ["10.5.0.1"]
-
-    play(scenario, "10.5.0.1/32")
-
-
-def test_the_event_loop_goes_on_while_netbox_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(netboxclient, "TIMEOUTS", (1.0, 1.0))
-
-    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
-        netbox.fault = hanging
-        waiting = [asyncio.create_task(source.allocate(ask(f"s{number}"))) for number in range(20)]
-        turns = 0
-        while not waiting[0].done():
-            await asyncio.sleep(0.01)
-            turns += 1
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-        assert turns > 20, "a second has a hundred turns, however busy the machine is"
 
     play(scenario, "10.5.0.1/32")
 

@@ -18,7 +18,7 @@ from purelb.addresses import Family
 from purelb.ipam_pb2 import AllocatedIP, AllocateRequest, AllocateResponse, ReleaseResponse, StatsRequest, StatsResponse
 from purelb.metrics import AllocatorMetrics, new_registry
 from tests.allocator.builders import ip, key
-from tests.allocator.sidecars import Answer, playing, sample
+from tests.allocator.sidecars import Answer, playing, sample_here
 
 V4, V6 = Family.IPV4, Family.IPV6
 DEADLINE = 0.5
@@ -44,8 +44,8 @@ class Meeting:
 
 def with_sample(directory: Path, scenario: Callable[[Meeting], Coroutine[Any, Any, None]], *pools: str) -> None:
     async def run() -> None:
-        async with sample(directory, *pools) as sidecar:
-            meeting = Meeting(sidecar.socket)
+        async with sample_here(directory, *pools) as socket:
+            meeting = Meeting(socket)
             try:
                 await scenario(meeting)
             finally:
@@ -120,25 +120,6 @@ def test_an_exhausted_sidecar_is_exhausted_and_not_out(tmp_path: Path) -> None:
         assert meeting.count("Allocate", "ResourceExhausted") == 1
 
     with_sample(tmp_path, scenario, "outside=10.40.0.0/32")
-
-
-def test_what_was_told_survives_a_crash_of_the_sidecar_and_its_stale_socket_does_not_matter(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with sample(tmp_path, "outside=10.40.0.0/30") as sidecar:
-            meeting = Meeting(sidecar.socket)
-            await meeting.given_to("a")
-            await sidecar.kill()
-            with pytest.raises(SourceError, match="Unavailable") as caught:
-                await meeting.given_to("b")
-            assert caught.value.kind == "outage"
-
-            await sidecar.start()
-            await asyncio.sleep(0.5)
-            assert await meeting.given_to("b") == ["10.40.0.1"]
-            assert await meeting.given_to("a") == ["10.40.0.0"]
-            await meeting.connection.close()
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,22 @@ def test_a_dead_sidecar_holds_up_nobody_else_and_is_found_again(tmp_path: Path) 
     play(tmp_path, scenario)
 
 
+def test_what_the_sidecar_answered_survives_its_crash_and_its_stale_socket_does_not_matter(tmp_path: Path) -> None:
+    async def scenario(stage: Stage, sidecar: Sidecar) -> None:
+        await outside(stage, "a")
+        assert await stage.addresses_when_given("a") == ["10.40.0.0"]
+        await sidecar.kill()
+        assert sidecar.socket.exists()
+        await outside(stage, "b")
+        await stage.event("b", "Unavailable")
+
+        await sidecar.start()
+        assert await stage.addresses_when_given("b") == ["10.40.0.1"]
+        assert sidecar.held() == {"default/a": ["10.40.0.0"], "default/b": ["10.40.0.1"]}
+
+    play(tmp_path, scenario)
+
+
 def test_a_hanging_sidecar_holds_up_nobody_else(tmp_path: Path) -> None:
     async def answer(_method: str, _request: Any, _context: Any) -> Message:
         await asyncio.sleep(60)
