@@ -261,9 +261,6 @@ class Engine:
             owner = self._groups.owner(address)
             if owner is None:
                 return Refusal(Reason.OTHER, f'"{address}" does not belong to any group', "<unknown>")
-            if request.insists_on_group and request.group is not None and request.group != owner.name:
-                sentence = f'"{address}" belongs to group {owner.name} but desired group is {request.group}'
-                return Refusal(Reason.OTHER, sentence, owner.name)
             if denied := self._groups.deny(owner, request.service.namespace):
                 return denied
             rivals = self._ledger.rivals(address, request.service, request.terms)

@@ -57,8 +57,6 @@ class Request:
     """The group that it names."""
     pinned: tuple[IPAddress, ...] = ()
     """Exactly these addresses, wherever they are; they are the complete result."""
-    insists_on_group: bool = False
-    """Whether pinned addresses must belong to the named group (PureLB v0.6's spec.loadBalancerIP)."""
     families: tuple[Family, ...] = ()
     """One address of each, in this order; none: one address of any family, IPv6 first."""
     takes_one_family: bool = False

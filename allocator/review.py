@@ -218,7 +218,7 @@ class Reviewer:
 def _assign(service: ServiceView, decision: Decision, done: tuple[Notice, ...]) -> Plan:
     if decision.warning is not None:
         done = (*done, translate.warned(decision.warning))
-    if service.annotations.get(names.ADDRESSES) and translate.named_group(service) is not None:
+    if translate.ignores_group(service, decision):
         done = (*done, translate.group_ignored())
     write = Write(service, decision.addresses, translate.annotations_for(service, decision), is_allocation=True)
     return Plan(write, done=done, decision=decision)

@@ -104,7 +104,6 @@ def request_of(
         seniority=seniority,
         group=group,
         pinned=pinned,
-        insists_on_group=not service.annotations.get(names.ADDRESSES),
         families=service.ip_families,
         takes_one_family=service.ip_family_policy == "PreferDualStack",
         multi_pool=None if multi_pool is None else multi_pool == "true",
@@ -211,6 +210,16 @@ def displaced(service: ServiceView, senior: Claim) -> Notice:
     shared = ", ".join(str(address) for address in service.ingress if address in senior.addresses)
     text = f"{shared} is also held by {senior.service}, which is older and keeps it; this Service gets another address"
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
+def ignores_group(service: ServiceView, decision: Decision) -> bool:
+    """Whether a Service names a group in vain, because it pins its addresses (PureLB since v0.13)."""
+    named = named_group(service)
+    if named is None:
+        return False
+    return bool(service.annotations.get(names.ADDRESSES)) or (
+        service.load_balancer_ip is not None and named not in decision.groups
+    )
 
 
 def group_ignored() -> Notice:

@@ -19,7 +19,6 @@ def _line(request: Request, *, holds_addresses: bool) -> Hashable:
         request.service.namespace,
         request.group,
         request.pinned,
-        request.insists_on_group,
         request.families,
         request.takes_one_family,
         request.multi_pool,

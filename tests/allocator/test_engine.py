@@ -181,10 +181,6 @@ def test_pinned_addresses_of_two_groups_name_both() -> None:
             {"pinned": ["10.31.188.65"]},
             'can\'t change sharing key for "default/b", address also in use by default/a',
         ),
-        (
-            {"pinned": ["10.31.188.66"], "group": "bgp", "insists_on_group": True},
-            '"10.31.188.66" belongs to group default but desired group is bgp',
-        ),
         ({"pinned": ["fd00::1"]}, '"fd00::1" is IPv6, but the Service has only IPv4'),
     ],
 )

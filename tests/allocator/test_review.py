@@ -107,16 +107,22 @@ def test_load_balancer_ip_pins_the_address(text: str) -> None:
         ({"loadBalancerIP": "10.1.0"}, 'invalid spec.loadBalancerIP "10.1.0"'),
         ({"annotations": {names.ADDRESSES: "10.1.0.1,x"}}, 'invalid user-specified address: ""x""'),
         ({"loadBalancerIP": "10.99.0.1"}, '"10.99.0.1" does not belong to any group'),
-        (
-            {"loadBalancerIP": "10.1.0.1", "annotations": {names.SERVICE_GROUP: "layer2-ippool"}},
-            '"10.1.0.1" belongs to group default but desired group is layer2-ippool',
-        ),
     ],
 )
 def test_a_wrong_address_is_refused_in_one_sentence(parts: dict[str, Any], sentence: str) -> None:
     assert messages(Desk(DEFAULT, LAYER2).review("a", **parts)) == [
         f'Failed to allocate IP for "default/a": {sentence}'
     ]
+
+
+@pytest.mark.parametrize(("named", "told"), [("default", 0), ("layer2-ippool", 1)])
+def test_load_balancer_ip_wins_over_another_group_and_says_so(named: str, told: int) -> None:
+    plan = Desk(DEFAULT, LAYER2).review("a", loadBalancerIP="10.1.0.2", annotations={names.SERVICE_GROUP: named})
+
+    assert ingress(plan) == ["10.1.0.2"]
+    assert plan.write is not None
+    assert plan.write.annotations[names.ALLOCATED_FROM] == "default"
+    assert sum("service-group will be ignored" in message for message in messages(plan)) == told
 
 
 def test_the_addresses_annotation_wins_over_the_group_and_says_so() -> None:
