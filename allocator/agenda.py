@@ -1,6 +1,7 @@
-"""Which Service is looked at next, the oldest first, and when one is looked at again that could not be served.
+"""Which Service is looked at next, and when one is looked at again that could not be served.
 
-It owns the one backoff; what a look finds is the controller's.
+Those without an address come before those with one, so that nobody waits for thousands that are only to be confirmed;
+beyond that, the oldest first. It owns the one backoff; what a look finds is the controller's.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ class Agenda:
         """As soon as its seniors are done; a Service that is gone is not looked at."""
         entry = self._inventory.get(key)
         if entry is not None:
-            self._queue.add(key, entry.seniority)
+            self._queue.add(key, entry.seniority, urgent=not entry.service.ingress)
 
     def look_at_all(self) -> None:
         """At every Service, in the light of something new."""
         for entry in self._inventory:
-            self._queue.add(entry.service.key, entry.seniority)
+            self._queue.add(entry.service.key, entry.seniority, urgent=not entry.service.ingress)
 
     def look_again(self, key: ServiceKey, backoff: Backoff = AFTER_FAILURE, at_least: float = 0.0) -> None:
         """The first time at once, then later and later; ``at_least`` in seconds."""
@@ -55,7 +56,7 @@ class Agenda:
             delay = 0.0
         else:
             delay = next(known[1])
-        self._queue.add_later(key, entry.seniority, max(delay, at_least))
+        self._queue.add_later(key, entry.seniority, max(delay, at_least), urgent=not entry.service.ingress)
 
     def settled(self, key: ServiceKey) -> None:
         """Nothing is to be tried again: the next failure is a first one."""

@@ -1,4 +1,4 @@
-"""A queue of keys to look at: each at most once, the senior first, some only after a while.
+"""A queue of keys to look at: each at most once, the urgent first, then the senior, some only after a while.
 
 It owns order and delay, and knows nothing of what the keys stand for.
 """
@@ -20,9 +20,9 @@ class WorkQueue(Generic[Key]):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._ready: list[tuple[Seniority, Key]] = []
+        self._ready: list[tuple[bool, Seniority, Key]] = []
         self._queued: set[Key] = set()
-        self._later: list[tuple[float, int, Seniority, Key]] = []
+        self._later: list[tuple[float, int, Seniority, Key, bool]] = []
         self._due: dict[Key, int] = {}
         self._count = 0
         self._wake = asyncio.Event()
@@ -31,22 +31,22 @@ class WorkQueue(Generic[Key]):
         """Keys that are to be looked at now."""
         return len(self._queued)
 
-    def add(self, key: Key, rank: Seniority) -> None:
-        """Look at ``key`` as soon as its seniors are done; a delay it was given is void."""
+    def add(self, key: Key, rank: Seniority, *, urgent: bool = False) -> None:
+        """Look at ``key`` as soon as the urgent and its seniors are done; a delay it was given is void."""
         self._due.pop(key, None)
         if key not in self._queued:
             self._queued.add(key)
-            heapq.heappush(self._ready, (rank, key))
+            heapq.heappush(self._ready, (not urgent, rank, key))
             self._wake.set()
 
-    def add_later(self, key: Key, rank: Seniority, delay: float) -> None:
+    def add_later(self, key: Key, rank: Seniority, delay: float, *, urgent: bool = False) -> None:
         """Look at ``key`` in ``delay`` seconds, unless it is added before."""
         if delay <= 0:
-            self.add(key, rank)
+            self.add(key, rank, urgent=urgent)
         elif key not in self._queued:
             self._count += 1
             self._due[key] = self._count
-            heapq.heappush(self._later, (self._clock() + delay, self._count, rank, key))
+            heapq.heappush(self._later, (self._clock() + delay, self._count, rank, key, urgent))
             self._wake.set()
 
     def take(self) -> Key | None:
@@ -54,7 +54,7 @@ class WorkQueue(Generic[Key]):
         self._promote()
         if not self._ready:
             return None
-        _, key = heapq.heappop(self._ready)
+        *_, key = heapq.heappop(self._ready)
         self._queued.discard(key)
         return key
 
@@ -78,6 +78,6 @@ class WorkQueue(Generic[Key]):
     def _promote(self) -> None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
-            _, count, rank, key = heapq.heappop(self._later)
+            _, count, rank, key, urgent = heapq.heappop(self._later)
             if self._due.get(key) == count:
-                self.add(key, rank)
+                self.add(key, rank, urgent=urgent)

@@ -33,6 +33,17 @@ def test_the_senior_comes_first_whoever_was_added_first() -> None:
     assert drained(queue) == ["a", "b", "c"]
 
 
+def test_the_urgent_come_before_their_seniors_and_keep_their_order_among_themselves() -> None:
+    clock = Clock()
+    queue: WorkQueue[str] = WorkQueue(clock)
+    queue.add_later("soon", seniority("soon", 0), 1.0, urgent=True)
+    for name, rank, urgent in (("old", 1, False), ("new", 4, True), ("newer", 5, True), ("young", 2, False)):
+        queue.add(name, seniority(name, rank), urgent=urgent)
+    clock.now += 1.0
+
+    assert drained(queue) == ["soon", "new", "newer", "old", "young"]
+
+
 def test_a_thousand_changes_of_one_key_are_one_look() -> None:
     queue: WorkQueue[str] = WorkQueue(Clock())
     for _ in range(1000):
