@@ -24,6 +24,7 @@ from allocator.requests import Consultation
 from allocator.review import Plan, Reviewer
 from allocator.steward import Steward
 from allocator.stock import Stock
+from allocator.translate import claims_differ
 from allocator.voice import Voice
 from allocator.writer import Failed, Gone, Outcome, Seen, Writer, Written
 from purelb.events import EventRecorder
@@ -158,6 +159,7 @@ class Controller:
         self._agenda.nudge()
 
     def _take_in(self, service: ServiceView) -> None:
+        before = self._inventory.get(service.key)
         if not self._inventory.seen(service):
             return
         entry = self._inventory.get(service.key)
@@ -167,6 +169,9 @@ class Controller:
         self._voice.heard(service)
         self._reviewer.learn(service, entry.seniority)
         self._agenda.look_now(service.key)
+        if before is not None and claims_differ(before.service, service):
+            for other in self._engine.companions(service.key):
+                self._agenda.look_now(other)  # what is right for it may have changed, though it has not
 
     def _forget(self, key: ServiceKey) -> None:
         """A Service is gone: what it held is free."""

@@ -68,6 +68,11 @@ def _groups_of(service: ServiceView) -> tuple[str, ...]:
     return tuple(name.strip() for name in allocated_from.split(",") if name.strip())
 
 
+def claims_differ(one: ServiceView, other: ServiceView) -> bool:
+    """Whether two states of a Service differ in what it holds or on what terms."""
+    return one.ingress != other.ingress or terms_of(one) != terms_of(other)
+
+
 def claim_of(service: ServiceView, seniority: Seniority, *, is_ours: bool) -> Claim:
     """What a Service holds, as its status and annotations show it."""
     return Claim(

@@ -182,12 +182,54 @@ def test_a_grown_group_serves_who_waits_and_a_deleted_one_takes_nothing_away() -
         assert await stage.addresses_when_given("b") == ["10.1.0.1"]
         await stage.delete_group("default")
         await stage.event("default", "2 Services keep addresses of this ServiceGroup", namespace="purelb")
+        for name, address in (("a", "10.1.0.0"), ("b", "10.1.0.1")):
+            kind, reason, _ = await stage.event(name, f'{address} is in no pool of ServiceGroup "default" any more')
+            assert (kind, reason) == ("Warning", "ConfigurationWarning")
         await stage.group("other", local=local("10.1.0.0/30"))
+        await stage.event("a", '10.1.0.0 belongs to ServiceGroup "other" now, not to "default"')
         await stage.service("c", annotations={names.SERVICE_GROUP: "other"})
 
         assert await stage.addresses_when_given("c") == ["10.1.0.2"]
         assert await stage.addresses("a") == ["10.1.0.0"]
         assert await stage.addresses("b") == ["10.1.0.1"]
+
+    play(scenario)
+
+
+def test_whoever_writes_an_older_service_s_claim_on_an_address_moves_the_younger_at_once() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/28"))
+        for name in ("old", "young"):
+            await stage.service(name)
+        assert await stage.addresses_when_given("young") == ["10.1.0.1"]
+
+        await stage.set_status("old", ["10.1.0.1"])
+
+        await stage.event("young", "10.1.0.1 is also held by default/old")
+        assert await stage.addresses_when_given("young") == ["10.1.0.0"]
+        assert await stage.addresses("old") == ["10.1.0.1"]
+
+    play(scenario)
+
+
+def test_services_that_share_keep_their_address_when_one_takes_its_key_away() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/28"))
+        shared = {names.ALLOW_SHARED_IP: "web"}
+        await stage.service("old", annotations=shared, ports=[80])
+        assert await stage.addresses_when_given("old") == ["10.1.0.0"]
+        await stage.service("young", annotations=shared, ports=[443])
+        assert await stage.addresses_when_given("young") == ["10.1.0.0"]
+        await stage.service("clash", annotations=shared, ports=[443])
+        assert await stage.addresses_when_given("clash") == ["10.1.0.1"]
+
+        await stage.change("old", {"metadata": {"annotations": {names.ALLOW_SHARED_IP: None}}})
+
+        await stage.event("young", "can't change sharing key")
+        assert await stage.addresses("old") == await stage.addresses("young") == ["10.1.0.0"]
+        await stage.delete("old")
+        await stage.service("third", annotations=shared, ports=[8080])
+        assert await stage.addresses_when_given("third") == ["10.1.0.0"]
 
     play(scenario)
 
