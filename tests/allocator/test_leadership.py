@@ -47,7 +47,7 @@ def test_one_leads_and_the_other_follows() -> None:
 
 def test_a_stop_while_renewals_fail_leaves_the_lease_to_expire() -> None:
     async def run() -> None:
-        async with staged() as stage:
+        async with staged(embedded=True) as stage:
             first = candidate(stage, "first")
             await first.acquire()
             async with asyncio.TaskGroup() as tasks:
