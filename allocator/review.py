@@ -146,7 +146,9 @@ class Reviewer:
             case Refusal():
                 self._engine.forfeit(service.key)
                 failure = translate.failed(service, answer)
-                return Plan(Write(service, (), translate.no_annotations(service)), (failure,), refusal=answer)
+                notice = translate.displaced(service, senior, waits=True)
+                write = Write(service, (), translate.no_annotations(service))
+                return Plan(write, (failure,), (notice,), refusal=answer)
             case Consultation():
                 return Plan(ask=answer)
 

@@ -210,10 +210,13 @@ def released_by_family(addresses: Iterable[IPAddress]) -> Notice:
     )
 
 
-def displaced(service: ServiceView, senior: Claim) -> Notice:
+def displaced(service: ServiceView, senior: Claim, *, waits: bool = False) -> Notice:
     """Two Services showed one address, and this one gives way."""
     shared = ", ".join(str(address) for address in service.ingress if address in senior.addresses)
-    text = f"{shared} is also held by {senior.service}, which is older and keeps it; this Service gets another address"
+    verb = "waits for" if waits else "gets"
+    text = (
+        f"{shared} is also held by {senior.service}, which is older and keeps it; this Service {verb} another address"
+    )
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
 
 

@@ -322,6 +322,9 @@ def test_if_there_is_no_other_it_loses_the_address_and_waits() -> None:
     assert plan.write is not None
     assert plan.write.annotations == dict.fromkeys(BRANDED)
     assert desk.engine.waiting == 1
+    assert [notice.message for notice in plan.done] == [
+        "10.1.0.0 is also held by default/old, which is older and keeps it; this Service waits for another address"
+    ]
 
 
 # --- type change -----------------------------------------------------------------------------------------------------
