@@ -53,13 +53,16 @@ def legacy_crd(text: str) -> str:
     return head + written
 
 
-def complete(overlay: str) -> str:
-    """All objects of an overlay in one file. Raises CalledProcessError if kustomize refuses it."""
+def build(folder: Path) -> str:
+    """What a kustomization makes. Raises CalledProcessError if kustomize refuses it."""
     kubectl = Path(sys.executable).with_name("kubectl")
-    command = [str(kubectl), "kustomize", str(ROOT / "manifests" / "overlays" / overlay)]
-    built = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    return subprocess.run([str(kubectl), "kustomize", str(folder)], capture_output=True, check=True, text=True).stdout
+
+
+def complete(overlay: str) -> str:
+    """All objects of an overlay in one file."""
     head = f"# One file that installs all. Made by `make manifests` from manifests/overlays/{overlay}.\n"
-    return head + built
+    return head + build(ROOT / "manifests" / "overlays" / overlay)
 
 
 def legacy_crds() -> Iterator[tuple[Path, str]]:

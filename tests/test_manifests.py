@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from manifests.build import RULES, complete_files, legacy_crds
+from lbnodeagent.__main__ import HAND_OVER, LEAVE
+from manifests.build import RULES, build, complete_files, legacy_crds
 from tests.allocator.stage import without_rules
 
 ROOT = Path(__file__).parents[1]
@@ -79,3 +80,52 @@ def test_the_programs_ask_for_no_privileged_container(objects: list[dict[str, An
             assert context["readOnlyRootFilesystem"]
             assert context["capabilities"]["drop"] == ["ALL"]
             assert set(context["capabilities"].get("add", [])) <= {"NET_ADMIN", "NET_RAW"}
+
+
+def workload(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(each for each in objects if each["kind"] == kind)["spec"]
+    return found
+
+
+def test_an_agent_gets_the_time_to_hand_over_when_it_is_stopped(objects: list[dict[str, Any]]) -> None:
+    agent = workload(objects, "DaemonSet")
+
+    assert agent["template"]["spec"]["terminationGracePeriodSeconds"] > 2 * (HAND_OVER + LEAVE)
+    assert agent["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
+
+
+def test_agents_run_on_control_plane_nodes_of_any_age_and_are_not_evicted_first(objects: list[dict[str, Any]]) -> None:
+    pod = workload(objects, "DaemonSet")["template"]["spec"]
+
+    tolerated = {(one["key"], one["operator"], one["effect"]) for one in pod["tolerations"]}
+    assert tolerated >= {
+        ("node-role.kubernetes.io/control-plane", "Exists", "NoSchedule"),
+        ("node-role.kubernetes.io/master", "Exists", "NoSchedule"),
+    }
+    assert pod["priorityClassName"] == "system-node-critical"
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
+def test_a_program_is_probed_limited_and_confined(objects: list[dict[str, Any]], kind: str) -> None:
+    pod = workload(objects, kind)["template"]["spec"]
+
+    [container] = pod["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert "memory" in container["resources"]["limits"]
+    assert "cpu" not in container["resources"]["limits"], "a limit would make it late"
+    assert not container["securityContext"]["allowPrivilegeEscalation"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_the_namespace_says_what_its_pods_may_do(objects: list[dict[str, Any]]) -> None:
+    labels = next(each for each in objects if each["kind"] == "Namespace")["metadata"]["labels"]
+
+    assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in (ROOT / "manifests").rglob("kustomization.yaml")))
+def test_every_folder_can_be_built(folder: Path) -> None:
+    if yaml.safe_load((folder / "kustomization.yaml").read_text())["kind"] == "Kustomization":
+        assert build(folder)
