@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from collections.abc import Callable
+from typing import TypeAlias
+
+import pytest
+
+from lab.kubectl import find_kubectl
+from tests.lab.apiserver.clusters import Embedded, Real
 from tests.lab.apiserver.conftest import cluster
 
 __all__ = ["cluster"]
+Kubectl: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def kubectl(cluster: Embedded | Real, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """kubectl on an empty cluster; `document` is its standard input."""
+    kubeconfig = tmp_path_factory.mktemp("kubectl") / "config"
+    kubeconfig.write_text(json.dumps(cluster.kubeconfig()))
+    program = find_kubectl()
+
+    def run(*arguments: str, document: str = "") -> subprocess.CompletedProcess[str]:
+        command = [program, "--kubeconfig", str(kubeconfig), *arguments]
+        return subprocess.run(command, input=document, capture_output=True, text=True, timeout=60, check=False)
+
+    return run

@@ -4,39 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab.kubectl import find_kubectl
 from manifests.build import legacy_crds
+from tests.install.conftest import Kubectl
 from tests.install.objects import RIGHT, WRONG, Case, documents
-from tests.lab.apiserver.clusters import Embedded, Real
 
 ROOT = Path(__file__).parents[2]
 UNCHECKED = "some validation rules were not checked"
-Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="module")
-def kubectl(cluster: Embedded | Real, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
-    """kubectl on the cluster, with the CRDs and the namespace there."""
-    kubeconfig = tmp_path_factory.mktemp("kubectl") / "config"
-    kubeconfig.write_text(json.dumps(cluster.kubeconfig()))
-    program = find_kubectl()
-
-    def run(*arguments: str, document: str = "") -> subprocess.CompletedProcess[str]:
-        command = [program, "--kubeconfig", str(kubeconfig), *arguments]
-        return subprocess.run(command, input=document, capture_output=True, text=True, timeout=60, check=False)
-
-    assert run("create", "namespace", "purelb").returncode == 0
-    installed = run("apply", "-k", str(ROOT / "crds"))
+@pytest.fixture(scope="module", autouse=True)
+def definitions(kubectl: Kubectl) -> None:
+    """The CRDs and the namespace are there."""
+    assert kubectl("create", "namespace", "purelb").returncode == 0
+    installed = kubectl("apply", "-k", str(ROOT / "crds"))
     assert installed.returncode == 0, installed.stderr
-    established = run("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    established = kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
     assert established.returncode == 0, established.stderr
-    return run
 
 
 def refusals(stderr: str) -> dict[tuple[str, str], str]:
