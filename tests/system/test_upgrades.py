@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import tempfile
@@ -16,7 +17,7 @@ import yaml
 from lab.lifecycle import MANIFEST
 from lbnodeagent.announcing import parse
 from purelb.election import owner
-from tests.system.agentlab import NODES, AgentLab
+from tests.system.agentlab import MASTER, NODES, WORKER11, WORKER12, AgentLab
 from tests.system.conftest import LabUnderTest, eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -169,3 +170,56 @@ def test_the_gossip_goes_on_with_the_key_that_is_there_or_gets_one_of_its_own(up
     old = f'purelb_gossip_key{{fingerprint="{hashlib.sha256(OLD_KEY).hexdigest()[:8]}",use="seals"}} 1.0'
     assert 'use="seals"} 1.0' in page
     assert (old in page) == any(body["kind"] == "Secret" for body in upgraded.left)
+
+
+OLD_AGENT = f"""
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: old-lbnodeagent, namespace: purelb}}
+spec:
+  selector: {{matchLabels: {{app: purelb, component: lbnodeagent, version: old}}}}
+  template:
+    metadata: {{labels: {{app: purelb, component: lbnodeagent, version: old}}}}
+    spec:
+      hostNetwork: true
+      terminationGracePeriodSeconds: 2
+      nodeSelector: {{agent: old}}
+      tolerations: [{{key: node-role.kubernetes.io/control-plane, operator: Exists, effect: NoSchedule}}]
+      containers:
+        - name: lbnodeagent
+          image: purelb-standin:1
+          command: [python3, -m, memberlist, --name, $(NODE), --bind, "$(HOST):7934", --key, $(KEY)]
+          env:
+            - {{name: NODE, valueFrom: {{fieldRef: {{fieldPath: spec.nodeName}}}}}}
+            - {{name: HOST, valueFrom: {{fieldRef: {{fieldPath: status.hostIP}}}}}}
+            - {{name: KEY, value: "{base64.b64encode(OLD_KEY).decode()}"}}
+"""
+"""As far as the new agents can tell, a node that isn't upgraded yet: a member without anything but its name and key."""
+
+
+def test_old_and_new_agents_elect_together_while_the_daemonset_rolls() -> None:
+    with tempfile.TemporaryDirectory(prefix="purelb-upgrade-") as folder:
+        lab = LabUnderTest(Path(folder))
+        try:
+            lab.must("up", "--bare", timeout=150)
+            cluster = Upgraded(AgentLab(lab), STATES / "v0.6.1.yaml")
+            cluster.restore()
+            lab.kubectl("label", "node", MASTER, "agent=old")
+            lab.kubectl("apply", "-f", "-", stdin=OLD_AGENT)
+            objects = [body for body in yaml.safe_load_all(MANIFEST.read_text()) if body]
+            agent = next(body for body in objects if body["kind"] == "DaemonSet")["spec"]["template"]["spec"]
+            agent["nodeSelector"]["agent"] = "new"
+            lab.kubectl("label", "node", WORKER11, WORKER12, "agent=new")
+            lab.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
+
+            theirs = {ip for ip in cluster.on_the_wire() if owner(NODES, ip_address(ip)) == MASTER}
+            others = set(cluster.on_the_wire()) - theirs
+            assert theirs
+            assert eventually(lambda: all(len(cluster.lab.holders(ip)) == 1 for ip in others), seconds=60)
+            assert eventually(lambda: not any(cluster.lab.holders(ip) for ip in theirs)), "the old agent isn't heard"
+
+            lab.kubectl("delete", "daemonset", "old-lbnodeagent", "-n", "purelb")
+            lab.kubectl("label", "node", MASTER, "agent=new", "--overwrite")
+            assert eventually(cluster.is_settled, seconds=60), lab.must("status")
+        finally:
+            lab.down()
