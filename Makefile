@@ -3,7 +3,7 @@ BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
 BENCHES := allocator detection gossip_flood gossip_scale failover handover footprint moves chaos ecmp
 
-.PHONY: demo demo-ecmp test unit system lint bench fuzz crds manifests proto constraints clean
+.PHONY: demo demo-ecmp test unit system lint bench fuzz crds manifests proto constraints locks images clean
 
 demo:
 	@./prepare demo
@@ -44,7 +44,7 @@ fuzz:
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python -m fuzz.gossip $(FUZZ)
 
-# What users apply, from its parts: crds/legacy, purelb-complete.yaml, purelb-complete-legacy.yaml.
+# What users apply, from its parts: crds/legacy, purelb-complete.yaml, purelb-complete-legacy.yaml, the chart.
 crds manifests:
 	@./prepare lint
 	@$(BIN)/python -m manifests.build
@@ -60,6 +60,20 @@ constraints:
 	@rm -rf .venv && python3 -m venv .venv && $(BIN)/pip install --quiet -e '.[dev]'
 	@{ printf '# Exact versions of everything that is installed: `pip install -c constraints.txt`. Renew with `make constraints`.\n'; \
 	  $(BIN)/pip freeze --exclude-editable; } > constraints.txt
+
+# What the images install: the versions of constraints.txt with the hashes of all architectures' wheels.
+locks:
+	@./prepare lint
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@for pair in allocator:ipam lbnodeagent:agent; do \
+	  echo 'setuptools>=77' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-annotate --no-header --extra $${pair#*:} -c constraints.txt pyproject.toml - -o requirements/$${pair%:*}.txt \
+	    || exit 1; done
+
+# Both images, as folders: purelb-lab demo --images .lab/images
+images:
+	@./prepare test
+	@$(BIN)/python -m lab.buildimages .lab/images
 
 clean:
 	rm -rf .venv .lab build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -84,7 +84,7 @@ class PodPrograms:
         mounts = await asyncio.to_thread(
             own_mounts, container, pod, volumes, node, lambda kind, key: known.get((kind, key)), anywhere=has_image
         )
-        mounts |= await self._usual_mounts(pod, environment["HOSTNAME"])
+        mounts |= await self._usual_mounts(pod, container, environment["HOSTNAME"])
         argv = image.argv(container.get("command") or [], container.get("args") or []) if image else None
         return Program(
             name=f"{namespace}/{name}/{container['name']}",
@@ -112,11 +112,12 @@ class PodPrograms:
             "KUBERNETES_SERVICE_PORT_HTTPS": str(API_PORT),
         }
 
-    async def _usual_mounts(self, pod: Object, hostname: str) -> dict[str, Mount]:
+    async def _usual_mounts(self, pod: Object, container: Object, hostname: str) -> dict[str, Mount]:
         """What kubelet brings into every container: names, resolver, the ServiceAccount's token."""
+        read_only = bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
         etc = network_files(hostname, self._place.pod_ips)
         await asyncio.to_thread(write_files, self._files / "etc", etc)
-        mounts = {f"/etc/{name}": Mount(str(self._files / "etc" / name)) for name in etc}
+        mounts = {f"/etc/{name}": Mount(str(self._files / "etc" / name), read_only) for name in etc}
         if pod["spec"].get("automountServiceAccountToken", True):
             files = service_account_files(await self._token(pod), self._shared.ca, pod["metadata"]["namespace"])
             await asyncio.to_thread(write_files, self._files / "serviceaccount", files)

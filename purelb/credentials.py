@@ -102,7 +102,10 @@ class Kubeconfig:
 
 async def login_by_kubeconfig(path: Path) -> Kubeconfig:
     """Read a kubeconfig's current context. Raises SettingsError."""
-    from kubernetes.aio import client, config  # see above
+    try:
+        from kubernetes.aio import client, config  # see above
+    except ImportError as error:
+        raise SettingsError(f'a kubeconfig needs "pip install purelb[kubeconfig]": {error}') from error
 
     configuration = client.Configuration()
     try:

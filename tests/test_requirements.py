@@ -1,0 +1,46 @@
+"""The images' lock files say the same versions as the one for development, and name every dependency."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BUILD_ONLY = {"setuptools"}
+EXTRAS = {"allocator": "ipam", "lbnodeagent": "agent"}
+
+
+def pinned(file: Path) -> dict[str, str]:
+    """Normalized name -> version."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", file.read_text(), re.MULTILINE)
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+
+
+@pytest.mark.parametrize("program", EXTRAS)
+def test_an_image_has_the_versions_that_were_tested(program: str) -> None:
+    locked, tested = pinned(ROOT / "requirements" / f"{program}.txt"), pinned(ROOT / "constraints.txt")
+
+    missing = set(locked) - set(tested) - BUILD_ONLY - {"win-inet-pton"}  # another system's
+    assert missing == set()
+    differing = {name for name, version in locked.items() if tested.get(name, version) != version}
+    assert differing - BUILD_ONLY == set(), "make locks"
+
+
+@pytest.mark.parametrize("program", EXTRAS)
+def test_an_image_has_every_dependency_of_its_program(program: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"][EXTRAS[program]]]
+
+    names = {re.split(r"[<>=\[]", line)[0].lower() for line in wanted}
+
+    assert names <= set(pinned(ROOT / "requirements" / f"{program}.txt"))
+
+
+def test_every_line_is_held_by_hashes() -> None:
+    for program in EXTRAS:
+        text = (ROOT / "requirements" / f"{program}.txt").read_text()
+        entries = re.split(r"\n(?=[a-zA-Z])", text.strip())
+        assert all("--hash=sha256:" in entry for entry in entries)
