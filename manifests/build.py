@@ -2,6 +2,7 @@
 
 - crds/legacy/: the CRDs of crds/ for API servers before 1.31, without the rules that need CEL's `ip()` and `cidr()`.
 - manifests/purelb-complete.yaml, purelb-complete-legacy.yaml: the overlays layer2 and legacy, each in one file.
+- charts/purelb/: those templates and CRDs of the chart that say the same as purelb-complete.yaml.
 
 A test compares what is there with what this makes.
 """
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from manifests import chart
 
 ROOT: Final = Path(__file__).parents[1]
 RULES: Final = "x-kubernetes-validations"
@@ -77,7 +80,12 @@ def complete_files() -> Iterator[tuple[Path, str]]:
         yield ROOT / "manifests" / name, complete(overlay)
 
 
+def chart_files() -> Iterator[tuple[Path, str]]:
+    """Path and text of each generated file of the chart."""
+    return chart.chart_files(complete("layer2"), ROOT / "crds")
+
+
 if __name__ == "__main__":
-    for made in (legacy_crds, complete_files):
+    for made in (legacy_crds, complete_files, chart_files):
         for path, text in made():
             path.write_text(text)

@@ -1,0 +1,23 @@
+{{/* The image of a program: (list $ PROGRAM DEFAULT). */}}
+{{- define "purelb.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := $root.Values.image -}}
+{{- if $image.repository -}}
+{{ $image.repository }}/{{ index . 1 }}:{{ $image.tag | default $root.Chart.AppVersion }}
+{{- else if $image.tag -}}
+{{ (index . 2) | splitList ":" | first }}:{{ $image.tag }}
+{{- else -}}
+{{ index . 2 }}
+{{- end -}}
+{{- end }}
+
+{{/* Environment of the agent that brings a gossip key of the user's own. */}}
+{{- define "purelb.gossipKey" -}}
+{{- if .Values.memberlistSecretKey }}
+- name: ML_GROUP
+  valueFrom:
+    secretKeyRef:
+      name: purelb-memberlist
+      key: secretkey
+{{- end }}
+{{- end }}

@@ -1,0 +1,174 @@
+"""The Helm chart, rendered by Helm's own library: with no values given it is what the manifests install."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from helm_python import Chart, HelmError
+from helm_python.chart import lint
+
+from manifests.build import chart_files
+from manifests.chart import CHART, is_templated
+
+ROOT = Path(__file__).parents[1]
+Json = dict[str, Any]
+Key = tuple[str, str]
+"""Kind and name."""
+
+
+@pytest.fixture(scope="module")
+def chart() -> Iterator[Chart]:
+    with Chart.load(CHART) as loaded:
+        yield loaded
+
+
+def render(chart: Chart, values: Json | None = None, namespace: str = "purelb") -> dict[Key, Json]:
+    """All objects of a release."""
+    texts = chart.render(values=values, name="purelb", namespace=namespace).values()
+    objects = [one for text in texts for one in yaml.safe_load_all(text) if one]
+    return {(one["kind"], one["metadata"]["name"]): one for one in objects}
+
+
+def manifests() -> dict[Key, Json]:
+    """What purelb-complete.yaml installs besides the CRDs and the namespace."""
+    documents = yaml.safe_load_all((ROOT / "manifests" / "purelb-complete.yaml").read_text())
+    return {(one["kind"], one["metadata"]["name"]): one for one in documents if one and is_templated(one)}
+
+
+def container(objects: dict[Key, Json], kind: str, name: str) -> Json:
+    found: Json = next(
+        one for one in objects[kind, name]["spec"]["template"]["spec"]["containers"] if one["name"] == name
+    )
+    return found
+
+
+def test_what_is_generated_is_up_to_date() -> None:
+    for path, text in chart_files():
+        assert path.read_text() == text, f"{path.relative_to(ROOT)}: make manifests"
+
+
+def test_without_values_it_installs_what_the_manifests_do(chart: Chart) -> None:
+    rendered, wanted = render(chart), manifests()
+
+    assert rendered.keys() == wanted.keys()
+    for key in wanted:
+        assert rendered[key] == wanted[key], key
+
+
+def test_it_brings_the_crds(chart: Chart) -> None:
+    brought = {one["name"]: yaml.safe_load(one["data"]) for one in chart.crds}
+
+    wanted = [yaml.safe_load(file.read_text()) for file in sorted((ROOT / "crds").glob("*.purelb.io.yaml"))]
+    assert sorted(brought.values(), key=lambda crd: str(crd["metadata"]["name"])) == sorted(
+        wanted, key=lambda crd: str(crd["metadata"]["name"])
+    )
+
+
+def test_a_release_is_at_home_in_any_namespace(chart: Chart) -> None:
+    elsewhere = render(chart, namespace="purelb-system")
+
+    def move(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {
+                key: "purelb-system" if key == "namespace" and value == "purelb" else move(value)
+                for key, value in node.items()
+            }
+        return [move(one) for one in node] if isinstance(node, list) else node
+
+    assert elsewhere == {key: move(one) for key, one in copy.deepcopy(manifests()).items()}
+
+
+def test_helm_finds_nothing_to_complain_of() -> None:
+    report = lint(CHART, strict=True)
+
+    assert report["errors"] == []
+    assert [one for one in report["messages"] if one["severity"] > 1] == []
+
+
+def test_images_come_from_where_the_values_say(chart: Chart) -> None:
+    values = {"image": {"repository": "registry.example/purelb", "tag": "v1", "pullPolicy": "Always"}}
+
+    objects = render(chart, values)
+
+    for kind, name in (("Deployment", "allocator"), ("DaemonSet", "lbnodeagent")):
+        found = container(objects, kind, name)
+        assert (found["image"], found["imagePullPolicy"]) == (f"registry.example/purelb/{name}:v1", "Always")
+
+
+def test_a_tag_alone_keeps_the_local_names(chart: Chart) -> None:
+    objects = render(chart, {"image": {"tag": "v2"}})
+
+    assert container(objects, "Deployment", "allocator")["image"] == "purelb-allocator:v2"
+
+
+def test_each_program_can_be_sized_and_placed(chart: Chart) -> None:
+    tolerations = [{"operator": "Exists"}]
+    values = {
+        "priorityClassName": "important",
+        "allocator": {"resources": {"limits": {"memory": "1Gi"}}, "nodeSelector": {"a": "b"}},
+        "lbnodeagent": {"tolerations": tolerations, "containerSecurityContext": {"privileged": True}},
+        "securityContext": {"runAsUser": 7},
+    }
+
+    objects = render(chart, values)
+
+    pods = {
+        key: one["spec"]["template"]["spec"] for key, one in objects.items() if key[0] in ("Deployment", "DaemonSet")
+    }
+    assert [pod["priorityClassName"] for pod in pods.values()] == ["important"] * 2
+    assert container(objects, "Deployment", "allocator")["resources"] == {"limits": {"memory": "1Gi"}}
+    assert pods["Deployment", "allocator"]["nodeSelector"] == {"a": "b"}
+    assert pods["Deployment", "allocator"]["securityContext"] == {"runAsUser": 7}
+    assert pods["DaemonSet", "lbnodeagent"]["tolerations"] == tolerations
+    assert container(objects, "DaemonSet", "lbnodeagent")["securityContext"] == {"privileged": True}
+    wanted = container(manifests(), "DaemonSet", "lbnodeagent")["resources"]
+    assert container(objects, "DaemonSet", "lbnodeagent")["resources"] == wanted
+
+
+def test_another_announcer_may_be_the_clusters_default(chart: Chart) -> None:
+    environment = container(render(chart, {"defaultAnnouncer": "other"}), "Deployment", "allocator")["env"]
+
+    assert {"name": "DEFAULT_ANNOUNCER", "value": "other"} in environment
+
+
+def test_a_gossip_key_of_ones_own_reaches_the_agents_by_a_secret(chart: Chart) -> None:
+    objects = render(chart, {"memberlistSecretKey": "0123456789abcdef"})
+
+    environment = container(objects, "DaemonSet", "lbnodeagent")["env"]
+    reference = next(one["valueFrom"]["secretKeyRef"] for one in environment if one["name"] == "ML_GROUP")
+    secret = objects["Secret", reference["name"]]
+    assert secret["stringData"] == {reference["key"]: "0123456789abcdef"}
+
+
+def test_first_objects_can_be_had_with_the_release(chart: Chart) -> None:
+    spec = {"local": {"v4pool": {"subnet": "10.1.0.0/24", "pool": "10.1.0.8-10.1.0.9", "aggregation": "default"}}}
+    values = {
+        "serviceGroup": {"create": True, "spec": spec},
+        "lbnodeagent": {"localint": "eth1", "sendgarp": False},
+        "extraObjects": ["{apiVersion: v1, kind: ConfigMap, metadata: {name: '{{ .Release.Name }}-extra'}}"],
+    }
+
+    objects = render(chart, values)
+
+    assert objects["ServiceGroup", "default"]["spec"] == spec
+    assert objects["LBNodeAgent", "default"]["spec"] == {"local": {"localint": "eth1", "sendgarp": False}}
+    assert ("ConfigMap", "purelb-extra") in objects
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"Prometheus": {}}, "Prometheus"),
+        ({"memberlistSecretKey": "short"}, "memberlistSecretKey"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
+        ({"lbnodeagent": {"sendgarp": "no"}}, "sendgarp"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused_by_name(chart: Chart, values: Json, sentence: str) -> None:
+    with pytest.raises(HelmError, match=sentence):
+        chart.validate_schema(values)
