@@ -7,6 +7,7 @@ way from Dockerfiles to folders (see `images`); everything that it makes lies be
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -40,24 +41,32 @@ class BuildFailed(LabError):
 
 
 class Builder:
-    """One storage of buildah's, which keeps its layers as plain folders (vfs) so that it works anywhere."""
+    """One storage of buildah's: with layers as overlays where the kernel lets it, else as plain folders (vfs)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._storage = folder / "storage"
-        self._base = ["buildah", "--storage-driver", "vfs"]
-        self._base += ["--root", str(self._storage / "root"), "--runroot", str(self._storage / "run")]
+        self._driver = "overlay"
 
     def make_base(self) -> None:
         """An image of minimal Debian with Python, by debootstrap from the mirror that this machine's apt uses."""
-        container = self._buildah("from", "--quiet", "scratch")
-        root = self._buildah("mount", container)
+        try:
+            container, root = self._empty_container()
+        except BuildFailed:  # an overlay can't lie on another one, as in some containers
+            self.forget()
+            self._driver = "vfs"
+            container, root = self._empty_container()
         bootstrap = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, root, debian_mirror()]
         _run(bootstrap)
         for cache in ("var/cache/apt/archives", "var/lib/apt/lists", "var/log"):
             shutil.rmtree(Path(root) / cache, ignore_errors=True)
         self._buildah("umount", container)
         self._buildah("commit", "--quiet", "--rm", container, _BASE)
+
+    def _empty_container(self) -> tuple[str, str]:
+        """Its name and the folder that it is mounted on."""
+        container = self._buildah("from", "--quiet", "scratch")
+        return container, self._buildah("mount", container)
 
     def build(self, name: str, dockerfile: str) -> int:
         """Build an image and lay it out; returns the bytes that it adds to its base."""
@@ -80,7 +89,10 @@ class Builder:
 
     def forget(self) -> None:
         """Remove buildah's storage; the laid out images stay."""
-        shutil.rmtree(self._storage, ignore_errors=True)
+        if self._storage.exists():
+            with contextlib.suppress(BuildFailed):
+                self._buildah("umount", "--all")
+            shutil.rmtree(self._storage, ignore_errors=True)
 
     def _pip_mounts(self) -> Iterator[tuple[Path, str]]:
         """This machine's way to the package index, for the pip of the build."""
@@ -94,7 +106,8 @@ class Builder:
         yield file, "/etc/pip.conf"
 
     def _buildah(self, *arguments: str) -> str:
-        return _run([*self._base, *arguments]).strip()
+        storage = ["--root", str(self._storage / "root"), "--runroot", str(self._storage / "run")]
+        return _run(["buildah", "--storage-driver", self._driver, *storage, *arguments]).strip()
 
 
 def debian_mirror() -> str:

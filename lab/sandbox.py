@@ -18,7 +18,7 @@ from lab import namespaces as ns
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-_MASKED = ("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/scsi")
+MASKED = ("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/scsi")
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT)
 _PLAIN = ns.MS_NOSUID | ns.MS_NODEV | ns.MS_NOEXEC
 
@@ -67,7 +67,7 @@ def _change_root(order: Mapping[str, Any], mounts: Mapping[str, str]) -> None:
     for path in _READ_ONLY:
         if os.path.exists(path):  # noqa: PTH110
             _bind(path, path, read_only=True)
-    for path in _MASKED:
+    for path in MASKED:
         if os.path.isdir(path):  # noqa: PTH112
             ns.mount("tmpfs", path, "tmpfs", ns.MS_RDONLY, "size=0")
         elif os.path.exists(path):  # noqa: PTH110
