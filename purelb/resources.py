@@ -87,7 +87,7 @@ class ServiceGroup:
     enforce_namespaces: bool = False
     namespace_default: bool = False
     written_as: Literal["v1", "v2"] = "v1"
-    """The API version in which its spec was last written, which says what ``local`` means."""
+    """The API version of its manifest, which says what ``local`` means."""
 
     @property
     def is_onlink_only(self) -> bool:
@@ -132,17 +132,17 @@ def parse_service_group(body: Json) -> ServiceGroup:
         namespaces=namespaces,
         enforce_namespaces=bool(spec.get("enforceNamespaces")),
         namespace_default=bool(spec.get("namespaceDefault")),
-        written_as="v2" if _spec_version(metadata) == f"{GROUP}/v2" else "v1",
+        written_as="v2" if _is_written_as_v2(metadata) else "v1",
     )
 
 
-def _spec_version(metadata: Json) -> str:
-    """The apiVersion of the last writer of the spec; empty if the object doesn't tell (managedFields)."""
-    writers: list[Json] = [
-        entry for entry in metadata.get("managedFields") or () if "f:spec" in entry.get("fieldsV1", {})
-    ]
-    writers.sort(key=lambda entry: str(entry.get("time", "")))
-    return str(writers[-1].get("apiVersion", "")) if writers else ""
+def _is_written_as_v2(metadata: Json) -> bool:
+    """Whether all that wrote of the spec what is there now wrote it as v2 (managedFields).
+
+    All, not the last: kubectl edits and patches in the version that the API server prefers, whichever the manifest has.
+    """
+    writers = [entry for entry in metadata.get("managedFields") or () if "f:spec" in entry.get("fieldsV1", {})]
+    return bool(writers) and all(entry.get("apiVersion") == f"{GROUP}/v2" for entry in writers)
 
 
 def _parse_source(kind: str, block: Json) -> AddressSource:

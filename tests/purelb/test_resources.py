@@ -95,25 +95,22 @@ def test_the_pool_of_an_address_is_found_in_both_families() -> None:
     assert parsed.pool_of(ip_address("10.0.1.0")) is None
 
 
-def test_the_last_writer_of_the_spec_says_what_local_means() -> None:
+def test_local_means_what_it_does_in_v2_if_all_of_the_spec_was_written_so() -> None:
     body = group(local={"v4pool": pool("10.1.0.1-10.1.0.9", "10.1.0.0/24")})
-    writers = [
-        {"apiVersion": "purelb.io/v1", "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {}}},
-        {"apiVersion": "purelb.io/v2", "time": "2026-01-02T00:00:00Z", "fieldsV1": {"f:spec": {}}},
-        {"apiVersion": "purelb.io/v1", "time": "2026-01-03T00:00:00Z", "fieldsV1": {"f:status": {}}},
-    ]
 
-    def written_by(*entries: dict[str, Any], kind: str = "local") -> bool:
-        parts = {
-            "metadata": {**body["metadata"], "managedFields": list(entries)},
-            "spec": {kind: body["spec"]["local"]},
-        }
-        return parse_service_group(parts).is_onlink_only
+    def written_by(*versions: str, kind: str = "local") -> bool:
+        writers = [{"apiVersion": f"purelb.io/{version}", "fieldsV1": {"f:spec": {}}} for version in versions]
+        status = {"apiVersion": "purelb.io/v1", "fieldsV1": {"f:status": {}}}
+        metadata = {**body["metadata"], "managedFields": [*writers, status]}
+        return parse_service_group({"metadata": metadata, "spec": {kind: body["spec"]["local"]}}).is_onlink_only
 
     assert not parse_service_group(body).is_onlink_only
-    assert not written_by(writers[0])
-    assert written_by(*writers)
-    assert not written_by(*writers, kind="remote")
+    assert not written_by()
+    assert not written_by("v1")
+    assert not written_by("v1", "v2")  # kubectl patches in v2
+    assert written_by("v2")
+    assert written_by("v2", "v2")
+    assert not written_by("v2", kind="remote")
 
 
 def test_v2_groups_with_other_sources_are_understood() -> None:
