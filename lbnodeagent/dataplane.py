@@ -12,29 +12,21 @@ import logging
 import time
 from collections.abc import Iterable
 from itertools import islice
-from typing import Final, assert_never
+from typing import Final
 
 from lbnodeagent.aggregates import Aggregates
 from lbnodeagent.announcer import Announcer
 from lbnodeagent.birdstatus import BirdStatus
 from lbnodeagent.candidacy import Candidacy
+from lbnodeagent.electionnews import ElectionNews
 from lbnodeagent.executor import Executor
 from lbnodeagent.farewell import Farewell
 from lbnodeagent.firstplacements import FirstPlacements
+from lbnodeagent.intake import Intake, Listener
 from lbnodeagent.kernelwatch import KernelWatch, Listeners
 from lbnodeagent.looplag import measure_lag
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import (
-    Begun,
-    Configured,
-    KeysKnown,
-    NodeExcluded,
-    PeersKnown,
-    Synced,
-    Told,
-    ToldKey,
-    VipChanged,
-)
+from lbnodeagent.messages import Told, ToldKey
 from lbnodeagent.meta import HandoverMessage
 from lbnodeagent.negotiation import Marks, Negotiation
 from lbnodeagent.neighbours import Neighbours, Owners
@@ -43,10 +35,11 @@ from lbnodeagent.peers import Peers
 from lbnodeagent.planner import Situation, plan, plan_adopted, plan_links
 from lbnodeagent.present import Present
 from lbnodeagent.rawsocket import FrameListener, FrameSender
+from lbnodeagent.rounds import Rounds
+from lbnodeagent.routerwait import RouterWait
 from lbnodeagent.standing import Standing
 from lbnodeagent.tables import (
     FOREVER,
-    Members,
     Place,
     PresentAddress,
     Remove,
@@ -65,12 +58,8 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 64
 """VIPs per pass: a failover waits for no more than that when a thousand VIPs are being placed."""
-SWEEP: Final = 60.0
-"""Seconds between two looks at everything, whatever was heard."""
 REPORT_HOLD: Final = 1.0
 """Seconds for which reports wait at most while there are VIPs to be looked at."""
-ROUTER_PATIENCE: Final = 10.0
-"""Seconds after the start for which routed VIPs wait for the routing software without anybody being told."""
 
 
 class DataPlane:
@@ -89,9 +78,8 @@ class DataPlane:
     ) -> None:
         self._node = node
         self._peers = peers
-        self._inbox = inbox
-        self._outbox = outbox
         self._metrics = metrics
+        self._wake = asyncio.Event()
         self._config = NodeAgentConfig()
         self._present = Present()
         self._watchman = Watchman()
@@ -111,7 +99,8 @@ class DataPlane:
             metrics,
             Owners(self._is_owner, lambda: peers.is_running, self._mark),
         )
-        marks = Marks(self._mark, self._owners_changed)
+        self._news = ElectionNews(node, peers, self._candidacy, self._present, outbox, metrics, self._mark)
+        marks = Marks(self._mark, self._news.owners_changed)
         self._negotiation = Negotiation(
             node, peers, self._candidacy, self._present, self._neighbours, self._first, marks
         )
@@ -121,21 +110,24 @@ class DataPlane:
         )
         self._wiping = Wiping(self._present, self._watchman, outbox, metrics)
         self._standing = Standing(self._present, outbox, self._candidacy.owner, node)
+        self._intake = Intake(
+            inbox,
+            peers,
+            self._candidacy,
+            self._wants,
+            self._news,
+            (self._standing.repeat, self._whereabouts.repeat, self._news.repeat),
+            Listener(self._configured, self._mark, self._mark_all, self._wake.set),
+        )
         self._dirty: dict[IPAddress, None] = {}
         self._links_dirty = True
         self._routes_dirty = True
-        self._members = Members(frozenset())
         self._is_configured = False
-        self._sweep_at = 0.0
-        self._renew_at = 0.0
-        self._retry_links_at = FOREVER
+        self._rounds = Rounds()
         self._report_at = 0.0
         self._farewell = Farewell()
         self._aggregates = Aggregates(netlink, self._present)
-        self._router_trouble: str | None = None
-        self._router_status = BirdStatus(is_up=False, error="it was not asked yet")
-        self._router_patience_at = FOREVER
-        self._wake = asyncio.Event()
+        self._router = RouterWait()
         self._withdrawn = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -153,16 +145,12 @@ class DataPlane:
 
     async def run(self) -> None:
         """Keep the VIPs where they belong, until cancelled."""
-        self._inbox.open()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._kernel.follow())
-                tasks.create_task(self._neighbours.listen(time.monotonic))
-                tasks.create_task(self._follow_inbox())
-                tasks.create_task(measure_lag(self._metrics))
-                tasks.create_task(self._loop())
-        finally:
-            self._inbox.close()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._kernel.follow())
+            tasks.create_task(self._neighbours.listen(time.monotonic))
+            tasks.create_task(self._intake.follow())
+            tasks.create_task(measure_lag(self._metrics))
+            tasks.create_task(self._loop())
 
     async def leave(self, timeout: float) -> None:
         """Hand over the VIPs that get a new owner and withdraw the rest, within ``timeout`` seconds.
@@ -172,7 +160,7 @@ class DataPlane:
         """
         self._candidacy.is_leaving = True
         self._links_dirty = True
-        self._candidacy_changed()
+        self._news.candidacy_changed()
         self._mark_all()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
@@ -185,90 +173,33 @@ class DataPlane:
 
     def members_changed(self) -> None:
         """The gossip has news: elect again, as far as it matters."""
-        self._metrics.members.set(len(self._peers.roster.others) + 1)
-        self._candidacy_changed()
+        self._news.candidacy_changed()
 
     def await_router(self) -> None:
         """Hold routed VIPs that aren't here yet back until ``router_is`` says that something routes them."""
-        self._router_trouble, self._router_patience_at = "", time.monotonic() + ROUTER_PATIENCE
+        self._router.begin(time.monotonic())
 
     def router_is(self, status: BirdStatus) -> None:
         """How the routing software is."""
-        is_quiet = self._router_trouble == "" and time.monotonic() < self._router_patience_at
-        trouble = "" if status.trouble is not None and is_quiet else status.trouble
-        self._router_status = status
-        if trouble != self._router_trouble:
-            self._router_trouble = trouble
+        if self._router.is_now(status, time.monotonic()):
             self._mark_all()
 
     def message_received(self, message: HandoverMessage) -> None:
         """Another agent asks or tells about VIPs."""
         self._negotiation.message_received(message)
 
-    async def _follow_inbox(self) -> None:
-        while True:
-            for told in (await self._inbox.take()).values():
-                self._hear(told)
-
-    def _hear(self, told: Told) -> None:
-        match told:
-            case Begun():
-                self._wants.begin_again()
-                self._standing.repeat()
-                self._whereabouts.repeat()
-                self._outbox.put((Members, None), self._members)
-                self._wake.set()
-            case VipChanged(vip, wanted):
-                self._wants.change(vip, wanted)
-                self._mark((vip,))
-            case Configured(config):
-                self._config, self._neighbours.garp = config, config.garp
-                self._is_configured = True
-                self._surroundings_changed()
-            case KeysKnown(keys):
-                self._peers.set_keys(keys)
-            case PeersKnown(addresses):
-                self._peers.set_addresses(addresses)
-                self._candidacy.peers_known = True
-                self._candidacy_changed()
-            case NodeExcluded(is_excluded):
-                is_news = is_excluded != self._candidacy.is_excluded
-                self._candidacy.is_excluded = is_excluded
-                self._candidacy_changed()
-                if is_news:
-                    self._mark_all()
-            case Synced():
-                self._candidacy.is_synced = True
-                self._wants.synced()
-                self._candidacy_changed()
-                self._mark_all()
-            case _:
-                assert_never(told)
+    def _configured(self, config: NodeAgentConfig) -> None:
+        self._config, self._neighbours.garp = config, config.garp
+        self._is_configured = True
+        self._surroundings_changed()
 
     def _surroundings_changed(self) -> None:
         """An interface, a default route, an address of the node's own or the configuration changed."""
         self._links_dirty = True
         config = self._config if self._is_configured else None
-        self._owners_changed(self._whereabouts.look(config, time.monotonic()))
+        self._news.owners_changed(self._whereabouts.look(config, time.monotonic()))
         self._mark_all()
         self._wake.set()
-
-    def _candidacy_changed(self) -> None:
-        self._owners_changed(self._candidacy.update(time.monotonic()))
-        # Before this node is a candidate, whom it doesn't hear isn't dead for that.
-        known = (self._node, *self._peers.roster.others) if self._candidacy.is_candidate else ()
-        members = Members(frozenset(known))
-        if members != self._members:
-            self._members = members
-            self._outbox.put((Members, None), members)
-
-    def _owners_changed(self, vips: set[IPAddress]) -> None:
-        for vip in vips:
-            if self._is_owner(vip):
-                self._metrics.election_wins.inc()
-            elif self._is_placed(vip):
-                self._metrics.election_losses.inc()
-        self._mark(vips)
 
     def _vip_removed(self, gone: PresentAddress, by: int) -> None:
         """Somebody else took one of ours away; the next pass puts it back."""
@@ -316,7 +247,7 @@ class DataPlane:
     async def _pass_links(self) -> None:
         now = time.monotonic()
         if await self._executor.execute(plan_links(self._situation(now))):
-            self._retry_links_at = now + 1.0
+            self._rounds.retry_links(now)
 
     async def _pass(self, vips: list[IPAddress]) -> None:
         now = time.monotonic()
@@ -358,7 +289,7 @@ class DataPlane:
             is_duplicate=lambda vip: self._first.is_duplicate(vip, now),
             is_excluded=self._candidacy.is_excluded,
             lingers=lambda vip: self._farewell.lingers(vip, now),
-            router_trouble=self._router_trouble,
+            router_trouble=self._router.trouble,
         )
 
     def _is_going(self, vip: IPAddress) -> bool:
@@ -379,25 +310,20 @@ class DataPlane:
         self._neighbours.run_due(now)
         self._mark(self._standing.due(now))
         self._mark(self._farewell.due(now))
-        if now >= self._router_patience_at:
-            self._router_patience_at = FOREVER
-            self.router_is(self._router_status)
-        if not self._candidacy.is_candidate and not self._candidacy.is_leaving:
-            self._candidacy_changed()
-        if now >= self._retry_links_at:
-            self._retry_links_at = FOREVER
-            self._links_dirty = True
-        if now >= self._renew_at:
-            self._renew_at = now + (self._config.local_addressing.valid_lifetime / 4 or SWEEP)
-            self._mark([there.address for there in self._present.all_ours() if there.expires != FOREVER])
-        if now >= self._sweep_at:
-            self._sweep_at = now + SWEEP
-            self._links_dirty = self._routes_dirty = True
+        if self._router.look(now):
             self._mark_all()
+        if not self._candidacy.is_candidate and not self._candidacy.is_leaving:
+            self._news.candidacy_changed()
+        due = self._rounds.due(now, self._config.local_addressing.valid_lifetime)
+        if due.renewals:
+            self._mark([there.address for there in self._present.all_ours() if there.expires != FOREVER])
+        if due.everything:
+            self._routes_dirty = True
+            self._mark_all()
+        self._links_dirty = self._links_dirty or due.links or due.everything
 
     def _next_timer(self) -> float:
-        timers = [self._retry_links_at, self._renew_at, self._sweep_at, self._neighbours.deadline]
-        timers.append(self._router_patience_at)
+        timers = [self._rounds.deadline, self._neighbours.deadline, self._router.deadline]
         others = (
             self._negotiation.deadline,
             self._standing.deadline,
