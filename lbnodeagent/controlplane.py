@@ -92,6 +92,7 @@ class ControlPlane:
                     for task in running:
                         task.cancel()
                     self.is_done.set()
+                    kopf_stop.set()
             finally:
                 self._outbox.close()
 
