@@ -68,6 +68,8 @@ class Annotator:
         self._on_reset = on_reset
         """Told of a Service whose traffic policy was set to Cluster."""
         self._members: frozenset[str] = frozenset()
+        self._buried: set[tuple[ServiceKey, str]] = set()
+        """Whose name was taken away from which Service: who writes it again isn't dead, just not heard."""
         self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
         self._written: dict[ServiceKey, tuple[dict[str, str | None], float]] = {}
         self._wake = asyncio.Event()
@@ -84,10 +86,12 @@ class Annotator:
         """A Service is gone."""
         self._pending.pop(key, None)
         self._written.pop(key, None)
+        self._buried = {buried for buried in self._buried if buried[0] != key}
 
     def members_are(self, members: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
         self._members = members
+        self._buried = {(key, node) for key, node in self._buried if node not in members}
         if members:
             asyncio.get_running_loop().call_later(MOURNING, self._look_for_the_dead)
 
@@ -159,6 +163,7 @@ class Annotator:
         answer = await self._kube.patch(services_path(key.namespace, key.name), body)
         log.info("annotated", extra={"service": str(key), "annotations": changes})
         self._tell_taken(service, changes)
+        self._bury(service, changes)
         if is_reset:
             self._on_reset(service)
         self._on_read(view_service(answer))
@@ -168,6 +173,13 @@ class Annotator:
             vips = _vips_of_family(service, key)
             for vip, other in taken_over(service.annotations.get(key), value, vips, self._node).items():
                 self._on_taken(service, vip, other)
+
+    def _bury(self, service: ServiceView, changes: Mapping[str, str | None]) -> None:
+        for key, value in changes.items():
+            vips = _vips_of_family(service, key)
+            before = {entry.node for entry in parse(service.annotations.get(key), vips)}
+            after = {entry.node for entry in parse(value, vips)}
+            self._buried |= {(service.key, node) for node in before - after if self._is_dead(node)}
 
     async def _read_again(self, key: ServiceKey) -> None:
         try:
@@ -207,7 +219,11 @@ class Annotator:
                 ownerless.add(vip)
         # One of the living tidies up after the dead, the same for all, so that they don't all try.
         is_for_us = owner(self._members, str(service.key)) == self._node
-        return View(self._node, here, ownerless, is_dead=lambda node: is_for_us and self._is_dead(node))
+
+        def is_dead(node: str) -> bool:
+            return is_for_us and self._is_dead(node) and (service.key, node) not in self._buried
+
+        return View(self._node, here, ownerless, is_dead)
 
     def _resets_policy(self, service: ServiceView) -> bool:
         """Policy Local doesn't work behind one node's NIC, unless its user says so (PureLB v0.6.1)."""

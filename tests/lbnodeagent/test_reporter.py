@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from lbnodeagent import annotator
 from lbnodeagent.reporter import Reporter
 from lbnodeagent.tables import Announcement
 from lbnodeagent.wanted import WantedTable
@@ -183,6 +185,26 @@ def test_a_conflict_is_decided_again_on_what_the_service_is_now(tmp_path: Path) 
     told(tmp_path, api, web_service(), act)
 
     assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: "w11,eth0"}]
+
+
+def test_a_node_that_goes_on_writing_its_name_is_not_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a partition of the gossip that isn't one of the API, two would else write for as long as it lasts."""
+    api = RecordingApi(stored(**THEIRS))
+    monkeypatch.setattr(annotator, "CALM", 0.05)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.annotator.members_are(frozenset({"w11"}))
+        reporter.vip_stands(GONE)
+        await until(lambda: len(api.patches) == 1)
+        for _ in range(3):  # it's there again
+            await asyncio.sleep(0.1)
+            reporter.annotator._wanted.set_service(web_service(**THEIRS))
+            reporter.service_changed(web_service(**THEIRS))
+        await asyncio.sleep(0.2)
+
+    told(tmp_path, api, web_service(**THEIRS), act)
+
+    assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: None}]
 
 
 def test_each_change_is_one_event_in_purelbs_words(tmp_path: Path) -> None:
