@@ -119,7 +119,7 @@ class Detector:
         if self._rng.random() * others >= self._config.confirmers:
             return
         if suspect.name != self._membership.name and not any(
-            running.target is suspect for running in self._rounds.values()
+            running.target is suspect and not running.is_extended for running in self._rounds.values()
         ):
             self._begin(now, suspect, in_turn=False)
 

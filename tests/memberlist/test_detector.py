@@ -386,6 +386,20 @@ def test_in_the_fast_profile_a_suspicion_is_checked_at_once() -> None:
     assert len(node.sent(Ping, to=2)) == 1
 
 
+def test_who_gives_a_busy_machine_time_looks_anew_when_somebody_else_suspects_it() -> None:
+    """The connection may have been accepted just before the cable was cut."""
+    node = Dialogue(5, confirmers=100.0, busy_grace=2.0)
+    target, _ = node.waits_for_a_probe()
+    node.waits(0.6)
+    node.core.dial_accepted(node.dials[0].id)
+    node.waits(0.5)
+    node.forget()
+
+    node.hears(Suspect(1, f"n{target}", f"n{target % 5 + 1}"))
+
+    assert node.sent(Ping, to=target) != []
+
+
 def test_in_memberlists_profile_it_is_not() -> None:
     node = Dialogue(4)
 
