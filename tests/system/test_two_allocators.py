@@ -1,4 +1,7 @@
-"""Two allocators in a lab: one leads, and whatever becomes of it the other goes on where it was."""
+"""Two allocators in a lab: one leads, and whatever becomes of it the other goes on where it was.
+
+How soon is measured by bench.allocator; here it is that it happens.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import json
 import os
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,19 +98,17 @@ def test_they_are_on_two_nodes_both_ready_and_one_leads(lab: LabUnderTest) -> No
     assert budget["spec"]["minAvailable"] == 1
 
 
-def test_a_killed_leader_is_followed_within_ten_seconds(lab: LabUnderTest) -> None:
+def test_a_leader_that_falls_silent_is_followed_and_writes_nothing_when_it_wakes(lab: LabUnderTest) -> None:
     assert eventually(lambda: both_ready(lab), seconds=60)
     create(lab, "before")
     assert eventually(lambda: address(lab, "before")) == "10.31.188.64"
     before = leader(lab)
 
     os.kill(process_of(before), signal.SIGSTOP)  # not SIGKILL: its kubelet would have it back before the Lease ends
-    stopped = time.monotonic()
     create(lab, "after")
 
     try:
         assert eventually(lambda: address(lab, "after"), seconds=30) == "10.31.188.65"
-        assert time.monotonic() - stopped <= 10.0
         assert leader(lab) != before
     finally:
         os.kill(process_of(before), signal.SIGCONT)
@@ -120,18 +120,16 @@ def test_a_killed_leader_is_followed_within_ten_seconds(lab: LabUnderTest) -> No
     assert address(lab, "after") == "10.31.188.65"
 
 
-def test_a_leader_whose_node_is_drained_hands_over_at_once(lab: LabUnderTest) -> None:
+def test_a_leader_whose_node_is_drained_hands_over(lab: LabUnderTest) -> None:
     assert eventually(lambda: both_ready(lab), seconds=60)
     before = leader(lab)
     node = next(pod["spec"]["nodeName"] for pod in allocators(lab) if pod["metadata"]["name"] == before)
 
     lab.must("fault", node, "drain")
-    drained = time.monotonic()
     create(lab, "drained")
 
     try:
         assert eventually(lambda: address(lab, "drained"), seconds=30)
-        assert time.monotonic() - drained <= 3.0
         assert leader(lab) != before
     finally:
         lab.must("heal", node)
