@@ -286,9 +286,9 @@ def _lively_socket(where: AddrInfoType) -> socket.socket:
     family, kind, protocol, _, _ = where
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENCE)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, SILENCE // 10)
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    for option, value in (("TCP_KEEPIDLE", SILENCE), ("TCP_KEEPINTVL", SILENCE // 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):  # an operator's own machine needn't be Linux
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made
 
 
