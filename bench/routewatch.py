@@ -85,10 +85,11 @@ class ResilientGroup:
         self._set("add", nodes)
         self._ip("route", "add", vip, "nhid", _GROUP, "table", _TABLE)
         self._ip("rule", "add", "pref", _PREFERENCE, "lookup", _TABLE)
+        self._is_on = True
         watch.on_change(self._follow)
 
     def _follow(self, prefix: str, hops: frozenset[str]) -> None:
-        if prefix == self._vip and hops:
+        if self._is_on and prefix == self._vip and hops:
             self._set("replace", sorted(hops))
 
     def _set(self, verb: str, nodes: Sequence[str]) -> None:
@@ -101,6 +102,7 @@ class ResilientGroup:
 
     def remove(self) -> None:
         """Leave FRR's own groups alone again."""
+        self._is_on = False
         self._ip("rule", "del", "pref", _PREFERENCE)
         self._ip("nexthop", "del", "id", _GROUP)
         for number in self._ids.values():
