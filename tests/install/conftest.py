@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -18,10 +19,15 @@ Kubectl: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="module")
-def kubectl(cluster: Embedded | Real, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+def kubeconfig(cluster: Embedded | Real, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    written = tmp_path_factory.mktemp("kubectl") / "config"
+    written.write_text(json.dumps(cluster.kubeconfig()))
+    return written
+
+
+@pytest.fixture(scope="module")
+def kubectl(kubeconfig: Path) -> Kubectl:
     """kubectl on an empty cluster; `document` is its standard input."""
-    kubeconfig = tmp_path_factory.mktemp("kubectl") / "config"
-    kubeconfig.write_text(json.dumps(cluster.kubeconfig()))
     program = find_kubectl()
 
     def run(*arguments: str, document: str = "") -> subprocess.CompletedProcess[str]:
