@@ -38,14 +38,7 @@ from lbnodeagent.rawsocket import FrameListener, FrameSender
 from lbnodeagent.rounds import Rounds
 from lbnodeagent.routerwait import RouterWait
 from lbnodeagent.standing import Standing
-from lbnodeagent.tables import (
-    FOREVER,
-    Place,
-    PresentAddress,
-    Remove,
-    Report,
-    ReportKey,
-)
+from lbnodeagent.tables import FOREVER, Place, PresentAddress, Remove, Report, ReportKey
 from lbnodeagent.wants import Wants
 from lbnodeagent.watchman import Watchman
 from lbnodeagent.whereabouts import Whereabouts
