@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from . import ApiServer, FileLogs, tls_in
+from .lostconnections import ignore_double_resets
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -59,6 +60,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 async def _serve(options: argparse.Namespace) -> None:
+    ignore_double_resets(asyncio.get_running_loop())
     sockets = [socket.socket(fileno=number) for number in options.listen_fd]
     listen = options.listen or ([] if sockets else [("127.0.0.1", 6443)])
     names = [host for host, _ in listen] + [str(one.getsockname()[0]) for one in sockets] + options.san
