@@ -37,8 +37,6 @@ RELIST_AFTER_GAP: Final = 1.0
 DOUBT: Final = 75.0
 """Seconds for which a watch may be dead without our knowing, after the network was away: kopf's inactivity_timeout."""
 RELIST_IN_DOUBT: Final = 20.0
-LINGER: Final = 2.0
-"""Seconds for which a node keeps an address whose endpoints have moved to others: routers need that long to hear."""
 
 
 class ServiceFeed:
@@ -56,7 +54,6 @@ class ServiceFeed:
         self._tell = tell
         self._touched: set[ServiceKey] | None = None
         """Services that changed while a list was being read; None: none is."""
-        self._lingering: set[ServiceKey] = set()
         self._gap = asyncio.Event()
         self._doubt_until = 0.0
         self._is_synced = False
@@ -90,13 +87,6 @@ class ServiceFeed:
     def observe_slice(self, body: Json, *, is_gone: bool) -> None:
         """An EndpointSlice came, changed or went."""
         self._tell_changes(self._wanted.drop_slice(body) if is_gone else self._wanted.set_slice(body))
-        for key in self._wanted.lingering - self._lingering:
-            self._lingering.add(key)
-            asyncio.get_running_loop().call_later(LINGER, self._end_lingering, key)
-
-    def _end_lingering(self, key: ServiceKey) -> None:
-        self._lingering.discard(key)
-        self._tell_changes(self._wanted.end_lingering(key))
 
     # --- Services ----------------------------------------------------------------------------------------------------
 

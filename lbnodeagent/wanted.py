@@ -48,8 +48,6 @@ class WantedTable:
         self._by_vip: dict[IPAddress, set[ServiceKey]] = {}
         self._groups: dict[tuple[str, str], ServiceGroup] = {}
         self._slices: dict[ServiceKey, dict[str, EndpointNodes]] = {}
-        self._lingering: dict[ServiceKey, frozenset[str]] = {}
-        """Nodes that the last endpoints have just moved away from, and where they still serve while they terminate."""
         self._table: dict[IPAddress, WantedVip] = {}
 
     @property
@@ -94,7 +92,6 @@ class WantedTable:
     def drop_service(self, key: ServiceKey) -> Changes:
         """A Service is gone."""
         before = self._services.pop(key, None)
-        self._lingering.pop(key, None)
         if before is None:
             return {}
         old = set(vips_of(before))
@@ -118,43 +115,16 @@ class WantedTable:
         key = _service_of(body)
         if key is None:
             return {}
-        before = self._endpoints_of(key)
         self._slices.setdefault(key, {})[body["metadata"]["name"]] = endpoint_nodes(body)
-        return self._moved(key, before)
+        return self._recompute(self._vips(key))
 
     def drop_slice(self, body: Json) -> Changes:
         """An EndpointSlice is gone."""
         key = _service_of(body)
-        if key is None or body["metadata"]["name"] not in self._slices.get(key, {}):
+        if key is None or self._slices.get(key, {}).pop(body["metadata"]["name"], None) is None:
             return {}
-        before = self._endpoints_of(key)
-        del self._slices[key][body["metadata"]["name"]]
         if not self._slices[key]:
             del self._slices[key]
-        return self._moved(key, before)
-
-    @property
-    def lingering(self) -> frozenset[ServiceKey]:
-        """Services whose endpoints have just moved: ``end_lingering`` of each, when its new nodes have had time."""
-        return frozenset(self._lingering)
-
-    def end_lingering(self, key: ServiceKey) -> Changes:
-        """The new nodes announce by now."""
-        if self._lingering.pop(key, None) is None:
-            return {}
-        return self._recompute(self._vips(key))
-
-    def _moved(self, key: ServiceKey, before: frozenset[str]) -> Changes:
-        """Endpoints changed. If none is left where any was, the old nodes stay until the new ones had time (make before
-        break), as far as they still serve."""
-        lingering = self._lingering.pop(key, frozenset[str]())
-        now = self._endpoints_of(key)
-        if not lingering and now.isdisjoint(before):
-            lingering = before
-        slices = self._slices.get(key, {}).values()
-        serving = lingering & frozenset[str]().union(*(one.draining for one in slices)) - now
-        if now and serving:
-            self._lingering[key] = serving
         return self._recompute(self._vips(key))
 
     def _vips(self, key: ServiceKey) -> Iterable[IPAddress]:
@@ -217,7 +187,7 @@ class WantedTable:
         node can have it, as kube-proxy goes on to serve it there (KEP-1669).
         """
         slices = self._slices.get(key, {}).values()
-        ready = frozenset[str]().union(*(one.ready for one in slices), self._lingering.get(key, ()))
+        ready = frozenset[str]().union(*(one.ready for one in slices))
         return ready or frozenset[str]().union(*(one.draining for one in slices))
 
 

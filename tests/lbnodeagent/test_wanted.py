@@ -205,37 +205,9 @@ def test_while_no_endpoint_is_ready_one_that_terminates_and_serves_keeps_the_add
     table.set_slice(endpoints("web", ("n1", SERVING), ("n2", {"ready": False, "terminating": True})))
     assert table.table[VIP].endpoints == frozenset({"n1"})
 
-    table.set_slice(endpoints("web", ("n3", READY)))
-    assert table.table[VIP].endpoints == frozenset({"n3"})
-
-
-def test_when_the_endpoints_move_the_old_node_stays_until_the_new_one_had_time() -> None:
-    table = WantedTable()
-    table.set_service(service(policy="Local"))
-    table.set_slice(endpoints("web", ("n1", READY)))
-    table.set_slice(endpoints("web", ("n1", SERVING), ("n2", READY)))
-
-    assert table.table[VIP].endpoints == frozenset({"n1", "n2"})
-    assert table.lingering == {ServiceKey("test", "web")}
-    assert table.set_slice(endpoints("web", ("n1", SERVING), ("n2", READY))) == {}
-
-    ended = table.end_lingering(ServiceKey("test", "web"))[VIP]
-    assert ended is not None
-    assert ended.endpoints == frozenset({"n2"})
-    assert table.end_lingering(ServiceKey("test", "web")) == {}
-
-
-def test_a_node_does_not_linger_that_no_longer_serves_or_while_another_had_it_anyway() -> None:
-    table = WantedTable()
-    table.set_service(service(policy="Local"))
-    table.set_slice(endpoints("web", ("n1", READY)))
-    table.set_slice(endpoints("web", ("n1", {"ready": False}), ("n2", READY)))
-    assert table.table[VIP].endpoints == frozenset({"n2"})
-
-    table.set_slice(endpoints("web", ("n2", READY), ("n3", READY)))
-    table.set_slice(endpoints("web", ("n2", SERVING), ("n3", READY)))
-    assert table.table[VIP].endpoints == frozenset({"n3"})
-    assert table.lingering == frozenset()
+    moved = table.set_slice(endpoints("web", ("n1", SERVING), ("n3", READY)))[VIP]
+    assert moved is not None
+    assert moved.endpoints == frozenset({"n3"})
 
 
 def test_node_affinity_prefers_the_nodes_with_an_endpoint_but_asks_for_none() -> None:
