@@ -123,16 +123,21 @@ def rolling(lab: Cluster, runs: int) -> bool:
 
 
 def kills(lab: Cluster, runs: int, chance: random.Random) -> bool:
-    """SIGKILL: the dead agent's kernel goes on answering, until the restarted agent finds what it left."""
-    victim = lab.nodes[1]
-    named = one_of_each(lab, victim)
-    vips = list(named.values())
-    lab.place(["one", "six"], vips)
+    """SIGKILL: the dead agent's kernel goes on answering, until the restarted agent finds what it left.
+
+    Each node in its turn: a kubelet lets an agent that keeps crashing wait longer and longer.
+    """
+    of_node = {node: one_of_each(lab, node) for node in lab.nodes}
+    everything = [vip for named in of_node.values() for vip in named.values()]
+    lab.place([f"kill-{number}" for number in range(len(everything))], everything)
     silences: list[float] = []
     settled: list[float] = []
     overlaps: list[float] = []
     for run in range(runs):
-        lab.settle(vips)
+        lab.settle(everything)
+        victim = lab.nodes[run % len(lab.nodes)]
+        named = of_node[victim]
+        vips = list(named.values())
         time.sleep(chance.uniform(0.2, 1.3))
         before = {node: lab.addresses(node) for node in lab.nodes}
         begin = time.monotonic()
@@ -143,7 +148,7 @@ def kills(lab: Cluster, runs: int, chance: random.Random) -> bool:
         time.sleep(RESTART - (time.monotonic() - killed))
         back = time.monotonic()
         lab.heal(victim)
-        eventually(lambda: f"not home again: {lab.misplaced(vips)}", lambda: not lab.misplaced(vips), 45)
+        eventually(lambda: f"not home again: {lab.misplaced(everything)}", lambda: not lab.misplaced(everything), 45)
         time.sleep(0.5)
         seen, end = pinger.end(), time.monotonic()
         held = holdings(before, watch.end(), begin, end)
