@@ -29,6 +29,7 @@ from lab.errors import LabError, LabRunning, NotAllowed
 from lab.frr import start_frr
 from lab.kubeclient import certificate_authority, open_client
 from lab.kubelet import Kubelet
+from lab.namespaceend import NamespaceEnd
 from lab.netns import Network
 from lab.nodes import Nodes
 from lab.podprogram import Surroundings
@@ -121,6 +122,12 @@ class Progress(Protocol):
     def __call__(self, **line: object) -> object: ...
 
 
+class Controller(Protocol):
+    """What works for ever on the cluster's objects."""
+
+    async def run(self) -> None: ...
+
+
 class Supervisor:
     """Everything of one lab, from the first namespace to the last process."""
 
@@ -167,13 +174,15 @@ class Supervisor:
             shared = Surroundings(cluster, self._network, self._folder, authority, images)
             nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)
             kubelet = Kubelet(shared)
-            controllers = (
+            controllers: list[Controller] = [
                 Workloads(cluster),
                 Scheduler(cluster),
                 NamespaceDefaults(cluster, shared.ca),
                 EndpointSlices(cluster),
                 Disruptions(cluster),
-            )
+            ]
+            if self._settings.control_plane == "envtest":
+                controllers.append(NamespaceEnd(cluster))
             desk = operations.Desk(
                 self._network, cluster, kubelet, nodes, self._folder, self._user_namespace, self._end
             )
