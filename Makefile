@@ -35,7 +35,8 @@ lint:
 
 bench:
 	@./prepare bench
-	@for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
+	@failed=; for name in $(BENCHES); do $(BIN)/python -m bench.$$name $(ARGS) || failed="$$failed $$name"; done; \
+	  [ -z "$$failed" ] || { echo "not as it must be:$$failed" >&2; exit 1; }
 
 # Two minutes of coverage-guided fuzzing; FUZZ=-max_total_time=3600 for an hour.
 FUZZ := -max_total_time=120
