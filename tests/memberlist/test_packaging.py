@@ -20,6 +20,6 @@ def test_alone_it_asks_for_what_it_is_tested_with() -> None:
     needed = alone["dependencies"] + alone["optional-dependencies"]["encryption"]
 
     assert len(needed) == 2
-    assert set(needed) <= set(whole["dependencies"])
+    assert set(needed) <= set(whole["optional-dependencies"]["agent"])
     assert alone["requires-python"] == whole["requires-python"]
     assert alone["version"] == whole["version"]
