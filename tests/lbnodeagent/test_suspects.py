@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,12 @@ def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> None:
     assert read_sockets(tmp_path / "none") == Sockets()
 
 
-def test_our_own_namespace_can_be_read() -> None:
-    assert read_sockets().unix
+def test_our_own_namespace_can_be_read(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+
+        assert path in read_sockets().unix
 
 
 @pytest.mark.parametrize(
