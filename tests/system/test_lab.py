@@ -441,7 +441,8 @@ def test_the_lab_outlives_an_api_server_that_is_down(lab: LabUnderTest) -> None:
         (("exec", "worker-188-11", "--", "no-such-program"), "no-such-program: No such file or directory"),
         (("logs", "no-such-program"), "no log of 'no-such-program'"),
         (("up", "--bare"), "a lab runs in"),
-        (("up", "--ecmp"), "--ecmp is not there yet"),
+        (("vtysh", "-c", "show version"), "has no FRR: start it with --ecmp"),
+        (("birdc", "worker-188-11"), "no BIRD runs on tiny-cilium-worker-188-11.k8s.tcinternal"),
     ],
 )
 def test_what_can_not_be_done_is_one_sentence(lab: LabUnderTest, arguments: tuple[str, ...], sentence: str) -> None:
