@@ -205,7 +205,7 @@ WRONG: Final = [
             (
                 "name too long",
                 "{local: {dummyInterface: kube-lb0-of-the-first-cluster}}",
-                "spec.local.dummyInterface: Too long: may not be more than 15",
+                "spec.local.dummyInterface: Too long: may not be",
             ),
             ("slash in a name", "{local: {extlbint: kube/lb0}}", INTERFACE),
             ("blank in a name", "{local: {interfaces: ['eth 1']}}", INTERFACE),
