@@ -15,8 +15,8 @@ demo-ecmp:
 
 test: lint unit system
 
-# API-level tests, with kubectl as a process, count as system tests.
-API := tests/lab/apiserver tests/install
+# API-level tests, with kubectl as a process, count as system tests, and so do those of what is installed.
+API := tests/lab/apiserver tests/install $(wildcard tests/test_*.py)
 
 unit:
 	@./prepare test
