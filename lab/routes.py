@@ -77,3 +77,12 @@ def updates_received(answer: str, nodes: NodeAddresses) -> dict[str, int]:
         for address, peer in json.loads(answer).items()
         if isinstance(peer, dict) and "messageStats" in peer
     }
+
+
+def sessions_lost(answer: str, nodes: NodeAddresses) -> dict[str, int]:
+    """How often each node's session has ended, whatever the reason, from `show bgp neighbors json`."""
+    return {
+        nodes.name(address): int(peer["connectionsDropped"])
+        for address, peer in json.loads(answer).items()
+        if isinstance(peer, dict) and "connectionsDropped" in peer
+    }

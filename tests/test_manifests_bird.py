@@ -99,6 +99,7 @@ def test_bird_accepts_the_configuration_as_its_pod_writes_it(tmp_path: Path, fol
         "UPLINK": uplink,
         "NODE_AS": "64515",
         "INTERFACE": "kube-lb0",
+        "BFD_SECONDS": "0",
         "NODE_IPS": ADDRESSES[families],
     }
 

@@ -11,12 +11,14 @@ from ipaddress import ip_network
 from typing import Any
 
 from lab import control
-from lab.routes import NodeAddresses, next_hops, show_route, updates_received
+from lab.routes import NodeAddresses, next_hops, sessions_lost, show_route, updates_received
 from tests.system.agentlab import AgentLab
 from tests.system.conftest import LabUnderTest, eventually
 
 CALM = ("--ecmp", "--bfd-interval", "1000")
 """How a lab is started where nothing is timed: a busy machine must not look like a dead node."""
+BFD_SECONDS = 4
+"""What such a lab's BIRD has to be told: by then the router has missed it."""
 
 
 class RouterLab(AgentLab):
@@ -35,6 +37,10 @@ class RouterLab(AgentLab):
     def updates(self) -> dict[str, int]:
         """BGP UPDATE messages that came from each node."""
         return updates_received(self.hosts.vtysh("show bgp neighbors json"), self.addresses_of_nodes)
+
+    def sessions_lost(self) -> dict[str, int]:
+        """How often each node's session has ended."""
+        return sessions_lost(self.hosts.vtysh("show bgp neighbors json"), self.addresses_of_nodes)
 
     def metrics(self, node: str) -> dict[str, float]:
         """The agent's metrics about routing software."""
@@ -75,6 +81,15 @@ class RouterLab(AgentLab):
     def patch_bird(self, selector: dict[str, Any]) -> None:
         """On which nodes BIRD runs."""
         self.patch("daemonset", "bird", {"template": {"spec": {"nodeSelector": selector}}}, "purelb")
+
+    def expect_slow_bfd(self) -> None:
+        """What an operator sets whose router's BFD is slow."""
+        self.lab.kubectl("set", "env", "daemonset/bird", "-n", "purelb", f"BFD_SECONDS={BFD_SECONDS}")
+        self.roll_out_birds()
+
+    def roll_out_birds(self) -> None:
+        """Until every node's new BIRD runs."""
+        self.lab.kubectl("rollout", "status", "daemonset/bird", "-n", "purelb", "--timeout=120s")
 
     def birds(self) -> int:
         return len(self.hosts.get("pods", "-n", "purelb", "-l", "app=bird")["items"])
