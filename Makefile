@@ -18,9 +18,10 @@ test: lint unit system
 # API-level tests, with kubectl as a process, count as system tests, and so do those of what is installed.
 API := tests/lab/apiserver tests/install $(wildcard tests/test_*.py)
 
+# No unit test has a machine-wide name or port of its own: they share the cores.
 unit:
 	@./prepare test
-	$(BIN)/pytest -q --ignore=tests/system $(addprefix --ignore=,$(API)) $(ARGS)
+	$(BIN)/pytest -q --numprocesses=auto --ignore=tests/system $(addprefix --ignore=,$(API)) $(ARGS)
 
 system:
 	@./prepare test
