@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -44,3 +46,16 @@ def test_every_line_is_held_by_hashes() -> None:
         text = (ROOT / "requirements" / f"{program}.txt").read_text()
         entries = re.split(r"\n(?=[a-zA-Z])", text.strip())
         assert all("--hash=sha256:" in entry for entry in entries)
+
+
+@pytest.mark.parametrize("program", EXTRAS)
+def test_an_image_for_arm_needs_no_compiler(program: str, tmp_path: Path) -> None:
+    """There is a wheel of every package, and the lock file knows its hash."""
+    platforms = [f"--platform={tag}_aarch64" for tag in ("manylinux2014", "manylinux_2_17", "manylinux_2_28")]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--dry-run"]
+    command += ["--no-deps", "--require-hashes", "--only-binary=:all:", "--python-version=3.11", "--implementation=cp"]
+    command += [*platforms, f"--target={tmp_path}", f"--requirement={ROOT / 'requirements' / f'{program}.txt'}"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
