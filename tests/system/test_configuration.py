@@ -6,19 +6,26 @@ import base64
 import json
 import secrets
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lbnodeagent.gossipkey import fingerprint
 from tests.system import nodeaddress
-from tests.system.agentlab import GROUPS, MASTER, NODES, WORKER11, WORKER12, AgentLab, endpoint_slice, service
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.agentlab import (
+    MASTER,
+    NODES,
+    WORKER11,
+    WORKER12,
+    AgentLab,
+    endpoint_slice,
+    service,
+    three_nodes,
+)
+from tests.system.conftest import eventually
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -29,14 +36,8 @@ ROUTED = "10.189.0.9"
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[AgentLab]:
-    with tempfile.TemporaryDirectory(prefix="purelb-config-") as folder:
-        lab = LabUnderTest(Path(folder))
-        try:
-            lab.must("up")
-            lab.kubectl("apply", "-f", "-", stdin=GROUPS)
-            yield AgentLab(lab)
-        finally:
-            lab.down()
+    with three_nodes() as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -330,21 +330,26 @@ def test_a_standby_asks_nobody_and_finishes_what_the_leader_began() -> None:
     play(scenario, "10.5.0.1/24", "10.5.0.2/24", "10.5.0.3/24", with_allocator=False)
 
 
+async def killed_between_claim_and_status(stage: Stage, netbox: Netbox, name: str) -> None:
+    """An allocator that claims an address for a Service, and dies before the Service hears of it."""
+    claimed = asyncio.Event()
+
+    async def stop_here(_: Entry) -> None:
+        netbox.on_patched = None
+        claimed.set()
+        await asyncio.sleep(2.0)
+
+    netbox.on_patched = stop_here
+    process = await asyncio.to_thread(start_allocator, stage.kubeconfig, NETBOX_USER_TOKEN=TOKEN)
+    await outside(stage, name)
+    async with asyncio.timeout(20):
+        await claimed.wait()
+    await kill(process)
+
+
 def test_a_kill_between_claim_and_status_loses_nothing() -> None:
     async def scenario(stage: Stage, netbox: Netbox) -> None:
-        claimed = asyncio.Event()
-
-        async def stop_here(_: Entry) -> None:
-            netbox.on_patched = None
-            claimed.set()
-            await asyncio.sleep(2.0)
-
-        netbox.on_patched = stop_here
-        process = await asyncio.to_thread(start_allocator, stage.kubeconfig, NETBOX_USER_TOKEN=TOKEN)
-        await outside(stage, "kept")
-        async with asyncio.timeout(20):
-            await claimed.wait()
-        await kill(process)
+        await killed_between_claim_and_status(stage, netbox, "kept")
         assert netbox.entry("10.5.0.1").status == "active"
         assert await stage.addresses("kept") == []
 
@@ -360,19 +365,7 @@ def test_a_kill_between_claim_and_status_loses_nothing() -> None:
 
 def test_a_service_deleted_after_such_a_kill_leaves_nothing_behind() -> None:
     async def scenario(stage: Stage, netbox: Netbox) -> None:
-        claimed = asyncio.Event()
-
-        async def stop_here(_: Entry) -> None:
-            netbox.on_patched = None
-            claimed.set()
-            await asyncio.sleep(2.0)
-
-        netbox.on_patched = stop_here
-        process = await asyncio.to_thread(start_allocator, stage.kubeconfig, NETBOX_USER_TOKEN=TOKEN)
-        await outside(stage, "lost")
-        async with asyncio.timeout(20):
-            await claimed.wait()
-        await kill(process)
+        await killed_between_claim_and_status(stage, netbox, "lost")
         await stage.delete("lost")
 
         process = await asyncio.to_thread(start_allocator, stage.kubeconfig, NETBOX_USER_TOKEN=TOKEN)
