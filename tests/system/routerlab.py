@@ -20,6 +20,32 @@ CALM = ("--ecmp", "--bfd-interval", "1000")
 BFD_SECONDS = 4
 """What such a lab's BIRD has to be told: by then the router has missed it."""
 
+GROUPS = """
+apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: routed, namespace: purelb}
+spec:
+  local:
+    v4pool: {subnet: 10.189.0.0/24, pool: 10.189.0.0/24, aggregation: /32}
+    v6pool: {subnet: "fd00:10:189::/112", pool: "fd00:10:189::/112", aggregation: /128}
+---
+apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: narrow, namespace: purelb}
+spec:
+  local:
+    v4pool: {subnet: 10.189.1.0/24, pool: 10.189.1.0/24, aggregation: /25}
+    v6pool: {subnet: "fd00:10:189::1:0/112", pool: "fd00:10:189::1:0/112", aggregation: /120}
+---
+apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: whole, namespace: purelb}
+spec:
+  local:
+    v4pool: {subnet: 10.189.2.0/24, pool: 10.189.2.0/24, aggregation: default}
+    v6pool: {subnet: "fd00:10:189::2:0/112", pool: "fd00:10:189::2:0/112", aggregation: default}
+"""
+
 
 class RouterLab(AgentLab):
     """What the router knows of the nodes."""

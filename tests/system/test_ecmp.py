@@ -12,38 +12,12 @@ import pytest
 from lbnodeagent.farewell import LINGER
 from tests.system.agentlab import MASTER, NODES, SHORT, WORKER11, WORKER12, endpoint_slice, service
 from tests.system.conftest import LabUnderTest, eventually
-from tests.system.routerlab import BFD_SECONDS, CALM, RouterLab
+from tests.system.routerlab import BFD_SECONDS, CALM, GROUPS, RouterLab
 
 pytestmark = pytest.mark.timeout(180)
 
 ALL = sorted(NODES)
 ROUTED, ROUTE = "10.189.0.9", "10.189.0.9/32"
-
-GROUPS = """
-apiVersion: purelb.io/v1
-kind: ServiceGroup
-metadata: {name: routed, namespace: purelb}
-spec:
-  local:
-    v4pool: {subnet: 10.189.0.0/24, pool: 10.189.0.0/24, aggregation: /32}
-    v6pool: {subnet: "fd00:10:189::/112", pool: "fd00:10:189::/112", aggregation: /128}
----
-apiVersion: purelb.io/v1
-kind: ServiceGroup
-metadata: {name: narrow, namespace: purelb}
-spec:
-  local:
-    v4pool: {subnet: 10.189.1.0/24, pool: 10.189.1.0/24, aggregation: /25}
-    v6pool: {subnet: "fd00:10:189::1:0/112", pool: "fd00:10:189::1:0/112", aggregation: /120}
----
-apiVersion: purelb.io/v1
-kind: ServiceGroup
-metadata: {name: whole, namespace: purelb}
-spec:
-  local:
-    v4pool: {subnet: 10.189.2.0/24, pool: 10.189.2.0/24, aggregation: default}
-    v6pool: {subnet: "fd00:10:189::2:0/112", pool: "fd00:10:189::2:0/112", aggregation: default}
-"""
 
 
 @pytest.fixture(scope="module")
