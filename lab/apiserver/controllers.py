@@ -15,9 +15,10 @@ from .auth import User
 from .cluster import Cluster
 from .crds import CLEANUP
 from .crds import TABLE as DEFINITIONS
+from .deletion import DeleteOptions
 from .errors import JsonObject
 from .metadata import new_uid, now
-from .operations import Caller, DeleteOptions, Operations
+from .operations import Caller, Operations
 from .resources import Resource
 from .store import Event, Record
 

@@ -5,7 +5,6 @@ Owns the path from an HTTP request to the right operation and back. Must not tou
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from .auth import ACCOUNT_PREFIX, Authenticator, User
 from .cluster import Cluster
 from .crds import TABLE as DEFINITIONS
 from .crds import CustomKind
+from .deletion import DeleteOptions
 from .documents import Documents
 from .errors import (
     JsonObject,
@@ -23,22 +23,18 @@ from .errors import (
     bad_request,
     method_not_allowed,
     no_such_path,
-    unsupported_media_type,
 )
 from .logs import LogProvider, no_logs, read_options
 from .negotiation import (
     APPLY_PATCH,
-    JSON_PATCH,
-    MERGE_PATCH,
-    PATCHES,
     Wanted,
     accept,
     read_object,
     read_yaml,
     respond,
 )
-from .operations import Caller, Change, DeleteOptions, Operations
-from .patches import json_patch, merge_patch, strategic_merge
+from .operations import Caller, Operations
+from .patching import read_change
 from .paths import Target, is_true
 from .protobuf import MEDIA_TYPE as PROTOBUF
 from .protobuf import ProtobufReader, WireError
@@ -46,8 +42,9 @@ from .rbac import Attributes, Authorizer
 from .reading import Reader
 from .resources import Resource
 from .store import Event, Record, encode
+from .streams import send_log, send_watch
 from .subresources import Subresources, delete_options
-from .watching import Watch, error_frame
+from .watching import Watch
 
 
 class Handlers:
@@ -202,28 +199,12 @@ class Handlers:
         self, request: web.BaseRequest, resource: Resource, target: Target, wanted: Wanted
     ) -> web.StreamResponse:
         watch, begin, version = self._reader.watch(resource, target, request.query, wanted)
-        response = web.StreamResponse(headers={"Cache-Control": "no-cache, private"})
-        response.content_type = "application/json"
         self.watches[watch] = resource
         try:
-            try:
-                first = watch.start(version, initial_events=begin)
-            except StatusError as refused:
-                await response.prepare(request)
-                await response.write(error_frame(refused))
-                return response
-            await response.prepare(request)
-            if first:
-                await response.write(b"".join(first))
-            await watch.run(response)
-            with contextlib.suppress(ConnectionError):
-                await response.write_eof()
-        except ConnectionError:
-            pass  # the client went away
+            return await send_watch(request, watch, version, initial_events=begin)
         finally:
             watch.close()
             self.watches.pop(watch, None)
-        return response
 
     async def _question(self, request: web.BaseRequest, user: User, resource: Resource, target: Target) -> web.Response:
         body = await self._read(request)
@@ -245,25 +226,9 @@ class Handlers:
         media = request.headers.get("Content-Type", "").partition(";")[0].strip()
         if media == APPLY_PATCH:
             return self._apply(resource, target, read_yaml(body), request.query, caller)
-        change = self._change(resource, media, body)
+        change = read_change(self._cluster, resource, media, body)
         record = self.operations.patch(resource, target.namespace, target.name, change, caller, target.subresource)
         return record, False
-
-    def _change(self, resource: Resource, media: str, body: bytes) -> Change:
-        """The patch as a function of the present object. Raises `StatusError` 400 or 415."""
-        offered = PATCHES if not resource.custom else (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
-        if media not in offered:
-            raise unsupported_media_type(offered)
-        patch = read_yaml(body) if body[:1] not in (b"{", b"[") else read_object(body, "")
-        if media == JSON_PATCH:
-            return lambda obj: json_patch(obj, patch)
-        if not isinstance(patch, dict):
-            raise bad_request("the patch is not an object")
-        if media == MERGE_PATCH:
-            return lambda obj: merge_patch(obj, patch)
-        schemas = self._cluster.schemas
-        schema = schemas.root(resource.group, resource.kind) or {}
-        return lambda obj: strategic_merge(obj, patch, schema, schemas.resolve)
 
     def _apply(
         self, resource: Resource, target: Target, sent: Any, query: Mapping[str, str], caller: Caller
@@ -348,7 +313,8 @@ class Handlers:
         caller = _caller(request, user)
         namespace, name = target.namespace, target.name
         if target.subresource == "log":
-            return await self._log(request, resource, target)
+            record = self.operations.find(resource, namespace, name)
+            return await send_log(request, self._logs(record.obj, read_options(record.obj, request.query)))
         record = self.operations.find(resource, namespace, name)
         if target.subresource == "ephemeralcontainers" and target.verb == "get":
             return await self._answer(request, resource, record, accept(request.headers.get("Accept")), caller)
@@ -356,7 +322,7 @@ class Handlers:
             scale = self._subresources.scale(resource, record)
             if target.verb == "patch":
                 media = request.headers.get("Content-Type", "").partition(";")[0]
-                scale = self._change(resource, media, await request.read())(scale)
+                scale = read_change(self._cluster, resource, media, await request.read())(scale)
             elif target.verb == "update":
                 scale = await self._read(request)
             if target.verb != "get":
@@ -365,7 +331,7 @@ class Handlers:
         if target.subresource == "ephemeralcontainers":
             if target.verb == "patch":
                 media = request.headers.get("Content-Type", "").partition(";")[0]
-                change = self._change(resource, media, await request.read())
+                change = read_change(self._cluster, resource, media, await request.read())
                 record = self.operations.patch(resource, namespace, name, change, caller, target.subresource)
             else:
                 sent = await self._read(request)
@@ -399,27 +365,6 @@ class Handlers:
         else:
             final = self._cluster.store.put(resource.key, *record.key, new)
         return await self._answer(request, resource, final, Wanted(), caller)
-
-    async def _log(self, request: web.BaseRequest, resource: Resource, target: Target) -> web.StreamResponse:
-        record = self.operations.find(resource, target.namespace, target.name)
-        options = read_options(record.obj, request.query)
-        response = web.StreamResponse()
-        response.content_type = "text/plain"
-        stream = self._logs(record.obj, options)
-        try:
-            first = await anext(stream, None)
-            await response.prepare(request)
-            if first:
-                await response.write(first)
-            async for chunk in stream:
-                await response.write(chunk)
-            with contextlib.suppress(ConnectionError):
-                await response.write_eof()
-        except ConnectionError:
-            pass
-        finally:
-            await stream.aclose()
-        return response
 
 
 def _caller(request: web.BaseRequest, user: User) -> Caller:

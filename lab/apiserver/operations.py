@@ -1,13 +1,12 @@
 """Create, update, patch, delete: what a write does, whoever asks and however it came in.
 
 Owns the order of the steps (decode, carry over, default, validate, commit) and the rules common to all kinds:
-preconditions, generation, finalizers, graceful deletion, no-op writes, dry run. Must not touch: HTTP, authentication.
+generation, no-op writes, dry run; `deletion.py` has how an object goes. Must not touch: HTTP, authentication.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from .admission import admit_create
 from .auth import User
 from .cluster import SERVICES, Cluster
 from .crds import CustomKind
+from .deletion import DeleteOptions, delete, finish, waits
 from .errors import (
     Cause,
     JsonObject,
@@ -29,6 +29,7 @@ from .errors import (
 )
 from .managedfields import stamp
 from .metadata import generated_name, new_uid, now, validate_metadata, validate_metadata_update
+from .patching import Change
 from .resources import Resource
 from .servicerules import validate_load_balancer_status
 from .store import Record
@@ -52,17 +53,6 @@ class Caller:
     dry_run: bool = False
     field_validation: str = "Warn"
     warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
-    grace_seconds: int | None = None
-    propagation: str = ""
-    uid: str = ""
-    resource_version: str = ""
-
-
-Change = Callable[[JsonObject], JsonObject]
 
 
 class Operations:
@@ -265,7 +255,7 @@ class Operations:
         else:
             meta["managedFields"] = managed
         meta["resourceVersion"] = str(old.rv)
-        if meta.get("deletionTimestamp") and not meta.get("finalizers") and not self._waits(resource, new):
+        if meta.get("deletionTimestamp") and not meta.get("finalizers") and not waits(resource, new):
             if caller.dry_run:
                 return Record(old.key, old.rv, new)
             return self._store.delete(resource.key, *old.key)
@@ -288,13 +278,6 @@ class Operations:
             version=resource.group_version,
             subresource=subresource,
         )
-
-    @staticmethod
-    def _waits(resource: Resource, obj: JsonObject) -> bool:
-        """True while something other than finalizers holds a deletion back."""
-        if resource.key == "/namespaces":
-            return bool((obj.get("spec") or {}).get("finalizers"))
-        return bool(obj["metadata"].get("deletionGracePeriodSeconds"))
 
     def _only_status(self, resource: Resource, before: JsonObject, new: JsonObject) -> JsonObject:
         """A write to `status` takes that and, for built-in kinds, annotations and labels."""
@@ -340,57 +323,14 @@ class Operations:
     def delete(
         self, resource: Resource, namespace: str, name: str, options: DeleteOptions, caller: Caller
     ) -> tuple[Record, bool]:
-        """The last state, and whether the object is gone now (False: finalizers or a grace period hold it)."""
+        """The last state, and whether the object is gone now. Raises `StatusError` 404 or 409."""
         old = self.find(resource, namespace, name)
-        meta = old.obj["metadata"]
-        if options.uid and options.uid != meta["uid"]:
-            why = (
-                f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']})."
-                " The object might have been deleted and then recreated"
-            )
-            raise conflict(resource.kind, resource.group, name, why)
-        if options.resource_version and options.resource_version != str(old.rv):
-            why = (
-                f"the ResourceVersion in the precondition ({options.resource_version}) does not match the"
-                f" ResourceVersion in record ({old.rv}). The object might have been modified"
-            )
-            raise conflict(resource.kind, resource.group, name, why)
         grace = self.cluster.kind(resource).grace_seconds(old.obj, options.grace_seconds)
-        finalizers = list(meta.get("finalizers") or [])
-        wanted = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}.get(options.propagation)
-        if not meta.get("deletionTimestamp"):
-            finalizers = [item for item in finalizers if item not in ("orphan", "foregroundDeletion")]
-            if wanted:
-                finalizers.append(wanted)
-        if caller.dry_run:
-            return old, not (finalizers or grace or self._waits(resource, old.obj))
-        held_by_namespace = resource.key == "/namespaces" and self._waits(resource, old.obj)
-        if not finalizers and not grace and not held_by_namespace:
-            return self._store.delete(resource.key, *old.key), True
-        if meta.get("deletionTimestamp") and (grace or 0) >= (meta.get("deletionGracePeriodSeconds") or 0):
-            return old, False
-        new_meta = {**meta, "deletionTimestamp": meta.get("deletionTimestamp") or now()}
-        new_meta["deletionGracePeriodSeconds"] = grace
-        if resource.generation:
-            new_meta["generation"] = meta.get("generation", 1) + 1
-        if finalizers:
-            new_meta["finalizers"] = finalizers
-        new = {**old.obj, "metadata": new_meta}
-        if resource.key == "/namespaces":
-            new["status"] = {**new.get("status", {}), "phase": "Terminating"}
-        return self._store.put(resource.key, *old.key, new), False
+        return delete(self._store, resource, old, options, grace, dry_run=caller.dry_run)
 
     def finish(self, resource: Resource, old: Record, finalizer: str) -> None:
         """A controller of the cluster is done: its finalizer goes, and with the last one the object."""
-        meta = dict(old.obj["metadata"])
-        meta["finalizers"] = [item for item in meta.get("finalizers") or [] if item != finalizer]
-        if not meta["finalizers"]:
-            del meta["finalizers"]
-        new = {**old.obj, "metadata": meta}
-        if meta.get("deletionTimestamp") and not meta.get("finalizers") and not self._waits(resource, new):
-            self._store.delete(resource.key, *old.key)
-        else:
-            self._store.put(resource.key, *old.key, new)
+        finish(self._store, resource, old, finalizer)
 
 
 def _same(before: JsonObject, new: JsonObject) -> bool:

@@ -1,6 +1,6 @@
 """Subresources other than `status`: scale, binding, eviction, token, finalize; and the access reviews.
 
-Owns their bodies and what they do. `pods/log` streams and is in `handlers.py`.
+Owns their bodies and what they do. `pods/log` streams and is in `streams.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 from .auth import AUDIENCE, Authenticator, User
 from .cluster import Cluster
 from .crds import CustomKind
+from .deletion import DeleteOptions
 from .errors import (
     JsonObject,
     StatusError,
@@ -21,7 +22,7 @@ from .errors import (
 )
 from .jsonpath import find
 from .metadata import now
-from .operations import Caller, DeleteOptions, Operations
+from .operations import Caller, Operations
 from .rbac import Authorizer, access_review, rules_review
 from .resources import Resource
 from .selectors import matches_label_selector
