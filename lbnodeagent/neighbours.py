@@ -139,9 +139,14 @@ class Neighbours:
             return
         if not self._owners.is_ours(vip):
             return  # the new owner while we hand over
-        verdict = self._watchman.heard(vip, mac, now, is_peer=mac in self._roster.macs())
+        # Duplicate address detection has asked already, and the address may be gone by the time of a second question.
+        is_sure = not is_here or self._first.is_new(vip)
+        verdict = self._watchman.heard(vip, mac, now, is_peer=mac in self._roster.macs(), is_sure=is_sure)
         if verdict.defend:
             self.announce_again((vip,), now)
+        if verdict.ask_again is not None:
+            self._unprobed.add(vip)
+            self._probe_at = min(self._probe_at, verdict.ask_again)
         if verdict.report:
             self._metrics.conflicts.inc()
             log.warning("address conflict", extra={"vip": str(vip), "interface": link.name, "mac": format_mac(mac)})

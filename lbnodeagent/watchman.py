@@ -16,6 +16,9 @@ DEFEND_INTERVAL: Final = 10.0
 """Seconds between two defences of an address (RFC 5227 section 1.1)."""
 REPORT_INTERVAL: Final = 60.0
 """Seconds between two reports of the same trouble."""
+PATIENCE: Final = 3.0
+"""Seconds after which a host that answered is asked again, before it's told. A node that has just started may not have
+been heard of by gossip yet; then it is known, or it has let go."""
 WIPED_TIMES: Final = 3
 """Removals within REPORT_INTERVAL that make a habit."""
 
@@ -28,6 +31,8 @@ class Verdict:
     """Announce the VIP again."""
     report: bool
     """Tell the user."""
+    ask_again: float | None = None
+    """When to ask whether it still does."""
 
 
 class Watchman:
@@ -35,19 +40,28 @@ class Watchman:
 
     def __init__(self) -> None:
         self._defended: dict[IPAddress, float] = {}
+        self._heard: dict[tuple[IPAddress, Mac], float] = {}
         self._reported: dict[tuple[IPAddress, Mac], float] = {}
         self._removals: dict[IPAddress, deque[float]] = {}
         self._told: dict[IPAddress, float] = {}
 
-    def heard(self, vip: IPAddress, mac: Mac, now: float, *, is_peer: bool) -> Verdict:
-        """A host with ``mac`` speaks as ``vip``, which is here. A peer may for a moment, while it lets go."""
+    def heard(self, vip: IPAddress, mac: Mac, now: float, *, is_peer: bool, is_sure: bool = False) -> Verdict:
+        """A host with ``mac`` speaks as ``vip``, which is here. A peer may for a moment, while it lets go.
+
+        Unless ``is_sure``, who is no peer is asked a second time before it's told.
+        """
         defend = now - self._defended.get(vip, -DEFEND_INTERVAL) >= DEFEND_INTERVAL
         if defend:
             self._defended[vip] = now
-        report = not is_peer and now - self._reported.get((vip, mac), -REPORT_INTERVAL) >= REPORT_INTERVAL
-        if report:
-            self._reported[vip, mac] = now
-        return Verdict(defend, report)
+        key = (vip, mac)
+        if is_peer or now - self._reported.get(key, -REPORT_INTERVAL) < REPORT_INTERVAL:
+            return Verdict(defend, report=False)
+        if now - self._heard.get(key, -REPORT_INTERVAL) >= REPORT_INTERVAL:
+            self._heard[key] = now
+        if not is_sure and now - self._heard[key] < PATIENCE:
+            return Verdict(defend, report=False, ask_again=self._heard[key] + PATIENCE)
+        self._reported[key] = now
+        return Verdict(defend, report=True)
 
     def removed(self, vip: IPAddress, now: float) -> int:
         """Somebody took ``vip`` away. How often that was within REPORT_INTERVAL, if it's time to say so; else 0."""
@@ -65,5 +79,6 @@ class Watchman:
         self._defended.pop(vip, None)
         self._removals.pop(vip, None)
         self._told.pop(vip, None)
-        for key in [key for key in self._reported if key[0] == vip]:
-            del self._reported[key]
+        for memory in (self._heard, self._reported):
+            for key in [key for key in memory if key[0] == vip]:
+                del memory[key]
