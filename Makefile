@@ -15,8 +15,8 @@ demo-ecmp:
 
 test: lint unit system
 
-# API-level tests, with kubectl as a process, count as system tests, and so do those of what is installed. They share the
-# cores too, a file at a time; tests/system has labs and limits of time, and runs alone.
+# API-level tests, with kubectl as a process, count as system tests, and so do those of what is installed. Two
+# files at a time: a lab is its own world, and mostly waits.
 API := tests/lab/apiserver tests/install $(wildcard tests/test_*.py)
 
 # No unit test has a machine-wide name or port of its own: they share the cores.
@@ -26,8 +26,8 @@ unit:
 
 system:
 	@./prepare test
-	$(BIN)/pytest -q --numprocesses=auto --dist=loadfile $(API) $(ARGS)
-	$(BIN)/pytest -q tests/system $(ARGS)
+	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile $(API) $(ARGS)
+	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile tests/system $(ARGS)
 
 lint:
 	@./prepare lint
