@@ -140,7 +140,7 @@ class DataPlane:
         """Keep the VIPs where they belong, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._kernel.follow())
-            tasks.create_task(self._neighbours.listen(time.monotonic))
+            tasks.create_task(self._neighbours.listen(time.monotonic, self._wake.set))
             tasks.create_task(self._intake.follow())
             tasks.create_task(measure_lag(self._metrics))
             tasks.create_task(self._loop())

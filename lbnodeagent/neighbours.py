@@ -116,15 +116,22 @@ class Neighbours:
                         self._announcer.probe(vip, link.name, link.mac)
             self._unprobed.clear()
 
-    async def listen(self, clock: Callable[[], float]) -> None:
-        """Hear who else speaks as a VIP that is here (RFC 5227 section 2.4), until cancelled."""
+    async def listen(self, clock: Callable[[], float], wake: Callable[[], None]) -> None:
+        """Hear who else speaks as a VIP that is here (RFC 5227 section 2.4), until cancelled.
+
+        ``wake`` is called when what was heard made the deadline sooner.
+        """
         async for index, frame in self._listener.frames():
             try:
                 claim = claim_of(frame)
             except FrameError:
                 continue
-            if claim is not None:
-                self._claimed(index, *claim, clock())
+            if claim is None:
+                continue
+            before = self.deadline
+            self._claimed(index, *claim, clock())
+            if self.deadline < before:
+                wake()
 
     def _claimed(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> None:
         is_here = any(there.index == index for there in self._present.ours(vip))

@@ -7,7 +7,7 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -181,13 +181,19 @@ class AgentLab:
             yield
         finally:
             self.settle()
+            vips: set[str] = set()
             for found in self.hosts.get("services", "-n", "default")["items"]:
                 if found["spec"]["type"] == "LoadBalancer":
+                    vips.update(entry["ip"] for entry in found["status"].get("loadBalancer", {}).get("ingress", ()))
                     self.delete(found["metadata"]["name"])
-            is_clean = eventually(
-                lambda: not any(len(self.addresses(node, "kube-lb0")) > 1 for node in NODES), seconds=30
-            )
+            is_clean = eventually(lambda: not self._has_any_of(vips), seconds=30)
             assert is_clean
+
+    def _has_any_of(self, vips: Set[str]) -> bool:
+        """Whether a node still has one on its NIC, or any routed one."""
+        return any(
+            len(self.addresses(node, "kube-lb0")) > 1 or not vips.isdisjoint(self.addresses(node)) for node in NODES
+        )
 
     # --- the wire ----------------------------------------------------------------------------------------------------
 

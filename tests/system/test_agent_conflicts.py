@@ -135,13 +135,19 @@ def addressing(lifetime: int) -> dict[str, object]:
     return {"local": {"addressConfig": {"localInterface": {"validLifetime": lifetime}}}}
 
 
-def test_another_host_that_answers_for_an_ipv6_address_later_is_named_in_an_event(agents: AgentLab) -> None:
+@pytest.mark.parametrize("is_told", [True, False], ids=["announced", "unannounced"])
+def test_another_host_that_answers_for_an_ipv6_address_later_is_named_in_an_event(
+    agents: AgentLab, is_told: bool
+) -> None:
+    """Also when nothing else than that answer happens on the node, as where announcements are turned off."""
+    name = "announced" if is_told else "unannounced"
+    agents.patch("lbnodeagent", "default", {"local": {"garpConfig": {"enabled": is_told}}}, "purelb")
     agents.ip(ROGUE, "addr", "add", f"{VIP6}/128", "dev", "eth0", "nodad")
     try:
-        agents.apply(service("clash", "wire", ip=VIP6))  # the lab's kernels detect nothing
+        agents.apply(service(name, "wire", ip=VIP6))  # the lab's kernels detect nothing
 
         node = agents.owner(VIP6)
-        (message,) = eventually(lambda: agents.events("clash", "AddressConflict"))
+        (message,) = eventually(lambda: agents.events(name, "AddressConflict"))
         assert message.startswith(f"Another host, {mac_of(agents, ROGUE)}, answers for {VIP6}, which node {node}")
         address = agents.hosts.output(node, "ip", "-4", "-br", "addr", "show", "eth0").split()[2].split("/")[0]
         page = agents.hosts.run("client", ["curl", "-s", f"http://{address}:7472/metrics"]).stdout
@@ -150,6 +156,7 @@ def test_another_host_that_answers_for_an_ipv6_address_later_is_named_in_an_even
         assert float(counted[1]) >= 1
     finally:
         agents.ip(ROGUE, "addr", "del", f"{VIP6}/128", "dev", "eth0")
+        agents.patch("lbnodeagent", "default", {"local": {"garpConfig": None}}, "purelb")
 
 
 def test_who_keeps_removing_an_address_is_named_with_the_setting_that_stops_it(agents: AgentLab) -> None:
