@@ -10,7 +10,7 @@ from allocator.groups import Groups, admit
 from allocator.translate import Notice
 from purelb import names
 from purelb.errors import SpecError
-from purelb.resources import ServiceGroup, parse_service_group
+from purelb.servicegroups import ServiceGroup, parse_service_group
 
 Json = Mapping[str, Any]
 

@@ -20,7 +20,7 @@ from allocator.pools import Pool
 from allocator.requests import Answer, Claim, Consultation, Decision, Reason, Refusal, Request, Terms
 from allocator.waiting import WaitingRoom
 from purelb.addresses import Family, IPAddress, family_of
-from purelb.resources import PoolSource, ServiceGroup
+from purelb.servicegroups import PoolSource, ServiceGroup
 from purelb.services import ServiceKey
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from allocator.ledger import Ledger, collision
 from allocator.requests import Answer, Consultation, Decision, Reason, Refusal, Request
 from purelb.addresses import Family, IPAddress, family_of
-from purelb.resources import NetboxSource, ServiceGroup, SidecarSource
+from purelb.servicegroups import NetboxSource, ServiceGroup, SidecarSource
 from purelb.services import ServiceKey
 
 

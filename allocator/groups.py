@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 from allocator.requests import Claim, Reason, Refusal
 from purelb.addresses import AddressRange, IPAddress
 from purelb.names import DEFAULT_GROUP
-from purelb.resources import NetboxSource, PoolSource, ServiceGroup
+from purelb.servicegroups import NetboxSource, PoolSource, ServiceGroup
 
 Owner = TypeVar("Owner")
 

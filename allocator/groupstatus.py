@@ -10,7 +10,7 @@ from allocator.catalog import Verdict
 from allocator.engine import Usage
 from allocator.sources import Capacity
 from purelb.addresses import Family
-from purelb.resources import NetboxSource, PoolSource, SidecarSource
+from purelb.servicegroups import NetboxSource, PoolSource, SidecarSource
 
 MOST: Final = 2**63 - 1
 """What an int64 can say; a /64 has more."""

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from allocator.sources import Capacity, Source, SourceError
 from purelb.addresses import Family, IPAddress
 from purelb.persistence import Backoff
-from purelb.resources import AddressSource
+from purelb.servicegroups import AddressSource
 from purelb.services import ServiceKey
 
 Kind: TypeAlias = tuple[tuple[Family, ...], bool, tuple[IPAddress, ...]]

@@ -8,7 +8,7 @@ from allocator.sources import Source, SourceError
 from purelb.errors import KubeError
 from purelb.kube import Kube, core_path
 from purelb.metrics import AllocatorMetrics
-from purelb.resources import AddressSource, NetboxSource, SidecarSource
+from purelb.servicegroups import AddressSource, NetboxSource, SidecarSource
 
 if TYPE_CHECKING:
     from allocator import sidecar

@@ -12,7 +12,7 @@ from allocator.ledger import Ledger
 from allocator.pools import Pool
 from allocator.requests import Reason, Refusal, Request
 from purelb.addresses import Family, IPAddress, family_of
-from purelb.resources import PoolSource, ServiceGroup
+from purelb.servicegroups import PoolSource, ServiceGroup
 
 _ADDRESS_FAMILY = {Family.IPV4: 2, Family.IPV6: 10}
 """How PureLB's refusals name a family: Linux's AF_INET and AF_INET6."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 
 from purelb.addresses import IPAddress
-from purelb.resources import AddressPool
+from purelb.servicegroups import AddressPool
 
 
 class Pool:

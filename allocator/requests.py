@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from purelb.addresses import Family, IPAddress, family_of
-from purelb.resources import Scope
+from purelb.servicegroups import Scope
 from purelb.services import Port, ServiceKey
 
 

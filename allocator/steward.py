@@ -25,7 +25,7 @@ from purelb.addresses import IPAddress
 from purelb.errors import KubeError
 from purelb.kube import Kube
 from purelb.persistence import Backoff
-from purelb.resources import PoolSource, SidecarSource
+from purelb.servicegroups import PoolSource, SidecarSource
 from purelb.services import ServiceKey
 
 log = logging.getLogger(__name__)

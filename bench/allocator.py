@@ -28,7 +28,7 @@ from bench.crowd import POOL, allocator, crowd, servers, warmed_up  # noqa: E402
 from purelb import names  # noqa: E402
 from purelb.addresses import Family  # noqa: E402
 from purelb.kube import core_path, services_path  # noqa: E402
-from purelb.resources import parse_service_group  # noqa: E402
+from purelb.servicegroups import parse_service_group  # noqa: E402
 from purelb.services import ServiceKey  # noqa: E402
 from tests.allocator.ordeal import undergo  # noqa: E402
 from tests.allocator.stage import staged  # noqa: E402

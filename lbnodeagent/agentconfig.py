@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from purelb.resources import NodeAgentConfig
+from purelb.nodeagents import NodeAgentConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from lbnodeagent.rawsocket import FrameSender
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress
 from purelb.metrics import AgentMetrics
-from purelb.resources import GarpConfig
+from purelb.nodeagents import GarpConfig
 
 log = logging.getLogger(__name__)
 

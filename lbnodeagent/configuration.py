@@ -18,7 +18,7 @@ from purelb.errors import SpecError
 from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AgentMetrics
 from purelb.names import DEFAULT_INTERFACE
-from purelb.resources import NodeAgentConfig, SelectorError, parse_node_agent
+from purelb.nodeagents import NodeAgentConfig, SelectorError, parse_node_agent
 
 Json: TypeAlias = Mapping[str, Any]
 Trouble: TypeAlias = Literal["invalid", "node_selector", "interface"]

@@ -45,7 +45,7 @@ from lbnodeagent.whereabouts import Whereabouts
 from lbnodeagent.wiping import Wiping
 from purelb.addresses import IPAddress
 from purelb.metrics import AgentMetrics
-from purelb.resources import NodeAgentConfig
+from purelb.nodeagents import NodeAgentConfig
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from lbnodeagent.messages import (
 from lbnodeagent.peers import Peers
 from lbnodeagent.wants import Wants
 from purelb.addresses import IPAddress
-from purelb.resources import NodeAgentConfig
+from purelb.nodeagents import NodeAgentConfig
 
 
 @dataclass(frozen=True, slots=True)

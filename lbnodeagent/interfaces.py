@@ -16,7 +16,7 @@ from lbnodeagent.present import Present
 from lbnodeagent.tables import IfIndex, Link, Surroundings
 from purelb.addresses import Family, IPAddress, IPNetwork, family_of
 from purelb.names import DEFAULT_INTERFACE
-from purelb.resources import NodeAgentConfig, interface_pattern
+from purelb.nodeagents import NodeAgentConfig, interface_pattern
 
 IPVS_INTERFACE: Final = "kube-ipvs0"
 """kube-proxy in IPVS mode keeps every VIP there; it's never ours to touch."""

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from lbnodeagent.tables import WantedVip
 from purelb.addresses import IPAddress
-from purelb.resources import NodeAgentConfig
+from purelb.nodeagents import NodeAgentConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Mac, Report, ReportKe
 from lbnodeagent.watchman import Watchman
 from purelb.addresses import IPAddress
 from purelb.metrics import AgentMetrics
-from purelb.resources import GarpConfig
+from purelb.nodeagents import GarpConfig
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from lbnodeagent.tables import (
     WantedVip,
 )
 from purelb.addresses import IPAddress
-from purelb.resources import AddressConfig, NodeAgentConfig
+from purelb.nodeagents import AddressConfig, NodeAgentConfig
 
 DUMMY_ALIAS: Final = "made by PureLB's lbnodeagent"
 """The alias of a dummy interface that we made: only such a one is deleted."""

@@ -21,7 +21,7 @@ from purelb.errors import SpecError
 from purelb.kube import Kube, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics
 from purelb.persistence import persist
-from purelb.resources import parse_service_group
+from purelb.servicegroups import parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 
 Json: TypeAlias = Mapping[str, Any]

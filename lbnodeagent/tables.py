@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, NewType, TypeAlias
 
 from purelb.addresses import Family, IPAddress, IPNetwork, family_of
-from purelb.resources import AddressConfig
+from purelb.nodeagents import AddressConfig
 from purelb.services import ServiceKey
 
 IfIndex = NewType("IfIndex", int)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.addresses import IPAddress, family_of
-from purelb.resources import ServiceGroup
+from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
 
 Json: TypeAlias = Mapping[str, Any]

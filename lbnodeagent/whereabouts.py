@@ -10,7 +10,7 @@ from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.present import Present
 from lbnodeagent.tables import Mac, Report, ReportKey, Surroundings
 from purelb.addresses import IPAddress
-from purelb.resources import NodeAgentConfig
+from purelb.nodeagents import NodeAgentConfig
 
 log = logging.getLogger(__name__)
 

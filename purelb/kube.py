@@ -1,7 +1,8 @@
 """Talk to the Kubernetes API over HTTP. Where it is and who we are there: credentials.py.
 
-Objects go in and out as plain JSON dicts; what they mean is said elsewhere (resources.py, services.py). Every call has
-a deadline, and every failure is a KubeError whose type says what to do next. Retrying is the caller's loop.
+Objects go in and out as plain JSON dicts; what they mean is said in servicegroups.py, nodeagents.py and services.py.
+Every call has a deadline, and every failure is a KubeError whose type says what to do next. Retrying is the caller's
+loop.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from lab.apiserver.crds import CustomKind
 from purelb.errors import SpecError
-from purelb.resources import parse_node_agent, parse_service_group
+from purelb.nodeagents import parse_node_agent
+from purelb.servicegroups import parse_service_group
 from tests.install.objects import RIGHT, WRONG, Case
 
 CRDS = Path(__file__).parents[1] / "crds"

@@ -10,7 +10,7 @@ from allocator.engine import Engine
 from allocator.groups import Groups, admit
 from allocator.requests import Answer, Decision, Refusal, Request, Seniority, Terms
 from purelb.addresses import Family, IPAddress, parse_address
-from purelb.resources import ServiceGroup, parse_service_group
+from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import Port, ServiceKey, ServiceView, view_service
 
 EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

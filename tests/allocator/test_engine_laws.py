@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from allocator.engine import Engine
 from allocator.requests import Answer, Decision, Refusal, Request
 from purelb.addresses import Family, family_of
-from purelb.resources import ServiceGroup
+from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey
 from tests.allocator.builders import configured, entries, group, local, request
 

@@ -7,7 +7,7 @@ from typing import Any
 from allocator.engine import Engine
 from allocator.groups import admit
 from allocator.requests import Answer, Claim, Consultation
-from purelb.resources import ServiceGroup
+from purelb.servicegroups import ServiceGroup
 from tests.allocator.builders import given, group, ip, key, local, refused, request, seniority
 
 SIDECAR = {"provider": "acme", "announce": "remote"}

@@ -6,7 +6,7 @@ import pytest
 
 from allocator.groups import Groups, admit
 from allocator.requests import Reason, Refusal
-from purelb.resources import ServiceGroup
+from purelb.servicegroups import ServiceGroup
 from tests.allocator.builders import configured, entries, group, ip, local
 
 

@@ -7,7 +7,7 @@ import pytest
 from allocator.keeper import EXHAUSTED, Keeper, Kind
 from allocator.sources import SourceError
 from purelb.addresses import Family
-from purelb.resources import NetboxSource
+from purelb.servicegroups import NetboxSource
 
 V4: Kind = (Family.IPV4,), False, ()
 V6: Kind = (Family.IPV6,), False, ()

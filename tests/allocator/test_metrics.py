@@ -12,7 +12,7 @@ from purelb import names
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics
-from purelb.resources import ServiceGroup
+from purelb.servicegroups import ServiceGroup
 from tests.allocator.builders import entries, group, local, service
 from tests.allocator.test_review import Desk
 

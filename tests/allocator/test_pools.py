@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from allocator.pools import Pool
 from purelb.addresses import parse_range
-from purelb.resources import AddressPool
+from purelb.servicegroups import AddressPool
 from tests.allocator.builders import ip
 
 

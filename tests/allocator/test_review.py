@@ -12,7 +12,7 @@ from allocator.inventory import Inventory
 from allocator.requests import Reason
 from allocator.review import NOTHING, Plan, Reviewer
 from purelb import names
-from purelb.resources import ServiceGroup
+from purelb.servicegroups import ServiceGroup
 from tests.allocator.builders import engine_with, entries, group, local, service
 
 LAYER2 = group("layer2-ippool", local=local("10.31.188.64-10.31.188.66"))

@@ -9,7 +9,7 @@ from lbnodeagent.planner import Situation
 from lbnodeagent.present import Present
 from lbnodeagent.tables import FOREVER, DefaultRoute, IfIndex, Link, Mac, PresentAddress, WantedVip
 from purelb.addresses import Family, IPAddress
-from purelb.resources import NodeAgentConfig
+from purelb.nodeagents import NodeAgentConfig
 from purelb.services import ServiceKey
 
 LO, ETH0, ETH1, DUMMY, IPVS = (IfIndex(number) for number in (1, 2, 3, 4, 5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbnodeagent.agentconfig import choose_config
-from purelb.resources import NodeAgentConfig, Selector
+from purelb.nodeagents import NodeAgentConfig, Selector
 
 EVERYWHERE = NodeAgentConfig(name="default", namespace="purelb")
 RACK_A = replace(EVERYWHERE, name="rack-a", node_selector=Selector((("rack", "In", ("a",)),)))

@@ -18,7 +18,7 @@ from lbnodeagent.tables import Surroundings
 from purelb.events import EventRecorder
 from purelb.kube import Kube, core_path
 from purelb.metrics import AgentMetrics
-from purelb.resources import NodeAgentConfig
+from purelb.nodeagents import NodeAgentConfig
 
 Act = Callable[["Scene"], None]
 

@@ -10,7 +10,7 @@ from lbnodeagent.interfaces import chosen_links, nic_subnets, reach, subnet_for,
 from lbnodeagent.present import Present
 from lbnodeagent.tables import DefaultRoute, IfIndex, Surroundings
 from purelb.addresses import Family
-from purelb.resources import NodeAgentConfig
+from purelb.nodeagents import NodeAgentConfig
 from tests.lbnodeagent.scenes import DUMMY, ETH0, ETH1, IPVS, LO, VIP, link, node, own, placed
 
 ETH2 = IfIndex(9)

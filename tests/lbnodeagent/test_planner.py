@@ -22,7 +22,7 @@ from lbnodeagent.tables import (
     Spot,
 )
 from purelb.addresses import Family, IPAddress
-from purelb.resources import DUMMY_ADDRESSING, LOCAL_ADDRESSING, AddressConfig, NodeAgentConfig
+from purelb.nodeagents import DUMMY_ADDRESSING, LOCAL_ADDRESSING, AddressConfig, NodeAgentConfig
 from tests.lbnodeagent.scenes import (
     DUMMY,
     ETH0,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lbnodeagent.planner import LEFT_BEHIND, Blocked, Situation, plan
 from lbnodeagent.tables import Action, Place, Remove, Spot
-from purelb.resources import DUMMY_ADDRESSING, NodeAgentConfig
+from purelb.nodeagents import DUMMY_ADDRESSING, NodeAgentConfig
 from tests.lbnodeagent.scenes import DUMMY, NOW, ROUTED, node, on_dummy, placed, situation, wanted
 
 HERE = on_dummy("10.189.0.0/32")

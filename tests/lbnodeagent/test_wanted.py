@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from lbnodeagent.wanted import WantedTable
-from purelb.resources import ServiceGroup, parse_service_group
+from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 
 VIP = ip_address("10.189.0.0")
