@@ -31,8 +31,9 @@ DEADLINE: Final = 60.0
 """Seconds for one call with all its pages."""
 THREADS: Final = 9
 """As many as call at once: eight for Services (keeper.py), one to look around. None waits for another's timeout."""
-FEW: Final = 50
-"""Reserved addresses asked for at once: one is enough, if nobody else takes it."""
+FEW: Final = 16
+"""Reserved addresses asked for at once: one is enough, if nobody else takes it, as seven others of ours may. A NetBox
+needs some milliseconds for each."""
 MANY: Final = 500
 """Addresses asked for at once when all are wanted; a NetBox may give fewer."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,12 @@ TOKEN = "0123456789abcdef0123456789abcdef01234567"
 PATH = "/api/ipam/ip-addresses/"
 LABELS = {"reserved": "Reserved", "active": "Active", "deprecated": "Deprecated"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@functools.cache
+def parsed(address: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    """Once for each address: what is measured beside this server should not wait for it."""
+    return ipaddress.ip_interface(address)
 
 
 @dataclass
@@ -30,7 +37,7 @@ class Entry:
 
     @property
     def ip(self) -> str:
-        return str(ipaddress.ip_interface(self.address).ip)
+        return str(parsed(self.address).ip)
 
     def write(self, fields: Mapping[str, str]) -> None:
         for name, value in fields.items():
@@ -38,7 +45,7 @@ class Entry:
         self.version += 1
 
     def json(self, url: str) -> dict[str, Any]:
-        family = ipaddress.ip_interface(self.address).version
+        family = parsed(self.address).version
         return {
             "id": self.id,
             "url": f"{url}{self.id}/",
@@ -126,9 +133,7 @@ class Netbox:
         query = request.query
         found = [entry for entry in self.entries.values() if self._matches(entry, query)]
         if query.get("ordering") != "id":
-            found.sort(
-                key=lambda entry: (ipaddress.ip_interface(entry.address).version, ipaddress.ip_address(entry.ip))
-            )
+            found.sort(key=lambda entry: (parsed(entry.address).version, parsed(entry.address).ip))
         limit, offset = min(int(query.get("limit", 50)) or self._most, self._most), int(query.get("offset", 0))
         page = found[offset : offset + limit]
         following = None
@@ -148,8 +153,8 @@ class Netbox:
             query.get("tenant", entry.tenant) == entry.tenant
             and entry.status in (query.getall("status", None) or [entry.status])
             and query.get("description", entry.description) == entry.description
-            and query.get("address", entry.ip) == entry.ip
-            and int(query.get("family", 0)) in (0, ipaddress.ip_interface(entry.address).version)
+            and ("address" not in query or query["address"] == entry.ip)
+            and int(query.get("family", 0)) in (0, parsed(entry.address).version)
         )
 
     async def _read(self, request: web.Request) -> web.Response:
