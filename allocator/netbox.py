@@ -12,6 +12,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from allocator.netboxclient import Change, Entry, NetboxClient
@@ -28,6 +29,10 @@ SETTLE_CONDITIONAL: Final = 0.25
 LATE: Final = 45.0
 """Seconds that a claim waits which took longer than SETTLE to write. Longer than the pause between two surveys, in
 which whoever stands on the address by then puts its own name back."""
+TRIES: Final = 5
+"""Addresses of which NetBox may refuse a change, one after another, before a Service is told."""
+REFUSED: Final = 600.0
+"""Seconds for which such an address isn't tried again."""
 _MARKER: Final = re.compile(r"([a-z0-9][-a-z0-9]{0,62})/([a-z][-a-z0-9]{0,62}) \(PureLB (\S+)\)")
 
 
@@ -40,6 +45,15 @@ def read_marker(description: str) -> tuple[ServiceKey, str] | None:
     """The Service and the cluster that a description names; None if it is none of PureLB's."""
     found = _MARKER.fullmatch(description)
     return (ServiceKey(found[1], found[2]), found[3]) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A change of a reserved address that NetBox refused."""
+
+    family: Family
+    sentence: str
+    until: float
 
 
 class NetboxSource:
@@ -61,6 +75,8 @@ class NetboxSource:
         """Addresses whose claim has been proved."""
         self._claimed: dict[IPAddress, float] = {}
         """When we wrote our latest claims."""
+        self._refusals: dict[int, _Refusal] = {}
+        """By the entry's id."""
 
     async def close(self) -> None:
         self._client.close()
@@ -108,28 +124,45 @@ class NetboxSource:
             else:
                 empty.append(family)
         if empty and not (takes_one and (held or fresh)):
-            families = " and ".join(map(str, empty))
-            raise SourceError(
-                f'NetBox has no reserved {families} address for tenant "{self._tenant}"', kind="exhausted"
-            )
+            raise SourceError(self._why_none(empty), kind="exhausted")
+
+    def _why_none(self, families: list[Family]) -> str:
+        sentence = f'NetBox has no reserved {" and ".join(map(str, families))} address for tenant "{self._tenant}"'
+        refusal = next((refusal for refusal in self._refusals.values() if refusal.family in families), None)
+        return sentence if refusal is None else f"{sentence} that it lets us change: {refusal.sentence}"
 
     async def _claim_first(self, family: Family, marker: str) -> IPAddress | None:
         """The first reserved address that we get; None if there is none."""
+        now = asyncio.get_running_loop().time()
+        self._refusals = {number: refusal for number, refusal in self._refusals.items() if now < refusal.until}
         lost: set[int] = set()
-        while candidates := await self._client.reserved(family, lost | self._picked):
+        tries = TRIES
+        while tries and (candidates := await self._client.reserved(family, lost | self._picked | set(self._refusals))):
             entry = next((one for one in candidates if one.id not in self._picked), None)
             if entry is None:
                 continue  # others of ours were quicker
-            if await self._claim(entry, marker):
-                return entry.address
+            try:
+                if await self._claim(entry, marker):
+                    return entry.address
+            except SourceError as error:
+                if error.kind != "refused":
+                    raise
+                self._refusals[entry.id] = _Refusal(family, str(error), now + REFUSED)
+                tries -= 1
             lost.add(entry.id)
         return None
 
     async def _claim_pinned(self, address: IPAddress, marker: str) -> IPAddress:
+        sentence = f'NetBox does not have "{address}" as reserved for tenant "{self._tenant}"'
         for entry in await self._client.at(address):
-            if entry.status == "reserved" and entry.id not in self._picked and await self._claim(entry, marker):
-                return address
-        raise SourceError(f'NetBox does not have "{address}" as reserved for tenant "{self._tenant}"', kind="refused")
+            try:
+                if entry.status == "reserved" and entry.id not in self._picked and await self._claim(entry, marker):
+                    return address
+            except SourceError as error:
+                if error.kind != "refused":
+                    raise
+                sentence = str(error)
+        raise SourceError(sentence, kind="refused")
 
     async def _claim(self, entry: Entry, marker: str) -> bool:
         """Write our name to a reserved address; whether it is ours then.
@@ -184,10 +217,18 @@ class NetboxSource:
         def is_its(entry: Entry) -> bool:
             return (entry.status, entry.description) == ("active", marker)
 
+        refusal: SourceError | None = None
         for entry in filter(is_its, entries):
             self._sure.discard(entry.address)
             self._claimed.pop(entry.address, None)
-            await self._client.change(entry.id, is_its, "reserved", "")
+            try:
+                await self._client.change(entry.id, is_its, "reserved", "")
+            except SourceError as error:
+                if error.kind != "refused":
+                    raise
+                refusal = error
+        if refusal is not None:
+            raise refusal
 
     # --- looking around ----------------------------------------------------------------------------------------------
 
@@ -242,7 +283,12 @@ class NetboxSource:
         elif owner is not None and not self._is_recent(address):
             return f'NetBox shows "{address}" as the address of {owner[0]} in another cluster ({owner[1]})'
         # Nobody's by name: an older PureLB's, a sharer's whose first holder left, or under a claim that came late.
-        await self._client.change(entry.id, lambda now: now == entry, "active", marker_of(service, self._cluster))
+        try:
+            await self._client.change(entry.id, lambda now: now == entry, "active", marker_of(service, self._cluster))
+        except SourceError as error:
+            if error.kind != "refused":
+                raise
+            return str(error)
         return None
 
     def _is_recent(self, address: IPAddress) -> bool:

@@ -2,7 +2,8 @@
 
 pynetbox waits where it stands, so each call runs in one of a few threads. Each has a session of its own, with
 deadlines, that follows no redirect: one to a login page would look like an empty answer, and take the token along.
-Source: NetBox's REST API guide (pagination, filtering, ETag and If-Match since 4.6).
+Its records are not used: they write to where NetBox says that they are, which is elsewhere behind some gateways.
+Source: NetBox's REST API guide (pagination, filtering, ETag and If-Match since 4.6), and NetBox 4.6.8 itself.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final, TypeVar
 
 import pynetbox
 import requests
+from pynetbox.core.query import Request
 
 from allocator.sources import SourceError
 from purelb.addresses import Family, IPAddress
@@ -66,7 +68,7 @@ class NetboxClient:
     """The addresses of one tenant. Every call raises SourceError."""
 
     def __init__(self, url: str, token: str, tenant: str) -> None:
-        self._url = url
+        self._addresses = f"{url.rstrip('/')}/api/ipam/ip-addresses/"
         self._token = token
         self._tenant = tenant
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="netbox")
@@ -117,8 +119,8 @@ class NetboxClient:
         """One entry, and whether NetBox takes conditional writes of it; None if it is gone."""
 
         def call() -> tuple[Entry, bool] | None:
-            record = self._api().ipam.ip_addresses.get(number)
-            return (_view(record), self._session().etag is not None) if record is not None else None
+            entry = self._entry(number)
+            return (entry, self._session().etag is not None) if entry is not None else None
 
         return await self._run(call)
 
@@ -127,21 +129,27 @@ class NetboxClient:
     ) -> Change | None:
         """Write to an entry if it is still fit for it; None if it isn't, or another was quicker.
 
-        ``is_fit`` is called in another thread.
+        ``is_fit`` is called in another thread. A SourceError of the kind ``refused`` concerns this entry alone.
         """
 
         def call() -> Change | None:
             begun = time.monotonic()
             session = self._session()
-            record = self._api().ipam.ip_addresses.get(number)
-            if record is None or not is_fit(_view(record)):
+            entry = self._entry(number)
+            if entry is None or not is_fit(entry):
                 return None
             session.if_match = etag = session.etag
             try:
-                record.update({"status": status, "description": description})
+                self._request(key=number).patch({"status": status, "description": description})
             except pynetbox.RequestError as error:
-                if error.req.status_code == requests.codes.precondition_failed:
-                    return None
+                match error.req.status_code:
+                    case requests.codes.precondition_failed:
+                        return None
+                    case requests.codes.bad_request | requests.codes.not_found as code:
+                        # All of an entry is validated, not only what changes; and a token may be good for some.
+                        reason = _one_line(error.req.text)
+                        sentence = f'NetBox refuses "{entry.address}" ({code}): {reason}'
+                        raise SourceError(sentence, kind="refused") from None
                 raise
             finally:
                 session.if_match = None
@@ -165,25 +173,37 @@ class NetboxClient:
         except TimeoutError:
             raise SourceError("NetBox does not answer in time") from None
 
-    def _api(self) -> Any:
-        if not hasattr(self._own, "api"):
-            self._own.api = pynetbox.api(self._url, token=self._token)
-            self._own.api.http_session = _Session()
-        return self._own.api
-
     def _session(self) -> _Session:
-        session: _Session = self._api().http_session
+        if not hasattr(self._own, "session"):
+            self._own.session = _Session()
+        session: _Session = self._own.session
         return session
+
+    def _request(self, **options: Any) -> Any:
+        return Request(self._addresses, self._session(), token=self._token, **options)
+
+    def _entry(self, number: int) -> Entry | None:
+        try:
+            return _view(next(self._request(key=number).get(), None))
+        except pynetbox.RequestError as error:
+            if error.req.status_code == requests.codes.not_found:
+                return None
+            raise
 
     def _entries(self, page: int, **filters: Any) -> Iterator[Entry]:
         """Page by page by number: the links to further pages name a host that may not be the one we know."""
         seen, until = 0, time.monotonic() + DEADLINE
         while time.monotonic() < until:
-            records = self._api().ipam.ip_addresses.filter(tenant=self._tenant, limit=page, offset=seen, **filters)
-            entries = [_view(record) for record in records]
+            request = self._request(filters={"tenant": self._tenant, **filters}, limit=page, offset=seen)
+            try:
+                entries = [_view(fields) for fields in request.get()]
+            except pynetbox.RequestError as error:
+                if error.req.status_code == requests.codes.bad_request and '"tenant"' in error.req.text:
+                    raise SourceError(f'NetBox has no tenant with the slug "{self._tenant}"') from None
+                raise
             yield from entries
             seen += len(entries)
-            if not entries or seen >= len(records):
+            if not entries or seen >= int(request.count):
                 return
         raise requests.Timeout  # so that no thread outlives the patience of whoever waits for it
 
@@ -209,8 +229,7 @@ class _Session(requests.Session):
         return response
 
 
-def _view(record: Any) -> Entry:
-    fields = dict(record)
+def _view(fields: Any) -> Entry:
     return Entry(
         int(fields["id"]),
         ipaddress.ip_interface(fields["address"]).ip,

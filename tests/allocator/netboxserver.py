@@ -1,4 +1,8 @@
-"""A NetBox for tests: ``/api/ipam/ip-addresses/`` as NetBox documents it, over real HTTP, with faults on demand."""
+"""A NetBox for tests: ``/api/ipam/ip-addresses/`` over real HTTP, with faults on demand.
+
+It answers as NetBox 4.6.8 was seen to, down to the texts: a PATCH is conditional by a weak ETag and validates the whole
+entry, not only what it changes; a filter by a tenant that there isn't is refused.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,10 @@ from typing import Any
 from aiohttp import web
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
+NEW_TOKEN = f"nbt_yHgSk0ONVwlm.{TOKEN}"
+"""One of the second kind, which NetBox has since 4.5."""
+TENANTS = {"lb", "other"}
+NO_MATCH = {"detail": "No IPAddress matches the given query."}
 PATH = "/api/ipam/ip-addresses/"
 LABELS = {"reserved": "Reserved", "active": "Active", "deprecated": "Deprecated"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -33,6 +41,7 @@ class Entry:
     tenant: str = "lb"
     status: str = "reserved"
     description: str = ""
+    vrf: str | None = None
     version: int = 0
 
     @property
@@ -51,7 +60,7 @@ class Entry:
             "url": f"{url}{self.id}/",
             "family": {"value": family, "label": f"IPv{family}"},
             "address": self.address,
-            "vrf": None,
+            "vrf": {"name": self.vrf} if self.vrf is not None else None,
             "tenant": {"id": 1, "name": self.tenant, "slug": self.tenant},
             "status": {"value": self.status, "label": LABELS[self.status]},
             "description": self.description,
@@ -63,7 +72,9 @@ class Entry:
 class Netbox:
     """The store and its HTTP side."""
 
-    def __init__(self, *, has_etags: bool = True, most: int = 1000, prefix: str = "") -> None:
+    def __init__(
+        self, *, has_etags: bool = True, most: int = 1000, prefix: str = "", knows_prefix: bool = True
+    ) -> None:
         self.entries: dict[int, Entry] = {}
         self.url = ""
         self.requests: list[tuple[str, str]] = []
@@ -71,6 +82,8 @@ class Netbox:
         """Requests with a wrong token."""
         self.is_read_only = False
         """Whether the token may only read."""
+        self.locked: set[str] = set()
+        """Addresses that the token may see, and not change."""
         self.fault: Handler | None = None
         """Answers instead of us."""
         self.before_patch: Callable[[Entry], None] | None = None
@@ -80,11 +93,12 @@ class Netbox:
         self._has_etags = has_etags
         self._most = most
         self._path = prefix + PATH
+        self._shown_path = self._path if knows_prefix else PATH
 
-    def add(self, *addresses: str, tenant: str = "lb") -> None:
+    def add(self, *addresses: str, tenant: str = "lb", vrf: str | None = None) -> None:
         for address in addresses:
             number = len(self.entries) + 1
-            self.entries[number] = Entry(number, address, tenant)
+            self.entries[number] = Entry(number, address, tenant, vrf=vrf)
 
     def entry(self, ip: str) -> Entry:
         return next(entry for entry in self.entries.values() if entry.ip == ip)
@@ -92,6 +106,10 @@ class Netbox:
     def state(self) -> dict[str, tuple[str, str]]:
         """(status, description) by address."""
         return {entry.ip: (entry.status, entry.description) for entry in self.entries.values()}
+
+    def count(self, method: str) -> int:
+        """Requests so far."""
+        return sum(made == method for made, _ in self.requests)
 
     def edit(self, ip: str, **fields: str) -> None:
         """What another client writes."""
@@ -119,9 +137,9 @@ class Netbox:
         self.requests.append((request.method, request.path_qs))
         if self.fault is not None:
             return await self.fault(request)
-        if request.headers.get("Authorization") != f"Token {TOKEN}":
+        if request.headers.get("Authorization") not in (f"Token {TOKEN}", f"Bearer {NEW_TOKEN}"):
             self.refused += 1
-            return web.json_response({"detail": "Invalid token"}, status=403)
+            return web.json_response({"detail": "Invalid v1 token"}, status=403)
         if self.is_read_only and request.method != "GET":
             return web.json_response({"detail": "You do not have permission to perform this action."}, status=403)
         return await handler(request)
@@ -131,6 +149,9 @@ class Netbox:
 
     async def _list(self, request: web.Request) -> web.Response:
         query = request.query
+        if not TENANTS.issuperset(query.getall("tenant", ())):
+            choice = f"Select a valid choice. {query['tenant']} is not one of the available choices."
+            return web.json_response({"tenant": [choice]}, status=400)
         found = [entry for entry in self.entries.values() if self._matches(entry, query)]
         if query.get("ordering") != "id":
             found.sort(key=lambda entry: (parsed(entry.address).version, parsed(entry.address).ip))
@@ -160,11 +181,13 @@ class Netbox:
     async def _read(self, request: web.Request) -> web.Response:
         entry = self.entries.get(int(request.match_info["id"]))
         if entry is None:
-            return web.json_response({"detail": "Not found."}, status=404)
+            return web.json_response(NO_MATCH, status=404)
         return web.json_response(self._show(entry), headers=self._headers(entry))
 
     async def _patch(self, request: web.Request) -> web.Response:
-        entry = self.entries[int(request.match_info["id"])]
+        entry = self.entries.get(int(request.match_info["id"]))
+        if entry is None or entry.ip in self.locked:
+            return web.json_response(NO_MATCH, status=404)
         changes = await request.json()
         if self.before_patch is not None:
             self.before_patch(entry)
@@ -173,16 +196,20 @@ class Netbox:
             return web.json_response({"detail": "Precondition failed."}, status=412)
         if changes.get("status", "active") not in LABELS or len(changes.get("description", "")) > 200:
             return web.json_response({"status": ["is not a valid choice."]}, status=400)
+        if any((entry.ip, entry.vrf) == (other.ip, other.vrf) for other in self.entries.values() if other is not entry):
+            table = f"VRF {entry.vrf}" if entry.vrf is not None else "global table"
+            sentence = f"Duplicate IP address found in {table}: {entry.address}"
+            return web.json_response({"address": [sentence]}, status=400)
         entry.write(changes)
         if self.on_patched is not None:
             await self.on_patched(entry)
         return web.json_response(self._show(entry), headers=self._headers(entry))
 
     def _show(self, entry: Entry) -> dict[str, Any]:
-        return entry.json(self.url.rstrip("/") + self._path)
+        return entry.json(self.url.rstrip("/") + self._shown_path)
 
     def _headers(self, entry: Entry) -> dict[str, str]:
-        return {"ETag": f'"{entry.version}"'} if self._has_etags else {}
+        return {"ETag": f'W/"{entry.version}"'} if self._has_etags else {}
 
 
 def answering(status: int, **headers: str) -> Handler:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from aiohttp import web
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from allocator import netboxclient
@@ -17,7 +17,7 @@ from allocator.sources import SourceError
 from purelb.services import ServiceKey
 from tests.allocator.builders import ip, key
 from tests.allocator.netboxes import LATE, SETTLE, V4, V6, ask, given_to, play, source_of
-from tests.allocator.netboxserver import TOKEN, Entry, Handler, Netbox, answering, hanging
+from tests.allocator.netboxserver import NEW_TOKEN, TOKEN, Entry, Handler, Netbox, answering, hanging
 
 # --- the marker ------------------------------------------------------------------------------------------------------
 
@@ -99,6 +99,51 @@ def test_a_pinned_address_is_claimed_if_it_is_reserved() -> None:
     play(scenario, "10.5.0.1/32", "10.5.0.2/32")
 
 
+def test_an_address_that_netbox_will_not_have_changed_is_passed_over() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.add("10.5.0.1/24")  # a PATCH of either is refused, as there are two of it
+        netbox.locked.add("10.5.0.2")
+        assert await given_to(source, ask("a")) == ["10.5.0.3"]
+        assert await given_to(source, ask("b")) == ["10.5.0.4"]
+
+        assert netbox.count("PATCH") == 5, "a refusal is remembered"
+        assert {ip for ip, state in netbox.state().items() if state == ("reserved", "")} == {"10.5.0.1", "10.5.0.2"}
+
+    play(scenario, *(f"10.5.0.{number}/32" for number in range(1, 5)))
+
+
+def test_where_nothing_else_is_left_the_refusal_is_told() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.locked.update(entry.ip for entry in netbox.entries.values())
+        for _ in range(3):
+            with pytest.raises(SourceError) as caught:
+                await source.allocate(ask("a"))
+            assert caught.value.kind == "exhausted"
+            assert str(caught.value) == (
+                'NetBox has no reserved IPv4 address for tenant "lb" that it lets us change: '
+                'NetBox refuses "10.5.0.1" (404): {"detail": "No IPAddress matches the given query."}'
+            )
+        assert netbox.count("PATCH") == 7, "not all at once, and each but once"
+
+        netbox.add("10.5.0.9/32")
+        assert await given_to(source, ask("a")) == ["10.5.0.9"]
+
+    play(scenario, *(f"10.5.0.{number}/32" for number in range(1, 8)))
+
+
+def test_a_pinned_address_that_netbox_will_not_have_changed_concerns_its_service_alone() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.add("10.5.0.1/24")
+        with pytest.raises(SourceError, match=r'refuses "10\.5\.0\.1" \(400\): .*Duplicate IP address') as caught:
+            await source.allocate(ask("a", pinned=(ip("10.5.0.1"),)))
+        assert caught.value.kind == "refused"
+
+        netbox.add("10.5.0.1/24", vrf="red")
+        assert await given_to(source, ask("a", pinned=(ip("10.5.0.1"),))) == ["10.5.0.1"]
+
+    play(scenario, "10.5.0.1/32")
+
+
 # --- two who want the same -------------------------------------------------------------------------------------------
 
 
@@ -132,7 +177,7 @@ def test_where_netbox_has_none_a_claim_that_is_written_over_is_given_up() -> Non
 def test_an_address_in_several_vrfs_is_several_addresses_and_only_ours_is_given_back() -> None:
     async def scenario(netbox: Netbox, source: NetboxSource) -> None:
         netbox.edit("10.5.0.1", status="active", description="a VRF's own")
-        netbox.add("10.5.0.1/24")
+        netbox.add("10.5.0.1/24", vrf="red")
         assert await given_to(source, ask("a", pinned=(ip("10.5.0.1"),))) == ["10.5.0.1"]
         first, second = netbox.entries.values()
         assert (first.description, second.description) == ("a VRF's own", "default/a (PureLB here)")
@@ -188,6 +233,22 @@ def test_what_is_another_clusters_by_now_is_not_given_back() -> None:
     play(scenario, "10.5.0.1/32")
 
 
+def test_what_netbox_refuses_to_take_back_keeps_nothing_else_from_going_back() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        given = await source.allocate(ask("a", V4, V6))
+        netbox.locked.add("10.5.0.1")
+        with pytest.raises(SourceError, match=r'NetBox refuses "10\.5\.0\.1" \(404\)') as caught:
+            await source.release(key("a"), frozenset(given))
+        assert caught.value.kind == "refused"
+        assert netbox.state()["fd00::1"] == ("reserved", "")
+
+        netbox.locked.clear()
+        await source.release(key("a"), frozenset(given))
+        assert netbox.state()["10.5.0.1"] == ("reserved", "")
+
+    play(scenario, "10.5.0.1/32", "fd00::1/128")
+
+
 # --- surveys ---------------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +294,19 @@ def test_a_survey_tells_of_addresses_that_are_anothers() -> None:
     play(scenario, "10.5.0.1/32")
 
 
+def test_a_survey_goes_on_beside_an_address_that_netbox_will_not_have_changed() -> None:
+    async def scenario(netbox: Netbox, source: NetboxSource) -> None:
+        netbox.locked.add("10.5.0.1")
+        shown = {key("a"): frozenset({ip("10.5.0.1")}), key("b"): frozenset({ip("10.5.0.2")})}
+        survey = await source.survey(shown)
+
+        assert list(survey.disputes) == [key("a")]
+        assert survey.disputes[key("a")].startswith('NetBox refuses "10.5.0.1" (404): ')
+        assert netbox.state()["10.5.0.2"] == ("active", "default/b (PureLB here)")
+
+    play(scenario, "10.5.0.1/32", "10.5.0.2/32")
+
+
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +348,7 @@ _JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 
 
 @given(answers=st.lists(_JSON, min_size=1, max_size=5))
+@example(answers=[[], {"count": 0, "results": []}, {"count": 1, "results": [Entry(1, "10.5.0.1/32").json("/")]}])
 @settings(max_examples=40, deadline=None)
 def test_whatever_netbox_answers_is_told_as_its_fault(answers: list[object]) -> None:
     async def scenario(netbox: Netbox, source: NetboxSource) -> None:
@@ -324,10 +399,33 @@ def test_a_token_that_may_only_read_claims_nothing_and_says_so() -> None:
     play(scenario, "10.5.0.1/32")
 
 
-@pytest.mark.parametrize("path", ["netbox/", "netbox"])
-def test_netbox_may_be_below_a_path(path: str) -> None:
+def test_a_tenant_that_there_is_not_is_told_in_one_sentence() -> None:
+    async def scenario(netbox: Netbox, _: NetboxSource) -> None:
+        source = NetboxSource(netbox.url, TOKEN, "Load Balancer", "here", SETTLE, LATE)
+        for call in (source.allocate(ask("a")), source.survey({})):
+            with pytest.raises(SourceError) as caught:
+                await call
+            assert str(caught.value) == 'NetBox has no tenant with the slug "Load Balancer"'
+            assert caught.value.kind == "outage"
+        await source.close()
+
+    play(scenario, "10.5.0.1/32")
+
+
+def test_a_token_may_be_of_the_second_kind() -> None:
+    async def scenario(netbox: Netbox, _: NetboxSource) -> None:
+        source = NetboxSource(netbox.url, NEW_TOKEN, "lb", "here", SETTLE, LATE)
+        assert await given_to(source, ask("a")) == ["10.5.0.1"]
+        await source.close()
+
+    play(scenario, "10.5.0.1/32")
+
+
+@pytest.mark.parametrize("knows_prefix", [True, False])
+@pytest.mark.parametrize("path", ["infra/netbox/", "infra/netbox"])
+def test_netbox_may_be_below_a_path_also_one_that_it_knows_nothing_of(path: str, knows_prefix: bool) -> None:
     async def run() -> None:
-        netbox = Netbox(prefix="/netbox")
+        netbox = Netbox(prefix="/infra/netbox", knows_prefix=knows_prefix)
         netbox.add("10.5.0.1/32")
         async with netbox.serve():
             source = NetboxSource(netbox.url + path, TOKEN, "lb", "here", SETTLE, LATE)
