@@ -133,9 +133,14 @@ class AgentLab:
 
     def owner(self, ip: str, *, seconds: float = 10.0) -> str:
         """The one node that has ``ip`` on its NIC, as soon as it is one."""
-        holders = eventually(lambda: (found := self.holders(ip)) if len(self.holders(ip)) == 1 else [], seconds=seconds)
-        assert len(holders) == 1, f"{ip} is on {self.holders(ip)}"
-        return holders[0]
+        seen: list[str] = []
+
+        def is_on_one() -> bool:
+            seen[:] = self.holders(ip)
+            return len(seen) == 1
+
+        assert eventually(is_on_one, seconds=seconds), f"{ip} is on {seen}"
+        return seen[0]
 
     def ip(self, host: str, *arguments: str) -> str:
         return self.hosts.output(host, "ip", *arguments)

@@ -224,7 +224,7 @@ def test_an_address_follows_its_endpoints_without_a_lost_reply(agents: AgentLab)
 def test_with_node_affinity_the_owner_is_a_node_with_an_endpoint_while_there_is_one(agents: AgentLab) -> None:
     near = service("near", "wire", ip=VIP, annotations={"purelb.io/node-affinity": "service-endpoints"})
     agents.apply(near, endpoint_slice("near", MASTER))
-    assert agents.owner(VIP) == MASTER
+    assert eventually(lambda: agents.holders(VIP) == [MASTER])
 
     agents.apply(endpoint_slice("near"))
 
