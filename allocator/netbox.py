@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from allocator.netboxclient import Change, Entry, NetboxClient
+from allocator.netboxclient import Change, Entry, EntryRefusedError, NetboxClient
 from allocator.sources import Ask, Capacity, SourceError, Survey
 from purelb.addresses import Family, IPAddress, family_of
 from purelb.services import ServiceKey
@@ -144,9 +144,7 @@ class NetboxSource:
             try:
                 if await self._claim(entry, marker):
                     return entry.address
-            except SourceError as error:
-                if error.kind != "refused":
-                    raise
+            except EntryRefusedError as error:
                 self._refusals[entry.id] = _Refusal(family, str(error), now + REFUSED)
                 tries -= 1
             lost.add(entry.id)
@@ -158,9 +156,7 @@ class NetboxSource:
             try:
                 if entry.status == "reserved" and entry.id not in self._picked and await self._claim(entry, marker):
                     return address
-            except SourceError as error:
-                if error.kind != "refused":
-                    raise
+            except EntryRefusedError as error:
                 sentence = str(error)
         raise SourceError(sentence, kind="refused")
 
@@ -217,15 +213,13 @@ class NetboxSource:
         def is_its(entry: Entry) -> bool:
             return (entry.status, entry.description) == ("active", marker)
 
-        refusal: SourceError | None = None
+        refusal: EntryRefusedError | None = None
         for entry in filter(is_its, entries):
             self._sure.discard(entry.address)
             self._claimed.pop(entry.address, None)
             try:
                 await self._client.change(entry.id, is_its, "reserved", "")
-            except SourceError as error:
-                if error.kind != "refused":
-                    raise
+            except EntryRefusedError as error:
                 refusal = error
         if refusal is not None:
             raise refusal
@@ -285,9 +279,7 @@ class NetboxSource:
         # Nobody's by name: an older PureLB's, a sharer's whose first holder left, or under a claim that came late.
         try:
             await self._client.change(entry.id, lambda now: now == entry, "active", marker_of(service, self._cluster))
-        except SourceError as error:
-            if error.kind != "refused":
-                raise
+        except EntryRefusedError as error:
             return str(error)
         return None
 

@@ -40,6 +40,10 @@ MANY: Final = 500
 """Addresses asked for at once when all are wanted; a NetBox may give fewer."""
 
 
+class EntryRefusedError(SourceError):
+    """NetBox will not have one entry changed; it may well have others."""
+
+
 class _RedirectedError(Exception):
     """NetBox sends us elsewhere."""
 
@@ -129,7 +133,7 @@ class NetboxClient:
     ) -> Change | None:
         """Write to an entry if it is still fit for it; None if it isn't, or another was quicker.
 
-        ``is_fit`` is called in another thread. A SourceError of the kind ``refused`` concerns this entry alone.
+        ``is_fit`` is called in another thread. Raises also EntryRefusedError.
         """
 
         def call() -> Change | None:
@@ -149,7 +153,7 @@ class NetboxClient:
                         # All of an entry is validated, not only what changes; and a token may be good for some.
                         reason = _one_line(error.req.text)
                         sentence = f'NetBox refuses "{entry.address}" ({code}): {reason}'
-                        raise SourceError(sentence, kind="refused") from None
+                        raise EntryRefusedError(sentence, kind="refused") from None
                 raise
             finally:
                 session.if_match = None

@@ -133,14 +133,9 @@ class AgentLab:
 
     def owner(self, ip: str, *, seconds: float = 10.0) -> str:
         """The one node that has ``ip`` on its NIC, as soon as it is one."""
-        seen: list[str] = []
-
-        def is_on_one() -> bool:
-            seen[:] = self.holders(ip)
-            return len(seen) == 1
-
-        assert eventually(is_on_one, seconds=seconds), f"{ip} is on {seen}"
-        return seen[0]
+        holders = eventually(lambda: found if len(found := self.holders(ip)) == 1 else [], seconds=seconds)
+        assert holders, f"{ip} is on {self.holders(ip)}"
+        return holders[0]
 
     def ip(self, host: str, *arguments: str) -> str:
         return self.hosts.output(host, "ip", *arguments)
