@@ -113,12 +113,16 @@ async def serve_until_signalled(settings: AllocatorSettings) -> None:
 
 def main() -> None:
     """Entry point."""
+    complaint = None
     try:
         settings = AllocatorSettings.from_environment(os.environ, sys.argv[1:])
         logs.configure(settings.common.log_level)
         asyncio.run(serve_until_signalled(settings))
     except* SettingsError as errors:
-        sys.exit(f"purelb-allocator: {errors.exceptions[0]}")
+        # No exit in here: before Python 3.11.4 it would end in the group's traceback.
+        complaint = f"purelb-allocator: {errors.exceptions[0]}"
+    if complaint is not None:
+        sys.exit(complaint)
 
 
 if __name__ == "__main__":

@@ -143,10 +143,14 @@ def main() -> None:
         stream=sys.stderr,
         format="%(levelname)s %(message)s",
     )
+    complaint = None
     try:
         asyncio.run(serve(options))
     except* (OSError, ConfigError) as group:
-        sys.exit(f"memberlist: {group.exceptions[0]}")
+        # No exit in here: before Python 3.11.4 it would end in the group's traceback.
+        complaint = f"memberlist: {group.exceptions[0]}"
+    if complaint is not None:
+        sys.exit(complaint)
 
 
 if __name__ == "__main__":
