@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable
 from typing import Final
 
 from lbnodeagent.birdwatch import BirdWatch
 from lbnodeagent.controlplane import ControlPlane
+from lbnodeagent.controlthread import ControlThread
 from lbnodeagent.dataplane import DataPlane
 from lbnodeagent.errors import KernelError
 from lbnodeagent.mailbox import Mailbox
@@ -35,59 +33,8 @@ HAND_OVER: Final = 4.0
 """Seconds that a stop may take to give the VIPs away (terminationGracePeriodSeconds must be longer)."""
 LEAVE: Final = 0.5
 """Seconds for telling the peers that this node goes."""
-RESTART: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds until the control plane is started again after a failure; the last value repeats."""
 SWITCH_INTERVAL: Final = 0.001
 """Seconds after which a busy thread must let the other run: the data plane waits no longer for a burst of events."""
-
-
-class ControlThread:
-    """The control plane on a thread of its own; started again when it fails, as VIPs don't depend on it."""
-
-    def __init__(self, build: Callable[[], ControlPlane]) -> None:
-        self._build = build
-        self._thread = threading.Thread(target=self._main, name="control", daemon=True)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._control: ControlPlane | None = None
-        self._is_stopping = threading.Event()
-        self.trouble: str | None = "the control plane has not started"
-
-    @property
-    def is_synced(self) -> bool:
-        """Whether everything that is wanted was learned."""
-        return self._control is not None and self._control.is_synced
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """End it: what it has to say is said within ``timeout`` seconds, and kopf's own end isn't waited for."""
-        self._is_stopping.set()
-        if self._loop is not None and self._stop is not None and self._control is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed already
-                self._loop.call_soon_threadsafe(self._stop.set)
-                self._control.is_done.wait(timeout)
-
-    def _main(self) -> None:
-        for attempt in range(sys.maxsize):
-            if self._is_stopping.is_set():
-                return
-            try:
-                asyncio.run(self._run())
-            except Exception as error:  # the edge of this thread: the data plane goes on without it
-                self.trouble = f"the control plane failed: {error}"
-                log.exception("the control plane failed and is started again")
-                self._is_stopping.wait(RESTART[min(attempt, len(RESTART) - 1)])
-
-    async def _run(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        if self._is_stopping.is_set():
-            return
-        self._control = self._build()
-        self.trouble = None
-        await self._control.run(self._stop)
 
 
 async def run(settings: AgentSettings) -> int:
@@ -119,7 +66,9 @@ async def run(settings: AgentSettings) -> int:
             if settings.bird_socket is not None:
                 plane.await_router()
                 watches.append(BirdWatch(settings.bird_socket, RouterMetrics(registry), plane.router_is))
-            page = await Page(registry, ready=trouble).start(settings.common.host, settings.common.port)
+            page = await Page(registry, ready=trouble, healthy=control.is_still).start(
+                settings.common.host, settings.common.port
+            )
             control.start()
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(plane.run()), tasks.create_task(peers.run())]

@@ -21,14 +21,14 @@ class Mailbox(Generic[K, V]):
         self._values: dict[K, V] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._filled = asyncio.Event()
+        """Of the loop that receives: an event that was waited for belongs to that loop for good."""
 
     def open(self) -> None:
         """Receive on the running loop from now on; what was put before is kept."""
         with self._lock:
-            self._loop = asyncio.get_running_loop()
-            waiting = bool(self._values)
-        if waiting:
-            self._filled.set()
+            self._loop, self._filled = asyncio.get_running_loop(), asyncio.Event()
+            if self._values:
+                self._filled.set()
 
     def close(self) -> None:
         """The receiving loop ends; what is put from now on is kept for the next one that opens."""

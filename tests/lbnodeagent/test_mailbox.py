@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
 from lbnodeagent.mailbox import Mailbox
 
 
@@ -67,6 +69,27 @@ def test_a_receiver_that_is_gone_disturbs_nobody() -> None:
 
     asyncio.run(first())
     box.put("a", 1)
+
+    assert asyncio.run(second()) == {"a": 1}
+
+
+def test_a_receiver_that_waited_in_vain_is_followed_by_one_on_another_loop() -> None:
+    box: Mailbox[str, int] = Mailbox()
+
+    async def receive(seconds: float) -> dict[str, int]:
+        box.open()
+        try:
+            async with asyncio.timeout(seconds):
+                return await box.take()
+        finally:
+            box.close()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(receive(0.01))
+
+    async def second() -> dict[str, int]:
+        asyncio.get_running_loop().call_later(0.01, box.put, "a", 1)
+        return await receive(10)
 
     assert asyncio.run(second()) == {"a": 1}
 
