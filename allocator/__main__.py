@@ -8,20 +8,20 @@ import os
 import signal
 import sys
 
-from allocator import handlers
 from allocator.bootstrap import install
-from allocator.controller import Controller
 from allocator.leadership import Leadership, LeadershipLostError
-from allocator.publisher import Publisher
-from allocator.watch import watch_services
+from allocator.reconcile import handlers
+from allocator.reconcile.controller import Controller
+from allocator.reconcile.publisher import Publisher
+from allocator.reconcile.watch import watch_services
 from purelb import logs, names
 from purelb.errors import SettingsError
 from purelb.events import EventRecorder
+from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.light_kopf import kopf
 from purelb.metrics import AllocatorMetrics, Page, new_registry
-from purelb.operator import run_operator
-from purelb.persistence import persist
+from purelb.retry import persist
 from purelb.settings import AllocatorSettings
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from typing import Final
 from purelb import names
 from purelb.errors import ConflictError
 from purelb.kube import Kube, core_path, custom_path
-from purelb.persistence import Backoff, persist
+from purelb.retry import Backoff, persist
 
 log = logging.getLogger(__name__)
 

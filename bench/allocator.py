@@ -21,9 +21,9 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else this file would be found as the package "allocator"
 
-from allocator.engine import Engine  # noqa: E402
-from allocator.groups import admit  # noqa: E402
-from allocator.requests import Request, Seniority  # noqa: E402
+from allocator.ipam.engine import Engine  # noqa: E402
+from allocator.ipam.groups import admit  # noqa: E402
+from allocator.ipam.requests import Request, Seniority  # noqa: E402
 from bench.crowd import POOL, allocator, crowd, servers, warmed_up  # noqa: E402
 from purelb import names  # noqa: E402
 from purelb.addresses import Family  # noqa: E402

@@ -23,8 +23,8 @@ from bench.crowd import Crowd, allocator, crowd, warmed_up
 from bench.report import figure
 from purelb import names
 from purelb.kube import custom_path
-from tests.allocator.netboxserver import TOKEN, Netbox, hanging
-from tests.allocator.sidecars import sample
+from tests.allocator.sources.netboxserver import TOKEN, Netbox, hanging
+from tests.allocator.sources.sidecars import sample
 
 BENCH = "external_ipam"
 SOURCES = ("default", "sidecar", "netbox", "netbox-before-4-6")

@@ -10,17 +10,17 @@ import signal
 import sys
 from typing import Final
 
-from lbnodeagent.birdwatch import BirdWatch
-from lbnodeagent.controlplane import ControlPlane
-from lbnodeagent.controlthread import ControlThread
-from lbnodeagent.dataplane import DataPlane
+from lbnodeagent.bird.watch import BirdWatch
+from lbnodeagent.dataplane.loop import DataPlane
 from lbnodeagent.errors import KernelError
+from lbnodeagent.gossip.peers import Peers
+from lbnodeagent.kernel.netlink import Netlink
+from lbnodeagent.kubernetes.controlplane import ControlPlane
+from lbnodeagent.kubernetes.thread import ControlThread
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Told, ToldKey
-from lbnodeagent.netlink import Netlink
-from lbnodeagent.peers import Peers
-from lbnodeagent.rawsocket import FrameListener, FrameSender
 from lbnodeagent.tables import Report, ReportKey
+from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from memberlist import Config
 from purelb import logs
 from purelb.errors import SettingsError

@@ -1,7 +1,7 @@
 """Record Kubernetes Events: one sentence on the object, where ``kubectl describe`` shows it.
 
 A repeated event raises the count of the first one, as client-go's recorder does (``x7 over 3m12s``); the same happens
-while an event waits to be sent, and to those that differ in their words only, when there are many (similar.py). Several
+while an event waits to be sent, and to those that differ in their words only, when there are many (correlator.py). Several
 are sent at once, those on one object in their order. Recording never blocks and never fails: events inform, nothing
 depends on them.
 """
@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from purelb.correlator import PREFIX, Similar
 from purelb.errors import KubeError, NotFoundError, UnavailableError
 from purelb.kube import Kube, core_path
-from purelb.similar import PREFIX, Similar
 
 EventType: TypeAlias = Literal["Normal", "Warning"]
 

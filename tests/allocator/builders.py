@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from allocator.engine import Engine
-from allocator.groups import Groups, admit
-from allocator.requests import Answer, Decision, Refusal, Request, Seniority, Terms
+from allocator.ipam.engine import Engine
+from allocator.ipam.groups import Groups, admit
+from allocator.ipam.requests import Answer, Decision, Refusal, Request, Seniority, Terms
 from purelb.addresses import Family, IPAddress, parse_address
 from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import Port, ServiceKey, ServiceView, view_service

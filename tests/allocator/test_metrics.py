@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from allocator.voice import Voice
+from allocator.reconcile.notices import Voice
 from purelb import names
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics
 from purelb.servicegroups import ServiceGroup
 from tests.allocator.builders import entries, group, local, service
-from tests.allocator.test_review import Desk
+from tests.allocator.reconcile.test_review import Desk
 
 SERIES = {
     "purelb_address_pool_size": {"pool"},

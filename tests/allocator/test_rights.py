@@ -10,14 +10,14 @@ from typing import Any
 import yaml
 from google.protobuf.message import Message
 
-from allocator import journal
+from allocator.sources import claims as journal
 from purelb import names
 from purelb.errors import NotFoundError
 from purelb.ipam_pb2 import AllocatedIP, AllocateResponse, ReleaseResponse, StatsResponse
 from purelb.kube import core_path, custom_path, group_path
 from tests.allocator.builders import local
-from tests.allocator.netboxserver import TOKEN, Netbox
-from tests.allocator.sidecars import playing
+from tests.allocator.sources.netboxserver import TOKEN, Netbox
+from tests.allocator.sources.sidecars import playing
 from tests.allocator.stage import Stage, staged, until
 
 RIGHTS = Path(__file__).parents[2] / "manifests" / "base" / "allocator-rbac.yaml"

@@ -52,13 +52,16 @@ def test_two_owners_are_explained_by_the_last_incident_of_one_of_them() -> None:
     ("line", "expected"),
     [
         ("Traceback (most recent call last):", True),
-        ('{"level": "error", "logger": "lbnodeagent.peers", "message": "two nodes gossip under one name"}', True),
+        (
+            '{"level": "error", "logger": "lbnodeagent.gossip.peers", "message": "two nodes gossip under one name"}',
+            True,
+        ),
         ('{"level": "warning", "logger": "purelb.events", "exception": "Traceback ..."}', True),
         (
             '{"level": "error", "logger": "kopf._cogs.clients.watching", "message": "Request attempt #1/7 failed"}',
             False,
         ),
-        ('{"level": "info", "logger": "lbnodeagent.peers", "message": "peer failed"}', False),
+        ('{"level": "info", "logger": "lbnodeagent.gossip.peers", "message": "peer failed"}', False),
         ("2026-01-01 00:00:00 INFO lab.supervisor ready", False),
         ("17", False),
     ],

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from lbnodeagent.controlplane import ControlPlane
+from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Configured, KeysKnown, NodeExcluded, PeersKnown, Told, ToldKey, VipChanged
 from lbnodeagent.tables import Announcement, Conflict, Mac, Report, ReportKey

@@ -14,8 +14,8 @@ from purelb.errors import NotFoundError
 from purelb.ipam_pb2 import AllocatedIP, AllocateResponse, ReleaseResponse, StatsResponse
 from purelb.kube import core_path, custom_path, group_path
 from tests.allocator.builders import local
-from tests.allocator.netboxserver import TOKEN, Netbox
-from tests.allocator.sidecars import playing
+from tests.allocator.sources.netboxserver import TOKEN, Netbox
+from tests.allocator.sources.sidecars import playing
 from tests.allocator.stage import Stage, until
 
 LEASE: Final = group_path("coordination.k8s.io/v1", "leases", "purelb", "purelb-allocator")

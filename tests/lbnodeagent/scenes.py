@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_interface
 
-from lbnodeagent.planner import Situation
-from lbnodeagent.present import Present
+from lbnodeagent.dataplane.planner import Situation
+from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import FOREVER, DefaultRoute, IfIndex, Link, Mac, PresentAddress, WantedVip
 from purelb.addresses import Family, IPAddress
 from purelb.nodeagents import NodeAgentConfig

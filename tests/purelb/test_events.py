@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from purelb import events, similar
+from purelb import correlator as similar
+from purelb import events
 from purelb.events import EventRecorder, ObjectReference, reference
 from purelb.kube import Kube, core_path
 from tests.purelb.conftest import Api

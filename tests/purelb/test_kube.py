@@ -18,7 +18,7 @@ from purelb.errors import (
     UnavailableError,
 )
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
-from purelb.persistence import Backoff, persist
+from purelb.retry import Backoff, persist
 from tests.purelb.conftest import Api
 
 CONFIG_MAPS = core_path("configmaps", "default")

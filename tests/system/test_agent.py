@@ -11,9 +11,9 @@ from ipaddress import IPv6Address, ip_address
 
 import pytest
 
+from lbnodeagent.dataplane.planner import LEFT_BEHIND
 from lbnodeagent.errors import FrameError
-from lbnodeagent.frames import BROADCAST, Arp, NeighbourAdvertisement, decode_advertisement, decode_arp
-from lbnodeagent.planner import LEFT_BEHIND
+from lbnodeagent.wire.frames import BROADCAST, Arp, NeighbourAdvertisement, decode_advertisement, decode_arp
 from purelb.election import owner, ranking
 from tests.system.agentlab import (
     MASTER,

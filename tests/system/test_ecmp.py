@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lbnodeagent.farewell import LINGER
+from lbnodeagent.dataplane.linger import LINGER
 from tests.system.agentlab import MASTER, NODES, SHORT, WORKER11, WORKER12, endpoint_slice, service
 from tests.system.conftest import LabUnderTest, eventually
 from tests.system.routerlab import BFD_SECONDS, CALM, GROUPS, RouterLab

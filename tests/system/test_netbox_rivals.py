@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from allocator import netboxclient
-from allocator.netbox import NetboxSource
+from allocator.sources import netboxclient
+from allocator.sources.netbox import NetboxSource
 from purelb.addresses import IPAddress
 from purelb.services import ServiceKey
 from tests.allocator.builders import ip, key
-from tests.allocator.netboxes import LATE, SETTLE, ask, given_to, play, source_of
-from tests.allocator.netboxserver import Entry, Netbox, hanging
+from tests.allocator.sources.netboxes import LATE, SETTLE, ask, given_to, play, source_of
+from tests.allocator.sources.netboxserver import Entry, Netbox, hanging
 
 
 def test_a_claim_that_took_too_long_waits_until_whoever_is_under_it_has_looked_again() -> None:

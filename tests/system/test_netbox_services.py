@@ -10,8 +10,8 @@ import pytest
 
 from purelb import names
 from tests.allocator.builders import local
-from tests.allocator.netboxserver import TOKEN, Entry, Handler, Netbox, answering, hanging
 from tests.allocator.ordeal import kill, start_allocator
+from tests.allocator.sources.netboxserver import TOKEN, Entry, Handler, Netbox, answering, hanging
 from tests.allocator.stage import Stage, staged, until
 
 Scenario = Callable[[Stage, Netbox], Coroutine[Any, Any, None]]

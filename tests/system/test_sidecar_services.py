@@ -10,14 +10,14 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from allocator import journal
+from allocator.sources import claims as journal
 from purelb import names
 from purelb.errors import NotFoundError
 from purelb.ipam_pb2 import AllocatedIP, AllocateResponse, ReleaseResponse, StatsResponse
 from purelb.kube import core_path
 from tests.allocator.builders import local
 from tests.allocator.ordeal import kill, start_allocator
-from tests.allocator.sidecars import Answer, Sidecar, playing, sample
+from tests.allocator.sources.sidecars import Answer, Sidecar, playing, sample
 from tests.allocator.stage import Stage, staged, until
 
 POOLS = ("outside=10.40.0.0/30", "outside=fd00:40::/126")

@@ -14,7 +14,7 @@ import time
 from ipaddress import ip_address
 from pathlib import Path
 
-from lbnodeagent.addressrequests import decode_answers, encode_delete
+from lbnodeagent.kernel.requests import decode_answers, encode_delete
 from lbnodeagent.tables import IfIndex
 
 NEWNS = 0x00020000

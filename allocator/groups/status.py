@@ -1,0 +1,117 @@
+"""What a ServiceGroup's status says: PureLB v0.17's fields, and conditions. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from allocator.groups.catalog import Verdict
+from allocator.ipam.engine import Usage
+from allocator.sources.source import Capacity
+from purelb.addresses import Family
+from purelb.servicegroups import NetboxSource, PoolSource, SidecarSource
+
+MOST: Final = 2**63 - 1
+"""What an int64 can say; a /64 has more."""
+_FIELDS: Final = ("announce", "ipam", "addresses", "boundNamespaces", "availableIPv4", "availableIPv6")
+
+
+def group_status(
+    verdict: Verdict,
+    usages: Sequence[Usage],
+    before: Mapping[str, Any],
+    now: datetime.datetime,
+    *,
+    capacity: Capacity | None = None,
+    source_trouble: str | None = None,
+) -> dict[str, Any]:
+    """The status of a group. ``before`` is its present one, whose conditions keep their times if nothing changed.
+
+    A refused group says nothing but why; addresses that its Services keep are counted nowhere. ``capacity`` and
+    ``source_trouble`` are of whoever keeps its addresses, if that isn't the allocator.
+    """
+    if capacity is not None:
+        usages = _usages(capacity)
+    full = [str(usage.family) for usage in usages if usage.in_use >= usage.size]
+    trouble = verdict.trouble or ""
+    overlap = trouble if verdict.is_overlap else ""
+    conditions = [
+        _ready(trouble, source_trouble or ""),
+        _condition(
+            "Overlaps", bool(overlap), ("Overlap", "NoOverlap"), overlap or "no other ServiceGroup has these addresses"
+        ),
+        _condition(
+            "Exhausted",
+            bool(full),
+            ("NoFreeAddress", "FreeAddresses"),
+            _free(full, usages, is_known=capacity is None or capacity.size is not None),
+        ),
+    ]
+    known = {condition["type"]: condition for condition in before.get("conditions") or ()}
+    status: dict[str, Any] = {
+        "allocatedIPv4": 0,
+        "allocatedIPv6": 0,
+        "observedGeneration": verdict.generation,
+        "conditions": [_timed(condition, known.get(condition["type"]), now) for condition in conditions],
+    }
+    group = verdict.group
+    if trouble or group is None:
+        return status
+    match group.source:
+        case PoolSource():
+            status["announce"], status["ipam"] = group.source.scope.capitalize(), "Cluster"
+        case SidecarSource():
+            status["announce"], status["ipam"] = group.source.announce.capitalize(), group.source.provider
+        case NetboxSource():
+            status["announce"], status["ipam"] = "Local", "NetBox"
+    status["addresses"] = [pool.text for family in Family for pool in group.pools if pool.family is family]
+    if group.namespaces is not None:
+        status["boundNamespaces"] = list(group.namespaces)
+    if capacity is not None:
+        status["addresses"] = list(capacity.display)
+        for family, in_use in capacity.in_use.items():
+            status[f"allocated{family}"] = min(in_use, MOST)
+    for usage in usages:
+        status[f"allocated{usage.family}"] = min(usage.in_use, MOST)
+        status[f"available{usage.family}"] = min(max(usage.size - usage.in_use, 0), MOST)
+    return status
+
+
+def status_change(wanted: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch that makes ``before`` into ``wanted``; empty if nothing is to be done."""
+    patch = {key: value for key, value in wanted.items() if before.get(key) != value}
+    return patch | {key: None for key in _FIELDS if key in before and key not in wanted}
+
+
+def _condition(kind: str, holds: bool, reasons: tuple[str, str], message: str) -> dict[str, str]:
+    return {"type": kind, "status": str(holds), "reason": reasons[0 if holds else 1], "message": message}
+
+
+def _usages(capacity: Capacity) -> list[Usage]:
+    """How full a source is, as far as it says so."""
+    sizes = capacity.size or {}
+    return [Usage("", family, size, capacity.in_use.get(family, 0)) for family, size in sizes.items() if size]
+
+
+def _free(full: Sequence[str], usages: Sequence[Usage], *, is_known: bool) -> str:
+    if full:
+        return f"no free {' and no free '.join(full)} address"
+    if not is_known:
+        return "how full it is is not known"
+    families = " and ".join(str(usage.family) for usage in usages)
+    return f"there are free {families} addresses" if families else "it gives no addresses"
+
+
+def _ready(refused: str, unreachable: str) -> dict[str, str]:
+    if unreachable and not refused:
+        return _condition("Ready", False, ("Served", "SourceUnavailable"), unreachable)
+    return _condition("Ready", not refused, ("Served", "Refused"), refused or "the allocator serves this ServiceGroup")
+
+
+def _timed(condition: dict[str, str], known: Mapping[str, Any] | None, now: datetime.datetime) -> dict[str, Any]:
+    """When the condition last changed its status (apimachinery, SetStatusCondition)."""
+    since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if known is not None and known.get("status") == condition["status"]:
+        since = known.get("lastTransitionTime", since)
+    return condition | {"lastTransitionTime": since}

@@ -1,0 +1,98 @@
+"""Says what was decided: events on the objects, log lines, metrics; each thing once for as long as it is true.
+
+It decides nothing and waits for nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from allocator.groups.catalog import Verdict
+from allocator.ipam.requests import Decision
+from allocator.reconcile.review import Plan
+from allocator.reconcile.translate import Notice, unwritable, warned
+from purelb import names
+from purelb.events import EventRecorder, ObjectReference
+from purelb.metrics import AllocatorMetrics
+from purelb.services import ServiceKey, ServiceView
+
+log = logging.getLogger(__name__)
+
+
+class Voice:
+    """What users and operators hear of the allocator."""
+
+    def __init__(self, recorder: EventRecorder, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+        self._said: dict[ServiceKey, tuple[Notice, ...]] = {}
+        self._heard: dict[ServiceKey, float] = {}
+
+    def heard(self, service: ServiceView) -> None:
+        """A Service may want an address: its waiting time begins."""
+        if service.is_load_balancer and not service.ingress:
+            self._heard.setdefault(service.key, self._clock())
+        else:
+            self._heard.pop(service.key, None)
+
+    def forget(self, key: ServiceKey) -> None:
+        """There is no such Service any more."""
+        self._said.pop(key, None)
+        self._heard.pop(key, None)
+
+    def standing(self, service: ServiceView, plan: Plan) -> None:
+        """Say what a review found to be true of a Service, as far as it is new."""
+        before = self._said.pop(service.key, ())
+        if plan.standing:
+            self._said[service.key] = plan.standing
+        fresh = [notice for notice in plan.standing if notice not in before]
+        for notice in fresh:
+            self._on_service(service, notice)
+        if plan.refusal is not None and (fresh or plan.write is not None):
+            self._metrics.rejected.labels(plan.refusal.group, plan.refusal.reason.value).inc()
+
+    def done(self, service: ServiceView, plan: Plan) -> None:
+        """Say what was written."""
+        assert plan.write is not None
+        for notice in plan.done:
+            self._on_service(service, notice)
+        addresses = [str(address) for address in plan.write.ingress]
+        log.debug("written", extra={"service": str(service.key), "addresses": addresses})
+        if plan.decision is not None:
+            self._count(plan.decision)
+        since = self._heard.pop(service.key, None)
+        if plan.write.is_allocation and since is not None:
+            self._metrics.allocation_seconds.observe(self._clock() - since)
+
+    def _count(self, decision: Decision) -> None:
+        pool = decision.groups[0]
+        if decision.is_multi_pool:
+            self._metrics.multi_pool.labels(pool).inc()
+        if decision.is_partial:
+            self._metrics.multi_pool_partial.labels(pool).inc()
+        if decision.is_balanced:
+            self._metrics.balanced.labels(pool).inc()
+
+    def refused(self, service: ServiceView, sentence: str) -> None:
+        """The API server doesn't take what we decided."""
+        self._on_service(service, unwritable(service, sentence))
+
+    def disputed(self, service: ServiceView, sentence: str) -> None:
+        """Whoever keeps an address doesn't count it as this Service's."""
+        self._on_service(service, warned(sentence))
+
+    def on_group(self, verdict: Verdict, notice: Notice) -> None:
+        """Say something about a ServiceGroup."""
+        kind = f"{names.GROUP}/{names.READ_VERSION}", "ServiceGroup"
+        self._record(ObjectReference(*kind, *verdict.key, verdict.uid), notice)
+
+    def _on_service(self, service: ServiceView, notice: Notice) -> None:
+        self._record(ObjectReference("v1", "Service", *service.key, service.uid), notice)
+
+    def _record(self, about: ObjectReference, notice: Notice) -> None:
+        self._recorder.record(about, notice.type, notice.reason, notice.message)
+        level = logging.WARNING if notice.type == "Warning" else logging.INFO
+        extra = {"object": f"{about.kind} {about.namespace}/{about.name}", "event": notice.message}
+        log.log(level, notice.reason, extra=extra)

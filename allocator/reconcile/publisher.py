@@ -1,0 +1,113 @@
+"""Shows how full the groups are: Prometheus gauges and the status of ServiceGroups, at most once a second.
+
+It reads the engine and never waits inside a decision; a status that can't be written is tried again at the next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections import defaultdict
+from typing import Final
+
+from allocator.groups.catalog import Catalog, GroupKey
+from allocator.groups.status import group_status, status_change
+from allocator.ipam.engine import Usage
+from allocator.reconcile.controller import Controller
+from purelb import names
+from purelb.addresses import Family
+from purelb.errors import ConflictError, ForbiddenError, KubeError
+from purelb.kube import Kube, custom_path
+from purelb.metrics import AllocatorMetrics
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 1.0
+"""Seconds between two turns."""
+
+
+class Publisher:
+    """Publishes what ``controller`` knows, once it knows everything."""
+
+    def __init__(
+        self, kube: Kube, controller: Controller, metrics: AllocatorMetrics, interval: float = INTERVAL
+    ) -> None:
+        self._kube = kube
+        self._controller = controller
+        self._metrics = metrics
+        self._interval = interval
+        self._shown: set[str] = set()
+        self._troubles: dict[GroupKey, str] = {}
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval)
+            catalog = self._controller.configuration.catalog
+            if catalog is None:
+                continue
+            usages: dict[str, list[Usage]] = defaultdict(list)
+            for usage in self._controller.engine.usage():
+                usages[usage.group].append(usage)
+            shown = dict(usages)
+            for name in catalog.groups.served:
+                capacity = self._controller.steward.capacity(name)
+                if capacity is not None:
+                    sizes = capacity.size or {}
+                    shown[name] = [
+                        Usage(name, family, sizes.get(family, 0), capacity.in_use.get(family, 0)) for family in Family
+                    ]
+            self._show_gauges(shown)
+            await self._write_statuses(catalog, usages)
+
+    def _show_gauges(self, usages: dict[str, list[Usage]]) -> None:
+        self._metrics.waiting.set(self._controller.engine.waiting)
+        for name in self._shown.difference(usages):
+            self._metrics.forget_pool(name)
+        for name, families in usages.items():
+            self._metrics.pool_size.labels(name).set(sum(usage.size for usage in families))
+            self._metrics.pool_in_use.labels(name).set(sum(usage.in_use for usage in families))
+        self._shown = set(usages)
+
+    async def _write_statuses(self, catalog: Catalog, usages: dict[str, list[Usage]]) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        for key, verdict in catalog.verdicts.items():
+            body = self._controller.configuration.bodies.get(key)
+            if body is None or body["metadata"].get("uid", "") != verdict.uid:
+                continue
+            before = body.get("status") or {}
+            served = verdict.trouble is None
+            steward = self._controller.steward
+            wanted = group_status(
+                verdict,
+                usages[key.name] if served else (),
+                before,
+                now,
+                capacity=steward.capacity(key.name) if served else None,
+                source_trouble=steward.trouble(key.name) if served else None,
+            )
+            patch = status_change(wanted, before)
+            if patch:
+                await self._write(key, body["metadata"].get("resourceVersion", ""), patch)
+
+    async def _write(self, key: GroupKey, resource_version: str, status: dict[str, object]) -> None:
+        path = custom_path(names.SERVICE_GROUPS, *key, "status")
+        try:
+            body = await self._kube.patch(path, {"metadata": {"resourceVersion": resource_version}, "status": status})
+        except KubeError as error:
+            match error:
+                case ConflictError():
+                    outcome = "conflict"
+                case ForbiddenError():
+                    outcome = "forbidden"
+                case _:
+                    outcome = "other"
+            self._metrics.group_status_writes.labels(outcome).inc()
+            if outcome != "conflict" and self._troubles.get(key) != str(error):
+                self._troubles[key] = str(error)
+                log.warning("status not written", extra={"group": str(key), "reason": str(error)})
+            return
+        self._troubles.pop(key, None)
+        self._metrics.group_status_writes.labels("success").inc()
+        self._controller.group_seen(body)

@@ -1,0 +1,66 @@
+"""The VIPs that are wanted, as the data plane was told, and those that an earlier run left and nobody spoke of yet.
+
+Tells the election of each. No I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.tables import PresentAddress, WantedVip
+from lbnodeagent.wire.dad import FirstPlacements
+from purelb.addresses import IPAddress
+
+
+class Wants:
+    """A mapping that changes by what is told."""
+
+    def __init__(self, candidacy: Candidacy, first: FirstPlacements) -> None:
+        self._candidacy = candidacy
+        self._first = first
+        self._table: dict[IPAddress, WantedVip] = {}
+        self._provisional: set[IPAddress] = set()
+        """Adopted VIPs that the control plane has said nothing of yet."""
+
+    @property
+    def table(self) -> Mapping[IPAddress, WantedVip]:
+        return MappingProxyType(self._table)
+
+    def __contains__(self, vip: object) -> bool:
+        return vip in self._table
+
+    def __iter__(self) -> Iterator[IPAddress]:
+        return iter(self._table)
+
+    def adopt(self, there: PresentAddress) -> None:
+        """An earlier run placed it: as good as wanted until the control plane has read everything."""
+        self._provisional.add(there.address)
+        self._set(there.address, WantedVip(there.address, (), aggregation=there.prefix_length))
+
+    def change(self, vip: IPAddress, wanted: WantedVip | None) -> None:
+        """``vip`` is wanted so, or no longer."""
+        self._provisional.discard(vip)
+        # Of one that was wanted before this agent had read everything, somebody may have been the owner.
+        if self._candidacy.is_synced and wanted is not None and vip not in self._table and not wanted.skips_dad:
+            self._first.expect(vip)
+        self._set(vip, wanted)
+
+    def begin_again(self) -> None:
+        """All that is wanted will be told anew."""
+        self._provisional |= self._table.keys()
+
+    def synced(self) -> None:
+        """All that is wanted was told: the rest is left over from Services that are gone."""
+        for vip in self._provisional:
+            self._set(vip, None)
+        self._provisional.clear()
+
+    def _set(self, vip: IPAddress, wanted: WantedVip | None) -> None:
+        if wanted is None:
+            self._table.pop(vip, None)
+            self._first.end(vip)
+        else:
+            self._table[vip] = wanted
+        self._candidacy.want(vip, wanted)

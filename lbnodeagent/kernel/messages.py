@@ -1,0 +1,185 @@
+"""What the kernel says of links, addresses and default routes: its rtnetlink messages, parsed, as our values. No I/O.
+
+Which addresses are ours: those that carry our mark, IFA_PROTO (Linux 5.18 on). On an older kernel the mark is a
+combination nobody else uses: no prefix route, no preferred lifetime and a short valid one; on a dummy interface that we
+made, everything of global scope.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final, TypeAlias
+
+from lbnodeagent.dataplane.planner import DUMMY_ALIAS
+from lbnodeagent.tables import FOREVER, DadState, DefaultRoute, IfIndex, Link, Mac, PresentAddress
+from purelb.addresses import Family, IPAddress
+
+MARK: Final = 80
+"""IFA_PROTO of our addresses (RFC-less; 0 to 3 are the kernel's). ``80 purelb`` in rt_addrprotos names it."""
+_MARK_LIFETIME: Final = 600
+"""Seconds; on kernels without IFA_PROTO an address of ours never has longer to live than this."""
+
+INFINITE: Final = 0xFFFFFFFF
+"""A lifetime without an end."""
+F_NODAD: Final = 0x02
+F_NOPREFIXROUTE: Final = 0x200
+_F_SECONDARY: Final = 0x01  # IPv4; of IPv6 it says "temporary"
+_F_DADFAILED: Final = 0x08
+_F_DEPRECATED: Final = 0x20
+_F_TENTATIVE: Final = 0x40
+_IFF_UP: Final = 0x1
+_IFF_LOOPBACK: Final = 0x8
+_IFF_NOARP: Final = 0x80
+_IFF_LOWER_UP: Final = 0x10000
+MAIN_TABLE: Final = 254
+_UNICAST: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSeen:
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class LinkGone:
+    index: IfIndex
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSeen:
+    address: PresentAddress
+
+
+@dataclass(frozen=True, slots=True)
+class AddressGone:
+    index: IfIndex
+    address: IPAddress
+    prefix_length: int
+    by: int = 0
+    """The netlink port of who asked for it (netlink(7)), often its process id; 0: the kernel, or unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesChanged:
+    """A default route came, went, or may have: read them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrun:
+    """The kernel dropped notifications: read everything again."""
+
+
+Change: TypeAlias = LinkSeen | LinkGone | AddressSeen | AddressGone | RoutesChanged | Overrun
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """Everything, at one moment."""
+
+    links: list[Link]
+    addresses: list[PresentAddress]
+    routes: list[DefaultRoute]
+
+
+class MessageReader:
+    """Reads messages as pyroute2 parses them."""
+
+    def __init__(self, *, has_marks: bool) -> None:
+        self.has_marks = has_marks
+        """Whether this kernel keeps IFA_PROTO."""
+        self.made: set[IfIndex] = set()
+        """The dummy interfaces that are of our making."""
+
+    def change(self, message: Any) -> Iterable[Change]:
+        match message.get("event"):
+            case "RTM_NEWLINK":
+                link = self.link(message)
+                if link is not None:
+                    yield LinkSeen(link)
+                    if not link.is_up:
+                        yield RoutesChanged()  # the kernel drops IPv4 routes of a link that goes down in silence
+            case "RTM_DELLINK" if message.get("family") == socket.AF_UNSPEC:
+                yield LinkGone(IfIndex(message["index"]))
+                yield RoutesChanged()
+            case "RTM_NEWADDR":
+                yield AddressSeen(self.address(message))
+            case "RTM_DELADDR":
+                gone = self.address(message)
+                yield AddressGone(gone.index, gone.address, gone.prefix_length, by=message["header"]["pid"])
+                if not gone.is_ours:
+                    yield RoutesChanged()  # likewise with the routes that used it as their source
+            case "RTM_NEWROUTE" | "RTM_DELROUTE":
+                if message["dst_len"] == 0:
+                    yield RoutesChanged()
+
+    def link(self, message: Any) -> Link | None:
+        if message.get("family") != socket.AF_UNSPEC:
+            return None  # a bridge's view of its port
+        info = message.get_attr("IFLA_LINKINFO")
+        mac = message.get_attr("IFLA_ADDRESS") or ""
+        flags = message["flags"]
+        link = Link(
+            index=IfIndex(message["index"]),
+            name=message.get_attr("IFLA_IFNAME"),
+            kind=info.get_attr("IFLA_INFO_KIND") if info is not None else None,
+            mac=Mac(bytes.fromhex(mac.replace(":", ""))) if len(mac) == 17 else None,
+            is_up=bool(flags & _IFF_UP),
+            has_carrier=bool(flags & _IFF_LOWER_UP),
+            is_loopback=bool(flags & _IFF_LOOPBACK),
+            has_neighbours=not flags & _IFF_NOARP,
+            alias=message.get_attr("IFLA_IFALIAS") or "",
+        )
+        if link.alias == DUMMY_ALIAS:
+            self.made.add(link.index)
+        return link
+
+    def address(self, message: Any) -> PresentAddress:
+        address = ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
+        flags = message.get_attr("IFA_FLAGS")
+        flags = message["flags"] if flags is None else flags
+        cache = message.get_attr("IFA_CACHEINFO") or {"ifa_valid": INFINITE, "ifa_preferred": INFINITE}
+        valid = cache["ifa_valid"]
+        index = IfIndex(message["index"])
+        if self.has_marks:
+            is_ours = message.get_attr("IFA_PROTO") == MARK
+        elif index in self.made:
+            is_ours = not address.is_link_local
+        else:
+            is_ours = bool(flags & F_NOPREFIXROUTE) and cache["ifa_preferred"] == 0 and valid <= _MARK_LIFETIME
+        return PresentAddress(
+            index=index,
+            address=address,
+            prefix_length=message["prefixlen"],
+            is_ours=is_ours,
+            is_secondary=address.version == 4 and bool(flags & _F_SECONDARY),
+            no_prefix_route=bool(flags & F_NOPREFIXROUTE),
+            is_usable=not flags & (_F_TENTATIVE | _F_DADFAILED | _F_DEPRECATED),
+            expires=FOREVER if valid == INFINITE else time.monotonic() + valid,
+            dad=_dad_state(flags) if address.version == 6 else "done",
+        )
+
+
+def _dad_state(flags: int) -> DadState:
+    if flags & _F_DADFAILED:
+        return "failed"
+    return "running" if flags & _F_TENTATIVE else "done"
+
+
+def default_route(message: Any) -> DefaultRoute | None:
+    """The default route that a message stands for; None for any other route."""
+    if message["dst_len"] != 0 or message["type"] != _UNICAST:
+        return None
+    table = message.get_attr("RTA_TABLE")
+    if (message["table"] if table is None else table) != MAIN_TABLE:
+        return None
+    hops = message.get_attr("RTA_MULTIPATH")
+    indexes = [hop["oif"] for hop in hops] if hops else [message.get_attr("RTA_OIF")]
+    return DefaultRoute(
+        family=Family.IPV4 if message["family"] == socket.AF_INET else Family.IPV6,
+        metric=message.get_attr("RTA_PRIORITY") or 0,
+        interfaces=tuple(IfIndex(index) for index in indexes if index),
+    )

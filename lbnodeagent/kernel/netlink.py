@@ -1,0 +1,344 @@
+"""The kernel's links, addresses and default routes: dump, watch, change. The only importer of pyroute2.
+
+It decides nothing: planner.py does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import os
+import re
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Sequence
+from ipaddress import ip_address
+from typing import Any, Final, Self
+
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink import rtnl
+from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
+from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+
+from lbnodeagent.dataplane.planner import DUMMY_ALIAS
+from lbnodeagent.errors import AddressTaken, KernelError
+from lbnodeagent.kernel.messages import (
+    F_NODAD,
+    F_NOPREFIXROUTE,
+    INFINITE,
+    MAIN_TABLE,
+    MARK,
+    Change,
+    Dump,
+    MessageReader,
+    Overrun,
+    default_route,
+)
+from lbnodeagent.kernel.requests import NewAddress, attribute, decode_answers, encode_delete, encode_new
+from lbnodeagent.tables import FOREVER, DefaultRoute, IfIndex, Place, PresentAddress, Remove, network_of
+from purelb.addresses import IPNetwork
+
+_EXPIRY_SLACK: Final = 2
+"""Seconds by which the kernel is late with IPv4 (it looks at whole seconds, rounded up): 20.9 to 21.7 s for 20 seen."""
+_GROUPS: Final = (
+    rtnl.RTMGRP_LINK
+    | rtnl.RTMGRP_IPV4_IFADDR
+    | rtnl.RTMGRP_IPV6_IFADDR
+    | rtnl.RTMGRP_IPV4_ROUTE
+    | rtnl.RTMGRP_IPV6_ROUTE
+)
+_RECEIVE_BUFFER: Final = 4 << 20
+_SO_RCVBUFFORCE: Final = 33
+_SO_ATTACH_FILTER: Final = 26
+_SOL_NETLINK: Final = 270
+_CAP_ACK: Final = 10
+_NOT_FOUND: Final = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENOENT, errno.ENXIO})
+_METRIC: Final = 8080
+"""Of our routes. Above 256, the kernel's own: with the last address of a prefix it takes the first route to it away."""
+_NO_ROUTE: Final = _NOT_FOUND | {errno.ESRCH}
+_DUMP_ATTEMPTS: Final = 5
+_AT_ONCE: Final = 64
+"""Requests in one send: their answers must fit into the socket's buffer."""
+
+
+class Netlink:
+    """``async with Netlink() as netlink``: one socket for requests, one that watches from the start."""
+
+    def __init__(self) -> None:
+        self._requests = AsyncIPRoute()
+        self._watch = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._marshal = MarshalRtnl()
+        self.has_marks = kernel_version(os.uname().release) >= (5, 18)
+        """Whether this kernel keeps IFA_PROTO."""
+        self._reader = MessageReader(has_marks=self.has_marks)
+
+    async def __aenter__(self) -> Self:
+        self._watch.setblocking(False)
+        try:
+            self._watch.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        except PermissionError:
+            # Root of a user namespace may not exceed net.core.rmem_max; an overrun is answered by a fresh dump.
+            self._watch.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        _attach_route_filter(self._watch)
+        self._watch.bind((0, _GROUPS))
+        await self._requests.setup_endpoint()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._watch.close()
+        self._requests.close()
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def dump(self) -> Dump:
+        """All links, addresses and default routes. Raises KernelError."""
+        links = [link for message in await self._dumped("link") if (link := self._reader.link(message)) is not None]
+        addresses = [self._reader.address(message) for message in await self._dumped("addr")]
+        return Dump(links, addresses, await self.default_routes())
+
+    async def default_routes(self) -> list[DefaultRoute]:
+        """The default routes of the main table. Raises KernelError."""
+        messages = [
+            message
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for message in await self._dumped("route", family=family, table=MAIN_TABLE)
+        ]
+        return [route for message in messages if (route := default_route(message)) is not None]
+
+    async def _dumped(self, what: str, **query: Any) -> list[Any]:
+        """A whole table, read again when it changed meanwhile (NLM_F_DUMP_INTR)."""
+        for attempt in range(_DUMP_ATTEMPTS):
+            try:
+                return [message async for message in await getattr(self._requests, what)("dump", **query)]
+            except NetlinkDumpInterrupted:
+                await asyncio.sleep(0.01 * attempt)
+            except NetlinkError as error:
+                raise KernelError(f"reading {what}", error.code) from error
+        raise KernelError(f"reading {what}", errno.EINTR)
+
+    async def changes(self) -> AsyncIterator[list[Change]]:
+        """What the kernel says from now on, in its order, as much as there is at a time."""
+        loop = asyncio.get_running_loop()
+        readable = asyncio.Event()
+        loop.add_reader(self._watch.fileno(), readable.set)
+        try:
+            while True:
+                await readable.wait()
+                readable.clear()
+                if batch := self._receive():
+                    yield batch
+        finally:
+            loop.remove_reader(self._watch.fileno())
+
+    def _receive(self) -> list[Change]:
+        batch: list[Change] = []
+        for _ in range(512):
+            try:
+                data = self._watch.recv(65536)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                batch.append(Overrun())
+                continue
+            for message in self._marshal.parse(data):
+                batch += self._reader.change(message)
+        return batch
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def change(self, changes: Sequence[Place | Remove]) -> list[PresentAddress | KernelError | None]:
+        """Add, renew and remove addresses of ours, in this order; one that fails keeps no other from being tried.
+
+        Returns for each what is there now (None: nothing), or why it failed: KernelError, AddressTaken. That an address
+        to be removed is gone already is fine. The kernel does it all within the send, so nothing is waited for.
+        """
+        results: list[PresentAddress | KernelError | None] = []
+        for start in range(0, len(changes), _AT_ONCE):
+            part = changes[start : start + _AT_ONCE]
+            codes = self._ask([self._encode(change, number) for number, change in enumerate(part)])
+            results += (self._result(change, code) for change, code in zip(part, codes, strict=True))
+        return results
+
+    def _encode(self, change: Place | Remove, number: int) -> bytes:
+        if isinstance(change, Remove):
+            return encode_delete(change.index, change.vip, change.prefix_length, number)
+        return encode_new(self._new_address(change), number)
+
+    def _new_address(self, place: Place) -> NewAddress:
+        """Without duplicate address detection it answers at once; IPv6 would else be silent for a second or two."""
+        vip, spot = place.vip, place.spot
+        lifetime = spot.addressing.valid_lifetime
+        valid = lifetime - _EXPIRY_SLACK if lifetime else INFINITE
+        preferred = spot.preferred_lifetime(vip) or valid
+        if preferred < 0 or (spot.is_local and not self.has_marks):
+            preferred = 0
+        flags = F_NOPREFIXROUTE if spot.addressing.no_prefix_route else 0
+        if vip.version == 6 and not place.detects_duplicates:
+            flags |= F_NODAD
+        has_broadcast = vip.version == 4 and spot.prefix_length < 31
+        return NewAddress(
+            index=spot.index,
+            address=vip,
+            prefix_length=spot.prefix_length,
+            flags=flags,
+            valid=valid,
+            preferred=min(preferred, valid),
+            proto=MARK if self.has_marks else None,
+            broadcast=network_of(vip, spot.prefix_length).broadcast_address if has_broadcast else None,
+            # Not replacing fails if the address is there: a first placement never takes over somebody else's.
+            replaces=place.is_renewal,
+        )
+
+    def _ask(self, requests: Sequence[bytes]) -> list[int]:
+        """Send these requests, numbered from 0; the errno of each answer."""
+        codes: dict[int, int] = {}
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as asking:
+            asking.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)  # answers don't repeat the question
+            asking.settimeout(1.0)  # rtnetlink answers within the send itself; this guards against a lost answer
+            try:
+                asking.send(b"".join(requests))
+                while len(codes) < len(requests):
+                    codes.update(decode_answers(asking.recv(65536)))
+            except TimeoutError:
+                pass
+            except OSError as error:
+                return [codes.get(number, error.errno or errno.EIO) for number in range(len(requests))]
+        return [codes.get(number, errno.ETIMEDOUT) for number in range(len(requests))]
+
+    @staticmethod
+    def _result(change: Place | Remove, code: int) -> PresentAddress | KernelError | None:
+        if isinstance(change, Remove):
+            return KernelError(f"removing {change.vip}", code) if code and code not in _NOT_FOUND else None
+        vip, spot = change.vip, change.spot
+        if code:
+            kind = AddressTaken if code == errno.EEXIST else KernelError
+            return kind(f"adding {vip} to {spot.interface}", code)
+        lifetime = spot.addressing.valid_lifetime
+        return PresentAddress(
+            index=spot.index,
+            address=vip,
+            prefix_length=spot.prefix_length,
+            is_ours=True,
+            is_secondary=True,  # until the kernel's own notification says otherwise
+            no_prefix_route=spot.addressing.no_prefix_route,
+            expires=time.monotonic() + lifetime - _EXPIRY_SLACK if lifetime else FOREVER,
+            # The kernel makes the route of an IPv6 address a moment later, and says so, also where it detects nothing.
+            dad="running" if vip.version == 6 and not change.is_renewal else "done",
+        )
+
+    # --- routes of aggregates ----------------------------------------------------------------------------------------
+
+    async def marked_routes(self) -> list[tuple[IfIndex, IPNetwork]]:
+        """The routes with our mark, each with its interface. Raises KernelError."""
+        found: list[tuple[IfIndex, IPNetwork]] = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for message in await self._dumped("route", family=family, table=MAIN_TABLE):
+                index, destination = message.get_attr("RTA_OIF"), message.get_attr("RTA_DST")
+                if message["proto"] == MARK and index and destination:
+                    found.append((IfIndex(index), network_of(ip_address(destination), message["dst_len"])))
+        return found
+
+    async def add_marked_route(self, network: IPNetwork, index: IfIndex, expires: int = 0) -> None:
+        """Have a route of ours to an interface; IPv6 ones may have a lifetime in seconds. Raises KernelError."""
+        lifetime = {"RTA_EXPIRES": struct.pack("=I", expires)} if expires else {}
+        await self._change_route("replace", network, index, **lifetime)
+
+    async def delete_marked_route(self, network: IPNetwork, index: IfIndex) -> None:
+        """Take it away; that it's gone already is fine. Raises KernelError."""
+        await self._change_route("del", network, index)
+
+    async def _change_route(self, verb: str, network: IPNetwork, index: IfIndex, **more: Any) -> None:
+        family = socket.AF_INET if network.version == 4 else socket.AF_INET6
+        arguments: dict[str, Any] = {"dst": str(network), "oif": index, "proto": MARK, "priority": _METRIC, **more}
+        if network.version == 4:
+            arguments["scope"] = "link"
+        try:
+            await self._requests.route(verb, family=family, **arguments)
+        except NetlinkError as error:
+            if verb == "del" and error.code in _NO_ROUTE:
+                return
+            raise KernelError(f"route {verb} {network}", error.code) from error
+
+    async def create_dummy(self, name: str) -> str:
+        """Make the dummy interface, set it up, and return its kind. Raises KernelError.
+
+        ``dummy``, or where the kernel has no such driver ``ifb``, which looks the same.
+        """
+        kind = "dummy"
+        try:
+            await self._requests.link("add", ifname=name, kind=kind)
+        except NetlinkError as error:
+            if error.code != errno.EOPNOTSUPP:
+                raise KernelError(f"creating {name}", error.code) from error
+            kind = "ifb"
+            try:
+                await self._requests.link("add", ifname=name, kind=kind)
+            except NetlinkError as second:
+                raise KernelError(f"creating {name}", second.code) from second
+        try:
+            indexes = await self._requests.link_lookup(ifname=name)
+            self._reader.made.update(IfIndex(index) for index in indexes)
+            await self._requests.link("set", index=indexes[0], ifalias=DUMMY_ALIAS, state="up")
+        except (NetlinkError, IndexError) as error:
+            raise KernelError(f"setting up {name}", getattr(error, "code", errno.ENODEV)) from error
+        return kind
+
+    async def set_up(self, index: IfIndex, name: str) -> None:
+        """Set an interface up. Raises KernelError."""
+        try:
+            await self._requests.link("set", index=index, state="up")
+        except NetlinkError as error:
+            raise KernelError(f"setting {name} up", error.code) from error
+
+    async def delete_link(self, index: IfIndex, name: str) -> None:
+        """Delete an interface. Raises KernelError."""
+        try:
+            await self._requests.link("del", index=index)
+        except NetlinkError as error:
+            if error.code not in _NOT_FOUND:
+                raise KernelError(f"deleting {name}", error.code) from error
+
+    def promote_secondaries(self, index: IfIndex) -> None:
+        """Have the kernel keep the other addresses of a subnet when the first of them goes. Raises KernelError.
+
+        The sysctl ``promote_secondaries``, set through netlink because /proc/sys is read-only in a container:
+        RTM_SETLINK with IFLA_AF_SPEC / AF_INET / IFLA_INET_CONF / IPV4_DEVCONF_PROMOTE_SECONDARIES = 1.
+        """
+        setting = attribute(20, struct.pack("=I", 1))
+        specification = attribute(26 | 0x8000, attribute(socket.AF_INET | 0x8000, attribute(1 | 0x8000, setting)))
+        body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, 0, 0) + specification
+        header = struct.pack("=IHHII", 16 + len(body), rtnl.RTM_SETLINK, 0x1 | 0x4, 0, 0)  # REQUEST | ACK
+        (code,) = self._ask([header + body])
+        if code:
+            raise KernelError("setting promote_secondaries", code)
+
+
+def kernel_version(release: str) -> tuple[int, int]:
+    """Major and minor number of a kernel release such as ``5.10.0-27-amd64``."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+def _attach_route_filter(watch: socket.socket) -> None:
+    """Let no notification of a route through but those of default routes.
+
+    Routing software may change thousands of routes a second; a classic BPF program drops them in the kernel:
+    nlmsg_type (offset 4) is RTM_NEWROUTE or RTM_DELROUTE, and rtm_dst_len (offset 17) isn't 0.
+    """
+    ldh, ldb, jeq, ret = 0x28, 0x30, 0x15, 0x06
+    program = [
+        (ldh, 0, 0, 4),
+        (jeq, 1, 0, socket.htons(rtnl.RTM_NEWROUTE)),
+        (jeq, 0, 2, socket.htons(rtnl.RTM_DELROUTE)),
+        (ldb, 0, 0, 17),
+        (jeq, 0, 1, 0),
+        (ret, 0, 0, 0xFFFFFFFF),
+        (ret, 0, 0, 0),
+    ]
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    watch.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(buffer)))

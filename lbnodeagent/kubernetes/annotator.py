@@ -1,0 +1,238 @@
+"""Keeps ``purelb.io/announcing-*`` on the Services, and their traffic policy, as this node knows them to be.
+
+Level-triggered: what is written follows from how each VIP stands here and what the Service says now. Writes are
+conditional on the resourceVersion that they were decided on, coalesced by Service, and wait for the API as long as it
+takes; the data plane never waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from lbnodeagent.kubernetes.annotation import Form, View, parse, revise, taken_over
+from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
+from lbnodeagent.tables import Announcement
+from purelb import names
+from purelb.addresses import IPAddress
+from purelb.election import owner
+from purelb.errors import ConflictError, KubeError, NotFoundError, UnavailableError
+from purelb.kube import Kube, services_path
+from purelb.metrics import AgentMetrics
+from purelb.services import ServiceKey, ServiceView, annotations_patch, view_service
+
+log = logging.getLogger(__name__)
+
+WRITERS: Final = 4
+"""Writes under way at once."""
+RETRY: Final = 1.0
+"""Seconds until a write is tried again while the API server is away."""
+CALM: Final = 2.0
+"""Seconds between two writes of the same annotation to the same Service."""
+MOURNING: Final = 5.0
+"""Seconds after which the name of a node that is gone is taken away, if no other node has taken its place."""
+
+Taken: TypeAlias = Callable[[ServiceView, IPAddress, str], None]
+
+
+class Annotator:
+    """Compares what Services say with what is. ``run`` it; used from the control plane's loop only."""
+
+    def __init__(
+        self,
+        node: str,
+        form: Form,
+        kube: Kube,
+        wanted: WantedTable,
+        standing: Mapping[IPAddress, Announcement],
+        metrics: AgentMetrics,
+        on_read: Callable[[ServiceView], object],
+        on_taken: Taken,
+        on_reset: Callable[[ServiceView], None],
+    ) -> None:
+        self._node = node
+        self._form = form
+        self._kube = kube
+        self._wanted = wanted
+        self._standing = standing
+        """How each VIP stands here, as the data plane reported it last."""
+        self._metrics = metrics
+        self._on_read = on_read
+        """Takes a Service that was read again after a conflict."""
+        self._on_taken = on_taken
+        """Told of an address that this node has taken, with the node that the Service named before."""
+        self._on_reset = on_reset
+        """Told of a Service whose traffic policy was set to Cluster."""
+        self._members: frozenset[str] = frozenset()
+        self._buried: set[tuple[ServiceKey, str]] = set()
+        """Whose name was taken away from which Service: who writes it again isn't dead, just not heard."""
+        self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
+        self._written: dict[ServiceKey, tuple[dict[str, str | None], float]] = {}
+        self._wake = asyncio.Event()
+        self._at_work = 0
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def look_at(self, key: ServiceKey) -> None:
+        """Something changed that may matter to a Service."""
+        self._pending[key] = None
+        self._wake.set()
+
+    def forget(self, key: ServiceKey) -> None:
+        """A Service is gone."""
+        self._pending.pop(key, None)
+        self._written.pop(key, None)
+        self._buried = {buried for buried in self._buried if buried[0] != key}
+
+    def members_are(self, members: frozenset[str]) -> None:
+        """The nodes that take part in the election; none: this node doesn't know."""
+        self._members = members
+        self._buried = {(key, node) for key, node in self._buried if node not in members}
+        if members:
+            asyncio.get_running_loop().call_later(MOURNING, self._look_for_the_dead)
+
+    def _look_for_the_dead(self) -> None:
+        for service in self._wanted.services.values():
+            vips = vips_of(service)
+            values = (service.annotations.get(key) for key in names.ANNOUNCING_KEYS)
+            if any(self._is_dead(entry.node) for value in values for entry in parse(value, vips)):
+                self.look_at(service.key)
+
+    def _is_dead(self, node: str) -> bool:
+        return bool(self._members) and node not in self._members
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Write what is pending, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(WRITERS):
+                tasks.create_task(self._write_pending())
+
+    async def flush(self, timeout: float) -> None:
+        """Wait until everything is written, before a stop, but not longer than ``timeout`` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._pending or self._at_work:
+                    await asyncio.sleep(0.02)
+
+    async def _write_pending(self) -> None:
+        while True:
+            while not self._pending:
+                self._wake.clear()
+                await self._wake.wait()
+            key, _ = self._pending.popitem(last=False)
+            self._at_work += 1
+            try:
+                await self._write(key)
+            except ConflictError:
+                await self._read_again(key)
+            except NotFoundError:
+                continue
+            except UnavailableError as error:
+                await asyncio.sleep(error.retry_after or RETRY)
+                self.look_at(key)
+            except KubeError as error:
+                self._metrics.update_errors.inc()
+                log.error("the Service can't be annotated", extra={"service": str(key), "error": str(error)})
+            finally:
+                self._at_work -= 1
+
+    async def _write(self, key: ServiceKey) -> None:
+        service = self._wanted.service(key)
+        if service is None:
+            return
+        changes = self.changes(service)
+        body = annotations_patch(service, changes)
+        is_reset = self._resets_policy(service)
+        if is_reset:
+            body["spec"] = {"externalTrafficPolicy": "Cluster"}
+        elif not changes:
+            return
+        loop = asyncio.get_running_loop()
+        last, at = self._written.get(key, ({}, 0.0))
+        if changes == last and loop.time() - at < CALM:
+            # Somebody undid it: another node that believes to be the owner, for as long as views differ.
+            loop.call_later(CALM, self.look_at, key)
+            return
+        self._written[key] = changes, loop.time()
+        answer = await self._kube.patch(services_path(key.namespace, key.name), body)
+        log.info("annotated", extra={"service": str(key), "annotations": changes})
+        self._tell_taken(service, changes)
+        self._bury(service, changes)
+        if is_reset:
+            self._on_reset(service)
+        self._on_read(view_service(answer))
+
+    def _tell_taken(self, service: ServiceView, changes: Mapping[str, str | None]) -> None:
+        for key, value in changes.items():
+            vips = _vips_of_family(service, key)
+            for vip, other in taken_over(service.annotations.get(key), value, vips, self._node).items():
+                self._on_taken(service, vip, other)
+
+    def _bury(self, service: ServiceView, changes: Mapping[str, str | None]) -> None:
+        for key, value in changes.items():
+            vips = _vips_of_family(service, key)
+            before = {entry.node for entry in parse(service.annotations.get(key), vips)}
+            after = {entry.node for entry in parse(value, vips)}
+            self._buried |= {(service.key, node) for node in before - after if self._is_dead(node)}
+
+    async def _read_again(self, key: ServiceKey) -> None:
+        try:
+            service = view_service(await self._kube.get(services_path(key.namespace, key.name)))
+        except NotFoundError:
+            return
+        except KubeError as error:
+            await asyncio.sleep(error.retry_after or RETRY)
+        else:
+            self._on_read(service)
+        self.look_at(key)
+
+    # --- what should be ----------------------------------------------------------------------------------------------
+
+    def changes(self, service: ServiceView) -> dict[str, str | None]:
+        """What the Service's announcing annotations should be changed to, by this node."""
+        changes: dict[str, str | None] = {}
+        for key in names.ANNOUNCING_KEYS:
+            current = service.annotations.get(key)
+            vips = _vips_of_family(service, key)
+            wanted = revise(current, vips, self._view(service, vips), self._form)
+            if wanted != current:
+                changes[key] = wanted
+        return changes
+
+    def _view(self, service: ServiceView, vips: list[IPAddress]) -> View:
+        here: dict[IPAddress, str] = {}
+        ownerless: set[IPAddress] = set()
+        for vip in vips:
+            standing = self._standing.get(vip)
+            # A successor writes its own name over ours; before the data plane reports, we don't know.
+            if standing is None or standing.successor:
+                continue
+            if standing.state == "announcing" and standing.is_local:
+                here[vip] = standing.interface
+            else:
+                ownerless.add(vip)
+        # One of the living tidies up after the dead, the same for all, so that they don't all try.
+        is_for_us = owner(self._members, str(service.key)) == self._node
+
+        def is_dead(node: str) -> bool:
+            return is_for_us and self._is_dead(node) and (service.key, node) not in self._buried
+
+        return View(self._node, here, ownerless, is_dead)
+
+    def _resets_policy(self, service: ServiceView) -> bool:
+        """Policy Local doesn't work behind one node's NIC, unless its user says so (PureLB v0.6.1)."""
+        if service.external_traffic_policy != "Local" or names.ALLOW_LOCAL in service.annotations:
+            return False
+        standing = (self._standing.get(vip) for vip in vips_of(service))
+        return any(one is not None and one.state == "announcing" and one.is_local for one in standing)
+
+
+def _vips_of_family(service: ServiceView, key: str) -> list[IPAddress]:
+    """The addresses of which the annotation ``key`` tells."""
+    return [vip for vip in vips_of(service) if annotation_of(vip) == key]

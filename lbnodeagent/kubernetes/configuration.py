@@ -1,0 +1,174 @@
+"""Keeps the LBNodeAgents, chooses the one that applies to this node, and says what is wrong with them.
+
+A wrong one leaves what was right before in force. What is wrong is a Warning event on the object, where its author
+looks, and a series of ``purelb_lbnodeagent_config_errors``, where an alert looks, until it is right or gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from lbnodeagent.kubernetes.selection import Choice, choose_config
+from lbnodeagent.messages import Configured
+from lbnodeagent.tables import Surroundings
+from purelb import names
+from purelb.errors import SpecError
+from purelb.events import EventRecorder, ObjectReference
+from purelb.metrics import AgentMetrics
+from purelb.names import DEFAULT_INTERFACE
+from purelb.nodeagents import NodeAgentConfig, SelectorError, parse_node_agent
+
+Json: TypeAlias = Mapping[str, Any]
+Trouble: TypeAlias = Literal["invalid", "node_selector", "interface"]
+"""Label ``reason`` of the metric."""
+
+log = logging.getLogger(__name__)
+
+STATES: Final = ("default", "configured", "deselected", "invalid")
+"""PureLB v0.17's: the choice has no selector; it has one; none is for this node; none can be read."""
+
+
+class Key(NamedTuple):
+    """What identifies an LBNodeAgent."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Configuration:
+    """This node's configuration, as LBNodeAgents and the node's labels change. Used from one loop."""
+
+    def __init__(
+        self, node: str, events: EventRecorder, metrics: AgentMetrics, tell: Callable[[Configured], None]
+    ) -> None:
+        self._node = node
+        self._events = events
+        self._metrics = metrics
+        self._tell = tell
+        self._configs: dict[Key, NodeAgentConfig] = {}
+        self._refused: dict[Key, Trouble] = {}
+        self._labels: Mapping[str, str] = {}
+        self._config: NodeAgentConfig | None = None
+        self._ignored: tuple[NodeAgentConfig, ...] = ()
+        self._missing: tuple[str, ...] = ()
+        self._told_missing: set[tuple[str, str]] = set()
+        self._is_synced = False
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def observe_agent(self, body: Json, *, is_gone: bool) -> None:
+        """An LBNodeAgent came, changed or went."""
+        metadata = body["metadata"]
+        key = Key(metadata.get("namespace", ""), metadata["name"])
+        before = self._refused.pop(key, None)
+        if before is not None:
+            self._metrics.config_errors.remove(str(key), before)
+        if is_gone:
+            self._configs.pop(key, None)
+        else:
+            try:
+                self._configs[key] = parse_node_agent(body)
+            except SpecError as error:
+                self._refuse(key, metadata.get("uid", ""), error)
+        self._choose()
+
+    def set_labels(self, labels: Mapping[str, str]) -> None:
+        """This node's labels, now."""
+        if labels != self._labels:
+            self._labels = labels
+            self._choose()
+
+    def synced(self) -> None:
+        """Every LBNodeAgent and the labels are known: before that, none is chosen."""
+        self._is_synced = True
+        self._choose()
+
+    def looked_around(self, found: Surroundings) -> None:
+        """What the data plane found of the interfaces that the configuration names."""
+        self._missing = found.missing
+        self._tell_missing()
+
+    # --- choosing ----------------------------------------------------------------------------------------------------
+
+    def _choose(self) -> None:
+        if not self._is_synced:
+            return
+        choice = choose_config(self._configs.values(), self._labels, is_any_refused=bool(self._refused))
+        self._tell_ignored(choice)
+        self._show_state(choice.config)
+        if choice.config == self._config:
+            return
+        self._config = choice.config
+        self._metrics.config_loaded.set(choice.config.announces)
+        log.info("configured", extra={"config": choice.config.name, "interface": choice.config.local_interface})
+        self._tell(Configured(choice.config))
+        self._tell_missing()
+
+    def _show_state(self, config: NodeAgentConfig) -> None:
+        if config.announces:
+            state = "configured" if config.node_selector.requirements else "default"
+        else:
+            state = "invalid" if self._refused and not self._configs else "deselected"
+        for one in STATES:
+            self._metrics.selector_state.labels(one).set(one == state)
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    def _tell_ignored(self, choice: Choice) -> None:
+        winner = f"LBNodeAgent {choice.config.namespace}/{choice.config.name} takes precedence on node {self._node}"
+        for ignored in choice.ignored:
+            if ignored not in self._ignored:
+                self._warn(ignored, names.REASON_CONFIG_IGNORED, winner)
+        self._ignored = choice.ignored
+
+    def _refuse(self, key: Key, uid: str, error: SpecError) -> None:
+        log.warning("LBNodeAgent refused", extra={"config": str(key), "reason": str(error)})
+        about = NodeAgentConfig(key.name, key.namespace, uid)
+        is_kept = f"node {self._node} goes on with what was right before" if key in self._configs else ""
+        if isinstance(error, SelectorError):
+            self._set_trouble(key, "node_selector")
+            effect = is_kept or "this LBNodeAgent applies to no node"
+            text = f"nodeSelector could not be evaluated ({error}); {effect}"
+            self._warn(about, names.REASON_INVALID_NODE_SELECTOR, text)
+            return
+        self._set_trouble(key, "invalid")
+        effect = is_kept or f"node {self._node} is announcing nothing by it until this is fixed"
+        self._warn(about, names.REASON_CONFIG_ERROR, f"invalid configuration: {error}; {effect}")
+
+    def _set_trouble(self, key: Key, reason: Trouble) -> None:
+        self._refused[key] = reason
+        self._metrics.config_errors.labels(str(key), reason).set(1)
+
+    def _tell_missing(self) -> None:
+        """The interfaces that the configuration names and this node doesn't have."""
+        config = self._config
+        if config is None:
+            return
+        named = {*config.interfaces, config.local_interface} - {DEFAULT_INTERFACE}
+        missing = {(config.uid, name) for name in self._missing if name in named}
+        for _, name in sorted(missing - self._told_missing):
+            text = f'node {self._node} has no interface that "{name}" stands for'
+            self._warn(config, names.REASON_CONFIG_ERROR, text)
+        self._told_missing = missing
+        key = str(Key(config.namespace, config.name))
+        for labels in [labels for labels in self._shown("interface") if labels != key or not missing]:
+            self._metrics.config_errors.remove(labels, "interface")
+        if missing:
+            self._metrics.config_errors.labels(key, "interface").set(1)
+
+    def _shown(self, reason: Trouble) -> list[str]:
+        """The objects for which the metric says so now."""
+        (metric,) = self._metrics.config_errors.collect()
+        return [sample.labels["config"] for sample in metric.samples if sample.labels["reason"] == reason]
+
+    def _warn(self, config: NodeAgentConfig, reason: str, text: str) -> None:
+        """A Warning event on an LBNodeAgent; the built-in one has no object."""
+        if config.uid:
+            api_version = f"{names.GROUP}/{names.READ_VERSION}"
+            about = ObjectReference(api_version, "LBNodeAgent", config.namespace, config.name, config.uid)
+            self._events.record(about, "Warning", reason, text)

@@ -1,0 +1,133 @@
+"""The Kubernetes half: from API objects to what the data plane is told, and from its reports to what users see.
+
+Wires the parts that do it and owns how they begin and end. Nothing here is waited for by the data plane: with the API
+server away, it keeps what it was told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Final, assert_never
+
+from lbnodeagent.kubernetes.configuration import Configuration
+from lbnodeagent.kubernetes.gossipkey import GossipKeys
+from lbnodeagent.kubernetes.handlers import build_registry
+from lbnodeagent.kubernetes.nodefeed import NodeFeed
+from lbnodeagent.kubernetes.reporter import Reporter
+from lbnodeagent.kubernetes.servicefeed import ServiceFeed
+from lbnodeagent.kubernetes.viptable import WantedTable
+from lbnodeagent.mailbox import Mailbox
+from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_of
+from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKey, Surroundings, Wiped
+from purelb import names
+from purelb.events import EventRecorder
+from purelb.kopfrunner import run_operator
+from purelb.kube import Kube, custom_path
+from purelb.metrics import AgentMetrics
+from purelb.retry import persist
+from purelb.settings import AgentSettings
+
+FLUSH: Final = 1.0
+"""Seconds that unsent events and annotations may hold up a stop."""
+
+
+class ControlPlane:
+    """``run`` it on a loop of its own."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        inbox: Mailbox[ToldKey, Told],
+        outbox: Mailbox[ReportKey, Report],
+        metrics: AgentMetrics,
+    ) -> None:
+        self._settings = settings
+        self._inbox = inbox
+        self._outbox = outbox
+        self._metrics = metrics
+        self.is_synced = False
+        self.is_done = threading.Event()
+        """Everything was said; what is left to do at a stop is kopf's own."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set; then it says what is left to say and is done, and ends with its thread.
+
+        Raises SettingsError if there is no way to the API server at all.
+        """
+        settings, metrics = self._settings, self._metrics
+        kubeconfig: Path | None = settings.common.kubeconfig
+        async with Kube(kubeconfig, user_agent=names.AGENT_COMPONENT) as kube:
+            wanted = WantedTable()
+            events = EventRecorder(kube, names.AGENT_COMPONENT)
+            services = ServiceFeed(kube, wanted, metrics, self._tell_vips)
+            reporter = Reporter(
+                settings.node_name, kube, events, wanted, metrics, services.service_read, settings.announcing_format
+            )
+            services.on_change, services.on_gone = reporter.service_changed, reporter.service_gone
+            configuration = Configuration(settings.node_name, events, metrics, self._tell)
+            node = NodeFeed(settings, kube, self._tell, configuration.set_labels, services.api_is_back)
+            keys = GossipKeys(kube, settings, events, metrics, self._tell)
+            kopf_stop = asyncio.Event()
+            begun = Begun()
+            self._inbox.start_over(key_of(begun), begun)
+            self._outbox.open()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    running = [
+                        tasks.create_task(events.run()),
+                        tasks.create_task(reporter.annotator.run()),
+                        tasks.create_task(self._follow_outbox(reporter, configuration)),
+                        tasks.create_task(keys.follow()),
+                        tasks.create_task(node.follow_node()),
+                        tasks.create_task(node.find_peers()),
+                        tasks.create_task(self._sync(kube, services, configuration, node)),
+                    ]
+                    # kopf ends in its own time, up to 5 s: the program that is stopped doesn't wait for it.
+                    registry = build_registry(services, configuration)
+                    tasks.create_task(run_operator(registry, None, kube, stop=kopf_stop))
+                    await stop.wait()
+                    await asyncio.gather(reporter.annotator.flush(FLUSH), events.flush(FLUSH))
+                    for task in running:
+                        task.cancel()
+                    self.is_done.set()
+                    kopf_stop.set()
+            finally:
+                self._outbox.close()
+
+    def _tell(self, told: Told) -> None:
+        self._inbox.put(key_of(told), told)
+
+    def _tell_vips(self, told: list[VipChanged]) -> None:
+        self._inbox.put_all({key_of(one): one for one in told})
+
+    async def _sync(self, kube: Kube, services: ServiceFeed, configuration: Configuration, node: NodeFeed) -> None:
+        """Learn everything once, then compare again and again."""
+        path = custom_path(names.LB_NODE_AGENTS)
+        for body in (await persist(path, lambda: kube.list(path))).items:
+            configuration.observe_agent(body, is_gone=False)
+        await services.learn()
+        await node.learn()
+        self.is_synced = True
+        configuration.synced()
+        self._tell(Synced())
+        await services.keep_comparing()
+
+    async def _follow_outbox(self, reporter: Reporter, configuration: Configuration) -> None:
+        """What the data plane reports."""
+        while True:
+            for report in (await self._outbox.take()).values():
+                match report:
+                    case Announcement():
+                        reporter.vip_stands(report)
+                    case Conflict():
+                        reporter.conflict_heard(report)
+                    case Wiped():
+                        reporter.vip_wiped(report)
+                    case Surroundings():
+                        configuration.looked_around(report)
+                    case Members(nodes):
+                        reporter.annotator.members_are(nodes)
+                    case _:
+                        assert_never(report)

@@ -1,0 +1,179 @@
+"""Tells users what this node does: events on the Services and the announced metric. Annotations: annotator.py.
+
+Level-triggered: what is told follows from how each VIP stands here, what was told before and what the Service says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from lbnodeagent.kubernetes.annotation import Entry, Form, names_node
+from lbnodeagent.kubernetes.annotator import Annotator
+from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
+from lbnodeagent.tables import Announcement, Conflict, Wiped
+from lbnodeagent.wire.frames import format_mac
+from purelb import names
+from purelb.addresses import IPAddress
+from purelb.events import EventRecorder, ObjectReference
+from purelb.kube import Kube
+from purelb.metrics import AgentMetrics
+from purelb.services import ServiceKey, ServiceView
+
+LOCAL_OVERRIDE: Final = "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster."
+LOCAL_KEPT: Final = (
+    "ExternalTrafficPolicy override annotation found: the policy stays Local, "
+    "and only nodes with a ready endpoint announce"
+)
+
+
+class Reporter:
+    """Compares what users see with what is. Used from the control plane's loop only."""
+
+    def __init__(
+        self,
+        node: str,
+        kube: Kube,
+        events: EventRecorder,
+        wanted: WantedTable,
+        metrics: AgentMetrics,
+        on_read: Callable[[ServiceView], object],
+        form: Form = "v1",
+    ) -> None:
+        self._node = node
+        self._events = events
+        self._wanted = wanted
+        self._metrics = metrics
+        self._standing: dict[IPAddress, Announcement] = {}
+        self._told: dict[ServiceKey, dict[IPAddress, Announcement]] = {}
+        self._kept: set[ServiceKey] = set()
+        """Services whose traffic policy Local was told to be kept."""
+        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, on_read, self._taken, self._reset)
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def vip_stands(self, announcement: Announcement) -> None:
+        """The data plane reports a VIP."""
+        if announcement.state == "withdrawn" and not self._wanted.users(announcement.vip):
+            self._standing.pop(announcement.vip, None)
+        else:
+            self._standing[announcement.vip] = announcement
+        for service in self._wanted.users(announcement.vip):
+            self._tell(service, announcement)
+            self.annotator.look_at(service.key)
+
+    def conflict_heard(self, conflict: Conflict) -> None:
+        """Another host answers for a VIP."""
+        text = (
+            f"Another host, {format_mac(conflict.mac)}, answers for {conflict.vip}, which node {self._node} announces "
+            f"on interface {conflict.interface}: give it another address, or take this one out of the pool"
+        )
+        for service in self._wanted.users(conflict.vip):
+            self._events.record(reference_of(service), "Warning", names.REASON_ADDRESS_CONFLICT, text)
+
+    def vip_wiped(self, wiped: Wiped) -> None:
+        """Something on this node keeps removing a VIP."""
+        text = (
+            f"Something on node {self._node} removed {wiped.vip} from interface {wiped.interface} {wiped.times} times "
+            f"in a minute, and PureLB put it back: {wiped.advice}"
+        )
+        for service in self._wanted.users(wiped.vip):
+            self._events.record(reference_of(service), "Warning", names.REASON_ADDRESS_REMOVED, text)
+
+    def service_changed(self, service: ServiceView) -> None:
+        """A Service is new or changed."""
+        vips = vips_of(service)
+        for vip in self._told.get(service.key, {}).keys() - set(vips):
+            self._forget(service.key, vip)
+        for vip in vips:
+            if vip in self._standing:
+                self._tell(service, self._standing[vip])
+        if vips or any(key in service.annotations for key in names.ANNOUNCING_KEYS):
+            self.annotator.look_at(service.key)
+
+    def service_gone(self, key: ServiceKey) -> None:
+        """A Service was deleted."""
+        for vip in list(self._told.get(key, ())):
+            self._forget(key, vip)
+        self._kept.discard(key)
+        self.annotator.forget(key)
+
+    # --- events and metrics ------------------------------------------------------------------------------------------
+
+    def _tell(self, service: ServiceView, announcement: Announcement) -> None:
+        """One event per change, for each Service that has the VIP."""
+        vip = announcement.vip
+        told = self._told.setdefault(service.key, {})
+        before = told.get(vip)
+        told[vip] = announcement
+        gauge = self._metrics.announced
+        if announcement.state == "announcing":
+            gauge.labels(str(service.key), self._node, str(vip)).set(1)
+        elif before is not None and before.state == "announcing":
+            gauge.remove(str(service.key), self._node, str(vip))
+        if announcement.state == "announcing" and announcement.is_local and not announcement.successor:
+            self._explain_policy(service, announcement)
+        if before is not None and _same(before, announcement):
+            return
+        about = reference_of(service)
+        match announcement.state:
+            case "announcing" if announcement.is_local:
+                if not announcement.successor and (announcement.is_fresh or self._is_news(service, announcement)):
+                    text = f"Node {self._node} announcing {vip} on interface {announcement.interface}"
+                    self._events.record(about, "Normal", names.REASON_ANNOUNCING_LOCAL, text)
+            case "announcing" if announcement.is_fresh:
+                text = f"Announcing {vip} from node {self._node} interface {announcement.interface}"
+                self._events.record(about, "Normal", names.REASON_ANNOUNCING_NON_LOCAL, text)
+            case "failed":
+                text = (
+                    f"Node {self._node} could not announce {vip} on interface {announcement.interface}: "
+                    f"{announcement.error}"
+                )
+                self._events.record(about, "Warning", names.REASON_ANNOUNCEMENT_FAILED, text)
+            case _:
+                pass
+
+    def _is_news(self, service: ServiceView, announcement: Announcement) -> bool:
+        """Whether the Service doesn't say so yet."""
+        key = annotation_of(announcement.vip)
+        vips = [vip for vip in vips_of(service) if annotation_of(vip) == key]
+        entry = Entry(self._node, announcement.interface)
+        return not names_node(service.annotations.get(key), announcement.vip, vips, entry)
+
+    def _taken(self, service: ServiceView, vip: IPAddress, other: str) -> None:
+        """The Service named another node before."""
+        self._metrics.slot_steals.labels(other, self._node).inc()
+        text = f"Node {self._node} took announcement of {vip} from node {other}"
+        self._events.record(reference_of(service), "Normal", names.REASON_ANNOUNCE_SLOT_STEAL, text)
+
+    def _reset(self, service: ServiceView) -> None:
+        """Its traffic policy was Local."""
+        self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, LOCAL_OVERRIDE)
+
+    def _explain_policy(self, service: ServiceView, announcement: Announcement) -> None:
+        """That policy Local is kept on a NIC, once for each time that its user asks for it."""
+        is_kept = service.external_traffic_policy == "Local" and names.ALLOW_LOCAL in service.annotations
+        if not is_kept or service.key in self._kept:
+            if not is_kept:
+                self._kept.discard(service.key)
+            return
+        self._kept.add(service.key)
+        if announcement.is_fresh:
+            self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, LOCAL_KEPT)
+
+    def _forget(self, key: ServiceKey, vip: IPAddress) -> None:
+        last = self._told[key].pop(vip)
+        if not self._told[key]:
+            del self._told[key]
+        if last.state == "announcing":
+            self._metrics.announced.remove(str(key), self._node, str(vip))
+
+
+def _same(one: Announcement, other: Announcement) -> bool:
+    return replace(one, is_fresh=other.is_fresh, successor=other.successor) == other
+
+
+def reference_of(service: ServiceView) -> ObjectReference:
+    """What an event about a Service refers to."""
+    return ObjectReference("v1", "Service", service.key.namespace, service.key.name, service.uid)

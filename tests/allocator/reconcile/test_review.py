@@ -1,0 +1,351 @@
+"""What is done about one Service, from what it shows: PureLB's rules, annotations and sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from allocator.ipam.engine import Engine
+from allocator.ipam.requests import Reason
+from allocator.reconcile.cache import Inventory
+from allocator.reconcile.review import NOTHING, Plan, Reviewer
+from purelb import names
+from purelb.servicegroups import ServiceGroup
+from tests.allocator.builders import engine_with, entries, group, local, service
+
+LAYER2 = group("layer2-ippool", local=local("10.31.188.64-10.31.188.66"))
+DEFAULT = group("default", local=local("10.1.0.0/30", "fd00::/126"))
+ROUTED = group("routed", remote=local("10.189.0.0/16"))
+BRANDED = {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "default"}
+
+
+class Desk:
+    """A reviewer, its engine, and the Services it has seen, without an API."""
+
+    def __init__(self, *groups: ServiceGroup, default_announcer: bool = True) -> None:
+        self.engine: Engine = engine_with(*groups)
+        self.inventory = Inventory()
+        self.reviewer = Reviewer(self.engine, default_announcer=default_announcer)
+
+    def review(self, name: str, **parts: Any) -> Plan:
+        self.inventory.seen(service(name, **parts))
+        entry = self.inventory.get(service(name, **parts).key)
+        assert entry is not None
+        return self.reviewer.review(entry.service, entry.seniority)
+
+
+def messages(plan: Plan) -> list[str]:
+    return [notice.message for notice in (*plan.standing, *plan.done)]
+
+
+def ingress(plan: Plan) -> list[str]:
+    assert plan.write is not None
+    return [str(address) for address in plan.write.ingress]
+
+
+# --- allocation ------------------------------------------------------------------------------------------------------
+
+
+def test_an_allocation_is_one_write_of_addresses_and_annotations_and_purelb_s_event() -> None:
+    plan = Desk(LAYER2).review("nginx", annotations={names.SERVICE_GROUP: "layer2-ippool"})
+
+    assert ingress(plan) == ["10.31.188.64"]
+    assert plan.write is not None
+    assert plan.write.annotations == {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "layer2-ippool"}
+    assert [(notice.type, notice.reason, notice.message) for notice in plan.done] == [
+        (
+            "Normal",
+            "AddressAssigned",
+            "Assigned {Ingress:[{IP:10.31.188.64 Hostname: Ports:[]}]} from pool layer2-ippool",
+        )
+    ]
+
+
+def test_a_refusal_is_purelb_s_warning_and_no_write() -> None:
+    plan = Desk(LAYER2).review("nginx", annotations={names.SERVICE_GROUP: "nope"})
+
+    assert plan.write is None
+    assert [(notice.type, notice.reason, notice.message) for notice in plan.standing] == [
+        ("Warning", "AllocationFailed", 'Failed to allocate IP for "default/nginx": unknown pool "nope"')
+    ]
+    assert plan.refusal is not None
+    assert plan.refusal.reason is Reason.UNKNOWN_POOL
+
+
+def test_an_empty_group_annotation_means_the_default_group() -> None:
+    assert ingress(Desk(DEFAULT).review("a", annotations={names.SERVICE_GROUP: ""})) == ["10.1.0.0"]
+
+
+def test_what_a_plan_gives_is_reserved_before_it_is_written() -> None:
+    desk = Desk(LAYER2, DEFAULT)
+
+    assert ingress(desk.review("a")) == ["10.1.0.0"]
+    assert ingress(desk.review("b")) == ["10.1.0.1"]
+    assert ingress(desk.review("a", version=2)) == ["10.1.0.0"]
+
+
+def test_a_routed_group_and_one_that_skips_dad_mark_their_services() -> None:
+    plan = Desk(ROUTED).review("a", annotations={names.SERVICE_GROUP: "routed"})
+    quick = Desk(group("default", local=local("10.1.0.0/30", skipIPv6DAD=True))).review("a")
+
+    assert plan.write is not None
+    assert quick.write is not None
+    assert plan.write.annotations[names.POOL_TYPE] == "remote"
+    assert quick.write.annotations[names.SKIP_IPV6_DAD] == "true"
+
+
+@pytest.mark.parametrize("text", ["10.1.0.2", " 10.1.0.2"])
+def test_load_balancer_ip_pins_the_address(text: str) -> None:
+    assert ingress(Desk(DEFAULT).review("a", loadBalancerIP=text)) == ["10.1.0.2"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        ({"loadBalancerIP": "10.1.0"}, 'invalid spec.loadBalancerIP "10.1.0"'),
+        ({"annotations": {names.ADDRESSES: "10.1.0.1,x"}}, 'invalid user-specified address: ""x""'),
+        ({"loadBalancerIP": "10.99.0.1"}, '"10.99.0.1" does not belong to any group'),
+    ],
+)
+def test_a_wrong_address_is_refused_in_one_sentence(parts: dict[str, Any], sentence: str) -> None:
+    assert messages(Desk(DEFAULT, LAYER2).review("a", **parts)) == [
+        f'Failed to allocate IP for "default/a": {sentence}'
+    ]
+
+
+@pytest.mark.parametrize(("named", "told"), [("default", 0), ("layer2-ippool", 1)])
+def test_load_balancer_ip_wins_over_another_group_and_says_so(named: str, told: int) -> None:
+    plan = Desk(DEFAULT, LAYER2).review("a", loadBalancerIP="10.1.0.2", annotations={names.SERVICE_GROUP: named})
+
+    assert ingress(plan) == ["10.1.0.2"]
+    assert plan.write is not None
+    assert plan.write.annotations[names.ALLOCATED_FROM] == "default"
+    assert sum("service-group will be ignored" in message for message in messages(plan)) == told
+
+
+def test_the_addresses_annotation_wins_over_the_group_and_says_so() -> None:
+    annotations = {names.ADDRESSES: "10.1.0.3,fd00::3", names.SERVICE_GROUP: "layer2-ippool"}
+
+    plan = Desk(DEFAULT, LAYER2).review("a", annotations=annotations, ipFamilies=["IPv4", "IPv6"])
+
+    assert ingress(plan) == ["10.1.0.3", "fd00::3"]
+    assert plan.write is not None
+    assert plan.write.annotations[names.ALLOCATED_FROM] == "default, default"
+    assert messages(plan)[1] == (
+        "Both the addresses annotation and the service-group annotation were provided. service-group will be ignored."
+    )
+
+
+# --- whose Services --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parts", "default_announcer", "served"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"loadBalancerClass": "purelb.io/purelb"}, False, True),
+        ({"loadBalancerClass": "purelb.io/purelbv2"}, False, True),
+        ({"loadBalancerClass": "metallb.io/metallb"}, True, False),
+        ({"clusterIP": "None"}, True, False),
+        ({"type": "ClusterIP"}, True, False),
+    ],
+)
+def test_only_our_services_are_served(parts: dict[str, Any], default_announcer: bool, served: bool) -> None:
+    plan = Desk(DEFAULT, default_announcer=default_announcer).review("a", **parts)
+
+    assert (plan.write is not None) == served
+
+
+def test_a_foreign_service_and_its_address_are_left_alone_but_the_address_is_not_given_away() -> None:
+    desk = Desk(DEFAULT)
+
+    assert desk.review("theirs", ingress=["10.1.0.0"], loadBalancerClass="metallb.io/metallb") == NOTHING
+    assert desk.review("unbranded", ingress=["10.1.0.1"]) == NOTHING
+    assert ingress(desk.review("a")) == ["10.1.0.2"]
+
+
+def test_a_service_with_our_brand_copied_from_another_but_a_foreign_class_is_left_alone() -> None:
+    plan = Desk(DEFAULT).review("a", annotations=BRANDED, ingress=["10.1.0.0"], loadBalancerClass="metallb.io/metallb")
+
+    assert plan == NOTHING
+
+
+def test_an_address_that_another_version_left_without_a_brand_is_branded() -> None:
+    plan = Desk(DEFAULT).review("a", ingress=["10.1.0.1"], loadBalancerClass="purelb.io/purelb")
+
+    assert ingress(plan) == ["10.1.0.1"]
+    assert plan.write is not None
+    assert plan.write.annotations == BRANDED
+
+
+# --- keeping ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_service_with_its_address_is_left_in_peace() -> None:
+    desk = Desk(DEFAULT)
+
+    assert desk.review("a", annotations=BRANDED, ingress=["10.1.0.1"]) == NOTHING
+    assert ingress(desk.review("b")) == ["10.1.0.0"]
+    assert ingress(desk.review("c")) == ["10.1.0.2"]
+
+
+def test_a_wiped_status_gets_the_same_address_back() -> None:
+    desk = Desk(DEFAULT)
+    desk.review("low")
+    desk.review("a")
+    desk.engine.release(service("low").key)
+
+    assert ingress(desk.review("a", version=3, annotations=BRANDED)) == ["10.1.0.1"]
+
+
+def test_a_service_without_allocated_from_gets_it_back() -> None:
+    plan = Desk(DEFAULT).review("a", annotations={names.ALLOCATED_BY: "PureLB"}, ingress=["10.1.0.1"])
+
+    assert plan.write is not None
+    assert plan.write.annotations == BRANDED
+
+
+def test_a_later_change_of_group_or_address_is_not_followed_and_says_how_it_would_be() -> None:
+    desk = Desk(DEFAULT, LAYER2)
+
+    moved = desk.review("a", annotations={**BRANDED, names.SERVICE_GROUP: "layer2-ippool"}, ingress=["10.1.0.1"])
+    pinned = desk.review("b", annotations=BRANDED, ingress=["10.1.0.2"], loadBalancerIP="10.1.0.3")
+
+    assert moved.write is None
+    assert messages(moved) == [
+        'service-group "layer2-ippool" has no effect while the Service has 10.1.0.1; '
+        'set the annotation purelb.io/re-evaluate to "true" to apply it'
+    ]
+    assert pinned.write is None
+    assert messages(pinned)[0].startswith("asking for 10.1.0.3 has no effect while the Service has 10.1.0.2;")
+
+
+def test_re_evaluate_moves_the_service_and_removes_itself() -> None:
+    desk = Desk(DEFAULT, LAYER2)
+    annotations = {**BRANDED, names.SERVICE_GROUP: "layer2-ippool", names.RE_EVALUATE: "true"}
+
+    plan = desk.review("a", annotations=annotations, ingress=["10.1.0.0"])
+
+    assert ingress(plan) == ["10.31.188.64"]
+    assert plan.write is not None
+    assert plan.write.annotations[names.RE_EVALUATE] is None
+    assert plan.write.annotations[names.ALLOCATED_FROM] == "layer2-ippool"
+    assert ingress(desk.review("b")) == ["10.1.0.0"]
+
+
+def test_re_evaluate_without_a_reason_to_move_only_removes_itself() -> None:
+    plan = Desk(DEFAULT).review("a", annotations={**BRANDED, names.RE_EVALUATE: "true"}, ingress=["10.1.0.1"])
+
+    assert ingress(plan) == ["10.1.0.1"]
+    assert messages(plan) == []
+
+
+def test_re_evaluate_that_can_t_be_met_keeps_the_address_and_says_why() -> None:
+    annotations = {**BRANDED, names.SERVICE_GROUP: "nope", names.RE_EVALUATE: "true"}
+
+    plan = Desk(DEFAULT).review("a", annotations=annotations, ingress=["10.1.0.1"])
+
+    assert ingress(plan) == ["10.1.0.1"]
+    assert plan.write is not None
+    assert plan.write.annotations == {names.RE_EVALUATE: None}
+    assert messages(plan) == ['Failed to allocate IP for "default/a": unknown pool "nope"']
+
+
+def test_a_service_being_deleted_keeps_its_address_until_it_is_gone_and_gets_no_new_one() -> None:
+    desk = Desk(DEFAULT)
+    desk.inventory.seen(dataclasses.replace(service("a", annotations=BRANDED, ingress=["10.1.0.0"]), deleting=True))
+    desk.inventory.seen(dataclasses.replace(service("b"), deleting=True))
+
+    plans = [desk.reviewer.review(entry.service, entry.seniority) for entry in desk.inventory]
+
+    assert plans == [NOTHING, NOTHING]
+    assert ingress(desk.review("c")) == ["10.1.0.1"]
+
+
+# --- families --------------------------------------------------------------------------------------------------------
+
+
+def test_a_family_that_is_added_gets_its_address_beside_the_old_one() -> None:
+    plan = Desk(DEFAULT).review("a", annotations=BRANDED, ingress=["10.1.0.1"], ipFamilies=["IPv4", "IPv6"])
+
+    assert ingress(plan) == ["10.1.0.1", "fd00::"]
+    assert messages(plan) == [
+        "Assigned {Ingress:[{IP:10.1.0.1 Hostname: Ports:[]} {IP:fd00:: Hostname: Ports:[]}]} from pool default"
+    ]
+
+
+def test_a_family_that_is_removed_gives_its_address_back() -> None:
+    desk = Desk(DEFAULT)
+
+    plan = desk.review("a", annotations=BRANDED, ingress=["10.1.0.0", "fd00::"], ipFamilies=["IPv6"])
+
+    assert ingress(plan) == ["fd00::"]
+    assert messages(plan) == ["Released addresses no longer needed after IP family transition: [10.1.0.0]"]
+    assert ingress(desk.review("b")) == ["10.1.0.0"]
+
+
+def test_a_new_range_of_a_multi_pool_group_is_added() -> None:
+    ranges = group("default", local={"v4pools": entries("10.1.0.0/30", "10.2.0.0/30"), "multiPool": True})
+
+    plan = Desk(ranges).review("a", annotations=BRANDED, ingress=["10.1.0.0"])
+
+    assert ingress(plan) == ["10.1.0.0", "10.2.0.0"]
+    assert messages(plan) == ["Incremental multi-pool: added 1 IPs (total 2) from pool default"]
+
+
+# --- two on one address ----------------------------------------------------------------------------------------------
+
+
+def test_of_two_with_one_address_the_younger_gets_another_and_a_warning() -> None:
+    desk = Desk(DEFAULT)
+    desk.review("old", age=10, annotations=BRANDED, ingress=["10.1.0.0"])
+
+    plan = desk.review("young", age=1, annotations=BRANDED, ingress=["10.1.0.0"])
+
+    assert ingress(plan) == ["10.1.0.1"]
+    assert messages(plan)[0] == (
+        "10.1.0.0 is also held by default/old, which is older and keeps it; this Service gets another address"
+    )
+    assert desk.review("old", version=2, age=10, annotations=BRANDED, ingress=["10.1.0.0"]) == NOTHING
+
+
+def test_if_there_is_no_other_it_loses_the_address_and_waits() -> None:
+    desk = Desk(group("default", local=local("10.1.0.0/32")))
+    desk.review("old", age=10, annotations=BRANDED, ingress=["10.1.0.0"])
+
+    plan = desk.review("young", age=1, annotations=BRANDED, ingress=["10.1.0.0"])
+
+    assert ingress(plan) == []
+    assert plan.write is not None
+    assert plan.write.annotations == dict.fromkeys(BRANDED)
+    assert desk.engine.waiting == 1
+    assert [notice.message for notice in plan.done] == [
+        "10.1.0.0 is also held by default/old, which is older and keeps it; this Service waits for another address"
+    ]
+
+
+# --- type change -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("default_announcer", [True, False])
+def test_a_change_of_type_releases_the_address_and_says_so(default_announcer: bool) -> None:
+    desk = Desk(group("default", local=local("10.1.0.0/32")), default_announcer=default_announcer)
+    desk.review("a", annotations=BRANDED, ingress=["10.1.0.0"])
+    leftovers = {**BRANDED, names.ANNOUNCING_IPV4: "node,eth0", "mine": "stays"}
+
+    plan = desk.review("a", version=2, type="ClusterIP", annotations=leftovers)
+
+    assert ingress(plan) == []
+    assert plan.write is not None
+    assert plan.write.annotations == dict.fromkeys([*BRANDED, names.ANNOUNCING_IPV4])
+    assert [(notice.reason, notice.message) for notice in plan.done] == [
+        ("AddressReleased", "Service is Type ClusterIP, not LoadBalancer")
+    ]
+    assert desk.engine.claim(service("a").key) is None
+
+
+def test_after_the_release_nothing_is_left_to_do() -> None:
+    assert Desk(DEFAULT).review("a", type="NodePort", annotations={"mine": "stays"}) == NOTHING

@@ -1,0 +1,115 @@
+"""Who is a candidate."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from lbnodeagent.gossip.members import Roster
+from lbnodeagent.gossip.meta import Meta, encode_meta
+from lbnodeagent.tables import Mac
+from purelb.addresses import IPNetwork
+
+WIRE = frozenset[IPNetwork]({ip_network("10.31.0.0/16")})
+RACK = frozenset[IPNetwork]({ip_network("10.32.0.0/16")})
+READY = Meta(is_ready=True, reach=WIRE)
+
+
+def roster(**others: Meta) -> Roster:
+    """The node ``own``, ready, and others."""
+    made = Roster("own")
+    made.set_own(READY)
+    for name, meta in others.items():
+        made.joined(name, encode_meta(meta))
+    return made
+
+
+def test_ready_nodes_are_candidates_on_their_subnets() -> None:
+    assert roster(w12=Meta(is_ready=True, reach=RACK)).candidates() == {"own": WIRE, "w12": RACK}
+
+
+def test_a_node_that_does_not_know_the_vips_yet_is_none() -> None:
+    assert roster(w12=Meta(is_ready=False, reach=WIRE)).candidates().keys() == {"own"}
+
+
+def test_a_node_that_leaves_is_none_as_soon_as_it_says_so() -> None:
+    members = roster(w11=READY, w12=READY)
+    members.joined("w11", encode_meta(Meta(True, is_leaving=True, reach=WIRE)))
+    members.is_leaving("w12")
+
+    assert members.candidates().keys() == {"own"}
+
+
+def test_a_failed_node_is_none() -> None:
+    members = roster(w12=READY)
+    members.gone("w12", for_good=False)
+
+    assert members.candidates().keys() == {"own"}
+
+
+def test_excluded_nodes_count_only_when_there_are_no_others() -> None:
+    excluded = Meta(True, is_excluded=True, reach=WIRE)
+    members = roster(w12=excluded)
+    assert members.candidates().keys() == {"own"}
+
+    members.set_own(excluded)
+    assert members.candidates().keys() == {"own", "w12"}
+
+
+def test_purelbs_own_agents_are_candidates_wherever_anybody_is() -> None:
+    members = roster(w12=Meta(True, reach=RACK))
+    members.joined("purelb", b"")
+
+    assert members.candidates()["purelb"] == WIRE | RACK
+    assert members.understands("w12")
+    assert not members.understands("purelb")
+    assert not members.understands("absent")
+
+
+def test_a_meta_that_cannot_be_read_makes_no_candidate() -> None:
+    members = roster()
+    members.joined("w12", b"PL\x01\x01\xff")
+
+    assert members.candidates().keys() == {"own"}
+
+
+def test_a_vip_on_a_dead_nodes_subnet_is_still_no_routed_address() -> None:
+    members = roster(w12=Meta(True, reach=RACK))
+    vip = ip_address("10.32.0.9")
+
+    members.gone("w12", for_good=False)
+    assert members.is_onlink(vip)
+
+    members.gone("w12", for_good=True)
+    assert not members.is_onlink(vip)
+
+
+def test_a_node_that_lost_its_cable_is_still_on_its_subnet_and_no_candidate_there() -> None:
+    members = roster(w12=Meta(is_ready=True, idle=RACK))
+    members.set_own(Meta(is_ready=True, idle=WIRE))
+
+    assert members.is_onlink(ip_address("10.31.188.64"))
+    assert members.is_onlink(ip_address("10.32.0.9"))
+    assert members.candidates() == {"own": frozenset(), "w12": frozenset()}
+
+
+def test_a_node_that_is_configured_away_from_a_subnet_is_not_on_it_any_more() -> None:
+    members = roster()
+    members.set_own(Meta(is_ready=True))
+
+    assert not members.is_onlink(ip_address("10.31.188.64"))
+
+
+def test_a_node_that_has_just_started_is_believed_to_be_where_it_was() -> None:
+    members = roster(w12=Meta(True, reach=RACK))
+    members.joined("w12", encode_meta(Meta()))
+
+    assert members.is_onlink(ip_address("10.32.0.9"))
+
+
+def test_a_dead_agents_nic_is_no_strangers() -> None:
+    mac = Mac(bytes.fromhex("5254003c88cb"))
+    members = roster(w12=Meta(True, reach=WIRE, macs=frozenset({mac})))
+
+    members.gone("w12", for_good=False)
+
+    assert mac in members.macs()

@@ -1,0 +1,100 @@
+"""What agents tell each other survives the way, and nonsense does no harm."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lbnodeagent.errors import MetaError
+from lbnodeagent.gossip.meta import HandoverMessage, Meta, decode_message, decode_meta, encode_messages, encode_meta
+from lbnodeagent.tables import Mac
+
+MACS = st.frozensets(st.binary(min_size=6, max_size=6).map(Mac), max_size=8)
+NETWORKS = st.one_of(
+    st.builds(
+        lambda address, bits: ip_network((int(address), bits), strict=False),
+        st.ip_addresses(v=4),
+        st.integers(0, 32),
+    ),
+    st.builds(
+        lambda address, bits: ip_network((int(address), bits), strict=False),
+        st.ip_addresses(v=6).filter(lambda address: int(address) >= 1 << 32),
+        st.integers(96, 128),
+    ),
+)
+FLAGS = (st.booleans(), st.booleans(), st.booleans())
+METAS = st.builds(Meta, *FLAGS, st.frozensets(NETWORKS, max_size=6), st.frozensets(NETWORKS, max_size=6), MACS)
+
+
+@given(METAS)
+def test_a_meta_is_decoded_to_what_was_encoded(meta: Meta) -> None:
+    assert decode_meta(encode_meta(meta)) == meta
+
+
+def test_a_meta_is_small() -> None:
+    meta = Meta(True, reach=frozenset({ip_network("10.31.0.0/16"), ip_network("fd00:10:31::/64")}))
+
+    assert len(encode_meta(meta)) == 19
+
+
+def test_a_meta_never_exceeds_memberlists_512_bytes() -> None:
+    many = frozenset(ip_network(f"fd00:{number:x}::/64") for number in range(1, 100))
+
+    decoded = decode_meta(encode_meta(Meta(True, reach=many)))
+
+    assert len(encode_meta(Meta(True, reach=many))) <= 512
+    assert decoded is not None
+    assert decoded.reach < many
+
+
+@pytest.mark.parametrize("data", [b"", b"somebody else's", b"PL\x02\x00\x00"])
+def test_members_without_our_meta_are_recognised(data: bytes) -> None:
+    assert decode_meta(data) is None
+
+
+@given(st.binary(max_size=100))
+def test_garbage_in_a_meta_raises_meta_errors_only(data: bytes) -> None:
+    try:
+        decode_meta(b"PL\x01" + data)
+    except MetaError:
+        return
+
+
+VIPS = st.lists(st.ip_addresses(), max_size=200).map(tuple)
+
+
+@given(st.sampled_from(["ask", "have"]), VIPS, st.booleans())
+def test_a_handover_message_arrives_whole_in_parts_that_fit_a_packet(
+    kind: str, vips: tuple[object, ...], is_leaving: bool
+) -> None:
+    message = HandoverMessage("ask" if kind == "ask" else "have", "worker-1", vips, is_leaving)  # type: ignore[arg-type]
+
+    payloads = encode_messages(message)
+    parts = [decode_message(payload) for payload in payloads]
+
+    assert all(len(payload) < 1300 for payload in payloads)
+    assert [vip for part in parts if part is not None for vip in part.vips] == list(vips)
+    assert {(part.kind, part.sender, part.is_leaving) for part in parts if part is not None} <= {
+        (message.kind, "worker-1", is_leaving)
+    }
+
+
+def test_other_programs_messages_are_left_alone() -> None:
+    assert decode_message(b"hello") is None
+
+
+@given(st.sampled_from([b"PL\x01a", b"PL\x01h"]), st.binary(max_size=60))
+def test_garbage_in_a_message_raises_meta_errors_only(head: bytes, data: bytes) -> None:
+    try:
+        decode_message(head + data)
+    except MetaError:
+        return
+
+
+def test_a_message_names_its_sender_and_vips() -> None:
+    (payload,) = encode_messages(HandoverMessage("have", "w11", (ip_address("10.31.188.64"),)))
+
+    assert decode_message(payload) == HandoverMessage("have", "w11", (ip_address("10.31.188.64"),))

@@ -1,0 +1,284 @@
+"""What users are told, and what is written to a Service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from lbnodeagent.kubernetes import annotator
+from lbnodeagent.kubernetes.reporter import Reporter
+from lbnodeagent.kubernetes.viptable import WantedTable
+from lbnodeagent.tables import Announcement
+from purelb.events import EventRecorder
+from purelb.kube import Kube
+from purelb.metrics import AgentMetrics
+from purelb.services import ServiceView
+from tests.lbnodeagent.kubernetes.test_viptable import service
+from tests.lbnodeagent.scenes import VIP
+
+HERE = Announcement(VIP, "announcing", "eth0", is_local=True)
+GONE = Announcement(VIP, "withdrawn")
+
+
+def web_service(**annotations: str) -> ServiceView:
+    return service(ips=(str(VIP),), **annotations)
+
+
+def reporter_of(view: ServiceView) -> tuple[Reporter, CollectorRegistry]:
+    """A reporter of the node ``w11`` that knows one Service; it has no API server yet."""
+    table, registry = WantedTable(), CollectorRegistry()
+    table.set_service(view)
+    kube = Kube()
+    made = Reporter("w11", kube, EventRecorder(kube, "test"), table, AgentMetrics(registry), table.set_service)
+    return made, registry
+
+
+def changes(view: ServiceView, *announcements: Announcement) -> dict[str, str | None]:
+    """What the annotations are to become after the data plane's reports."""
+
+    async def scene() -> dict[str, str | None]:
+        made, _ = reporter_of(view)
+        for announcement in announcements:
+            made.vip_stands(announcement)
+        return made.annotator.changes(view)
+
+    return asyncio.run(scene())
+
+
+V4 = "purelb.io/announcing-IPv4"
+OURS = {"announcing_IPv4": "w11,eth0"}
+THEIRS = {"announcing_IPv4": "w12,eth0"}
+
+
+def test_the_owner_sets_the_annotation_and_corrects_a_stale_one() -> None:
+    assert changes(web_service(), HERE) == {V4: "w11,eth0"}
+    assert changes(web_service(**THEIRS), HERE) == {V4: "w11,eth0"}
+    assert changes(web_service(**OURS), HERE) == {}
+
+
+def test_a_node_that_lets_go_takes_its_name_away() -> None:
+    assert changes(web_service(**OURS), HERE, GONE) == {V4: None}
+
+
+def test_a_successor_writes_its_own_name_over_it() -> None:
+    assert changes(web_service(**OURS), HERE, replace(GONE, successor="w12")) == {}
+    assert changes(web_service(**THEIRS), replace(HERE, successor="w12")) == {}
+
+
+def test_another_nodes_annotation_is_left_alone() -> None:
+    assert changes(web_service(**THEIRS), GONE) == {}
+
+
+def test_before_the_data_plane_reports_nothing_is_taken_away() -> None:
+    assert changes(web_service(**OURS)) == {}
+
+
+def test_a_service_without_an_address_loses_our_name() -> None:
+    assert changes(service(ips=(), **OURS)) == {V4: None}
+
+
+def test_a_routed_address_gets_no_annotation() -> None:
+    assert changes(web_service(), Announcement(VIP, "announcing", "kube-lb0")) == {}
+
+
+class RecordingApi:
+    """An API server that takes every Event and PATCH; ``conflicts`` PATCHes are refused first."""
+
+    def __init__(self, stored: dict[str, Any], conflicts: int = 0) -> None:
+        self.stored = stored
+        self.conflicts = conflicts
+        self.patches: list[dict[str, Any]] = []
+        self.events: list[tuple[str, str]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await request.json() if request.can_read_body else {}
+        if request.path.endswith("/events"):
+            self.events.append((body["reason"], body["message"]))
+            return web.json_response({**body, "metadata": {**body["metadata"], "name": "event"}}, status=201)
+        if request.method == "PATCH":
+            if self.conflicts:
+                self.conflicts -= 1
+                return web.json_response({"message": "changed meanwhile", "reason": "Conflict"}, status=409)
+            self.patches.append(body)
+            self.stored["metadata"]["annotations"] |= body["metadata"].get("annotations") or {}
+        return web.json_response(self.stored)
+
+
+@contextmanager
+def kubeconfig(folder: Path, url: str) -> Iterator[Path]:
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    yield path
+
+
+def told(tmp_path: Path, api: RecordingApi, view: ServiceView, act: Callable[[Reporter], Awaitable[None]]) -> None:
+    """Run a reporter against ``api`` while ``act`` goes on."""
+
+    async def scene() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", api.answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        with kubeconfig(tmp_path, f"http://127.0.0.1:{port}") as path:
+            async with Kube(path) as kube:
+                table = WantedTable()
+                table.set_service(view)
+                events = EventRecorder(kube, "purelb-lbnodeagent")
+                metrics = AgentMetrics(CollectorRegistry())
+                made = Reporter("w11", kube, events, table, metrics, table.set_service)
+                async with asyncio.TaskGroup() as tasks:
+                    running = [tasks.create_task(made.annotator.run()), tasks.create_task(events.run())]
+                    await act(made)
+                    for task in running:
+                        task.cancel()
+        await runner.cleanup()
+
+    asyncio.run(scene())
+
+
+def stored(**annotations: str) -> dict[str, Any]:
+    notes = {f"purelb.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return {
+        "metadata": {
+            "namespace": "test",
+            "name": "web",
+            "annotations": {"purelb.io/allocated-by": "PureLB", **notes},
+        },
+        "spec": {"type": "LoadBalancer"},
+        "status": {"loadBalancer": {"ingress": [{"ip": str(VIP)}]}},
+    }
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def test_a_conflict_is_decided_again_on_what_the_service_is_now(tmp_path: Path) -> None:
+    api = RecordingApi(stored(announcing_IPv4="w12,eth0"), conflicts=1)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        await until(lambda: bool(api.patches))
+
+    told(tmp_path, api, web_service(), act)
+
+    assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: "w11,eth0"}]
+
+
+def test_a_node_that_goes_on_writing_its_name_is_not_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a partition of the gossip that isn't one of the API, two would else write for as long as it lasts."""
+    api = RecordingApi(stored(**THEIRS))
+    monkeypatch.setattr(annotator, "CALM", 0.05)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.annotator.members_are(frozenset({"w11"}))
+        reporter.vip_stands(GONE)
+        await until(lambda: len(api.patches) == 1)
+        for _ in range(3):  # it's there again
+            await asyncio.sleep(0.1)
+            reporter.annotator._wanted.set_service(web_service(**THEIRS))
+            reporter.service_changed(web_service(**THEIRS))
+        await asyncio.sleep(0.2)
+
+    told(tmp_path, api, web_service(**THEIRS), act)
+
+    assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: None}]
+
+
+def test_each_change_is_one_event_in_purelbs_words(tmp_path: Path) -> None:
+    api = RecordingApi(stored())
+    failed = Announcement(VIP, "failed", interface="eth0", error="no such thing")
+
+    async def act(reporter: Reporter) -> None:
+        for announcement in (HERE, HERE, GONE, failed, Announcement(VIP, "announcing", "kube-lb0")):
+            reporter.vip_stands(announcement)
+        await until(lambda: len(api.events) == 3)
+
+    told(tmp_path, api, web_service(), act)
+
+    assert api.events == [
+        ("AnnouncingLocal", f"Node w11 announcing {VIP} on interface eth0"),
+        ("AnnouncementFailed", f"Node w11 could not announce {VIP} on interface eth0: no such thing"),
+        ("AnnouncingNonLocal", f"Announcing {VIP} from node w11 interface kube-lb0"),
+    ]
+
+
+def test_a_policy_that_is_set_to_cluster_is_told_also_when_the_address_was_there_before(tmp_path: Path) -> None:
+    api = RecordingApi(stored(**OURS))
+    local = web_service(**OURS)
+    local = replace(local, external_traffic_policy="Local")
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(replace(HERE, is_fresh=False))
+        await until(lambda: bool(api.events))
+
+    told(tmp_path, api, local, act)
+
+    assert [patch["spec"] for patch in api.patches] == [{"externalTrafficPolicy": "Cluster"}]
+    text = "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster."
+    assert api.events == [("LocalOverride", text)]
+
+
+def test_a_policy_that_is_kept_is_told_once(tmp_path: Path) -> None:
+    notes = {"allow_local": "true", **OURS}
+    api = RecordingApi(stored(**notes))
+    kept = replace(web_service(**notes), external_traffic_policy="Local")
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        for _ in range(3):
+            reporter.service_changed(kept)
+        await until(lambda: len(api.events) == 2)
+        await asyncio.sleep(0.1)
+
+    told(tmp_path, api, kept, act)
+
+    assert [reason for reason, _ in api.events] == ["LocalOverride", "AnnouncingLocal"]
+    assert api.patches == []
+
+
+def test_an_adopted_address_is_no_news(tmp_path: Path) -> None:
+    api = RecordingApi(stored(**OURS))
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(replace(HERE, is_fresh=False))
+        await asyncio.sleep(0.1)
+
+    told(tmp_path, api, web_service(**OURS), act)
+
+    assert (api.events, api.patches) == ([], [])
+
+
+def test_the_announced_metric_follows() -> None:
+    async def scene() -> list[float | None]:
+        made, registry = reporter_of(web_service())
+        labels = {"service": "test/web", "node": "w11", "ip": str(VIP)}
+        values = []
+        for announcement in (HERE, GONE):
+            made.vip_stands(announcement)
+            values.append(registry.get_sample_value("purelb_lbnodeagent_announced", labels))
+        return values
+
+    assert asyncio.run(scene()) == [1.0, None]

@@ -1,0 +1,232 @@
+"""From API objects to wanted VIPs."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+from lbnodeagent.kubernetes.viptable import WantedTable
+from purelb.servicegroups import ServiceGroup, parse_service_group
+from purelb.services import ServiceKey, ServiceView, view_service
+
+VIP = ip_address("10.189.0.0")
+
+
+def service(
+    name: str = "web",
+    *,
+    ips: tuple[str, ...] = ("10.189.0.0",),
+    kind: str = "LoadBalancer",
+    policy: str = "Cluster",
+    **annotations: str,
+) -> ServiceView:
+    notes = {f"purelb.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    return view_service(
+        {
+            "metadata": {
+                "namespace": "test",
+                "name": name,
+                "annotations": {"purelb.io/allocated-by": "PureLB", **notes},
+            },
+            "spec": {"type": kind, "externalTrafficPolicy": policy},
+            "status": {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]}},
+        }
+    )
+
+
+def group(name: str, aggregation: str, pool: str = "10.189.0.0-10.189.0.255") -> ServiceGroup:
+    pools = {"pool": pool, "subnet": "10.189.0.0/16", "aggregation": aggregation}
+    return parse_service_group(
+        {"metadata": {"name": name, "namespace": "purelb"}, "spec": {"local": {"v4pool": pools}}}
+    )
+
+
+def endpoints(name: str, *nodes: tuple[str, dict[str, bool]], slice_name: str = "web-1") -> dict[str, Any]:
+    return {
+        "metadata": {
+            "namespace": "test",
+            "name": slice_name,
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "endpoints": [{"nodeName": node, "conditions": conditions} for node, conditions in nodes],
+    }
+
+
+READY = {"ready": True}
+
+
+def test_a_service_wants_each_of_its_addresses() -> None:
+    changes = WantedTable().set_service(service(ips=("10.189.0.0", "fd00::1")))
+
+    assert changes.keys() == {VIP, ip_address("fd00::1")}
+    assert all(wanted and wanted.services == (ServiceKey("test", "web"),) for wanted in changes.values())
+
+
+def test_nothing_is_told_twice() -> None:
+    table = WantedTable()
+    table.set_service(service())
+
+    assert table.set_service(service()) == {}
+
+
+def test_a_service_that_another_controller_serves_wants_nothing() -> None:
+    assert WantedTable().set_service(service(allocated_by="somebody")) == {}
+    unbranded = view_service(
+        {
+            "metadata": {"namespace": "test", "name": "web"},
+            "spec": {"type": "LoadBalancer"},
+            "status": {"loadBalancer": {"ingress": [{"ip": "10.189.0.0"}]}},
+        }
+    )
+    assert WantedTable().set_service(unbranded) == {}
+
+
+def test_a_service_whose_type_changes_wants_nothing_any_more() -> None:
+    table = WantedTable()
+    table.set_service(service())
+
+    assert table.set_service(service(kind="ClusterIP")) == {VIP: None}
+
+
+def test_a_deleted_service_wants_nothing_any_more() -> None:
+    table = WantedTable()
+    table.set_service(service())
+
+    assert table.drop_service(ServiceKey("test", "web")) == {VIP: None}
+    assert table.drop_service(ServiceKey("test", "web")) == {}
+
+
+def test_a_shared_address_is_wanted_until_the_last_service_goes() -> None:
+    table = WantedTable()
+    table.set_service(service("a"))
+
+    shared = table.set_service(service("b"))[VIP]
+    assert shared is not None
+    assert [key.name for key in shared.services] == ["a", "b"]
+
+    left = table.drop_service(ServiceKey("test", "a"))[VIP]
+    assert left is not None
+    assert [key.name for key in left.services] == ["b"]
+    assert table.drop_service(ServiceKey("test", "b")) == {VIP: None}
+
+
+def test_the_pool_of_the_address_gives_its_aggregation() -> None:
+    table = WantedTable()
+    table.set_service(service())
+
+    learned = table.set_group(group("bgp", "/24"))[VIP]
+    changed = table.set_group(group("bgp", "/32"))[VIP]
+    gone = table.drop_group("purelb", "bgp")[VIP]
+
+    assert [one.aggregation for one in (learned, changed, gone) if one is not None] == [24, 32, None]
+
+
+def test_the_group_that_the_service_names_wins_over_another_that_holds_the_address() -> None:
+    table = WantedTable()
+    table.set_group(group("a", "/24"))
+    table.set_group(group("b", "/32"))
+
+    wanted = table.set_service(service(allocated_from="b"))[VIP]
+
+    assert wanted is not None
+    assert wanted.aggregation == 32
+
+
+def test_with_policy_local_the_nodes_with_ready_endpoints_are_known() -> None:
+    table = WantedTable()
+    first = table.set_service(service(policy="Local"))[VIP]
+    assert first is not None
+    assert first.endpoints == frozenset()
+
+    changed = table.set_slice(
+        endpoints(
+            "web",
+            ("n1", READY),
+            ("n2", {"ready": False}),
+            ("n3", {"ready": True, "terminating": True}),
+            ("n4", {}),
+        )
+    )[VIP]
+
+    assert changed is not None
+    assert changed.endpoints == frozenset({"n1", "n4"})
+
+
+def test_endpoints_of_several_slices_count_together_and_go_with_their_slice() -> None:
+    table = WantedTable()
+    table.set_service(service(policy="Local"))
+    table.set_slice(endpoints("web", ("n1", READY), slice_name="one"))
+    table.set_slice(endpoints("web", ("n2", READY), slice_name="two"))
+
+    left = table.drop_slice(endpoints("web", slice_name="one"))[VIP]
+
+    assert left is not None
+    assert left.endpoints == frozenset({"n2"})
+
+
+def test_with_policy_cluster_endpoints_do_not_matter() -> None:
+    table = WantedTable()
+    table.set_service(service())
+
+    assert table.set_slice(endpoints("web", ("n1", READY))) == {}
+
+
+def test_a_shared_address_needs_the_endpoints_of_all_its_local_services() -> None:
+    table = WantedTable()
+    table.set_service(service("a", policy="Local"))
+    table.set_service(service("b", policy="Local"))
+    table.set_slice(endpoints("a", ("n1", READY), ("n2", READY), slice_name="a"))
+
+    both = table.set_slice(endpoints("b", ("n2", READY), ("n3", READY), slice_name="b"))[VIP]
+
+    assert both is not None
+    assert both.endpoints == frozenset({"n2"})
+
+
+def test_only_with_the_users_word_is_policy_local_kept_on_a_nic() -> None:
+    plain = WantedTable().set_service(service(policy="Local"))[VIP]
+    allowed = WantedTable().set_service(service(policy="Local", allow_local="false"))[VIP]
+
+    assert plain is not None
+    assert plain.electorate is None
+    assert allowed is not None
+    assert allowed.electorate == frozenset()
+
+
+SERVING = {"ready": False, "serving": True, "terminating": True}
+
+
+def test_while_no_endpoint_is_ready_one_that_terminates_and_serves_keeps_the_address() -> None:
+    table = WantedTable()
+    table.set_service(service(policy="Local"))
+    table.set_slice(endpoints("web", ("n1", READY), ("n2", SERVING)))
+    assert table.table[VIP].endpoints == frozenset({"n1"})
+
+    table.set_slice(endpoints("web", ("n1", SERVING), ("n2", {"ready": False, "terminating": True})))
+    assert table.table[VIP].endpoints == frozenset({"n1"})
+
+    moved = table.set_slice(endpoints("web", ("n1", SERVING), ("n3", READY)))[VIP]
+    assert moved is not None
+    assert moved.endpoints == frozenset({"n3"})
+
+
+def test_node_affinity_prefers_the_nodes_with_an_endpoint_but_asks_for_none() -> None:
+    table = WantedTable()
+    table.set_slice(endpoints("web", ("n1", READY)))
+    wanted = table.set_service(service(node_affinity="service-endpoints"))[VIP]
+
+    assert wanted is not None
+    assert (wanted.preferred, wanted.endpoints, wanted.electorate) == (frozenset({"n1"}), None, None)
+    assert table.needs_endpoints
+
+
+def test_node_affinity_of_another_value_or_of_a_shared_address_is_ignored() -> None:
+    other = WantedTable().set_service(service(node_affinity="yes"))[VIP]
+    table = WantedTable()
+    table.set_service(service("a", node_affinity="service-endpoints"))
+    shared = table.set_service(service("b", node_affinity="service-endpoints"))[VIP]
+
+    assert other is not None
+    assert other.preferred is None
+    assert shared is not None
+    assert shared.preferred is None
