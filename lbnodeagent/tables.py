@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Literal, NewType, TypeAlias
+from typing import Final, Literal, NewType, TypeAlias
 
 from purelb.addresses import Family, IPAddress, IPNetwork, family_of
 from purelb.nodeagents import AddressConfig
@@ -24,6 +24,8 @@ DadState: TypeAlias = Literal["done", "running", "failed"]
 
 FOREVER = math.inf
 """``expires`` of an address without an end."""
+DUMMY_ALIAS: Final = "made by PureLB's lbnodeagent"
+"""The alias of a dummy interface that we made: only such a one is deleted."""
 
 
 # --- Wanted: told by the control plane -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, NicSubnet, nic_subnets, subnet_for
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import (
+    DUMMY_ALIAS,
     FOREVER,
     Action,
     CreateDummy,
@@ -27,8 +28,6 @@ from lbnodeagent.tables import (
 from purelb.addresses import IPAddress
 from purelb.nodeagents import AddressConfig, NodeAgentConfig
 
-DUMMY_ALIAS: Final = "made by PureLB's lbnodeagent"
-"""The alias of a dummy interface that we made: only such a one is deleted."""
 RENEW_BELOW: Final = 0.6
 """Share of its lifetime below which an address is renewed: looked at every quarter, that is every second time."""
 LEFT_BEHIND: Final = 300

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
-from lbnodeagent.dataplane.planner import DUMMY_ALIAS
-from lbnodeagent.tables import FOREVER, DadState, DefaultRoute, IfIndex, Link, Mac, PresentAddress
+from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, DadState, DefaultRoute, IfIndex, Link, Mac, PresentAddress
 from purelb.addresses import Family, IPAddress
 
 MARK: Final = 80

@@ -22,7 +22,6 @@ from pyroute2.netlink import rtnl
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
-from lbnodeagent.dataplane.planner import DUMMY_ALIAS
 from lbnodeagent.errors import AddressTaken, KernelError
 from lbnodeagent.kernel.messages import (
     F_NODAD,
@@ -37,7 +36,7 @@ from lbnodeagent.kernel.messages import (
     default_route,
 )
 from lbnodeagent.kernel.requests import NewAddress, attribute, decode_answers, encode_delete, encode_new
-from lbnodeagent.tables import FOREVER, DefaultRoute, IfIndex, Place, PresentAddress, Remove, network_of
+from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, DefaultRoute, IfIndex, Place, PresentAddress, Remove, network_of
 from purelb.addresses import IPNetwork
 
 _EXPIRY_SLACK: Final = 2
