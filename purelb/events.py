@@ -1,9 +1,9 @@
 """Record Kubernetes Events: one sentence on the object, where ``kubectl describe`` shows it.
 
 A repeated event raises the count of the first one, as client-go's recorder does (``x7 over 3m12s``); the same happens
-while an event waits to be sent, and to those that differ in their words only, when there are many (correlator.py). Several
-are sent at once, those on one object in their order. Recording never blocks and never fails: events inform, nothing
-depends on them.
+while an event waits to be sent, and to those that differ in their words only, when there are many (correlator.py).
+Several are sent at once, those on one object in their order. Recording never blocks and never fails: events inform,
+nothing depends on them.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ TIMEOUTS: Final = (3.0, 10.0)
 DEADLINE: Final = 60.0
 """Seconds for one call with all its pages."""
 THREADS: Final = 9
-"""As many as call at once: eight for Services (availability.py), one to look around. None waits for another's timeout."""
+"""As many as call at once: eight for Services (see availability.py), one to look around. None waits for another's
+timeout."""
 FEW: Final = 16
 """Reserved addresses asked for at once: one is enough, if nobody else takes it, as seven others of ours may. A NetBox
 needs some milliseconds for each."""

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbnodeagent.dataplane.planner import (
-    DUMMY_ALIAS,
     DUPLICATE,
     NO_SUBNET,
     Blocked,
@@ -20,6 +19,7 @@ from lbnodeagent.dataplane.planner import (
 )
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import (
+    DUMMY_ALIAS,
     FOREVER,
     Action,
     CreateDummy,
