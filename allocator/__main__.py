@@ -20,7 +20,8 @@ from purelb.events import EventRecorder
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.light_kopf import kopf
-from purelb.metrics import AllocatorMetrics, Page, new_registry
+from purelb.metrics import AllocatorMetrics, new_registry
+from purelb.page import Page
 from purelb.retry import persist
 from purelb.settings import AllocatorSettings
 
@@ -92,7 +93,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:
-            await page.cleanup()
+            await page.close()
 
 
 async def serve_until_signalled(settings: AllocatorSettings) -> None:

@@ -24,7 +24,8 @@ from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from memberlist import Config
 from purelb import logs
 from purelb.errors import SettingsError
-from purelb.metrics import AgentMetrics, Page, RouterMetrics, new_registry
+from purelb.metrics import AgentMetrics, RouterMetrics, new_registry
+from purelb.page import Page
 from purelb.settings import AgentSettings
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ async def run(settings: AgentSettings) -> int:
                 await peers.leave(LEAVE)
                 for task in running:
                     task.cancel()
-            await page.cleanup()
+            await page.close()
             await asyncio.to_thread(control.stop, 2.0)
     return 0
 

@@ -1,16 +1,11 @@
-"""All metric names, and the page that shows them with the program's health.
+"""All metric names. The page that shows them is page.py's.
 
 Names and labels are PureLB's, so that dashboards and alerts go on working; ours come after them. Times are in seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -241,39 +236,3 @@ class RouterMetrics:
             "Routes that the node's routing software exports to other routers.",
             registry=registry,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The HTTP page of a program: ``/metrics``, ``/healthz`` and ``/readyz``.
-
-    ``ready`` returns None if the program is ready, else one sentence why not; ``healthy`` likewise.
-    """
-
-    registry: CollectorRegistry
-    ready: Callable[[], str | None]
-    healthy: Callable[[], str | None] = lambda: None
-
-    async def start(self, host: str, port: int) -> web.AppRunner:
-        """Serve on ``host:port`` (an empty host is every address) until the runner's ``cleanup``. Raises OSError."""
-        app = web.Application()
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, host or None, port, reuse_address=True).start()
-        return runner
-
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def _healthz(self, _: web.Request) -> web.Response:
-        return _answer(self.healthy())
-
-    async def _readyz(self, _: web.Request) -> web.Response:
-        return _answer(self.ready())
-
-
-def _answer(trouble: str | None) -> web.Response:
-    return web.Response(text="ok\n") if trouble is None else web.Response(status=503, text=f"{trouble}\n")
