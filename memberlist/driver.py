@@ -36,7 +36,7 @@ from memberlist.events import (
 from memberlist.exchanges import Exchanges
 from memberlist.intake import Intake
 from memberlist.messages import META_MAX, Endpoint
-from memberlist.outbox import Dial, SendPacket
+from memberlist.outbox import Dial, Output, SendPacket
 from memberlist.sockets import Sockets, bind, own_address, parsed, resolved, to_socket
 
 log = logging.getLogger(__name__)
@@ -234,27 +234,9 @@ class Memberlist:
         if self._sockets is None:  # the member has ended, and whoever still uses it is late, not wrong
             core.outputs()
             return
-        for output in core.outputs():
-            match output:
-                case SendPacket():
-                    self._send_packet(core, output)
-                case Dial():
-                    if self._exchanges is not None:
-                        self._exchanges.dial(output)
-                case (
-                    MemberJoined()
-                    | MemberUpdated()
-                    | MemberSuspected()
-                    | MemberFailed()
-                    | MemberLeft()
-                    | UserMessage()
-                    | NameConflict()
-                ):
-                    if isinstance(output, MemberJoined) and self._intake is not None:
-                        self._intake.pardon(output.member.address)
-                    self._on_event(output)
-                case _:
-                    assert_never(output)
+        while outputs := core.outputs():  # carrying out may lead to more: what the kernel refuses is acted on at once
+            for output in outputs:
+                self._carry_out_one(core, output)
         if core.has_left:
             self._departure.set()
         due = core.next_deadline()
@@ -263,6 +245,28 @@ class Memberlist:
                 return
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(due, self._guarded, self._on_timer)
+
+    def _carry_out_one(self, core: Core, output: Output) -> None:
+        match output:
+            case SendPacket():
+                self._send_packet(core, output)
+            case Dial():
+                if self._exchanges is not None:
+                    self._exchanges.dial(output)
+            case (
+                MemberJoined()
+                | MemberUpdated()
+                | MemberSuspected()
+                | MemberFailed()
+                | MemberLeft()
+                | UserMessage()
+                | NameConflict()
+            ):
+                if isinstance(output, MemberJoined) and self._intake is not None:
+                    self._intake.pardon(output.member.address)
+                self._on_event(output)
+            case _:
+                assert_never(output)
 
     def _on_timer(self) -> None:
         """Nobody is accused while packets wait that may prove that they live; who can't keep up accuses late.

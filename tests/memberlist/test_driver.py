@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import errno
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import memberlist.driver
 from memberlist import (
     Config,
     ConfigError,
@@ -27,6 +29,9 @@ from memberlist import (
     UnknownMember,
     UserMessage,
 )
+from memberlist.codec import encode
+from memberlist.messages import Address, Alive, Suspect
+from memberlist.sockets import Sockets, bind
 
 HOSTS = ["127.0.0.1", "::1"]
 
@@ -341,6 +346,45 @@ def test_no_task_and_no_socket_is_left_behind() -> None:
             with socket.socket(socket.AF_INET, kind) as again:
                 again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 again.bind(where)
+
+    run(story())
+
+
+class Unreachable(socket.socket):
+    """A kernel that refuses packets to 127.0.0.99."""
+
+    def sendto(self, data: Any, *rest: Any) -> int:
+        if rest[-1][0] == "127.0.0.99":
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
+        return super().sendto(data, *rest)
+
+
+def test_a_packet_that_the_kernel_refuses_is_acted_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind_unreachable(address: Address, port: int) -> Sockets:
+        sockets = bind(address, port)
+        return dataclasses.replace(sockets, udp=Unreachable(fileno=sockets.udp.detach()))
+
+    monkeypatch.setattr(memberlist.driver, "bind", bind_unreachable)
+    never = 1000.0  # seconds: nothing else happens in this test that could carry the next step along
+    slow = Config(
+        probe_interval=never, probe_timeout=never / 2, gossip_interval=never, push_pull_interval=never, confirmers=8
+    )
+
+    async def story() -> None:
+        async with party() as guests:
+            one = await guests.member("one", config=slow)
+            with (
+                socket.create_server(("127.0.0.99", 0)) as gone,
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rumour,
+            ):
+                gone.setblocking(False)
+                port = gone.getsockname()[1]
+                claim = Alive(1, "gone", bytes([127, 0, 0, 99]), port, b"", bytes([1, 5, 2, 0, 0, 0]))
+                rumour.sendto(encode(claim), at(one))
+                rumour.sendto(encode(Suspect(1, "gone", "somebody")), at(one))
+
+                dialled, _ = await asyncio.get_running_loop().sock_accept(gone)
+                dialled.close()
 
     run(story())
 
