@@ -99,14 +99,17 @@ class Exchanges:
 
     async def accept(self, listener: socket.socket) -> None:
         """Serve everybody who dials us, until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
+            await _readable(listener)
             try:
-                stream, name = await loop.sock_accept(listener)
+                stream, name = listener.accept()
+            except BlockingIOError:  # whoever knocked has gone away
+                continue
             except OSError as error:  # out of descriptors, or the peer gave up meanwhile
                 log.warning("stream not accepted", extra={"sentence": str(error)})
                 await asyncio.sleep(ACCEPT_AGAIN_AFTER)
                 continue
+            stream.setblocking(False)
             if self._incoming >= INCOMING_MAX:
                 stream.close()
                 continue
@@ -158,3 +161,18 @@ class Exchanges:
         finally:
             if incoming:
                 self._incoming_bytes -= received
+
+
+async def _readable(listener: socket.socket) -> None:
+    """Somebody waits to be accepted.
+
+    Not `loop.sock_accept`: cancelled in the same turn in which a stream came, it logs an InvalidStateError and loses
+    the stream (CPython's `selector_events.py`).
+    """
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(listener.fileno(), readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(listener.fileno())

@@ -350,6 +350,20 @@ def test_no_task_and_no_socket_is_left_behind() -> None:
     run(story())
 
 
+def test_who_dials_while_the_member_ends_is_no_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one = await guests.member("one")
+
+            with socket.create_connection(at(one)):
+                guests.running["one"].cancel()  # its loop finds both at once: the stranger and the end
+                await asyncio.wait([guests.running["one"]])
+
+    run(story())
+
+    assert caplog.records == []
+
+
 class Unreachable(socket.socket):
     """A kernel that refuses packets to 127.0.0.99."""
 
