@@ -22,17 +22,7 @@ from memberlist.core import Core
 from memberlist.crypto import Keyring
 from memberlist.delegate import Delegate
 from memberlist.errors import ConfigError, StreamFailed
-from memberlist.events import (
-    Event,
-    Member,
-    MemberFailed,
-    MemberJoined,
-    MemberLeft,
-    MemberSuspected,
-    MemberUpdated,
-    NameConflict,
-    UserMessage,
-)
+from memberlist.events import Event, Member, MemberJoined
 from memberlist.exchanges import Exchanges
 from memberlist.intake import Intake
 from memberlist.messages import META_MAX, Endpoint
@@ -247,26 +237,17 @@ class Memberlist:
         self._timer = asyncio.get_running_loop().call_at(due, self._guarded, self._on_timer)
 
     def _carry_out_one(self, core: Core, output: Output) -> None:
-        match output:
-            case SendPacket():
-                self._send_packet(core, output)
-            case Dial():
-                if self._exchanges is not None:
-                    self._exchanges.dial(output)
-            case (
-                MemberJoined()
-                | MemberUpdated()
-                | MemberSuspected()
-                | MemberFailed()
-                | MemberLeft()
-                | UserMessage()
-                | NameConflict()
-            ):
-                if isinstance(output, MemberJoined) and self._intake is not None:
-                    self._intake.pardon(output.member.address)
-                self._on_event(output)
-            case _:
-                assert_never(output)
+        if isinstance(output, SendPacket):
+            self._send_packet(core, output)
+        elif isinstance(output, Dial):
+            if self._exchanges is not None:
+                self._exchanges.dial(output)
+        elif isinstance(output, Event):
+            if isinstance(output, MemberJoined) and self._intake is not None:
+                self._intake.pardon(output.member.address)
+            self._on_event(output)
+        else:
+            assert_never(output)
 
     def _on_timer(self) -> None:
         """Nobody is accused while packets wait that may prove that they live; who can't keep up accuses late.

@@ -1,11 +1,10 @@
-"""The member table, the order of probing, and the one rule: which claim beats what is known.
+"""The member table and the order of probing.
 
-Owns records and their public view.  Knows no packets, timers or broadcasts (memberlist `state.go`, `util.go`).
+Owns records and their public view.  Knows no rules, packets, timers or broadcasts (memberlist `state.go`, `util.go`).
 """
 
 from __future__ import annotations
 
-import enum
 import ipaddress
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -111,42 +110,6 @@ def claimed_view(node: NodeState) -> Member:
     record.adopt(Alive(node.incarnation, node.name, node.address, node.port, node.meta, node.versions))
     record.become(node.state, 0.0)
     return record.view
-
-
-class Verdict(enum.Enum):
-    """What to do with a claim that somebody is alive."""
-
-    IGNORE = "ignore"
-    CONFLICT = "conflict"
-    REFUTE = "refute"
-    ACCEPT = "accept"
-
-
-def judge_alive(known: Record, claim: Alive, *, is_self: bool, own_word: bool, now: float, reclaim: float) -> Verdict:
-    """Whether `claim` beats what is `known`.
-
-    `is_self`: it is about us; `own_word`: we make it ourselves; `reclaim`: seconds after which a dead name may be taken
-    over from another address, 0 for never.
-    """
-    if (known.address, known.port) != (claim.address, claim.port):
-        reclaimable = known.state is State.LEFT or (
-            known.state is State.DEAD and reclaim > 0 and now - known.since > reclaim
-        )
-        if not reclaimable:
-            return Verdict.CONFLICT
-    elif is_self:
-        if claim.incarnation < known.incarnation:
-            return Verdict.IGNORE
-    elif claim.incarnation <= known.incarnation:
-        return Verdict.IGNORE
-    if is_self and not own_word:
-        repeats = (known.incarnation, known.meta, known.versions) == (
-            claim.incarnation,
-            claim.meta,
-            claim.versions,
-        )
-        return Verdict.IGNORE if repeats else Verdict.REFUTE
-    return Verdict.ACCEPT
 
 
 class Lost(NamedTuple):

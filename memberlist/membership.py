@@ -1,7 +1,8 @@
 """Who is alive: the claims alive, suspect and dead, refutation of claims about ourselves, and suspicion timers.
 
-Owns every change of the member table and every rumour about a member (SWIM section 4.2; memberlist `state.go`).
-Sends nothing: rumours go into the queue, events into the outbox.
+Owns every change of the member table and every rumour about a member (SWIM section 4.2; memberlist `state.go`).  What
+becomes of a claim is read from the table in verdicts.py.  Sends nothing: rumours go into the queue, events into the
+outbox.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import heapq
 import ipaddress
 import logging
 import math
+from typing import assert_never
 
 from memberlist.awareness import Awareness
 from memberlist.broadcasts import Broadcasts, Rumour
@@ -24,10 +26,11 @@ from memberlist.events import (
     MemberUpdated,
     NameConflict,
 )
-from memberlist.members import MemberTable, Record, Verdict, judge_alive
-from memberlist.messages import Alive, Dead, Endpoint, NodeState, State, Suspect, endpoint
+from memberlist.members import MemberTable, Record
+from memberlist.messages import Alive, Claim, Dead, Endpoint, NodeState, State, Suspect, endpoint
 from memberlist.outbox import Outbox
 from memberlist.suspicion import Suspicion
+from memberlist.verdicts import Says, Standing, Verdict, age, judge
 
 log = logging.getLogger(__name__)
 
@@ -80,103 +83,37 @@ class Membership:
 
     def leave(self, now: float) -> Rumour | None:
         """Say that we go; the rumour to wait for, or None if we had left already."""
+        claim = Dead(self.own.incarnation, self.name, self.name)
+        verdict = self._verdict(now, claim, Says.OUR_LEFT)
         self.leaving = True
-        return self.dead(now, Dead(self.own.incarnation, self.name, self.name))
+        return self._act(now, claim, verdict)
 
     # --- claims ---
 
     def alive(self, now: float, claim: Alive, *, own_word: bool = False) -> None:
         """Somebody is alive, says a rumour, a push/pull, or (`own_word`) we ourselves."""
-        is_self = claim.node == self.name
-        if is_self and self.leaving:
-            return
         if claim.port == 0:  # protocol version 1 had no ports: the receiver's own is meant
             claim = Alive(claim.incarnation, claim.node, claim.address, self._own_port, claim.meta, claim.versions)
         where = endpoint(claim.address, claim.port)
         if where is None or not self._is_acceptable(claim, where):
             return
-        known = self._table.get(claim.node)
-        is_new = known is None
-        if known is None:
-            if claim.incarnation == 0:  # nobody alive starts below 1, and an unknown name isn't remembered for it
-                return
+        verdict = self._verdict(now, claim, Says.OUR_ALIVE if own_word else self._alive_says(claim))
+        if verdict is Verdict.IGNORE or not self._delegate_accepts(claim, where):
+            return
+        if self._table.get(claim.node) is None:
             if len(self._table) >= self._config.members_max:
                 log.debug("too many members", extra={"member": claim.node})
                 return
-            known = Record(claim.node, claim.address, claim.port, now)
-        if not self._delegate_accepts(claim, where):
-            return
-        verdict = judge_alive(
-            known,
-            claim,
-            is_self=is_self,
-            own_word=own_word,
-            now=now,
-            reclaim=self._config.dead_node_reclaim_time,
-        )
-        match verdict:
-            case Verdict.IGNORE:
-                return
-            case Verdict.CONFLICT:
-                log.warning("name conflict", extra={"member": claim.node, "claimed": str(where)})
-                self._outbox.event(NameConflict(known.view, where.address, where.port))
-                return
-            case Verdict.REFUTE:
-                self._suspicions.pop(claim.node, None)
-                self._refute(known, claim.incarnation)
-                return
-            case Verdict.ACCEPT:
-                if is_new:
-                    self._table.insert(known)
-                self._accept(now, known, claim)
+            self._table.insert(Record(claim.node, claim.address, claim.port, now))
+        self._act(now, claim, verdict)
 
     def suspect(self, now: float, claim: Suspect) -> None:
         """Somebody is suspected, by a rumour or by our own probe."""
-        known = self._table.get(claim.node)
-        if known is None or self._is_outdated(known, claim):
-            return
-        running = self._suspicions.get(claim.node)
-        if running is not None:
-            if running.confirm(claim.source):
-                heapq.heappush(self._timers, (running.deadline, claim.node))
-                self._rumours.about(claim.node, encode(claim))
-            return
-        if known.state is not State.ALIVE:
-            return
-        if claim.node == self.name:
-            self._refute(known, claim.incarnation)
-            return
-        self._rumours.about(claim.node, encode(claim))
-        known.believe(claim.incarnation)
-        known.become(State.SUSPECT, now)
-        self._table.changed()
-        running = Suspicion(now, self._config, len(self._table), claim.source, claim.incarnation)
-        self._suspicions[claim.node] = running
-        heapq.heappush(self._timers, (running.deadline, claim.node))
-        if claim.source != self.name:
-            self._newly_suspected.append(known)
-        log.info("suspect", extra={"member": claim.node, "source": claim.source})
-        self._outbox.event(MemberSuspected(known.view))
+        self._act(now, claim, self._verdict(now, claim, Says.SUSPECT))
 
-    def dead(self, now: float, claim: Dead) -> Rumour | None:
-        """Somebody is dead or leaves; the rumour if this is news."""
-        known = self._table.get(claim.node)
-        if known is None or self._is_outdated(known, claim):
-            return None
-        self._suspicions.pop(claim.node, None)
-        if known.is_gone:
-            return None
-        if claim.node == self.name and not self.leaving:
-            self._refute(known, claim.incarnation)
-            return None
-        rumour = self._rumours.about(claim.node, encode(claim))
-        known.believe(claim.incarnation)
-        leaves = claim.node == claim.source
-        known.become(State.LEFT if leaves else State.DEAD, now)
-        self._table.changed()
-        log.info("left" if leaves else "failed", extra={"member": claim.node, "source": claim.source})
-        self._outbox.event(MemberLeft(known.view) if leaves else MemberFailed(known.view))
-        return rumour
+    def dead(self, now: float, claim: Dead) -> None:
+        """Somebody is dead or leaves."""
+        self._act(now, claim, self._verdict(now, claim, Says.LEFT if claim.node == claim.source else Says.DEAD))
 
     def merge(self, now: float, states: tuple[NodeState, ...]) -> None:
         """What a peer knows; its "dead" is only a reason for us to suspect, as it may be out of date."""
@@ -223,22 +160,120 @@ class Membership:
         suspected, self._newly_suspected = self._newly_suspected, []
         return suspected
 
-    # --- inner ---
+    # --- the verdict ---
 
-    def _accept(self, now: float, known: Record, claim: Alive) -> None:
-        was = known.state
+    def _verdict(self, now: float, claim: Claim, says: Says) -> Verdict:
+        known = self._table.get(claim.node)
+        incarnation = 0 if known is None else known.incarnation
+        return judge(self._standing(now, claim.node, known), says, age(claim.incarnation, incarnation))
+
+    def _standing(self, now: float, name: str, known: Record | None) -> Standing:
+        if known is None:
+            return Standing.UNKNOWN
+        if name == self.name:
+            return Standing.LEAVING if self.leaving else Standing.OURSELVES
+        match known.state:
+            case State.ALIVE:
+                return Standing.ALIVE
+            case State.SUSPECT:
+                return Standing.SUSPECT
+            case State.DEAD:
+                reclaim = self._config.dead_node_reclaim_time
+                return Standing.LONG_DEAD if reclaim > 0 and now - known.since > reclaim else Standing.DEAD
+            case State.LEFT:
+                return Standing.LEFT
+            case _:
+                assert_never(known.state)
+
+    def _alive_says(self, claim: Alive) -> Says:
+        known = self._table.get(claim.node)
+        if known is None:
+            return Says.ALIVE
+        if (known.address, known.port) != (claim.address, claim.port):
+            return Says.ELSEWHERE
+        if claim.node == self.name and (known.meta, known.versions) != (claim.meta, claim.versions):
+            return Says.ALTERED
+        return Says.ALIVE
+
+    def _act(self, now: float, claim: Claim, verdict: Verdict) -> Rumour | None:
+        """Do what was decided; the rumour if somebody is gone by it."""
+        if verdict is Verdict.IGNORE:
+            return None
+        known = self._table.get(claim.node)
+        assert known is not None  # of strangers only their alive is not ignored, and `alive` has entered them
+        match verdict:
+            case Verdict.CONFLICT:
+                assert isinstance(claim, Alive)
+                self._conflict(known, claim)
+            case Verdict.REFUTE:
+                self._refute(known, claim.incarnation)
+            case Verdict.REMIND:
+                self._rumours.about(self.name, encode(known.claim()))
+            case Verdict.JOIN | Verdict.UPDATE | Verdict.CLEAR:
+                assert isinstance(claim, Alive)
+                self._accept(now, known, claim, verdict)
+            case Verdict.SUSPECT:
+                assert isinstance(claim, Suspect)
+                self._begin_suspicion(now, known, claim)
+            case Verdict.CONFIRM:
+                assert isinstance(claim, Suspect)
+                self._confirm(claim)
+            case Verdict.FAIL | Verdict.LEAVE:
+                assert isinstance(claim, Dead)
+                return self._bury(now, known, claim, verdict)
+            case _:
+                assert_never(verdict)
+        return None
+
+    def _accept(self, now: float, known: Record, claim: Alive, verdict: Verdict) -> None:
         old_meta = known.meta
         self._suspicions.pop(claim.node, None)
         self._rumours.about(claim.node, encode(claim))
         known.adopt(claim)
-        if was is not State.ALIVE:
+        if verdict is not Verdict.UPDATE:
             known.become(State.ALIVE, now)
         self._table.changed()
-        if was in (State.DEAD, State.LEFT):
+        if verdict is Verdict.JOIN:
             log.info("join", extra={"member": claim.node})
             self._outbox.event(MemberJoined(known.view))
-        elif was is State.SUSPECT or old_meta != claim.meta:
+        elif verdict is Verdict.CLEAR or old_meta != claim.meta:
             self._outbox.event(MemberUpdated(known.view))
+
+    def _begin_suspicion(self, now: float, known: Record, claim: Suspect) -> None:
+        self._rumours.about(claim.node, encode(claim))
+        known.believe(claim.incarnation)
+        known.become(State.SUSPECT, now)
+        self._table.changed()
+        running = Suspicion(now, self._config, len(self._table), claim.source, claim.incarnation)
+        self._suspicions[claim.node] = running
+        heapq.heappush(self._timers, (running.deadline, claim.node))
+        if claim.source != self.name:
+            self._newly_suspected.append(known)
+        log.info("suspect", extra={"member": claim.node, "source": claim.source})
+        self._outbox.event(MemberSuspected(known.view))
+
+    def _confirm(self, claim: Suspect) -> None:
+        running = self._suspicions[claim.node]
+        if running.confirm(claim.source):
+            heapq.heappush(self._timers, (running.deadline, claim.node))
+            self._rumours.about(claim.node, encode(claim))
+
+    def _bury(self, now: float, known: Record, claim: Dead, verdict: Verdict) -> Rumour:
+        leaves = verdict is Verdict.LEAVE
+        self._suspicions.pop(claim.node, None)
+        rumour = self._rumours.about(claim.node, encode(claim))
+        known.believe(claim.incarnation)
+        known.become(State.LEFT if leaves else State.DEAD, now)
+        self._table.changed()
+        log.info("left" if leaves else "failed", extra={"member": claim.node, "source": claim.source})
+        self._outbox.event(MemberLeft(known.view) if leaves else MemberFailed(known.view))
+        return rumour
+
+    def _conflict(self, known: Record, claim: Alive) -> None:
+        claimed = endpoint(claim.address, claim.port)
+        assert claimed is not None
+        log.warning("name conflict", extra={"member": claim.node, "claimed": str(claimed)})
+        self._outbox.event(NameConflict(known.view, claimed.address, claimed.port))
 
     def _refute(self, own: Record, accused: int) -> None:
         """Contradict a claim about ourselves with a higher incarnation, which no one else may give out."""
@@ -248,14 +283,7 @@ class Membership:
         log.info("refute", extra={"incarnation": own.incarnation})
         self._rumours.about(self.name, encode(own.claim()))
 
-    def _is_outdated(self, known: Record, claim: Suspect | Dead) -> bool:
-        if claim.incarnation >= known.incarnation:
-            return False
-        if claim.node == self.name and not self.leaving:
-            # Refuted before, but somebody missed it: say it again.  (memberlist stays silent here, and who missed it
-            # learns it from the next push/pull.)
-            self._rumours.about(self.name, encode(known.claim()))
-        return True
+    # --- what is no matter of state ---
 
     def _is_acceptable(self, claim: Alive, where: Endpoint) -> bool:
         versions = claim.versions
