@@ -3,7 +3,7 @@ BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
 BENCHES := allocator detection gossip_flood gossip_scale failover handover footprint moves chaos ecmp external_ipam
 
-.PHONY: demo demo-ecmp test unit system lint bench fuzz crds manifests proto constraints locks images clean
+.PHONY: demo demo-ecmp test unit system lint bench fuzz crds manifests drawings proto constraints locks images clean
 
 demo:
 	@./prepare demo
@@ -52,6 +52,11 @@ fuzz:
 crds manifests:
 	@./prepare lint
 	@$(BIN)/python -m manifests.build
+
+# The pictures in docs/img that show what the code says.
+drawings:
+	@./prepare lint
+	@$(BIN)/python -m docs.drawings
 
 # ipam_pb2.py, from ipam.proto.
 proto:
