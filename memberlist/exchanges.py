@@ -1,11 +1,12 @@
 """The TCP side of a member: dialling peers, and serving those who dial us, one request and one answer each.
 
-Owns the limits on what strangers may make us hold, and the deadlines; what the messages mean is the core's business.
+Owns the deadlines, and ends whom streamlimits.py names; what the messages mean is the core's business.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
 from collections.abc import Callable
@@ -15,14 +16,11 @@ from memberlist.errors import StreamFailed, WireError
 from memberlist.messages import Endpoint, StreamMessage
 from memberlist.outbox import Dial
 from memberlist.sockets import dialer, from_socket, to_socket
+from memberlist.streamlimits import StreamLimits
 from memberlist.streams import StreamDecoder
 
 log = logging.getLogger(__name__)
 
-INCOMING_MAX = 128
-"""Streams accepted at once; more are closed without an answer (memberlist `pushPullConcurrent`)."""
-INCOMING_BYTES_MAX = 64 << 20
-"""Bytes that all unfinished incoming streams may hold together."""
 THREAD_FROM = 64 << 10
 """Streams of more bytes are decoded in a thread, lest they hold up the probes."""
 READ_SIZE = 64 << 10
@@ -42,8 +40,9 @@ class Exchanges:
         self._timeout = timeout
         self._carry_out = carry_out
         self._waiting: dict[int, asyncio.Future[None]] = {}
-        self._incoming = 0
-        self._incoming_bytes = 0
+        self._numbers = itertools.count()
+        self._limits = StreamLimits()
+        self._serving: dict[int, asyncio.Task[None]] = {}
 
     # --- streams that we open ---
 
@@ -110,13 +109,18 @@ class Exchanges:
                 await asyncio.sleep(ACCEPT_AGAIN_AFTER)
                 continue
             stream.setblocking(False)
-            if self._incoming >= INCOMING_MAX:
-                stream.close()
-                continue
-            self._incoming += 1
-            self._tasks.create_task(self._serve(stream, from_socket(name)), name="memberlist serve")
+            number, source = next(self._numbers), from_socket(name)
+            self._end(self._limits.admit(number, source.address))
+            serving = self._serve(number, stream, source)
+            self._serving[number] = self._tasks.create_task(serving, name="memberlist serve")
 
-    async def _serve(self, stream: socket.socket, source: Endpoint) -> None:
+    def _end(self, number: int | None) -> None:
+        """Others need the room that this stream takes."""
+        if number is not None:
+            self._core.counters["streams displaced"] += 1
+            self._serving[number].cancel()
+
+    async def _serve(self, number: int, stream: socket.socket, source: Endpoint) -> None:
         """The world's failures end here."""
         loop = asyncio.get_running_loop()
         core = self._core
@@ -124,7 +128,7 @@ class Exchanges:
             with stream:
                 async with asyncio.timeout(self._timeout):
                     try:
-                        request = await self._read(stream, core.request_decoder(), incoming=True)
+                        request = await self._read(stream, core.request_decoder(), incoming=number)
                     except WireError as error:
                         reply: bytes | None = core.refuse_request(loop.time(), error, source)
                     else:
@@ -136,31 +140,28 @@ class Exchanges:
         except (OSError, StreamFailed) as error:  # TimeoutError is an OSError
             log.debug("stream broken", extra={"source": str(source.address), "sentence": str(error)})
         finally:
-            self._incoming -= 1
+            self._limits.end(number)
+            del self._serving[number]
 
-    async def _read(self, stream: socket.socket, decoder: StreamDecoder, *, incoming: bool = False) -> StreamMessage:
+    async def _read(
+        self, stream: socket.socket, decoder: StreamDecoder, *, incoming: int | None = None
+    ) -> StreamMessage:
         """One message.  Raises WireError, StreamFailed if the stream ends before it, OSError."""
         loop = asyncio.get_running_loop()
         received = 0
-        try:
-            while True:
-                data = await loop.sock_recv(stream, READ_SIZE)
-                if not data:
-                    raise StreamFailed("the stream ended before the message did")
-                received += len(data)
-                if incoming:
-                    self._incoming_bytes += len(data)
-                    if self._incoming_bytes > INCOMING_BYTES_MAX:
-                        raise StreamFailed("too many bytes on unfinished streams")
-                if received > THREAD_FROM:
-                    message = await asyncio.to_thread(decoder.feed, data)
-                else:
-                    message = decoder.feed(data)
-                if message is not None:
-                    return message
-        finally:
-            if incoming:
-                self._incoming_bytes -= received
+        while True:
+            data = await loop.sock_recv(stream, READ_SIZE)
+            if not data:
+                raise StreamFailed("the stream ended before the message did")
+            received += len(data)
+            if incoming is not None:
+                self._end(self._limits.received(incoming, len(data)))
+            if received > THREAD_FROM:
+                message = await asyncio.to_thread(decoder.feed, data)
+            else:
+                message = decoder.feed(data)
+            if message is not None:
+                return message
 
 
 async def _readable(listener: socket.socket) -> None:
