@@ -66,8 +66,11 @@ class _Queue:
                 self.replace(rumour)
                 return
 
-    def take(self, taken: list[Rumour], overhead: int, budget: int, limit: int, most: int) -> int:
-        """Move what fits from the front to `taken`, until that has `most`; the budget that is left."""
+    def take(self, taken: list[Rumour], overhead: int, budget: int, limit: float, most: int) -> int:
+        """Move what fits from the front to `taken`, until that has `most`; the budget that is left.
+
+        With an infinite `limit` it isn't counted.
+        """
         passed: list[tuple[Rank, Rumour]] = []
         chosen: list[Rumour] = []
         most -= len(taken)
@@ -88,7 +91,8 @@ class _Queue:
                 break
         self._order[:seen] = passed
         for rumour in chosen:  # only now, so that none goes twice into one packet
-            rumour.transmits += 1
+            if limit < math.inf:
+                rumour.transmits += 1
             if rumour.transmits >= limit:
                 self.replace(rumour)
             else:
@@ -100,8 +104,9 @@ class _Queue:
 class Broadcasts:
     """Rumours about members replace one another by subject; those of the application are kept apart and don't."""
 
-    def __init__(self, multiplier: int) -> None:
+    def __init__(self, multiplier: int, largest: int = 65_507) -> None:
         self._multiplier = multiplier
+        self._largest = largest
         self._subjects: dict[str, Rumour] = {}
         self._members = _Queue()
         self._application = _Queue()
@@ -111,12 +116,19 @@ class Broadcasts:
         return self._members.waiting + self._application.waiting
 
     def about(self, subject: str, data: bytes) -> Rumour:
-        """Queue the newest word on a member; any older word on it is finished."""
+        """Queue the newest word on a member; any older word on it is finished.
+
+        One that would fit no packet is finished at once: waiting for room, it would hold up the others.
+        """
         replaced = self._subjects.pop(subject, None)
         if replaced is not None:
             self._members.replace(replaced)
         self._count += 1
-        rumour = self._subjects[subject] = Rumour(data, self._count, subject)
+        rumour = Rumour(data, self._count, subject)
+        if len(data) > self._largest:
+            rumour.finished = True
+            return rumour
+        self._subjects[subject] = rumour
         self._members.add(rumour)
         return rumour
 
@@ -135,9 +147,12 @@ class Broadcasts:
         self._members = _Queue()
         self._application = _Queue()
 
-    def fill(self, overhead: int, budget: int, members: int, most: int = 255) -> list[bytes]:
-        """Up to `most` messages of `budget` bytes together, `overhead` counted for each; members' news go first."""
-        limit = retransmit_limit(self._multiplier, members)
+    def fill(self, overhead: int, budget: int, members: int, most: int = 255, *, counts: bool = True) -> list[bytes]:
+        """Up to `most` messages of `budget` bytes together, `overhead` counted for each; members' news go first.
+
+        Whether it `counts` as one of the times that each is sent.
+        """
+        limit = retransmit_limit(self._multiplier, members) if counts else math.inf
         taken: list[Rumour] = []
         if self._members.waiting:
             budget = self._members.take(taken, overhead, budget, limit, most)

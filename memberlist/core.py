@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from memberlist.awareness import Awareness
 from memberlist.broadcasts import Broadcasts, Rumour
-from memberlist.codec import encode, encode_user_stream
+from memberlist.codec import COMPOUND_OVERHEAD, encode, encode_user_stream
 from memberlist.complaints import Complaints
 from memberlist.config import Config
 from memberlist.crypto import Keyring
@@ -23,7 +23,7 @@ from memberlist.detector import Detector
 from memberlist.errors import ConfigError, UnknownMember, WireError
 from memberlist.events import Member, UserMessage
 from memberlist.members import MemberTable, Record
-from memberlist.membership import Membership
+from memberlist.membership import INCARNATION_MAX, Membership
 from memberlist.messages import (
     META_MAX,
     Ack,
@@ -66,22 +66,28 @@ class Core:
         keyring: Keyring | None = None,
         label: str = "",
         meta: bytes = b"",
+        incarnation: int = 1,
         delegate: Delegate | None = None,
     ) -> None:
         if not name:
             raise ConfigError("a member needs a name")
+        if not 1 <= incarnation <= INCARNATION_MAX:
+            raise ConfigError(f"an incarnation is 1 .. {INCARNATION_MAX}")
         self.name = name
         self.endpoint = Endpoint(address, port)
         self._config = config
         self._rng = rng
         self._meta = _checked_meta(meta)
+        self._incarnation = incarnation
         self._delegate = delegate or Delegate()
         self._packets = PacketCodec(config, keyring, label)
         self.streams = StreamCodec(config, keyring, label)
         self._awareness = Awareness(config.awareness_max_multiplier)
-        self._rumours = Broadcasts(config.retransmit_mult)
+        largest = config.udp_buffer_size - 2 - self._packets.overhead - COMPOUND_OVERHEAD
+        self._rumours = Broadcasts(config.retransmit_mult, largest)
         self.table = MemberTable(name, rng)
         self._outbox = Outbox(config, self._packets, self._rumours, self.table)
+        self._complaints = Complaints()
         self._membership = Membership(
             name, config, self.table, self._rumours, self._awareness, self._outbox, self._delegate
         )
@@ -94,8 +100,8 @@ class Core:
             self._outbox,
             self.streams,
             self._delegate,
+            self._complaints,
         )
-        self._complaints = Complaints()
         self._push_pulls = PushPulls(
             config,
             self.table,
@@ -118,7 +124,8 @@ class Core:
     def start(self, now: float) -> None:
         """Enter our own table and set all timers, each at a random moment of its interval."""
         self._now = now
-        self._membership.start(now, self.endpoint.address.packed, self.endpoint.port, self._meta)
+        own = self.endpoint
+        self._membership.start(now, own.address.packed, own.port, self._meta, self._incarnation)
         self._detector.start(now)
         self._gossip_phase = now + self._rng.random() * self._config.gossip_interval
         self._push_pulls.start(now, self._rng)

@@ -13,6 +13,7 @@ import random
 
 from memberlist.awareness import Awareness
 from memberlist.codec import encode
+from memberlist.complaints import Complaints
 from memberlist.config import Config
 from memberlist.delegate import Delegate
 from memberlist.members import MemberTable, Record
@@ -57,6 +58,7 @@ class Detector:
         outbox: Outbox,
         streams: StreamCodec,
         delegate: Delegate,
+        complaints: Complaints,
     ) -> None:
         self._config = config
         self._rng = rng
@@ -66,7 +68,10 @@ class Detector:
         self._outbox = outbox
         self._streams = streams
         self._delegate = delegate
-        self._sequences = itertools.count(1)
+        self._complaints = complaints
+        self._sequences = itertools.count(
+            rng.getrandbits(32)
+        )  # not 1: an ack of an earlier run must fit no ping of this
         self._rounds: dict[int, ProbeRound] = {}
         self._in_turn: ProbeRound | None = None
         self._relays: dict[int, Relay] = {}
@@ -98,7 +103,7 @@ class Detector:
                 break
             del self._relays[number]
             if relay.wants_nack:
-                self._outbox.send(relay.requester, Nack(relay.their_sequence))
+                self._outbox.answer(relay.requester, Nack(relay.their_sequence))
         if self._in_turn is None and now >= self._next_turn:
             missed = (now - self._next_turn) // self._config.probe_interval
             self._next_turn += (missed + 1) * self._config.probe_interval
@@ -141,7 +146,7 @@ class Detector:
             log.debug("ping for somebody else", extra={"member": ping.node})
             return
         back = self._reply_to(ping, source)
-        self._outbox.send(back, Ack(ping.sequence, self._delegate.ack_payload()))
+        self._outbox.answer(back, Ack(ping.sequence, self._delegate.ack_payload()))
         sender = self._table.get(ping.source_node)
         if sender is not None and sender.state is State.DEAD and sender.endpoint == back:
             # It lives, as it pings; only it can say so with a higher incarnation, if it learns what we believe.
@@ -164,12 +169,12 @@ class Detector:
             until=now + self._config.probe_timeout,
             wants_nack=request.nack,
         )
-        self._outbox.send(target, self._own_ping(number, request.node))
+        self._outbox.answer(target, self._own_ping(number, request.node))
 
     def ack(self, now: float, ack: Ack) -> None:
         relay = self._relays.pop(ack.sequence, None)
         if relay is not None:
-            self._outbox.send(relay.requester, Ack(relay.their_sequence))
+            self._outbox.answer(relay.requester, Ack(relay.their_sequence))
             return
         running = self._rounds.get(ack.sequence)
         if running is None:
@@ -272,7 +277,8 @@ class Detector:
 
     def _conclude(self, now: float, running: ProbeRound) -> None:
         if running.answered_by_stream:
-            log.warning("member answers TCP but not UDP", extra={"member": running.target.name})
+            sentence = f"{running.target.name} answers TCP but not UDP"
+            self._complaints.about(now, "UDP unanswered", sentence, running.target.endpoint)
             self._succeed(now, running)
             return
         if running.is_accepted and not running.is_extended and self._config.busy_grace > 0:

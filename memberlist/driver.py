@@ -43,6 +43,8 @@ class Memberlist:
         name: unique in the cluster, and the same again after a restart.
         bind: address and port (UDP and TCP) to listen on; port 0 lets the kernel choose.
         advertise: where others reach us, if that isn't `bind`.
+        incarnation: to begin with.  Greater than in any earlier run (say, the time in seconds since 1970), and nothing
+            that was recorded of those is believed any more; 1, as memberlist has it, is outbid when others remember us.
         on_event: called in the event loop for every event, in order; what it raises ends `run`.
 
     Raises ConfigError for an address, name, label or metadata that can't work.
@@ -58,6 +60,7 @@ class Memberlist:
         keyring: Keyring | None = None,
         label: str = "",
         meta: bytes = b"",
+        incarnation: int = 1,
         on_event: Callable[[Event], None],
         delegate: Delegate | None = None,
         rng: random.Random | None = None,
@@ -69,6 +72,7 @@ class Memberlist:
         self._keyring = keyring
         self._label = label
         self._meta = meta
+        self._incarnation = incarnation
         self._on_event = on_event
         self._delegate = delegate
         self._rng = rng or random.Random()
@@ -107,6 +111,7 @@ class Memberlist:
                 keyring=self._keyring,
                 label=self._label,
                 meta=self._meta,
+                incarnation=self._incarnation,
                 delegate=self._delegate,
             )
             self._failure = loop.create_future()

@@ -6,6 +6,7 @@ Owns records and their public view.  Knows no rules, packets, timers or broadcas
 from __future__ import annotations
 
 import ipaddress
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -21,11 +22,12 @@ GONE = (State.DEAD, State.LEFT)
 
 
 class Record:
-    """What is known of one member.  `since` is when its state last changed."""
+    """What is known of one member.  `since`: its state last changed; `conflict_told`: we last spoke of a conflict."""
 
     __slots__ = (
         "_view",
         "address",
+        "conflict_told",
         "endpoint",
         "incarnation",
         "meta",
@@ -43,6 +45,7 @@ class Record:
         self.incarnation = 0
         self.state = State.DEAD
         self.since = since
+        self.conflict_told = -math.inf
         self._view: Member | None = None
         self.move(address, port)
 

@@ -27,7 +27,7 @@ from memberlist.events import (
     NameConflict,
 )
 from memberlist.members import MemberTable, Record
-from memberlist.messages import Alive, Claim, Dead, Endpoint, NodeState, State, Suspect, endpoint
+from memberlist.messages import META_MAX, Alive, Claim, Dead, Endpoint, NodeState, State, Suspect, endpoint
 from memberlist.outbox import Outbox
 from memberlist.suspicion import Suspicion
 from memberlist.verdicts import Says, Standing, Verdict, age, judge
@@ -35,6 +35,10 @@ from memberlist.verdicts import Says, Standing, Verdict, age, judge
 log = logging.getLogger(__name__)
 
 INCARNATION_MAX = 0xFFFF_FFFF
+NAME_MAX = 512
+"""Not in memberlist.  Who has a longer name, or speaks under one, is ignored: a datagram has room for 64 KiB of it."""
+CONFLICT_EVERY = 60.0
+"""Seconds between two words about a name that two machines claim: who repeats an old claim can't flood the log."""
 
 
 class Membership:
@@ -70,10 +74,10 @@ class Membership:
         assert record is not None
         return record
 
-    def start(self, now: float, address: bytes, port: int, meta: bytes) -> None:
+    def start(self, now: float, address: bytes, port: int, meta: bytes, incarnation: int) -> None:
         """Enter ourselves, and queue the news."""
         self._own_port = port
-        self.alive(now, Alive(1, self.name, address, port, meta, self._config.versions), own_word=True)
+        self.alive(now, Alive(incarnation, self.name, address, port, meta, self._config.versions), own_word=True)
 
     def update_meta(self, now: float, meta: bytes) -> None:
         """Tell everybody of our new metadata."""
@@ -109,10 +113,14 @@ class Membership:
 
     def suspect(self, now: float, claim: Suspect) -> None:
         """Somebody is suspected, by a rumour or by our own probe."""
+        if len(claim.source) > NAME_MAX:
+            return
         self._act(now, claim, self._verdict(now, claim, Says.SUSPECT))
 
     def dead(self, now: float, claim: Dead) -> None:
         """Somebody is dead or leaves."""
+        if len(claim.source) > NAME_MAX:
+            return
         self._act(now, claim, self._verdict(now, claim, Says.LEFT if claim.node == claim.source else Says.DEAD))
 
     def merge(self, now: float, states: tuple[NodeState, ...]) -> None:
@@ -204,7 +212,7 @@ class Membership:
         match verdict:
             case Verdict.CONFLICT:
                 assert isinstance(claim, Alive)
-                self._conflict(known, claim)
+                self._conflict(now, known, claim)
             case Verdict.REFUTE:
                 self._refute(known, claim.incarnation)
             case Verdict.REMIND:
@@ -269,7 +277,10 @@ class Membership:
         self._outbox.event(MemberLeft(known.view) if leaves else MemberFailed(known.view))
         return rumour
 
-    def _conflict(self, known: Record, claim: Alive) -> None:
+    def _conflict(self, now: float, known: Record, claim: Alive) -> None:
+        if now - known.conflict_told < CONFLICT_EVERY:
+            return
+        known.conflict_told = now
         claimed = endpoint(claim.address, claim.port)
         assert claimed is not None
         log.warning("name conflict", extra={"member": claim.node, "claimed": str(claimed)})
@@ -287,13 +298,17 @@ class Membership:
 
     def _is_acceptable(self, claim: Alive, where: Endpoint) -> bool:
         versions = claim.versions
-        if len(versions) >= 3 and (versions[0] == 0 or versions[1] == 0 or versions[0] > versions[1]):
+        if len(versions) != 6:  # memberlist takes it, and then no exchange in the cluster works until it's forgotten
+            return False
+        if versions[0] == 0 or versions[1] == 0 or versions[0] > versions[1]:
+            return False
+        if len(claim.node) > NAME_MAX or len(claim.meta) > META_MAX:
             return False
         networks = self._config.allowed_networks
         return not networks or any(_contains(network, where) for network in networks)
 
     def _delegate_accepts(self, claim: Alive, where: Endpoint) -> bool:
-        if type(self._delegate) is Delegate or len(claim.versions) != 6:
+        if type(self._delegate) is Delegate:
             return True
         candidate = Record(claim.node, claim.address, claim.port, 0.0)
         candidate.adopt(claim)

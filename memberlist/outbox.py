@@ -65,10 +65,21 @@ class Outbox:
 
     def send(self, to: Endpoint, message: Message) -> None:
         """A message of the failure detector, with as many rumours as fit beside it."""
+        self._send(to, message, counts=True)
+
+    def answer(self, to: Endpoint, message: Message) -> None:
+        """Likewise, but somebody else made us send it: rumours that go along don't count as told.
+
+        Otherwise whoever sends recorded pings again and again would use up our news.
+        """
+        self._send(to, message, counts=False)
+
+    def _send(self, to: Endpoint, message: Message, *, counts: bool) -> None:
         data = encode(message)
         if len(self._rumours):
             room = self._budget - len(data)
-            extra = self._rumours.fill(COMPOUND_OVERHEAD, room, len(self._table), COMPOUND_PARTS_MAX - 1)
+            members, most = len(self._table), COMPOUND_PARTS_MAX - 1
+            extra = self._rumours.fill(COMPOUND_OVERHEAD, room, members, most, counts=counts)
             if extra:
                 data = compound([data, *extra])
         self._outputs.append(SendPacket(to, self._codec.seal(data, crc=False)))

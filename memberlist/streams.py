@@ -120,7 +120,7 @@ class StreamDecoder:
         if len(self._buffer) < 5:
             return None
         size = int.from_bytes(self._buffer[1:5], "big")
-        if size > ENCRYPTED_MAX:
+        if size > min(ENCRYPTED_MAX, self._limit + SEALED_HEADERS):  # it must all be held before a key can be tried
             raise WireError(f"an encrypted stream message of {size} bytes")
         if len(self._buffer) < 5 + size:
             return None

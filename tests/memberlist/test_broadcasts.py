@@ -44,6 +44,25 @@ def test_the_least_told_go_first_then_the_longest_then_the_newest() -> None:
     assert queue.fill(2, 1400, 5) == [b"longest", b"y", b"x", b"told before"]
 
 
+def test_what_fits_no_packet_is_finished_at_once_and_replaces_what_was_known() -> None:
+    queue = Broadcasts(4, largest=10)
+    queue.about("a", b"alive")
+
+    rumour = queue.about("a", bytes(11))
+
+    assert rumour.finished
+    assert len(queue) == 0
+
+
+def test_what_only_goes_along_is_not_counted() -> None:
+    queue = Broadcasts(1)
+    queue.about("a", b"news")
+
+    assert [queue.fill(2, 1400, 5, counts=False) for _ in range(9)] == [[b"news"]] * 9
+    assert queue.fill(2, 1400, 5) == [b"news"]
+    assert queue.fill(2, 1400, 5, counts=False) == []
+
+
 def test_what_does_not_fit_waits_and_smaller_ones_go() -> None:
     queue = Broadcasts(4)
     queue.about("a", bytes(100))

@@ -141,6 +141,7 @@ def test_an_answer_by_tcp_counts_at_the_end() -> None:
 
     assert node.believes(target) is State.ALIVE
     assert node.core.health == 0
+    assert node.core.counters["UDP unanswered"] == 1
 
 
 @pytest.mark.parametrize("answer", [Ack(999_999), Ping(1, "n0")])
