@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from lbnodeagent.dataplane.wanted import Wants
+from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.election.changes import ElectionNews
+from lbnodeagent.election.changes import Changes
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import (
@@ -40,7 +40,7 @@ class Listener:
     """There are reports to be sent."""
 
 
-class Intake:
+class Inbox:
     """``repeats``: what is done to tell a control plane that began anew all that was told before."""
 
     def __init__(
@@ -48,8 +48,8 @@ class Intake:
         inbox: Mailbox[ToldKey, Told],
         peers: Peers,
         candidacy: Candidacy,
-        wants: Wants,
-        news: ElectionNews,
+        wants: WantedVips,
+        news: Changes,
         repeats: Iterable[Callable[[], None]],
         listener: Listener,
     ) -> None:

@@ -16,31 +16,31 @@ from typing import Final
 
 from lbnodeagent.bird.status import BirdStatus
 from lbnodeagent.dataplane.executor import Executor
-from lbnodeagent.dataplane.inbox import Intake, Listener
-from lbnodeagent.dataplane.linger import Farewell
+from lbnodeagent.dataplane.inbox import Inbox, Listener
+from lbnodeagent.dataplane.linger import Linger
 from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.planner import Situation, plan, plan_adopted, plan_links
-from lbnodeagent.dataplane.routergate import RouterWait
-from lbnodeagent.dataplane.status import Standing
-from lbnodeagent.dataplane.sweeps import Rounds
-from lbnodeagent.dataplane.wanted import Wants
+from lbnodeagent.dataplane.routergate import RouterGate
+from lbnodeagent.dataplane.status import Statuses
+from lbnodeagent.dataplane.sweeps import Sweeps
+from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.election.changes import ElectionNews
+from lbnodeagent.election.changes import Changes
 from lbnodeagent.election.negotiation import Marks, Negotiation
-from lbnodeagent.election.subnets import Whereabouts
+from lbnodeagent.election.subnets import Subnets
 from lbnodeagent.gossip.meta import HandoverMessage
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.netlink import Netlink
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.kernel.removals import Wiping
+from lbnodeagent.kernel.removals import Removals
 from lbnodeagent.kernel.routes import Aggregates
-from lbnodeagent.kernel.watch import KernelWatch, Listeners
+from lbnodeagent.kernel.watch import Listeners, Watch
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Told, ToldKey
 from lbnodeagent.tables import FOREVER, Place, PresentAddress, Remove, Report, ReportKey
-from lbnodeagent.wire.conflicts import Watchman
-from lbnodeagent.wire.dad import FirstPlacements
-from lbnodeagent.wire.garp import Announcer
+from lbnodeagent.wire.conflicts import Conflicts
+from lbnodeagent.wire.dad import DuplicateDetection
+from lbnodeagent.wire.garp import Garp
 from lbnodeagent.wire.neighbours import Neighbours, Owners
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from purelb.addresses import IPAddress
@@ -75,35 +75,35 @@ class DataPlane:
         self._wake = asyncio.Event()
         self._config = NodeAgentConfig()
         self._present = Present()
-        self._watchman = Watchman()
+        self._conflicts = Conflicts()
         self._candidacy = Candidacy(node, peers)
-        self._whereabouts = Whereabouts(self._present, self._candidacy, outbox)
-        self._first = FirstPlacements()
-        self._wants = Wants(self._candidacy, self._first)
-        announcer = Announcer(sender, metrics, self._present.is_on)
+        self._whereabouts = Subnets(self._present, self._candidacy, outbox)
+        self._first = DuplicateDetection()
+        self._wants = WantedVips(self._candidacy, self._first)
+        announcer = Garp(sender, metrics, self._present.is_on)
         self._neighbours = Neighbours(
             announcer,
             listener,
             self._present,
             peers.roster,
-            self._watchman,
+            self._conflicts,
             self._first,
             outbox,
             metrics,
             Owners(self._is_owner, lambda: peers.is_running, self._mark),
         )
-        self._news = ElectionNews(node, peers, self._candidacy, self._present, outbox, metrics, self._mark)
+        self._news = Changes(node, peers, self._candidacy, self._present, outbox, metrics, self._mark)
         marks = Marks(self._mark, self._news.owners_changed)
         self._negotiation = Negotiation(
             node, peers, self._candidacy, self._present, self._neighbours, self._first, marks
         )
         self._executor = Executor(netlink, self._present, metrics)
-        self._kernel = KernelWatch(
+        self._kernel = Watch(
             netlink, self._present, Listeners(self._mark, self._surroundings_changed, self._vip_removed)
         )
-        self._wiping = Wiping(self._present, self._watchman, outbox, metrics)
-        self._standing = Standing(self._present, outbox, self._candidacy.owner, node)
-        self._intake = Intake(
+        self._wiping = Removals(self._present, self._conflicts, outbox, metrics)
+        self._standing = Statuses(self._present, outbox, self._candidacy.owner, node)
+        self._intake = Inbox(
             inbox,
             peers,
             self._candidacy,
@@ -116,11 +116,11 @@ class DataPlane:
         self._links_dirty = True
         self._routes_dirty = True
         self._is_configured = False
-        self._rounds = Rounds()
+        self._rounds = Sweeps()
         self._report_at = 0.0
-        self._farewell = Farewell()
+        self._farewell = Linger()
         self._aggregates = Aggregates(netlink, self._present)
-        self._router = RouterWait()
+        self._router = RouterGate()
         self._withdrawn = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ class DataPlane:
                 case Place(vip, spot, is_renewal=False) if spot.is_local:
                     self._neighbours.placed(vip, now)
                 case Remove(vip):
-                    self._watchman.forget(vip)
+                    self._conflicts.forget(vip)
         await self._aggregates.note(vips)
         self._neighbours.announce_placed(vips, now)
         self._negotiation.answer(vips)

@@ -21,7 +21,7 @@ RETRY: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds until what the kernel refused is tried again; the last value repeats."""
 
 
-class Standing:
+class Statuses:
     """Knows what was last reported of each VIP."""
 
     def __init__(

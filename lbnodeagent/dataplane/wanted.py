@@ -10,14 +10,14 @@ from types import MappingProxyType
 
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.tables import PresentAddress, WantedVip
-from lbnodeagent.wire.dad import FirstPlacements
+from lbnodeagent.wire.dad import DuplicateDetection
 from purelb.addresses import IPAddress
 
 
-class Wants:
+class WantedVips:
     """A mapping that changes by what is told."""
 
-    def __init__(self, candidacy: Candidacy, first: FirstPlacements) -> None:
+    def __init__(self, candidacy: Candidacy, first: DuplicateDetection) -> None:
         self._candidacy = candidacy
         self._first = first
         self._table: dict[IPAddress, WantedVip] = {}

@@ -14,7 +14,7 @@ from purelb.addresses import IPAddress
 from purelb.metrics import AgentMetrics
 
 
-class ElectionNews:
+class Changes:
     """``look_at``: these VIPs are to be looked at in the next pass."""
 
     def __init__(

@@ -14,7 +14,7 @@ from lbnodeagent.election.handover import Handover
 from lbnodeagent.gossip.meta import HandoverMessage
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.wire.dad import FirstPlacements
+from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.neighbours import Neighbours
 from purelb.addresses import IPAddress
 
@@ -39,7 +39,7 @@ class Negotiation:
         candidacy: Candidacy,
         present: Present,
         neighbours: Neighbours,
-        first: FirstPlacements,
+        first: DuplicateDetection,
         marks: Marks,
     ) -> None:
         self._node = node

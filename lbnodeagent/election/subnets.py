@@ -15,7 +15,7 @@ from purelb.nodeagents import NodeAgentConfig
 log = logging.getLogger(__name__)
 
 
-class Whereabouts:
+class Subnets:
     """``look`` whenever an interface, a default route, an address of the node's own or the configuration changed."""
 
     def __init__(self, present: Present, candidacy: Candidacy, outbox: Mailbox[ReportKey, Report]) -> None:

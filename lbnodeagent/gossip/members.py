@@ -17,7 +17,7 @@ from purelb.addresses import IPAddress, IPNetwork
 log = logging.getLogger(__name__)
 
 
-class Roster:
+class Members:
     """The members as this node sees them, itself included."""
 
     def __init__(self, node: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from lbnodeagent.errors import MetaError
-from lbnodeagent.gossip.members import Roster
+from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import HandoverMessage, Meta, decode_message, encode_messages, encode_meta
 from lbnodeagent.tables import FOREVER
 from memberlist import (
@@ -55,7 +55,7 @@ class Peers:
     """
 
     def __init__(self, node: str, host: str, port: int, config: Config) -> None:
-        self.roster = Roster(node)
+        self.roster = Members(node)
         self.addresses: frozenset[str] = frozenset()
         """Where the other agents' pods are."""
         self.on_change: Callable[[], None] = _nothing

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import logging
 
-from lbnodeagent.kernel.addressmanagers import advice, read_process, read_sockets, suspects
+from lbnodeagent.kernel.addressmanagers import advice, likely_managers, read_process, read_sockets
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.tables import PresentAddress, Report, ReportKey, Wiped
-from lbnodeagent.wire.conflicts import Watchman
+from lbnodeagent.wire.conflicts import Conflicts
 from purelb.metrics import AgentMetrics
 
 log = logging.getLogger(__name__)
 
 
-class Wiping:
+class Removals:
     """``noticed`` for each address of ours that went without our doing."""
 
     def __init__(
-        self, present: Present, watchman: Watchman, outbox: Mailbox[ReportKey, Report], metrics: AgentMetrics
+        self, present: Present, conflicts: Conflicts, outbox: Mailbox[ReportKey, Report], metrics: AgentMetrics
     ) -> None:
         self._present = present
-        self._watchman = watchman
+        self._conflicts = conflicts
         self._outbox = outbox
         self._metrics = metrics
 
@@ -32,8 +32,8 @@ class Wiping:
             return  # it went with its interface
         self._metrics.restored.inc()
         log.warning("removed by somebody else", extra={"vip": str(gone.address), "interface": link.name, "port": by})
-        times = self._watchman.removed(gone.address, now)
+        times = self._conflicts.removed(gone.address, now)
         if times:
-            culprit, managers = suspects(read_sockets(), by, read_process)
+            culprit, managers = likely_managers(read_sockets(), by, read_process)
             told = Wiped(gone.address, link.name, times, advice(link.name, culprit, managers))
             self._outbox.put((Wiped, gone.address), told)

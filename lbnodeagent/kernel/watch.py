@@ -28,7 +28,7 @@ class Listeners:
     """An address of ours was taken away, and not by us; with the netlink port of who did, 0 if that is unknown."""
 
 
-class KernelWatch:
+class Watch:
     """``read`` once, then ``follow``."""
 
     def __init__(self, netlink: Netlink, present: Present, listeners: Listeners) -> None:

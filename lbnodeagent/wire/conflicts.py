@@ -35,7 +35,7 @@ class Verdict:
     """When to ask whether it still does."""
 
 
-class Watchman:
+class Conflicts:
     """Remembers what was noticed, so that trouble is answered and reported at a bounded rate."""
 
     def __init__(self) -> None:

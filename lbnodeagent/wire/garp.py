@@ -30,7 +30,7 @@ class _Repeat:
     mac: Mac = field(compare=False)
 
 
-class Announcer:
+class Garp:
     """Sends gratuitous ARP (both forms) and unsolicited neighbour advertisements. ``now`` is monotonic seconds."""
 
     def __init__(self, sender: FrameSender, metrics: AgentMetrics, is_here: Callable[[IPAddress, str], bool]) -> None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from lbnodeagent.errors import FrameError
-from lbnodeagent.gossip.members import Roster
+from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Mac, Report, ReportKey
-from lbnodeagent.wire.conflicts import Watchman
-from lbnodeagent.wire.dad import FirstPlacements
+from lbnodeagent.wire.conflicts import Conflicts
+from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.frames import claim_of, format_mac
-from lbnodeagent.wire.garp import Announcer
+from lbnodeagent.wire.garp import Garp
 from lbnodeagent.wire.rawsocket import FrameListener
 from purelb.addresses import IPAddress
 from purelb.metrics import AgentMetrics
@@ -49,12 +49,12 @@ class Neighbours:
 
     def __init__(
         self,
-        announcer: Announcer,
+        announcer: Garp,
         listener: FrameListener,
         present: Present,
-        roster: Roster,
-        watchman: Watchman,
-        first: FirstPlacements,
+        roster: Members,
+        conflicts: Conflicts,
+        first: DuplicateDetection,
         outbox: Mailbox[ReportKey, Report],
         metrics: AgentMetrics,
         owners: Owners,
@@ -66,7 +66,7 @@ class Neighbours:
         self._listener = listener
         self._present = present
         self._roster = roster
-        self._watchman = watchman
+        self._conflicts = conflicts
         self._first = first
         self._outbox = outbox
         self._metrics = metrics
@@ -148,7 +148,7 @@ class Neighbours:
             return  # the new owner while we hand over
         # Duplicate address detection has asked already, and the address may be gone by the time of a second question.
         is_sure = not is_here or self._first.is_new(vip)
-        verdict = self._watchman.heard(vip, mac, now, is_peer=mac in self._roster.macs(), is_sure=is_sure)
+        verdict = self._conflicts.heard(vip, mac, now, is_peer=mac in self._roster.macs(), is_sure=is_sure)
         if verdict.defend:
             self.announce_again((vip,), now)
         if verdict.ask_again is not None:

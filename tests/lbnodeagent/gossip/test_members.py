@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from lbnodeagent.gossip.members import Roster
+from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPNetwork
@@ -14,9 +14,9 @@ RACK = frozenset[IPNetwork]({ip_network("10.32.0.0/16")})
 READY = Meta(is_ready=True, reach=WIRE)
 
 
-def roster(**others: Meta) -> Roster:
+def roster(**others: Meta) -> Members:
     """The node ``own``, ready, and others."""
-    made = Roster("own")
+    made = Members("own")
     made.set_own(READY)
     for name, meta in others.items():
         made.joined(name, encode_meta(meta))
