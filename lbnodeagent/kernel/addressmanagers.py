@@ -1,7 +1,7 @@
 """What on this node may take addresses from an interface, as far as its network namespace shows, and what stops it.
 
 An agent in a pod sees no processes of the node, but it shares the network namespace: there are the sockets by which the
-programs that manage interfaces can be told (proc_pid_net(5)). ``read_sockets`` reads, ``likely_managers`` decides; pure.
+programs that manage interfaces can be told (proc_pid_net(5)). ``read_sockets`` reads, ``likely_managers`` decides.
 """
 
 from __future__ import annotations

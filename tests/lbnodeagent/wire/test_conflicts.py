@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lbnodeagent.tables import Mac
-from lbnodeagent.wire.conflicts import DEFEND_INTERVAL, PATIENCE, REPORT_INTERVAL, Conflicts, Verdict
+from lbnodeagent.wire.conflicts import DEFEND_INTERVAL, HOSTS, PATIENCE, REPORT_INTERVAL, Conflicts, Verdict
 from tests.lbnodeagent.scenes import VIP
 
 STRANGER = Mac(bytes.fromhex("0211aabbccdd"))
@@ -58,21 +58,6 @@ def test_a_peers_claim_is_defended_and_told_nobody() -> None:
     assert Conflicts().heard(VIP, STRANGER, 0.0, is_peer=True) == Verdict(defend=True, report=False)
 
 
-def test_three_removals_in_a_minute_are_a_habit_that_is_told_once_a_minute() -> None:
-    conflicts = Conflicts()
-
-    told = [conflicts.removed(VIP, now) for now in (0.0, 10.0, 20.0, 30.0, 79.0, 80.0, 81.0)]
-
-    # At 79 s, those of 20 and 30 s count still; the first report was at 20 s.
-    assert told == [0, 0, 3, 0, 0, 4, 0]
-
-
-def test_rare_removals_are_no_habit() -> None:
-    conflicts = Conflicts()
-
-    assert [conflicts.removed(VIP, now) for now in (0.0, 61.0, 122.0, 183.0)] == [0, 0, 0, 0]
-
-
 def test_a_vip_that_comes_again_starts_anew() -> None:
     conflicts = Conflicts()
     conflicts.heard(VIP, STRANGER, 0.0, is_peer=False)
@@ -81,3 +66,22 @@ def test_a_vip_that_comes_again_starts_anew() -> None:
 
     again = conflicts.heard(VIP, STRANGER, PATIENCE, is_peer=False)
     assert again == Verdict(defend=True, report=False, ask_again=2 * PATIENCE)
+
+
+def test_who_invents_macs_fills_neither_memory_nor_log() -> None:
+    conflicts = Conflicts()
+    macs = [Mac(number.to_bytes(6)) for number in range(1000)]
+
+    sure = [conflicts.heard(VIP, mac, 0.0, is_peer=False, is_sure=True).report for mac in macs]
+
+    assert sum(sure) == HOSTS
+
+
+def test_a_host_that_stays_is_told_among_others_that_come_and_go() -> None:
+    conflicts = Conflicts()
+    reports = []
+    for turn in range(8):
+        conflicts.heard(VIP, Mac(turn.to_bytes(6)), turn - 0.5, is_peer=False)
+        reports.append(conflicts.heard(VIP, STRANGER, float(turn), is_peer=False).report)
+
+    assert reports.index(True) == PATIENCE
