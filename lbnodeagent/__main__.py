@@ -8,10 +8,11 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Final
 
 from lbnodeagent.bird.watch import BirdWatch
-from lbnodeagent.dataplane.loop import DataPlane
+from lbnodeagent.dataplane.driver import DataPlane
 from lbnodeagent.errors import KernelError
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.netlink import Netlink
@@ -34,6 +35,8 @@ HAND_OVER: Final = 4.0
 """Seconds that a stop may take to give the VIPs away (terminationGracePeriodSeconds must be longer)."""
 LEAVE: Final = 0.5
 """Seconds for telling the peers that this node goes."""
+REBIND: Final = 0.5
+"""Seconds until it is tried again to serve the page where it can't be: the node's address may come later."""
 SWITCH_INTERVAL: Final = 0.001
 """Seconds after which a busy thread must let the other run: the data plane waits no longer for a burst of events."""
 
@@ -60,29 +63,48 @@ async def run(settings: AgentSettings) -> int:
 
     with FrameSender() as sender, FrameListener() as listener:
         async with Netlink() as netlink:
-            plane = DataPlane(settings.node_name, netlink, sender, listener, peers, inbox, outbox, metrics)
-            peers.on_change, peers.on_message = plane.members_changed, plane.message_received
+            router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
+            plane = DataPlane(settings.node_name, netlink, sender, listener, peers, inbox, outbox, metrics, router)
             await plane.start()
-            watches: list[BirdWatch] = []
-            if settings.bird_socket is not None:
-                plane.await_router()
-                watches.append(BirdWatch(settings.bird_socket, RouterMetrics(registry), plane.router_is))
-            page = await Page(registry, ready=trouble, healthy=control.is_still).start(
-                settings.common.host, settings.common.port
-            )
             control.start()
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(plane.run()), tasks.create_task(peers.run())]
-                running += [tasks.create_task(watch.run()) for watch in watches]
+                running = [
+                    tasks.create_task(plane.run()),
+                    tasks.create_task(peers.run()),
+                    tasks.create_task(
+                        serve(
+                            lambda: Page(registry, ready=trouble, healthy=control.is_still),
+                            settings.common.host,
+                            settings.common.port,
+                        )
+                    ),
+                ]
                 await stop.wait()
                 log.info("stopping")
                 await plane.leave(HAND_OVER)
                 await peers.leave(LEAVE)
                 for task in running:
                     task.cancel()
-            await page.close()
             await asyncio.to_thread(control.stop, 2.0)
     return 0
+
+
+async def serve(build: Callable[[], Page], host: str, port: int) -> None:
+    """Serve a page until cancelled. An address that isn't there (yet), or a port that is taken, is waited for."""
+    refused = ""
+    while True:
+        try:
+            page = await build().start(host, port)
+        except OSError as error:
+            if str(error) != refused:
+                refused = str(error)
+                log.warning("metrics and probes can't be served yet", extra={"port": port, "error": refused})
+            await asyncio.sleep(REBIND)
+            continue
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await page.close()
 
 
 def main() -> int:

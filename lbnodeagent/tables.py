@@ -191,7 +191,46 @@ class Remove:
     """False: it stands before a foreign address of its subnet, which must survive it (promote_secondaries)."""
 
 
-Action: TypeAlias = CreateDummy | SetUp | DeleteDummy | Place | Remove
+@dataclass(frozen=True, slots=True)
+class AddRoute:
+    """Have the route of an aggregate, with our mark."""
+
+    index: IfIndex
+    network: IPNetwork
+    expires: int = 0
+    """Seconds for which an IPv6 one lives; 0: for ever, as IPv4 ones always do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRoute:
+    """Have it no longer."""
+
+    index: IfIndex
+    network: IPNetwork
+
+
+Action: TypeAlias = CreateDummy | SetUp | DeleteDummy | Place | Remove | AddRoute | DeleteRoute
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The kernel did it."""
+
+    action: Action
+    there: PresentAddress | None = None
+    """What is there now, after a Place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The kernel didn't."""
+
+    action: Action
+    reason: str
+    """A clause."""
+
+
+Outcome: TypeAlias = Done | Refused
 
 
 # --- What came of it: told to the control plane ----------------------------------------------------------------------
@@ -250,3 +289,8 @@ class Members:
 
 Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | Members
 ReportKey: TypeAlias = tuple[type, IPAddress | None]
+
+
+def report_key(report: Report) -> ReportKey:
+    """What a newer report replaces."""
+    return (type(report), report.vip if isinstance(report, Announcement | Conflict | Wiped) else None)

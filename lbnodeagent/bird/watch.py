@@ -1,6 +1,6 @@
 """Asks the node's BIRD over its control socket how it is, again and again, and tells when that changes.
 
-Owns the socket and the schedule; what the answer means is ``birdstatus``'s, and what follows from it the data plane's.
+Owns the socket and the schedule; what the answer means is status.py's, and what follows from it the data plane's.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -52,28 +52,27 @@ async def ask_bird(socket: Path) -> BirdStatus:
 
 
 class BirdWatch:
-    """``run`` until cancelled; ``on_change`` is called with each status that differs from the one before."""
+    """Asks again and again, and keeps the metrics true."""
 
-    def __init__(self, socket: Path, metrics: RouterMetrics, on_change: Callable[[BirdStatus], None]) -> None:
+    def __init__(self, socket: Path, metrics: RouterMetrics) -> None:
         self._socket = socket
         self._metrics = metrics
-        self._on_change = on_change
-        self._status: BirdStatus | None = None
 
-    async def run(self) -> None:
-        """Ask for ever."""
+    async def statuses(self) -> AsyncIterator[BirdStatus]:
+        """Each status that differs from the one before, for ever."""
+        before: BirdStatus | None = None
         while True:
             status = await ask_bird(self._socket)
             self._metrics.up.set(status.is_up)
             self._metrics.sessions.set(status.sessions)
             self._metrics.routes.set(status.exported)
-            if status != self._status:
-                if self._status is None or status.trouble != self._status.trouble:
+            if status != before:
+                if before is None or status.trouble != before.trouble:
                     log.log(
                         logging.WARNING if status.trouble else logging.INFO,
                         "routing software",
                         extra={"sessions": status.sessions, "trouble": status.trouble},
                     )
-                self._status = status
-                self._on_change(status)
+                before = status
+                yield status
             await asyncio.sleep(ASK if status.is_routing else ASK_SOON)

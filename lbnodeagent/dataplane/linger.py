@@ -14,7 +14,7 @@ LINGER: Final = 0.5
 """Seconds; from an agent that hears of an endpoint to the router's kernel it takes a fifth of that."""
 
 
-class Farewell:
+class Linger:
     """The VIPs on the dummy interface that are to go, and until when they stay."""
 
     def __init__(self) -> None:

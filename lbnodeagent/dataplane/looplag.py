@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Final
 
 from purelb.metrics import AgentMetrics
@@ -14,7 +13,8 @@ PROBE: Final = 0.1
 
 async def measure_lag(metrics: AgentMetrics) -> None:
     """Measure the running loop's, until cancelled."""
+    loop = asyncio.get_running_loop()
     while True:
-        due = time.monotonic() + PROBE
+        due = loop.time() + PROBE
         await asyncio.sleep(PROBE)
-        metrics.loop_lag.observe(max(0.0, time.monotonic() - due))
+        metrics.loop_lag.observe(max(0.0, loop.time() - due))

@@ -5,19 +5,17 @@ Planning from the state that a plan leads to gives an empty plan. It never touch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, NicSubnet, nic_subnets, subnet_for
-from lbnodeagent.kernel.present import Present
+from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
+from lbnodeagent.kernel.interfaces import subnet_for
 from lbnodeagent.tables import (
     DUMMY_ALIAS,
     FOREVER,
     Action,
     CreateDummy,
     DeleteDummy,
-    Link,
     Place,
     PresentAddress,
     Remove,
@@ -26,7 +24,7 @@ from lbnodeagent.tables import (
     WantedVip,
 )
 from purelb.addresses import IPAddress
-from purelb.nodeagents import AddressConfig, NodeAgentConfig
+from purelb.nodeagents import AddressConfig
 
 RENEW_BELOW: Final = 0.6
 """Share of its lifetime below which an address is renewed: looked at every quarter, that is every second time."""
@@ -43,10 +41,6 @@ NO_SUBNET: Final = (
 DUPLICATE: Final = "duplicate address detection found another host that has the address"
 
 
-def _is_none(_: IPAddress) -> bool:
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """A VIP that ought to be here and can't."""
@@ -56,65 +50,29 @@ class Blocked:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """One pass's view of everything."""
-
-    node: str
-    config: NodeAgentConfig
-    present: Present
-    wanted: Mapping[IPAddress, WantedVip]
-    owner: Callable[[IPAddress], str | None]
-    """Whom the election gives a VIP; None where no candidate is on its subnet."""
-    is_onlink: Callable[[IPAddress], bool]
-    """Whether some node, living or dead, is on the VIP's subnet: it is then no routed address."""
-    is_held: Callable[[IPAddress], bool]
-    """Whether a VIP that we have and don't own stays nevertheless: until its new owner has it, or while nobody claims
-    it and this node may not yet."""
-    now: float
-    """Monotonic seconds."""
-    leaving: bool = False
-    """Whether this agent shuts down: nothing new is placed, only what is held stays, and routed VIPs get a lifetime."""
-    is_excluded: bool = False
-    """Whether load balancer traffic is to stay away from this node (cordon, label): no routed VIP then."""
-    lingers: Callable[[IPAddress], bool] = _is_none
-    """Whether a routed VIP stays for a moment although only other nodes have endpoints for it."""
-    router_trouble: str | None = None
-    """Why nothing would route a VIP that isn't here yet; "": it isn't known yet; None: something does."""
-    is_spokesman: bool = True
-    """Whether this node is the one that reports what concerns all alike."""
-    is_claimed: Callable[[IPAddress], bool] = _is_none
-    """Whether another host answered for a VIP that an earlier run left here, while peers couldn't be heard."""
-    is_new: Callable[[IPAddress], bool] = _is_none
-    """Whether nobody had a VIP yet, so that duplicates are to be detected before it's used."""
-    is_duplicate: Callable[[IPAddress], bool] = _is_none
-    """Whether that found another host which has it."""
-
-
 Destination: TypeAlias = Spot | Blocked | None
 
 
-def plan(vips: Iterable[IPAddress], situation: Situation) -> tuple[list[Action], list[Blocked]]:
-    """The actions for ``vips``, places before removals, and the VIPs that can't be placed."""
-    subnets = nic_subnets(situation.config, situation.present)
+def plan(situation: Situation) -> tuple[list[Action], list[Blocked]]:
+    """The actions for the VIPs of a pass, places before removals, and the VIPs that can't be placed."""
     first: list[Action] = []
     places: list[Action] = []
     removals: list[Action] = []
     blocked: list[Blocked] = []
-    for vip in vips:
-        destination = destination_of(vip, situation, subnets)
+    for vip, its in situation.vips.items():
+        destination = destination_of(vip, situation)
         if isinstance(destination, Blocked):
             blocked.append(destination)
             destination = None
         settled = False
-        for there in situation.present.ours(vip):
+        for there in its.ours:
             if destination is None or (there.index, there.prefix_length) != (
                 destination.index,
                 destination.prefix_length,
             ):
-                removals.append(_removal(there, situation.present))
-            elif _must_be_redone(there, destination, situation.present):
-                first.append(_removal(there, situation.present))
+                removals.append(_removal(there, situation))
+            elif _must_be_redone(there, destination, situation):
+                first.append(_removal(there, situation))
                 places.append(Place(vip, destination, is_renewal=True))
                 settled = True
             else:
@@ -122,72 +80,72 @@ def plan(vips: Iterable[IPAddress], situation: Situation) -> tuple[list[Action],
                 if _is_due(there, destination, situation.now):
                     places.append(Place(vip, destination, is_renewal=True))
         if destination is not None and not settled:
-            places.append(Place(vip, destination, detects_duplicates=destination.is_local and situation.is_new(vip)))
+            places.append(Place(vip, destination, detects_duplicates=destination.is_local and its.is_new))
     return [*first, *places, *removals], blocked
 
 
-def plan_adopted(vips: Iterable[IPAddress], situation: Situation) -> list[Action]:
+def plan_adopted(situation: Situation) -> list[Action]:
     """The same before the configuration is known, for what an earlier run left: it stays where it is, or goes.
 
     It goes when a peer has it or another host answers for it. Else it's renewed as long as it's held, and expires
     otherwise.
     """
     actions: list[Action] = []
-    for vip in vips:
-        for there in situation.present.ours(vip):
-            link = situation.present.links.get(there.index)
+    for vip, its in situation.vips.items():
+        for there in its.ours:
+            link = situation.links.get(there.index)
             if link is None or there.expires == FOREVER:
                 continue
             spot = Spot(there.index, link.name, there.prefix_length, True, situation.config.local_addressing)
-            if situation.is_claimed(vip):
-                actions.append(_removal(there, situation.present))
-            elif situation.is_held(vip):
+            if its.is_claimed:
+                actions.append(_removal(there, situation))
+            elif its.is_held:
                 if _is_due(there, spot, situation.now):
                     actions.append(Place(vip, spot, is_renewal=True))
-            elif situation.owner(vip) is not None:
-                actions.append(_removal(there, situation.present))
+            elif its.owner is not None:
+                actions.append(_removal(there, situation))
     return actions
 
 
-def destination_of(vip: IPAddress, situation: Situation, subnets: Iterable[NicSubnet]) -> Destination:
+def destination_of(vip: IPAddress, situation: Situation) -> Destination:
     """Where ``vip`` belongs on this node; None: nowhere."""
-    wanted, config = situation.wanted.get(vip), situation.config
-    if wanted is None or not config.announces:
+    its, config = situation.vips[vip], situation.config
+    if its.wanted is None or not config.announces:
         return None
-    subnet = subnet_for(vip, subnets)
+    subnet = subnet_for(vip, situation.subnets)
     if subnet is not None:
         if not subnet.has_carrier:
             return None
-        if not situation.is_held(vip) and (situation.leaving or situation.owner(vip) != situation.node):
+        if not its.is_held and (situation.leaving or its.owner != situation.node):
             return None
-        if any(there.index == subnet.index and not there.is_ours for there in situation.present.at(vip)):
+        if any(there.index == subnet.index and not there.is_ours for there in its.there):
             return Blocked(vip, subnet.interface, TAKEN)
-        if situation.is_duplicate(vip):
+        if its.is_duplicate:
             return Blocked(vip, subnet.interface, DUPLICATE)
         return Spot(subnet.index, subnet.interface, subnet.prefix_length, True, config.local_addressing)
-    if situation.is_excluded or situation.is_onlink(vip):
+    if situation.is_excluded or any(vip in network for network in situation.onlink):
         return None
-    if wanted.onlink_only:
+    if its.wanted.onlink_only:
         is_mine_to_tell = situation.is_spokesman and not situation.leaving
         return Blocked(vip, config.local_interface, NO_SUBNET) if is_mine_to_tell else None
-    return _routed_destination(wanted, situation)
+    return _routed_destination(its.wanted, its, situation)
 
 
-def _routed_destination(wanted: WantedVip, situation: Situation) -> Destination:
+def _routed_destination(wanted: WantedVip, its: VipSituation, situation: Situation) -> Destination:
     """Likewise for a VIP that is on no node's subnet: the dummy interface."""
     vip, config = wanted.address, situation.config
-    dummy = situation.present.link_named(config.dummy_interface)
+    dummy = situation.link_named(config.dummy_interface)
     if dummy is None:
         return None  # plan_links makes it; this VIP is looked at again when it is there
-    is_here = any(there.index == dummy.index for there in situation.present.ours(vip))
+    is_here = any(there.index == dummy.index for there in its.ours)
     if wanted.endpoints is not None and situation.node not in wanted.endpoints:
-        if not (is_here and situation.lingers(vip)):
+        if not (is_here and its.lingers):
             return None
     elif not is_here and situation.leaving:
         return None
     elif not is_here and situation.router_trouble is not None:
         return Blocked(vip, dummy.name, situation.router_trouble) if situation.router_trouble else None
-    if any(there.index == dummy.index and not there.is_ours for there in situation.present.at(vip)):
+    if any(there.index == dummy.index and not there.is_ours for there in its.there):
         return Blocked(vip, dummy.name, TAKEN)
     prefix_length = wanted.host_prefix if wanted.aggregation is None else wanted.aggregation
     addressing = _for_the_time_after(config.dummy_addressing) if situation.leaving else config.dummy_addressing
@@ -201,29 +159,20 @@ def _for_the_time_after(addressing: AddressConfig) -> AddressConfig:
     return replace(addressing, valid_lifetime=LEFT_BEHIND, preferred_lifetime=LEFT_BEHIND)
 
 
-def plan_links(situation: Situation) -> list[Action]:
+def plan_links(situation: LinkSituation) -> list[Action]:
     """Have the dummy interface, up; drop one of ours that has another name than the configuration's."""
     config, actions = situation.config, list[Action]()
     wants_dummy = config.announces and not situation.leaving
-    dummy = situation.present.link_named(config.dummy_interface)
+    dummy = next((link for link in situation.links if link.name == config.dummy_interface), None)
     if wants_dummy and dummy is None:
         actions.append(CreateDummy(config.dummy_interface))
     elif wants_dummy and dummy is not None and not dummy.is_up and dummy.alias == DUMMY_ALIAS:
         actions.append(SetUp(dummy.index, dummy.name))
-    for link in situation.present.links.values():
-        is_wanted = link is dummy and (wants_dummy or _has_ours(link, situation.present))
-        if link.alias == DUMMY_ALIAS and not is_wanted and _is_empty(link, situation.present):
+    for link in situation.links:
+        is_wanted = link is dummy and (wants_dummy or link.index in situation.with_vips)
+        if link.alias == DUMMY_ALIAS and not is_wanted and link.index not in situation.with_others:
             actions.append(DeleteDummy(link.index, link.name))
     return actions
-
-
-def _is_empty(link: Link, present: Present) -> bool:
-    """Whether nobody but us put an address there; link-local ones are the kernel's."""
-    return link.name != IPVS_INTERFACE and all(there.address.is_link_local for there in present.foreign(link.index))
-
-
-def _has_ours(link: Link, present: Present) -> bool:
-    return any(there.index == link.index for there in present.all_ours())
 
 
 def _is_due(there: PresentAddress, spot: Spot, now: float) -> bool:
@@ -233,14 +182,14 @@ def _is_due(there: PresentAddress, spot: Spot, now: float) -> bool:
     return there.expires - now <= lifetime * RENEW_BELOW or there.expires - now > lifetime + 1
 
 
-def _must_be_redone(there: PresentAddress, spot: Spot, present: Present) -> bool:
+def _must_be_redone(there: PresentAddress, spot: Spot, situation: Situation) -> bool:
     """Whether renewing isn't enough: the kernel changes some properties of an address only by taking it away first."""
     if there.no_prefix_route != spot.addressing.no_prefix_route:
         return True
-    return _stands_before_foreign(there, present)
+    return _stands_before_foreign(there, situation)
 
 
-def _stands_before_foreign(there: PresentAddress, present: Present) -> bool:
+def _stands_before_foreign(there: PresentAddress, situation: Situation) -> bool:
     """Whether a foreign IPv4 address is secondary to ours.
 
     It happens when the node's address was taken away and came back while the VIP stayed. Its subnet's route then hangs
@@ -251,16 +200,16 @@ def _stands_before_foreign(there: PresentAddress, present: Present) -> bool:
     network = there.network
     return any(
         other.is_secondary and other.prefix_length == there.prefix_length and other.address in network
-        for other in present.foreign(there.index)
+        for other in situation.foreign.get(there.index, ())
     )
 
 
-def _removal(there: PresentAddress, present: Present) -> Remove:
-    link = present.links.get(there.index)
+def _removal(there: PresentAddress, situation: Situation) -> Remove:
+    link = situation.links.get(there.index)
     return Remove(
         there.address,
         there.index,
         link.name if link else f"interface {there.index}",
         there.prefix_length,
-        keeps_order=not _stands_before_foreign(there, present),
+        keeps_order=not _stands_before_foreign(there, situation),
     )

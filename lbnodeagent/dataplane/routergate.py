@@ -14,7 +14,7 @@ PATIENCE: Final = 10.0
 """Seconds after the start for which routed VIPs wait for the routing software without anybody being told."""
 
 
-class RouterWait:
+class RouterGate:
     """Nothing is waited for before ``begin``."""
 
     def __init__(self) -> None:

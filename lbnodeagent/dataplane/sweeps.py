@@ -25,7 +25,7 @@ class Due:
     everything: bool
 
 
-class Rounds:
+class Sweeps:
     """Everything is due at first."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """The VIPs that are wanted, as the data plane was told, and those that an earlier run left and nobody spoke of yet.
 
-Tells the election of each. No I/O.
+Tells the election of each. Pure.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from types import MappingProxyType
 
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.tables import PresentAddress, WantedVip
-from lbnodeagent.wire.dad import FirstPlacements
+from lbnodeagent.wire.dad import DuplicateDetection
 from purelb.addresses import IPAddress
 
 
-class Wants:
+class WantedVips:
     """A mapping that changes by what is told."""
 
-    def __init__(self, candidacy: Candidacy, first: FirstPlacements) -> None:
+    def __init__(self, candidacy: Candidacy, detection: DuplicateDetection) -> None:
         self._candidacy = candidacy
-        self._first = first
+        self._detection = detection
         self._table: dict[IPAddress, WantedVip] = {}
         self._provisional: set[IPAddress] = set()
         """Adopted VIPs that the control plane has said nothing of yet."""
@@ -44,7 +44,7 @@ class Wants:
         self._provisional.discard(vip)
         # Of one that was wanted before this agent had read everything, somebody may have been the owner.
         if self._candidacy.is_synced and wanted is not None and vip not in self._table and not wanted.skips_dad:
-            self._first.expect(vip)
+            self._detection.expect(vip)
         self._set(vip, wanted)
 
     def begin_again(self) -> None:
@@ -60,7 +60,7 @@ class Wants:
     def _set(self, vip: IPAddress, wanted: WantedVip | None) -> None:
         if wanted is None:
             self._table.pop(vip, None)
-            self._first.end(vip)
+            self._detection.end(vip)
         else:
             self._table[vip] = wanted
         self._candidacy.want(vip, wanted)

@@ -1,61 +1,45 @@
-"""What the gossip's news change: elects again, counts wins and losses, and tells the control plane who is there."""
+"""What the election's changes are worth telling: wins and losses, and who is there. Pure."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
 
+from lbnodeagent import tables
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.gossip.peers import Peers
+from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.tables import Members, Report, ReportKey
 from purelb.addresses import IPAddress
-from purelb.metrics import AgentMetrics
 
 
-class ElectionNews:
-    """``look_at``: these VIPs are to be looked at in the next pass."""
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """VIPs that this node won and lost."""
 
-    def __init__(
-        self,
-        node: str,
-        peers: Peers,
-        candidacy: Candidacy,
-        present: Present,
-        outbox: Mailbox[ReportKey, Report],
-        metrics: AgentMetrics,
-        look_at: Callable[[set[IPAddress]], None],
-    ) -> None:
+    wins: int
+    losses: int
+
+
+class Changes:
+    """Reads the election and the members; changes neither."""
+
+    def __init__(self, node: str, members: Members, candidacy: Candidacy, present: Present) -> None:
         self._node = node
-        self._peers = peers
+        self._members = members
         self._candidacy = candidacy
         self._present = present
-        self._outbox = outbox
-        self._metrics = metrics
-        self._look_at = look_at
-        self._members = Members(frozenset())
 
-    def candidacy_changed(self) -> None:
-        """This node, or another, became a candidate or ceased to be one."""
-        self._metrics.members.set(len(self._peers.roster.others) + 1)
-        self.owners_changed(self._candidacy.update(time.monotonic()))
-        # Before this node is a candidate, whom it doesn't hear isn't dead for that.
-        known = (self._node, *self._peers.roster.others) if self._candidacy.is_candidate else ()
-        members = Members(frozenset(known))
-        if members != self._members:
-            self._members = members
-            self.repeat()
-
-    def repeat(self) -> None:
-        """Tell the control plane again who is there."""
-        self._outbox.put((Members, None), self._members)
-
-    def owners_changed(self, vips: set[IPAddress]) -> None:
-        """These VIPs have another owner."""
+    def tally(self, vips: Iterable[IPAddress]) -> Tally:
+        """``vips`` have another owner now."""
+        wins = losses = 0
         for vip in vips:
-            if self._candidacy.owner(vip) == self._node:
-                self._metrics.election_wins.inc()
+            if self._candidacy.is_owner(vip):
+                wins += 1
             elif self._present.nics_with(vip):
-                self._metrics.election_losses.inc()
-        self._look_at(vips)
+                losses += 1
+        return Tally(wins, losses)
+
+    def members(self) -> tables.Members:
+        """Who is there; nobody before this node is a candidate: whom it doesn't hear then isn't dead for that."""
+        known = (self._node, *self._members.others) if self._candidacy.is_candidate else ()
+        return tables.Members(frozenset(known))

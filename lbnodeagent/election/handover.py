@@ -42,6 +42,10 @@ class Handover:
         """VIPs that we keep although they're another's now."""
         return frozenset(self._held)
 
+    def is_held(self, vip: IPAddress) -> bool:
+        """Whether we keep ``vip`` although it's another's now."""
+        return vip in self._held
+
     @property
     def deadline(self) -> float | None:
         """When ``due`` has something to say next, monotonic seconds; None: nothing is held."""
@@ -83,8 +87,12 @@ class Handover:
         self._released |= vips
 
     def asked(self, by: str, vip: IPAddress) -> None:
-        """``by`` holds ``vip`` and waits for us to have it."""
+        """``by`` holds ``vip``, which is ours, and waits for us to have it."""
         self._asked_by.setdefault(vip, set()).add(by)
+
+    def not_ours(self, vip: IPAddress) -> None:
+        """``vip`` is another's, or nobody wants it: who waits for us to have it waits in vain."""
+        self._asked_by.pop(vip, None)
 
     def placed(self, vip: IPAddress) -> frozenset[str]:
         """We have ``vip``: who waits to hear it."""

@@ -1,4 +1,4 @@
-"""Where this node is: which of its interfaces take VIPs, on which subnets. Tells the election, and the user."""
+"""Where this node is: which of its interfaces take VIPs, on which subnets. Tells the election. Pure."""
 
 from __future__ import annotations
 
@@ -7,37 +7,30 @@ import logging
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.kernel.interfaces import nic_subnets, surroundings
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.tables import Mac, Report, ReportKey, Surroundings
+from lbnodeagent.tables import Mac, Surroundings
 from purelb.addresses import IPAddress
 from purelb.nodeagents import NodeAgentConfig
 
 log = logging.getLogger(__name__)
 
 
-class Whereabouts:
+class Subnets:
     """``look`` whenever an interface, a default route, an address of the node's own or the configuration changed."""
 
-    def __init__(self, present: Present, candidacy: Candidacy, outbox: Mailbox[ReportKey, Report]) -> None:
+    def __init__(self, present: Present, candidacy: Candidacy) -> None:
         self._present = present
         self._candidacy = candidacy
-        self._outbox = outbox
-        self._told: Surroundings | None = None
-
-    def repeat(self) -> None:
-        """Tell once more what was told."""
-        if self._told is not None:
-            self._outbox.put((Surroundings, None), self._told)
+        self.found: Surroundings | None = None
+        """What there is to be told the user; None: no configuration was known yet."""
 
     def look(self, config: NodeAgentConfig | None, now: float) -> set[IPAddress]:
         """The VIPs whose owner changed with it. While no configuration is known (None), this node is nowhere."""
         if config is None:
             return self._candidacy.set_subnets((), (), now)
         found = surroundings(config, self._present)
-        if found != self._told:
-            self._told = found
+        if found != self.found:
+            self.found = found
             log.info("interfaces", extra={"chosen": found.interfaces, "missing": found.missing})
-            self._outbox.put((Surroundings, None), found)
         subnets = nic_subnets(config, self._present)
         links = (self._present.links[subnet.index] for subnet in subnets if subnet.has_carrier)
         macs = [Mac(link.mac) for link in links if link.mac is not None]

@@ -1,4 +1,4 @@
-"""Who takes part in the election, from what the gossip says of each node. Pure.
+"""Who takes part in the election, from what the gossip says of each node. Pure; ``now`` is monotonic seconds.
 
 A member without our meta is one of PureLB's own agents: it always takes part, on every subnet that anybody is on.
 """
@@ -6,18 +6,25 @@ A member without our meta is one of PureLB's own agents: it always takes part, o
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from lbnodeagent.errors import MetaError
 from lbnodeagent.gossip.meta import Meta, decode_meta
 from lbnodeagent.tables import Mac
-from purelb.addresses import IPAddress, IPNetwork
+from purelb.addresses import IPNetwork
 
 log = logging.getLogger(__name__)
 
+REMEMBER: Final = 24 * 3600.0
+"""Seconds for which it is remembered where a node was that failed: a rack may be away for a day, not for ever."""
+_DEAD_MOST: Final = 4096
+"""Failed nodes that are remembered; then the first ones to fail are forgotten."""
 
-class Roster:
+
+class Members:
     """The members as this node sees them, itself included."""
 
     def __init__(self, node: str) -> None:
@@ -27,6 +34,10 @@ class Roster:
         self._known: dict[str, Meta] = {}
         """What each node last said of where it is, also of those that are gone: a VIP there is no routed address, and a
         dead agent's kernel may still answer."""
+        self._failed_at: dict[str, float] = {}
+        self._networks: Counter[IPNetwork] = Counter()
+        self._macs: Counter[Mac] = Counter()
+        self._onlink: frozenset[IPNetwork] | None = None
 
     @property
     def others(self) -> Mapping[str, Meta | None]:
@@ -48,14 +59,29 @@ class Roster:
             log.warning("a member's meta can't be read", extra={"node": node, "error": str(error)})
             meta = Meta()
         self._others[node] = meta
+        self._failed_at.pop(node, None)
         if meta is not None:
             self._remember(node, meta)
 
-    def gone(self, node: str, *, for_good: bool) -> None:
+    def gone(self, node: str, now: float, *, for_good: bool) -> None:
         """A member failed, or left (``for_good``)."""
         self._others.pop(node, None)
         if for_good:
-            self._known.pop(node, None)
+            self._forget(node)
+        elif node in self._known:
+            self._failed_at[node] = now
+            if len(self._failed_at) > _DEAD_MOST:
+                self._forget(next(iter(self._failed_at)))
+
+    def all_gone(self, now: float) -> None:
+        """Nobody is heard any more."""
+        for node in list(self._others):
+            self.gone(node, now, for_good=False)
+
+    def forget_old(self, now: float) -> None:
+        """Forget where nodes were that failed long ago."""
+        for node in [node for node, failed_at in self._failed_at.items() if now - failed_at >= REMEMBER]:
+            self._forget(node)
 
     def is_leaving(self, node: str) -> None:
         """A member told us itself that it shuts down, before its meta did."""
@@ -65,7 +91,28 @@ class Roster:
 
     def _remember(self, node: str, meta: Meta) -> None:
         if meta.is_ready or meta.reach or meta.idle:  # else it has just started and doesn't know yet where it is
+            self._count(node, -1)
             self._known[node] = meta
+            self._count(node, +1)
+
+    def _forget(self, node: str) -> None:
+        self._count(node, -1)
+        self._known.pop(node, None)
+        self._failed_at.pop(node, None)
+
+    def _count(self, node: str, by: int) -> None:
+        meta = self._known.get(node)
+        if meta is None:
+            return
+        for network in meta.reach | meta.idle:
+            self._networks[network] += by
+            if not self._networks[network]:
+                del self._networks[network]
+        for mac in meta.macs:
+            self._macs[mac] += by
+            if not self._macs[mac]:
+                del self._macs[mac]
+        self._onlink = None
 
     def understands(self, node: str) -> bool:
         """Whether a live member speaks the hand-over messages."""
@@ -86,10 +133,12 @@ class Roster:
         wanted = {node: reach for node, (reach, is_excluded) in active.items() if not is_excluded}
         return wanted or {node: reach for node, (reach, _) in active.items()}
 
-    def is_onlink(self, vip: IPAddress) -> bool:
-        """Whether a node is, or was when it was last heard of, on the subnet of ``vip``."""
-        return any(vip in network for meta in self._known.values() for network in meta.reach | meta.idle)
+    def onlink(self) -> frozenset[IPNetwork]:
+        """The subnets that a node is on, or was when it was last heard of: what is there is no routed address."""
+        if self._onlink is None:
+            self._onlink = frozenset(self._networks)
+        return self._onlink
 
-    def macs(self) -> frozenset[Mac]:
-        """The NICs of all agents, also of those that failed: where VIPs may be for a while, beside their owner."""
-        return frozenset[Mac]().union(*(meta.macs for meta in self._known.values()))
+    def has_mac(self, mac: Mac) -> bool:
+        """Whether it is a NIC of an agent, be it one that failed: VIPs may be there for a while, beside their owner."""
+        return mac in self._macs

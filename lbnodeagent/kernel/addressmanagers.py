@@ -1,7 +1,7 @@
 """What on this node may take addresses from an interface, as far as its network namespace shows, and what stops it.
 
 An agent in a pod sees no processes of the node, but it shares the network namespace: there are the sockets by which the
-programs that manage interfaces can be told (proc_pid_net(5)). ``read_sockets`` reads, ``suspects`` decides; pure.
+programs that manage interfaces can be told (proc_pid_net(5)). ``read_sockets`` reads, ``likely_managers`` decides.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _lines(file: Path) -> list[str]:
         return []
 
 
-def suspects(sockets: Sockets, by: int, process: Callable[[int], str | None]) -> tuple[str, tuple[Manager, ...]]:
+def likely_managers(sockets: Sockets, by: int, process: Callable[[int], str | None]) -> tuple[str, tuple[Manager, ...]]:
     """The name of the process that did it, empty if it can't be told, and the managers that it is or may be.
 
     ``by``: the netlink port of who asked the kernel, which is its process id for a program's first socket.

@@ -8,14 +8,14 @@ made, everything of global scope.
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
+from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, LinkGone, LinkSeen
 from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, DadState, DefaultRoute, IfIndex, Link, Mac, PresentAddress
-from purelb.addresses import Family, IPAddress
+from purelb.addresses import Family
 
 MARK: Final = 80
 """IFA_PROTO of our addresses (RFC-less; 0 to 3 are the kernel's). ``80 purelb`` in rt_addrprotos names it."""
@@ -39,30 +39,6 @@ _UNICAST: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSeen:
-    link: Link
-
-
-@dataclass(frozen=True, slots=True)
-class LinkGone:
-    index: IfIndex
-
-
-@dataclass(frozen=True, slots=True)
-class AddressSeen:
-    address: PresentAddress
-
-
-@dataclass(frozen=True, slots=True)
-class AddressGone:
-    index: IfIndex
-    address: IPAddress
-    prefix_length: int
-    by: int = 0
-    """The netlink port of who asked for it (netlink(7)), often its process id; 0: the kernel, or unknown."""
-
-
-@dataclass(frozen=True, slots=True)
 class RoutesChanged:
     """A default route came, went, or may have: read them again."""
 
@@ -72,16 +48,7 @@ class Overrun:
     """The kernel dropped notifications: read everything again."""
 
 
-Change: TypeAlias = LinkSeen | LinkGone | AddressSeen | AddressGone | RoutesChanged | Overrun
-
-
-@dataclass(frozen=True, slots=True)
-class Dump:
-    """Everything, at one moment."""
-
-    links: list[Link]
-    addresses: list[PresentAddress]
-    routes: list[DefaultRoute]
+Notification: TypeAlias = LinkSeen | LinkGone | AddressSeen | AddressGone | RoutesChanged | Overrun
 
 
 class MessageReader:
@@ -92,8 +59,11 @@ class MessageReader:
         """Whether this kernel keeps IFA_PROTO."""
         self.made: set[IfIndex] = set()
         """The dummy interfaces that are of our making."""
+        self.own_port = 0
+        """The netlink port from which we ask for changes of addresses."""
 
-    def change(self, message: Any) -> Iterable[Change]:
+    def read(self, message: Any, now: float) -> Iterable[Notification]:
+        """What a message says; ``now``: monotonic seconds."""
         match message.get("event"):
             case "RTM_NEWLINK":
                 link = self.link(message)
@@ -105,10 +75,11 @@ class MessageReader:
                 yield LinkGone(IfIndex(message["index"]))
                 yield RoutesChanged()
             case "RTM_NEWADDR":
-                yield AddressSeen(self.address(message))
+                yield AddressSeen(self.address(message, now))
             case "RTM_DELADDR":
-                gone = self.address(message)
-                yield AddressGone(gone.index, gone.address, gone.prefix_length, by=message["header"]["pid"])
+                gone, by = self.address(message, now), message["header"]["pid"]
+                is_own_doing = by != 0 and by == self.own_port
+                yield AddressGone(gone.index, gone.address, gone.prefix_length, by, is_own_doing)
                 if not gone.is_ours:
                     yield RoutesChanged()  # likewise with the routes that used it as their source
             case "RTM_NEWROUTE" | "RTM_DELROUTE":
@@ -136,7 +107,7 @@ class MessageReader:
             self.made.add(link.index)
         return link
 
-    def address(self, message: Any) -> PresentAddress:
+    def address(self, message: Any, now: float) -> PresentAddress:
         address = ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
         flags = message.get_attr("IFA_FLAGS")
         flags = message["flags"] if flags is None else flags
@@ -157,7 +128,7 @@ class MessageReader:
             is_secondary=address.version == 4 and bool(flags & _F_SECONDARY),
             no_prefix_route=bool(flags & F_NOPREFIXROUTE),
             is_usable=not flags & (_F_TENTATIVE | _F_DADFAILED | _F_DEPRECATED),
-            expires=FOREVER if valid == INFINITE else time.monotonic() + valid,
+            expires=FOREVER if valid == INFINITE else now + valid,
             dad=_dad_state(flags) if address.version == 6 else "done",
         )
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import logging
 import os
 import re
 import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, Final, Self
 
@@ -29,15 +31,18 @@ from lbnodeagent.kernel.messages import (
     INFINITE,
     MAIN_TABLE,
     MARK,
-    Change,
-    Dump,
     MessageReader,
+    Notification,
     Overrun,
+    RoutesChanged,
     default_route,
 )
+from lbnodeagent.kernel.notifications import Change, Dump, RoutesRead
 from lbnodeagent.kernel.requests import NewAddress, attribute, decode_answers, encode_delete, encode_new
 from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, DefaultRoute, IfIndex, Place, PresentAddress, Remove, network_of
 from purelb.addresses import IPNetwork
+
+log = logging.getLogger(__name__)
 
 _EXPIRY_SLACK: Final = 2
 """Seconds by which the kernel is late with IPv4 (it looks at whole seconds, rounded up): 20.9 to 21.7 s for 20 seen."""
@@ -68,6 +73,9 @@ class Netlink:
     def __init__(self) -> None:
         self._requests = AsyncIPRoute()
         self._watch = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._sequence = 0
+        """Of the next request: an answer that came too late is told by its number."""
         self._marshal = MarshalRtnl()
         self.has_marks = kernel_version(os.uname().release) >= (5, 18)
         """Whether this kernel keeps IFA_PROTO."""
@@ -82,29 +90,36 @@ class Netlink:
             self._watch.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         _attach_route_filter(self._watch)
         self._watch.bind((0, _GROUPS))
+        self._asking.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)  # answers don't repeat the question
+        self._asking.settimeout(1.0)  # rtnetlink answers within the send itself; this guards against a lost answer
+        self._asking.bind((0, 0))
+        self._reader.own_port = self._asking.getsockname()[0]
         await self._requests.setup_endpoint()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._watch.close()
+        self._asking.close()
         self._requests.close()
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    async def dump(self) -> Dump:
-        """All links, addresses and default routes. Raises KernelError."""
-        links = [link for message in await self._dumped("link") if (link := self._reader.link(message)) is not None]
-        addresses = [self._reader.address(message) for message in await self._dumped("addr")]
-        return Dump(links, addresses, await self.default_routes())
+    async def read(self) -> Dump:
+        """All links, addresses, default routes and routes with our mark. Raises KernelError."""
+        return replace(await self._dump(), marked_routes=tuple(await self._marked_routes()))
 
-    async def default_routes(self) -> list[DefaultRoute]:
-        """The default routes of the main table. Raises KernelError."""
+    async def _dump(self) -> Dump:
+        links = [link for message in await self._dumped("link") if (link := self._reader.link(message)) is not None]
+        addresses = [self._reader.address(message, time.monotonic()) for message in await self._dumped("addr")]
+        return Dump(tuple(links), tuple(addresses), await self._default_routes())
+
+    async def _default_routes(self) -> tuple[DefaultRoute, ...]:
         messages = [
             message
             for family in (socket.AF_INET, socket.AF_INET6)
             for message in await self._dumped("route", family=family, table=MAIN_TABLE)
         ]
-        return [route for message in messages if (route := default_route(message)) is not None]
+        return tuple(route for message in messages if (route := default_route(message)) is not None)
 
     async def _dumped(self, what: str, **query: Any) -> list[Any]:
         """A whole table, read again when it changed meanwhile (NLM_F_DUMP_INTR)."""
@@ -118,7 +133,7 @@ class Netlink:
         raise KernelError(f"reading {what}", errno.EINTR)
 
     async def changes(self) -> AsyncIterator[list[Change]]:
-        """What the kernel says from now on, in its order, as much as there is at a time."""
+        """What the kernel says from now on, in its order, as much as there is at a time. Raises KernelError."""
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()
         loop.add_reader(self._watch.fileno(), readable.set)
@@ -127,12 +142,23 @@ class Netlink:
                 await readable.wait()
                 readable.clear()
                 if batch := self._receive():
-                    yield batch
+                    yield await self._completed(batch)
         finally:
             loop.remove_reader(self._watch.fileno())
 
-    def _receive(self) -> list[Change]:
-        batch: list[Change] = []
+    async def _completed(self, batch: Sequence[Notification]) -> list[Change]:
+        """With what has to be read for it; a dump makes all else old."""
+        if any(isinstance(one, Overrun) for one in batch):
+            log.warning("kernel notifications were lost, everything is read again")
+            return [await self._dump()]
+        changes: list[Change] = [one for one in batch if not isinstance(one, RoutesChanged | Overrun)]
+        if len(changes) < len(batch):
+            changes.append(RoutesRead(await self._default_routes()))
+        return changes
+
+    def _receive(self) -> list[Notification]:
+        batch: list[Notification] = []
+        now = time.monotonic()
         for _ in range(512):
             try:
                 data = self._watch.recv(65536)
@@ -144,7 +170,7 @@ class Netlink:
                 batch.append(Overrun())
                 continue
             for message in self._marshal.parse(data):
-                batch += self._reader.change(message)
+                batch += self._reader.read(message, now)
         return batch
 
     # --- changing ----------------------------------------------------------------------------------------------------
@@ -158,9 +184,16 @@ class Netlink:
         results: list[PresentAddress | KernelError | None] = []
         for start in range(0, len(changes), _AT_ONCE):
             part = changes[start : start + _AT_ONCE]
-            codes = self._ask([self._encode(change, number) for number, change in enumerate(part)])
-            results += (self._result(change, code) for change, code in zip(part, codes, strict=True))
+            first = self._take_numbers(len(part))
+            codes = self._ask([self._encode(change, number) for number, change in enumerate(part, first)], first)
+            now = time.monotonic()
+            results += (self._result(change, code, now) for change, code in zip(part, codes, strict=True))
         return results
+
+    def _take_numbers(self, count: int) -> int:
+        first = self._sequence
+        self._sequence = (first + count) % (1 << 31)
+        return first
 
     def _encode(self, change: Place | Remove, number: int) -> bytes:
         if isinstance(change, Remove):
@@ -192,24 +225,24 @@ class Netlink:
             replaces=place.is_renewal,
         )
 
-    def _ask(self, requests: Sequence[bytes]) -> list[int]:
-        """Send these requests, numbered from 0; the errno of each answer."""
+    def _ask(self, requests: Sequence[bytes], first: int) -> list[int]:
+        """Send these requests, numbered from ``first``; the errno of each answer."""
         codes: dict[int, int] = {}
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as asking:
-            asking.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)  # answers don't repeat the question
-            asking.settimeout(1.0)  # rtnetlink answers within the send itself; this guards against a lost answer
-            try:
-                asking.send(b"".join(requests))
-                while len(codes) < len(requests):
-                    codes.update(decode_answers(asking.recv(65536)))
-            except TimeoutError:
-                pass
-            except OSError as error:
-                return [codes.get(number, error.errno or errno.EIO) for number in range(len(requests))]
-        return [codes.get(number, errno.ETIMEDOUT) for number in range(len(requests))]
+        numbers = range(first, first + len(requests))
+        missing = errno.ETIMEDOUT
+        try:
+            self._asking.send(b"".join(requests))
+            while len(codes) < len(requests):
+                answers = decode_answers(self._asking.recv(65536))
+                codes.update((number, code) for number, code in answers if number in numbers)
+        except TimeoutError:
+            pass
+        except OSError as error:
+            missing = error.errno or errno.EIO
+        return [codes.get(number, missing) for number in numbers]
 
     @staticmethod
-    def _result(change: Place | Remove, code: int) -> PresentAddress | KernelError | None:
+    def _result(change: Place | Remove, code: int, now: float) -> PresentAddress | KernelError | None:
         if isinstance(change, Remove):
             return KernelError(f"removing {change.vip}", code) if code and code not in _NOT_FOUND else None
         vip, spot = change.vip, change.spot
@@ -224,15 +257,14 @@ class Netlink:
             is_ours=True,
             is_secondary=True,  # until the kernel's own notification says otherwise
             no_prefix_route=spot.addressing.no_prefix_route,
-            expires=time.monotonic() + lifetime - _EXPIRY_SLACK if lifetime else FOREVER,
+            expires=now + lifetime - _EXPIRY_SLACK if lifetime else FOREVER,
             # The kernel makes the route of an IPv6 address a moment later, and says so, also where it detects nothing.
             dad="running" if vip.version == 6 and not change.is_renewal else "done",
         )
 
     # --- routes of aggregates ----------------------------------------------------------------------------------------
 
-    async def marked_routes(self) -> list[tuple[IfIndex, IPNetwork]]:
-        """The routes with our mark, each with its interface. Raises KernelError."""
+    async def _marked_routes(self) -> list[tuple[IfIndex, IPNetwork]]:
         found: list[tuple[IfIndex, IPNetwork]] = []
         for family in (socket.AF_INET, socket.AF_INET6):
             for message in await self._dumped("route", family=family, table=MAIN_TABLE):
@@ -310,8 +342,9 @@ class Netlink:
         setting = attribute(20, struct.pack("=I", 1))
         specification = attribute(26 | 0x8000, attribute(socket.AF_INET | 0x8000, attribute(1 | 0x8000, setting)))
         body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, 0, 0) + specification
-        header = struct.pack("=IHHII", 16 + len(body), rtnl.RTM_SETLINK, 0x1 | 0x4, 0, 0)  # REQUEST | ACK
-        (code,) = self._ask([header + body])
+        number = self._take_numbers(1)
+        header = struct.pack("=IHHII", 16 + len(body), rtnl.RTM_SETLINK, 0x1 | 0x4, number, 0)  # REQUEST | ACK
+        (code,) = self._ask([header + body], number)
         if code:
             raise KernelError("setting promote_secondaries", code)
 

@@ -1,39 +1,41 @@
-"""Somebody on this node takes VIPs away: notices a habit, and tells what it may be and what stops it."""
+"""Somebody on this node takes VIPs away: notices a habit, and says it at a bounded rate. Pure.
+
+``now`` is monotonic seconds. Who it may be: addressmanagers.py.
+"""
 
 from __future__ import annotations
 
-import logging
+from collections import deque
+from typing import Final
 
-from lbnodeagent.kernel.addressmanagers import advice, read_process, read_sockets, suspects
-from lbnodeagent.kernel.present import Present
-from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.tables import PresentAddress, Report, ReportKey, Wiped
-from lbnodeagent.wire.conflicts import Watchman
-from purelb.metrics import AgentMetrics
+from purelb.addresses import IPAddress
 
-log = logging.getLogger(__name__)
+REPORT_INTERVAL: Final = 60.0
+"""Seconds between two reports of the same VIP."""
+TIMES: Final = 3
+"""Removals within REPORT_INTERVAL that make a habit."""
+_MOST: Final = 100
 
 
-class Wiping:
-    """``noticed`` for each address of ours that went without our doing."""
+class Removals:
+    """Remembers when VIPs that are wanted here were taken away."""
 
-    def __init__(
-        self, present: Present, watchman: Watchman, outbox: Mailbox[ReportKey, Report], metrics: AgentMetrics
-    ) -> None:
-        self._present = present
-        self._watchman = watchman
-        self._outbox = outbox
-        self._metrics = metrics
+    def __init__(self) -> None:
+        self._removals: dict[IPAddress, deque[float]] = {}
+        self._told: dict[IPAddress, float] = {}
 
-    def noticed(self, gone: PresentAddress, by: int, now: float) -> None:
-        """``by``: the netlink port of who took it; ``now``: monotonic seconds."""
-        link = self._present.links.get(gone.index)
-        if link is None:
-            return  # it went with its interface
-        self._metrics.restored.inc()
-        log.warning("removed by somebody else", extra={"vip": str(gone.address), "interface": link.name, "port": by})
-        times = self._watchman.removed(gone.address, now)
-        if times:
-            culprit, managers = suspects(read_sockets(), by, read_process)
-            told = Wiped(gone.address, link.name, times, advice(link.name, culprit, managers))
-            self._outbox.put((Wiped, gone.address), told)
+    def noticed(self, vip: IPAddress, now: float) -> int:
+        """Somebody took ``vip`` away. How often that was within REPORT_INTERVAL, if it's time to say so; else 0."""
+        removals = self._removals.setdefault(vip, deque(maxlen=_MOST))
+        removals.append(now)
+        while now - removals[0] > REPORT_INTERVAL:
+            removals.popleft()
+        if len(removals) < TIMES or now - self._told.get(vip, -REPORT_INTERVAL) < REPORT_INTERVAL:
+            return 0
+        self._told[vip] = now
+        return len(removals)
+
+    def forget(self, vip: IPAddress) -> None:
+        """``vip`` is no longer to be here."""
+        self._removals.pop(vip, None)
+        self._told.pop(vip, None)

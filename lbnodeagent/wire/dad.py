@@ -15,7 +15,7 @@ PAUSE: Final = 10.0
 """Seconds after which an address that another host had is tried again (as RFC 5227 section 1.1 has it for IPv4)."""
 
 
-class FirstPlacements:
+class DuplicateDetection:
     """A VIP is new from when it's wanted until somebody has it."""
 
     def __init__(self) -> None:

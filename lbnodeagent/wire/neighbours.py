@@ -1,27 +1,24 @@
-"""The hosts beside a NIC: tells them where VIPs are, and hears which of them speak as a VIP that is here.
+"""The hosts beside a NIC: what they are told of VIPs, and which of them speak as a VIP that is here. Pure.
 
-Owns what is sent to and heard from the wire. Who should have a VIP is the election's.
+Owns what is to be sent to the wire and what was heard there. Who should have a VIP is the election's. ``now`` is
+monotonic seconds.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
-from lbnodeagent.errors import FrameError
-from lbnodeagent.gossip.members import Roster
+from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Mac, Report, ReportKey
-from lbnodeagent.wire.conflicts import Watchman
-from lbnodeagent.wire.dad import FirstPlacements
-from lbnodeagent.wire.frames import claim_of, format_mac
-from lbnodeagent.wire.garp import Announcer
-from lbnodeagent.wire.rawsocket import FrameListener
+from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Mac
+from lbnodeagent.wire.conflicts import Conflicts
+from lbnodeagent.wire.dad import DuplicateDetection
+from lbnodeagent.wire.frames import format_mac
+from lbnodeagent.wire.garp import Announce, Garp
 from purelb.addresses import IPAddress
-from purelb.metrics import AgentMetrics
 from purelb.nodeagents import GarpConfig
 
 log = logging.getLogger(__name__)
@@ -33,44 +30,29 @@ PROBE_AGAIN: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Owners:
-    """What the election says."""
+class Probe:
+    """Ask on an interface whether another host has a VIP too; who answers is heard as a claim."""
 
-    is_ours: Callable[[IPAddress], bool]
-    """Whether it gives this node a VIP."""
-    are_known: Callable[[], bool]
-    """Whether peers can be heard; else nothing can be said of a VIP that an earlier run left."""
-    look_at: Callable[[Iterable[IPAddress]], None]
-    """These VIPs are to be looked at again."""
+    vip: IPAddress
+    interface: str
+    mac: Mac
+
+
+WireOutput: TypeAlias = Announce | Probe
 
 
 class Neighbours:
-    """Sends and hears frames about the VIPs that are here."""
+    """What is to be said is taken with ``take_frames`` after each input."""
 
-    def __init__(
-        self,
-        announcer: Announcer,
-        listener: FrameListener,
-        present: Present,
-        roster: Roster,
-        watchman: Watchman,
-        first: FirstPlacements,
-        outbox: Mailbox[ReportKey, Report],
-        metrics: AgentMetrics,
-        owners: Owners,
-    ) -> None:
+    def __init__(self, present: Present, members: Members, conflicts: Conflicts, detection: DuplicateDetection) -> None:
         self.garp = GarpConfig()
-        self.claimed: set[IPAddress] = set()
-        """VIPs here for which another host answered while peers could not be heard."""
-        self._announcer = announcer
-        self._listener = listener
         self._present = present
-        self._roster = roster
-        self._watchman = watchman
-        self._first = first
-        self._outbox = outbox
-        self._metrics = metrics
-        self._owners = owners
+        self._members = members
+        self._conflicts = conflicts
+        self._detection = detection
+        self._schedule = Garp()
+        self._frames: list[WireOutput] = []
+        self._claimed: set[IPAddress] = set()
         self._untold: set[IPAddress] = set()
         self._unprobed: set[IPAddress] = set()
         self._probe_at = FOREVER
@@ -78,8 +60,13 @@ class Neighbours:
 
     @property
     def deadline(self) -> float:
-        """When ``run_due`` has something to do next, monotonic seconds."""
-        return min(self._probe_at, self._probe_all_at, self._announcer.deadline or FOREVER)
+        """When ``run_due`` has something to do next."""
+        return min(self._probe_at, self._probe_all_at, self._schedule.deadline or FOREVER)
+
+    def take_frames(self) -> list[WireOutput]:
+        """What is to be sent, once."""
+        frames, self._frames = self._frames, []
+        return frames
 
     def placed(self, vip: IPAddress, now: float) -> None:
         """A VIP was put on a NIC here."""
@@ -99,11 +86,13 @@ class Neighbours:
         for vip in vips:
             for link in self._present.nics_with(vip):
                 if link.mac is not None:
-                    self._announcer.announce(vip, link.name, link.mac, self.garp, now)
+                    self._frames += self._schedule.announce(Announce(vip, link.name, link.mac), self.garp, now)
 
     def run_due(self, now: float) -> None:
-        """Send what is due: repeats of announcements, and questions."""
-        self._announcer.run_due(now, verify=self.garp.verify_before_send)
+        """Say what is due: repeats of announcements (of VIPs that are still here), and questions."""
+        for repeat in self._schedule.due(now):
+            if not self.garp.verify_before_send or self._present.is_on(repeat.vip, repeat.interface):
+                self._frames.append(repeat)
         if now >= self._probe_all_at:
             self._probe_all_at = now + PROBE_AGAIN
             self._unprobed.update(there.address for there in self._present.all_ours())
@@ -113,48 +102,43 @@ class Neighbours:
             for vip in self._unprobed:
                 for link in self._present.nics_with(vip):
                     if link.mac is not None:
-                        self._announcer.probe(vip, link.name, link.mac)
+                        self._frames.append(Probe(vip, link.name, link.mac))
             self._unprobed.clear()
 
-    async def listen(self, clock: Callable[[], float], wake: Callable[[], None]) -> None:
-        """Hear who else speaks as a VIP that is here (RFC 5227 section 2.4), until cancelled.
+    def is_of_interest(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> bool:
+        """Whether a host that says on an interface to have ``vip`` is another one, and ``vip`` is here."""
+        if not self._is_here(index, vip) and not self._detection.is_duplicate(vip, now):
+            return False
+        return index in self._present.links and all(mac != own.mac for own in self._present.links.values())
 
-        ``wake`` is called when what was heard made the deadline sooner.
-        """
-        async for index, frame in self._listener.frames():
-            try:
-                claim = claim_of(frame)
-            except FrameError:
-                continue
-            if claim is None:
-                continue
-            before = self.deadline
-            self._claimed(index, *claim, clock())
-            if self.deadline < before:
-                wake()
+    def claimed_unheard(self, vip: IPAddress) -> None:
+        """Another host answered for ``vip``, which is here, while peers could not be heard."""
+        self._claimed.add(vip)
 
-    def _claimed(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> None:
-        is_here = any(there.index == index for there in self._present.ours(vip))
-        if not is_here and not self._first.is_duplicate(vip, now):
-            return
-        link = self._present.links.get(index)
-        if link is None or any(mac == own.mac for own in self._present.links.values()):
-            return  # ourselves
-        if not self._owners.are_known():
-            self.claimed.add(vip)
-            self._owners.look_at((vip,))
-            return
-        if not self._owners.is_ours(vip):
-            return  # the new owner while we hand over
+    def is_claimed(self, vip: IPAddress) -> bool:
+        """Whether that happened."""
+        return vip in self._claimed
+
+    def rival(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> Conflict | None:
+        """Another host speaks as a VIP that is ours, and peers are known: what is to be told of it (RFC 5227 2.4)."""
         # Duplicate address detection has asked already, and the address may be gone by the time of a second question.
-        is_sure = not is_here or self._first.is_new(vip)
-        verdict = self._watchman.heard(vip, mac, now, is_peer=mac in self._roster.macs(), is_sure=is_sure)
+        is_sure = not self._is_here(index, vip) or self._detection.is_new(vip)
+        verdict = self._conflicts.heard(vip, mac, now, is_peer=self._members.has_mac(mac), is_sure=is_sure)
         if verdict.defend:
             self.announce_again((vip,), now)
         if verdict.ask_again is not None:
             self._unprobed.add(vip)
             self._probe_at = min(self._probe_at, verdict.ask_again)
-        if verdict.report:
-            self._metrics.conflicts.inc()
-            log.warning("address conflict", extra={"vip": str(vip), "interface": link.name, "mac": format_mac(mac)})
-            self._outbox.put((Conflict, vip), Conflict(vip, link.name, mac))
+        if not verdict.report:
+            return None
+        interface = self._present.links[index].name
+        log.warning("address conflict", extra={"vip": str(vip), "interface": interface, "mac": format_mac(mac)})
+        return Conflict(vip, interface, mac)
+
+    def withdrawn(self, vip: IPAddress) -> None:
+        """A VIP is no longer here."""
+        self._conflicts.forget(vip)
+        self._claimed.discard(vip)
+
+    def _is_here(self, index: IfIndex, vip: IPAddress) -> bool:
+        return any(there.index == index for there in self._present.ours(vip))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
-from lbnodeagent.dataplane.planner import Situation
+from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
+from lbnodeagent.kernel.interfaces import nic_subnets
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import FOREVER, DefaultRoute, IfIndex, Link, Mac, PresentAddress, WantedVip
-from purelb.addresses import Family, IPAddress
+from purelb.addresses import Family, IPAddress, IPNetwork
 from purelb.nodeagents import NodeAgentConfig
 from purelb.services import ServiceKey
 
@@ -79,7 +81,7 @@ def situation(
     *vips: WantedVip,
     owners: Mapping[IPAddress, str] | None = None,
     config: NodeAgentConfig | None = None,
-    onlink: Iterable[IPAddress] = (),
+    onlink: Iterable[IPNetwork] = (),
     held: Iterable[IPAddress] = (),
     now: float = NOW,
     leaving: bool = False,
@@ -87,18 +89,59 @@ def situation(
     lingering: Iterable[IPAddress] = (),
     router_trouble: str | None = None,
 ) -> Situation:
-    """What the node ``w11`` sees."""
+    """What the node ``w11`` sees: of the VIPs that are wanted, of all addresses that are there, and of VIP."""
+    config = config or NodeAgentConfig()
+    by_address = {one.address: one for one in vips}
+    addresses = dict.fromkeys([*by_address, *(there.address for there in present.all()), VIP, VIP6, ROUTED])
+    held, lingering = frozenset(held), frozenset(lingering)
     return Situation(
         node="w11",
-        config=config or NodeAgentConfig(),
-        present=present,
-        wanted={one.address: one for one in vips},
-        owner=(owners or {}).get,
-        is_onlink=frozenset(onlink).__contains__,
-        is_held=frozenset(held).__contains__,
+        config=config,
         now=now,
+        vips={
+            vip: VipSituation(
+                wanted=by_address.get(vip),
+                there=tuple(present.at(vip)),
+                owner=(owners or {}).get(vip),
+                is_held=vip in held,
+                lingers=vip in lingering,
+            )
+            for vip in addresses
+        },
+        links=dict(present.links),
+        subnets=tuple(nic_subnets(config, present)),
+        foreign={index: tuple(present.foreign(index)) for index in present.links},
+        onlink=frozenset(onlink),
         leaving=leaving,
         is_excluded=is_excluded,
-        lingers=frozenset(lingering).__contains__,
         router_trouble=router_trouble,
+    )
+
+
+def of(scene: Situation, *vips: IPAddress) -> Situation:
+    """The same, of these VIPs only."""
+    return replace(scene, vips={vip: scene.vips.get(vip, VipSituation()) for vip in vips})
+
+
+def but(
+    scene: Situation, vip: IPAddress, *, is_new: bool = False, is_duplicate: bool = False, is_claimed: bool = False
+) -> Situation:
+    """The same, but for what is known of one VIP."""
+    its = replace(scene.vips[vip], is_new=is_new, is_duplicate=is_duplicate, is_claimed=is_claimed)
+    return replace(scene, vips={**scene.vips, vip: its})
+
+
+def links_of(present: Present, *, config: NodeAgentConfig | None = None, leaving: bool = False) -> LinkSituation:
+    """What the dummy interface is looked after by."""
+    foreign = {
+        link.index
+        for link in present.links.values()
+        if any(not there.address.is_link_local for there in present.foreign(link.index))
+    }
+    return LinkSituation(
+        config or NodeAgentConfig(),
+        tuple(present.links.values()),
+        frozenset(there.index for there in present.all_ours()),
+        frozenset(foreign),
+        leaving,
     )

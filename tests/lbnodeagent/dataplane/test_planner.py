@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,11 +12,11 @@ from lbnodeagent.dataplane.planner import (
     DUPLICATE,
     NO_SUBNET,
     Blocked,
-    Situation,
     plan,
     plan_adopted,
     plan_links,
 )
+from lbnodeagent.dataplane.situation import Situation
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import (
     DUMMY_ALIAS,
@@ -30,7 +30,7 @@ from lbnodeagent.tables import (
     SetUp,
     Spot,
 )
-from purelb.addresses import Family, IPAddress
+from purelb.addresses import Family, IPAddress, IPNetwork
 from purelb.nodeagents import DUMMY_ADDRESSING, LOCAL_ADDRESSING, AddressConfig, NodeAgentConfig
 from tests.lbnodeagent.scenes import (
     DUMMY,
@@ -41,8 +41,11 @@ from tests.lbnodeagent.scenes import (
     ROUTED,
     VIP,
     VIP6,
+    but,
     link,
+    links_of,
     node,
+    of,
     on_dummy,
     own,
     placed,
@@ -50,11 +53,13 @@ from tests.lbnodeagent.scenes import (
     wanted,
 )
 
+WIRE = frozenset[IPNetwork]({ip_network("10.31.0.0/16")})
+RACK = frozenset[IPNetwork]({ip_network("10.189.0.0/16")})
 ON_ETH0 = Spot(ETH0, "eth0", 16, True, LOCAL_ADDRESSING)
 
 
 def planned(scene: Situation, *vips: IPAddress) -> list[Action]:
-    return plan(vips or (VIP,), scene)[0]
+    return plan(of(scene, *(vips or (VIP,))))[0]
 
 
 def test_the_owner_places_a_vip_of_its_subnet_on_its_nic_with_the_subnets_prefix() -> None:
@@ -68,7 +73,7 @@ def test_an_ipv6_vip_takes_the_prefix_of_the_nics_ipv6_subnet() -> None:
 
 
 def test_a_new_ipv6_vip_is_placed_with_duplicate_address_detection() -> None:
-    scene = replace(situation(node(), wanted(VIP6), owners={VIP6: "w11"}), is_new=lambda vip: vip == VIP6)
+    scene = but(situation(node(), wanted(VIP6), owners={VIP6: "w11"}), VIP6, is_new=True)
 
     assert planned(scene, VIP6) == [
         Place(VIP6, Spot(ETH0, "eth0", 64, True, LOCAL_ADDRESSING), detects_duplicates=True)
@@ -76,7 +81,7 @@ def test_a_new_ipv6_vip_is_placed_with_duplicate_address_detection() -> None:
 
 
 def test_a_new_vip_on_kube_lb0_has_no_wire_to_ask() -> None:
-    scene = replace(situation(node(), wanted(ROUTED)), is_new=lambda _: True)
+    scene = but(situation(node(), wanted(ROUTED)), ROUTED, is_new=True)
 
     assert [
         action for action in planned(scene, ROUTED) if isinstance(action, Place) and action.detects_duplicates
@@ -84,18 +89,18 @@ def test_a_new_vip_on_kube_lb0_has_no_wire_to_ask() -> None:
 
 
 def test_an_address_of_a_v2_local_pool_is_never_routed_and_one_node_says_so() -> None:
-    scene = situation(node(), replace(wanted(ROUTED), onlink_only=True))
+    scene = of(situation(node(), replace(wanted(ROUTED), onlink_only=True)), ROUTED)
 
-    assert plan((ROUTED,), scene) == ([], [Blocked(ROUTED, "default", NO_SUBNET)])
-    assert plan((ROUTED,), replace(scene, is_spokesman=False)) == ([], [])
-    assert plan((ROUTED,), replace(scene, is_onlink=lambda _: True)) == ([], [])
+    assert plan(scene) == ([], [Blocked(ROUTED, "default", NO_SUBNET)])
+    assert plan(replace(scene, is_spokesman=False)) == ([], [])
+    assert plan(replace(scene, onlink=RACK)) == ([], [])
 
 
 def test_a_vip_that_another_host_has_is_blocked_and_what_is_left_of_it_removed() -> None:
     failed = replace(placed(ETH0, f"{VIP6}/64"), dad="failed")
-    scene = replace(situation(node(failed), wanted(VIP6), owners={VIP6: "w11"}), is_duplicate=lambda vip: vip == VIP6)
+    scene = but(situation(node(failed), wanted(VIP6), owners={VIP6: "w11"}), VIP6, is_duplicate=True)
 
-    assert plan((VIP6,), scene) == ([Remove(VIP6, ETH0, "eth0", 64)], [Blocked(VIP6, "eth0", DUPLICATE)])
+    assert plan(of(scene, VIP6)) == ([Remove(VIP6, ETH0, "eth0", 64)], [Blocked(VIP6, "eth0", DUPLICATE)])
 
 
 def test_another_nodes_vip_is_not_placed() -> None:
@@ -103,7 +108,7 @@ def test_another_nodes_vip_is_not_placed() -> None:
 
 
 def test_a_vip_without_an_owner_is_not_placed() -> None:
-    assert planned(situation(node(), wanted(VIP), onlink=[VIP])) == []
+    assert planned(situation(node(), wanted(VIP), onlink=WIRE)) == []
 
 
 def test_what_is_placed_rightly_is_left_alone() -> None:
@@ -142,7 +147,7 @@ def test_a_routed_vip_of_an_unknown_pool_gets_the_host_prefix() -> None:
 
 
 def test_a_vip_on_other_nodes_subnet_is_no_routed_address_here() -> None:
-    assert planned(situation(node(), wanted(ROUTED), onlink=[ROUTED]), ROUTED) == []
+    assert planned(situation(node(), wanted(ROUTED), onlink=RACK), ROUTED) == []
 
 
 def test_with_policy_local_a_routed_vip_is_only_where_an_endpoint_is() -> None:
@@ -177,7 +182,7 @@ def test_a_nic_without_a_cable_gives_its_vips_away() -> None:
 def test_an_operators_own_address_is_neither_taken_over_nor_removed() -> None:
     scene = situation(node(own(ETH0, "10.31.188.64/16")), wanted(VIP), owners={VIP: "w11"})
 
-    actions, blocked = plan([VIP], scene)
+    actions, blocked = plan(of(scene, VIP))
 
     assert actions == []
     assert [(item.vip, item.interface) for item in blocked] == [(VIP, "eth0")]
@@ -270,35 +275,35 @@ def test_a_vip_moves_to_another_nic_without_a_gap() -> None:
 
 
 def test_the_dummy_interface_is_made_before_any_service_exists() -> None:
-    assert plan_links(situation(node(without=[DUMMY]))) == [CreateDummy("kube-lb0")]
-    assert plan_links(situation(node())) == []
+    assert plan_links(links_of(node(without=[DUMMY]))) == [CreateDummy("kube-lb0")]
+    assert plan_links(links_of(node())) == []
 
 
 def test_our_dummy_interface_is_set_up_again_and_an_operators_is_left_alone() -> None:
     ours = node(links=[link(DUMMY, "kube-lb0", alias=DUMMY_ALIAS, is_up=False)])
     theirs = node(links=[link(DUMMY, "kube-lb0", is_up=False)])
 
-    assert plan_links(situation(ours)) == [SetUp(DUMMY, "kube-lb0")]
-    assert plan_links(situation(theirs)) == []
+    assert plan_links(links_of(ours)) == [SetUp(DUMMY, "kube-lb0")]
+    assert plan_links(links_of(theirs)) == []
 
 
 def test_a_renamed_dummy_interface_is_replaced_and_only_ours_deleted() -> None:
     config = NodeAgentConfig(dummy_interface="lb1")
     ours = node(links=[link(DUMMY, "kube-lb0", alias=DUMMY_ALIAS)])
 
-    assert plan_links(situation(ours, config=config)) == [CreateDummy("lb1"), DeleteDummy(DUMMY, "kube-lb0")]
-    assert plan_links(situation(node(), config=config)) == [CreateDummy("lb1")]
+    assert plan_links(links_of(ours, config=config)) == [CreateDummy("lb1"), DeleteDummy(DUMMY, "kube-lb0")]
+    assert plan_links(links_of(node(), config=config)) == [CreateDummy("lb1")]
 
 
 def test_at_shutdown_the_dummy_interface_goes_unless_somebody_else_uses_it() -> None:
     ours = link(DUMMY, "kube-lb0", alias=DUMMY_ALIAS)
 
-    assert plan_links(situation(node(links=[ours]), leaving=True)) == [DeleteDummy(DUMMY, "kube-lb0")]
-    assert plan_links(situation(node(own(DUMMY, "fe80::1/64"), links=[ours]), leaving=True)) == [
+    assert plan_links(links_of(node(links=[ours]), leaving=True)) == [DeleteDummy(DUMMY, "kube-lb0")]
+    assert plan_links(links_of(node(own(DUMMY, "fe80::1/64"), links=[ours]), leaving=True)) == [
         DeleteDummy(DUMMY, "kube-lb0")
     ]
-    assert plan_links(situation(node(own(DUMMY, "10.9.9.9/32"), links=[ours]), leaving=True)) == []
-    assert plan_links(situation(node(on_dummy("10.189.0.0/32"), links=[ours]), leaving=True)) == []
+    assert plan_links(links_of(node(own(DUMMY, "10.9.9.9/32"), links=[ours]), leaving=True)) == []
+    assert plan_links(links_of(node(on_dummy("10.189.0.0/32"), links=[ours]), leaving=True)) == []
 
 
 # --- before the configuration is known -------------------------------------------------------------------------------
@@ -307,23 +312,23 @@ def test_at_shutdown_the_dummy_interface_goes_unless_somebody_else_uses_it() -> 
 def test_an_adopted_vip_stays_renewed_while_nobody_else_has_it() -> None:
     present = node(placed(ETH0, "10.31.188.64/16", expires=NOW + 5))
 
-    assert plan_adopted([VIP], situation(present, held=[VIP])) == [Place(VIP, ON_ETH0, is_renewal=True)]
+    assert plan_adopted(situation(present, held=[VIP])) == [Place(VIP, ON_ETH0, is_renewal=True)]
 
 
 def test_an_adopted_vip_goes_when_a_peer_has_it() -> None:
     present = node(placed(ETH0, "10.31.188.64/16"))
 
-    assert plan_adopted([VIP], situation(present, owners={VIP: "w12"})) == [Remove(VIP, ETH0, "eth0", 16)]
+    assert plan_adopted(situation(present, owners={VIP: "w12"})) == [Remove(VIP, ETH0, "eth0", 16)]
 
 
 def test_an_adopted_vip_is_left_to_expire_while_peers_cant_be_heard() -> None:
-    assert plan_adopted([VIP], situation(node(placed(ETH0, "10.31.188.64/16", expires=NOW + 5)))) == []
+    assert plan_adopted(situation(node(placed(ETH0, "10.31.188.64/16", expires=NOW + 5)))) == []
 
 
 def test_an_adopted_vip_goes_when_another_host_answers_for_it_while_peers_cant_be_heard() -> None:
-    scene = replace(situation(node(placed(ETH0, "10.31.188.64/16"))), is_claimed=lambda vip: vip == VIP)
+    scene = but(situation(node(placed(ETH0, "10.31.188.64/16"))), VIP, is_claimed=True)
 
-    assert plan_adopted([VIP], scene) == [Remove(VIP, ETH0, "eth0", 16)]
+    assert plan_adopted(scene) == [Remove(VIP, ETH0, "eth0", 16)]
 
 
 # --- laws ------------------------------------------------------------------------------------------------------------
@@ -374,10 +379,12 @@ def test_planning_from_the_state_reached_does_nothing(
     there: list[PresentAddress], wants: set[IPv4Address], owned: set[IPv4Address], held: set[IPv4Address]
 ) -> None:
     present = node(*there)
-    scene = situation(present, *(wanted(vip) for vip in wants), owners=dict.fromkeys(owned, "w11"), held=held)
 
-    actions, _ = plan(ADDRESSES, scene)
+    def scene(present: Present) -> Situation:
+        return situation(present, *(wanted(vip) for vip in wants), owners=dict.fromkeys(owned, "w11"), held=held)
+
+    actions, _ = plan(of(scene(present), *ADDRESSES))
     reached = applied(present, actions)
 
-    assert plan(ADDRESSES, replace(scene, present=reached))[0] == []
+    assert plan(of(scene(reached), *ADDRESSES))[0] == []
     assert {one for one in reached.all() if not one.is_ours} == {one for one in present.all() if not one.is_ours}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lbnodeagent.dataplane.planner import LEFT_BEHIND, Blocked, Situation, plan
+from lbnodeagent.dataplane.planner import LEFT_BEHIND, Blocked, plan
+from lbnodeagent.dataplane.situation import Situation
 from lbnodeagent.tables import Action, Place, Remove, Spot
 from purelb.nodeagents import DUMMY_ADDRESSING, NodeAgentConfig
-from tests.lbnodeagent.scenes import DUMMY, NOW, ROUTED, node, on_dummy, placed, situation, wanted
+from tests.lbnodeagent.scenes import DUMMY, NOW, ROUTED, node, of, on_dummy, placed, situation, wanted
 
 HERE = on_dummy("10.189.0.0/32")
 SPOT = Spot(DUMMY, "kube-lb0", 32, False, DUMMY_ADDRESSING)
@@ -16,7 +17,7 @@ ELSEWHERE = frozenset({"w12"})
 
 
 def planned(scene: Situation) -> list[Action]:
-    return plan([ROUTED], scene)[0]
+    return plan(of(scene, ROUTED))[0]
 
 
 def test_an_agent_that_stops_leaves_its_routed_vips_with_a_lifetime_and_places_none() -> None:
@@ -61,17 +62,17 @@ def test_lingering_places_nothing() -> None:
 
 
 def test_a_routed_vip_waits_for_something_that_routes_it_in_silence_at_first() -> None:
-    assert plan([ROUTED], situation(node(), wanted(ROUTED), router_trouble="")) == ([], [])
+    assert plan(of(situation(node(), wanted(ROUTED), router_trouble=""), ROUTED)) == ([], [])
 
 
 def test_then_the_user_is_told_what_it_waits_for() -> None:
     trouble = "BIRD has no session"
 
-    actions, blocked = plan([ROUTED], situation(node(), wanted(ROUTED), router_trouble=trouble))
+    actions, blocked = plan(of(situation(node(), wanted(ROUTED), router_trouble=trouble), ROUTED))
 
     assert actions == []
     assert blocked == [Blocked(ROUTED, "kube-lb0", trouble)]
 
 
 def test_what_is_there_stays_when_the_router_is_in_trouble() -> None:
-    assert plan([ROUTED], situation(node(HERE), wanted(ROUTED), router_trouble="BIRD does not answer")) == ([], [])
+    assert plan(of(situation(node(HERE), wanted(ROUTED), router_trouble="BIRD does not answer"), ROUTED)) == ([], [])

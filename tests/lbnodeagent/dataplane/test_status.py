@@ -1,50 +1,54 @@
-"""What is reported of VIPs, and when."""
+"""What is reported of VIPs, and when; and what is tried again."""
 
 from __future__ import annotations
 
-import asyncio
 from ipaddress import ip_address
 
-from lbnodeagent.dataplane.status import Standing
-from lbnodeagent.kernel.present import Present
-from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.tables import Announcement, Report, ReportKey
+from lbnodeagent.dataplane.status import RETRY, Statuses
+from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.gossip.members import Members
+from lbnodeagent.tables import Announcement, Outcome, Refused, Remove
+from tests.lbnodeagent.scenes import ETH0, NOW, VIP, node, placed
 
 VIPS = [ip_address("10.31.64.1"), ip_address("10.31.64.2")]
 
 
+def statuses() -> Statuses:
+    return Statuses(node(placed(ETH0, f"{VIP}/16")), Candidacy("a", Members("a")))
+
+
 def test_reports_are_held_until_the_passes_are_done_and_told_once() -> None:
-    async def scenario() -> None:
-        outbox: Mailbox[ReportKey, Report] = Mailbox()
-        outbox.open()
-        standing = Standing(Present(), outbox, lambda _: "b", "a")
+    told = statuses()
 
-        for vip in VIPS:
-            standing.note([vip], [], [], [], "kube-lb0", 0.0)
-            await asyncio.sleep(0)
-            assert standing.has_unsent
-        standing.send()
+    for vip in VIPS:
+        told.note([vip], [], [], [], "kube-lb0", 0.0)
+        assert told.has_unsent
 
-        expected = [Announcement(vip, "withdrawn", successor="b") for vip in VIPS]
-        assert list((await asyncio.wait_for(outbox.take(), 1)).values()) == expected
-        assert not standing.has_unsent
-
-    asyncio.run(scenario())
+    assert told.take() == [Announcement(vip, "withdrawn") for vip in VIPS]
+    assert not told.has_unsent
 
 
 def test_all_of_it_is_told_again_to_who_begins_anew_but_as_no_news() -> None:
-    async def scenario() -> None:
-        outbox: Mailbox[ReportKey, Report] = Mailbox()
-        outbox.open()
-        standing = Standing(Present(), outbox, lambda _: "b", "a")
-        standing.note(VIPS, [], [], [], "kube-lb0", 0.0)
-        standing.send()
-        await outbox.take()
+    told = statuses()
+    told.note(VIPS, [], [], [], "kube-lb0", 0.0)
+    told.take()
 
-        standing.repeat()
-        standing.send()
+    told.repeat()
 
-        expected = [Announcement(vip, "withdrawn", is_fresh=False, successor="b") for vip in VIPS]
-        assert list((await asyncio.wait_for(outbox.take(), 1)).values()) == expected
+    assert told.take() == [Announcement(vip, "withdrawn", is_fresh=False) for vip in VIPS]
 
-    asyncio.run(scenario())
+
+def test_a_removal_that_the_kernel_refused_is_tried_again_soon() -> None:
+    told = statuses()
+    removal = Remove(VIP, ETH0, "eth0", 16)
+    refused: list[Outcome] = [Refused(removal, "removing it: Device or resource busy (EBUSY)")]
+
+    told.note([VIP], [removal], [], refused, "kube-lb0", NOW)
+    assert told.deadline == NOW + RETRY[0]
+    assert told.due(NOW + RETRY[0]) == {VIP}
+
+    told.note([VIP], [removal], [], refused, "kube-lb0", NOW + 1)
+    assert told.deadline == NOW + 1 + RETRY[1]
+
+    told.note([VIP], [removal], [], [], "kube-lb0", NOW + 2)
+    assert told.due(NOW + 2 + RETRY[1]) == set()

@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 from lbnodeagent.bird.status import BirdStatus
-from lbnodeagent.dataplane.routergate import PATIENCE, RouterWait
-from lbnodeagent.dataplane.sweeps import RETRY_LINKS, SWEEP, Due, Rounds
+from lbnodeagent.dataplane.routergate import PATIENCE, RouterGate
+from lbnodeagent.dataplane.sweeps import RETRY_LINKS, SWEEP, Due, Sweeps
 from tests.lbnodeagent.scenes import NOW
 
 
 def test_all_is_due_at_first_and_then_renewals_four_times_in_a_lifetime() -> None:
-    rounds = Rounds()
+    sweeps = Sweeps()
 
-    assert rounds.due(NOW, 20) == Due(links=False, renewals=True, everything=True)
-    assert rounds.due(NOW + 4.9, 20) == Due(links=False, renewals=False, everything=False)
-    assert rounds.deadline == NOW + 5
-    assert rounds.due(NOW + 5, 20) == Due(links=False, renewals=True, everything=False)
+    assert sweeps.due(NOW, 20) == Due(links=False, renewals=True, everything=True)
+    assert sweeps.due(NOW + 4.9, 20) == Due(links=False, renewals=False, everything=False)
+    assert sweeps.deadline == NOW + 5
+    assert sweeps.due(NOW + 5, 20) == Due(links=False, renewals=True, everything=False)
 
 
 def test_permanent_addresses_are_looked_at_with_the_sweep() -> None:
-    rounds = Rounds()
-    rounds.due(NOW, 0)
+    sweeps = Sweeps()
+    sweeps.due(NOW, 0)
 
-    assert rounds.deadline == NOW + SWEEP
-    assert rounds.due(NOW + SWEEP, 0) == Due(links=False, renewals=True, everything=True)
+    assert sweeps.deadline == NOW + SWEEP
+    assert sweeps.due(NOW + SWEEP, 0) == Due(links=False, renewals=True, everything=True)
 
 
 def test_links_that_were_refused_are_tried_again_once() -> None:
-    rounds = Rounds()
-    rounds.due(NOW, 0)
-    rounds.retry_links(NOW)
+    sweeps = Sweeps()
+    sweeps.due(NOW, 0)
+    sweeps.retry_links(NOW)
 
-    assert rounds.due(NOW + RETRY_LINKS, 0) == Due(links=True, renewals=False, everything=False)
-    assert rounds.due(NOW + RETRY_LINKS, 0) == Due(links=False, renewals=False, everything=False)
+    assert sweeps.due(NOW + RETRY_LINKS, 0) == Due(links=True, renewals=False, everything=False)
+    assert sweeps.due(NOW + RETRY_LINKS, 0) == Due(links=False, renewals=False, everything=False)
 
 
 def test_without_a_router_to_wait_for_nothing_waits() -> None:
-    assert RouterWait().trouble is None
+    assert RouterGate().trouble is None
 
 
 def test_trouble_is_told_when_the_patience_has_ended() -> None:
-    wait = RouterWait()
+    wait = RouterGate()
     wait.begin(NOW)
     down = BirdStatus(is_up=False, error="connection refused")
 
@@ -51,7 +51,7 @@ def test_trouble_is_told_when_the_patience_has_ended() -> None:
 
 
 def test_a_router_that_is_there_is_waited_for_no_longer() -> None:
-    wait = RouterWait()
+    wait = RouterGate()
     wait.begin(NOW)
 
     wait.is_now(BirdStatus(is_up=False, error="connection refused"), NOW + PATIENCE + 1)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from lbnodeagent.dataplane.wanted import Wants
+from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.gossip.peers import Peers
-from lbnodeagent.wire.dad import FirstPlacements
-from memberlist import Config
+from lbnodeagent.gossip.members import Members
+from lbnodeagent.wire.dad import DuplicateDetection
 from tests.lbnodeagent.scenes import wanted
 
 KEPT, GONE = ip_address("10.31.188.64"), ip_address("10.31.188.65")
@@ -16,7 +15,7 @@ KEPT, GONE = ip_address("10.31.188.64"), ip_address("10.31.188.65")
 
 def test_a_service_that_went_while_nobody_looked_is_wanted_no_longer() -> None:
     """The control plane failed, and was started again: it tells what there is now, and not what there was."""
-    wants = Wants(Candidacy("w11", Peers("w11", "127.0.0.1", 0, Config.fast())), FirstPlacements())
+    wants = WantedVips(Candidacy("w11", Members("w11")), DuplicateDetection())
     for vip in (KEPT, GONE):
         wants.change(vip, wanted(vip))
     wants.synced()

@@ -5,33 +5,25 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from lbnodeagent.election.candidacy import SETTLE, Candidacy
+from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
-from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.interfaces import NicSubnet
-from memberlist import Config
 from tests.lbnodeagent.scenes import ETH0, VIP, wanted
 
 WIRE = NicSubnet(ip_network("10.31.0.0/16"), ETH0, "eth0", 16, has_carrier=True)
 UNPLUGGED = NicSubnet(ip_network("10.31.0.0/16"), ETH0, "eth0", 16, has_carrier=False)
 
 
-class HeardPeers(Peers):
-    """The gossip without sockets: it runs, and the roster is set by hand."""
-
-    @property
-    def is_running(self) -> bool:
-        return True
-
-
-def candidacy(*peers: str, others_listed: bool = True) -> tuple[Candidacy, Peers]:
-    made = HeardPeers("own", "", 0, Config.fast())
-    made.set_addresses(frozenset({"10.31.188.12"}) if others_listed else frozenset())
+def candidacy(*peers: str, is_alone: bool = False) -> tuple[Candidacy, Members]:
+    """A node that hears its peers."""
+    members = Members("own")
+    own = Candidacy("own", members)
+    own.gossip_started(0.0)
     for name in peers:
-        made.roster.joined(name, encode_meta(Meta(True, reach=frozenset({WIRE.network}))))
-    own = Candidacy("own", made)
-    own.peers_known = True
+        members.joined(name, encode_meta(Meta(True, reach=frozenset({WIRE.network}))))
+    own.is_alone = is_alone
     own.want(VIP, wanted(VIP))
-    return own, made
+    return own, members
 
 
 def test_it_is_none_before_it_knows_what_is_wanted() -> None:
@@ -50,33 +42,33 @@ def test_alone_it_waits_whether_its_peers_can_be_heard() -> None:
 
     own.set_subnets([WIRE], [], 0.0)
     assert not own.is_candidate
-    assert own.deadline(0.0) == SETTLE
+    assert own.deadline == SETTLE
 
     assert own.update(SETTLE) == {VIP}
     assert own.owner(VIP) == "own"
 
 
 def test_a_node_without_peers_waits_for_nobody() -> None:
-    own, _ = candidacy(others_listed=False)
+    own, _ = candidacy(is_alone=True)
     own.is_synced = True
 
     assert own.set_subnets([WIRE], [], 0.0) == {VIP}
 
 
 def test_a_node_that_gets_its_cable_back_does_not_take_what_its_peers_may_own() -> None:
-    own, peers = candidacy("w12")
+    own, members = candidacy("w12")
     own.is_synced = True
     own.set_subnets([WIRE], [], 0.0)
 
     own.set_subnets([UNPLUGGED], [], 10.0)
-    peers.roster.gone("w12", for_good=False)
+    members.gone("w12", 10.5, for_good=False)
     own.update(10.5)
     assert own.owner(VIP) is None
 
     own.set_subnets([WIRE], [], 20.0)
     assert not own.is_candidate
 
-    peers.roster.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))))
+    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))))
     own.update(20.1)
     assert own.is_candidate
 
@@ -93,9 +85,9 @@ def test_a_leaving_node_owns_nothing() -> None:
 
 
 def test_it_tells_where_it_is_also_without_a_cable() -> None:
-    own, peers = candidacy("w12")
+    own, members = candidacy("w12")
 
     own.set_subnets([UNPLUGGED], [], 0.0)
 
-    assert peers.roster.own.reach == frozenset()
-    assert peers.roster.own.idle == {WIRE.network}
+    assert members.own.reach == frozenset()
+    assert members.own.idle == {WIRE.network}

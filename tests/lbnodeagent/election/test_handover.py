@@ -99,6 +99,15 @@ def test_the_winner_answers_those_who_asked_before_it_had_the_vip() -> None:
     assert handover.placed(VIP) == frozenset()
 
 
+def test_who_asked_for_what_then_became_anothers_is_forgotten() -> None:
+    handover = Handover()
+    handover.asked("w11", VIP)
+
+    handover.not_ours(VIP)
+
+    assert handover.placed(VIP) == frozenset()
+
+
 def test_the_next_deadline_is_the_next_question_or_the_end() -> None:
     handover = Handover()
     handover.lose(VIP, "w12", 10.0, understands=True)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from lbnodeagent.gossip.members import Roster
+from lbnodeagent.gossip.members import REMEMBER, Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.tables import Mac
-from purelb.addresses import IPNetwork
+from purelb.addresses import IPAddress, IPNetwork
+from tests.lbnodeagent.scenes import NOW
 
 WIRE = frozenset[IPNetwork]({ip_network("10.31.0.0/16")})
 RACK = frozenset[IPNetwork]({ip_network("10.32.0.0/16")})
 READY = Meta(is_ready=True, reach=WIRE)
 
 
-def roster(**others: Meta) -> Roster:
+def roster(**others: Meta) -> Members:
     """The node ``own``, ready, and others."""
-    made = Roster("own")
+    made = Members("own")
     made.set_own(READY)
     for name, meta in others.items():
         made.joined(name, encode_meta(meta))
     return made
+
+
+def is_onlink(members: Members, vip: IPAddress) -> bool:
+    return any(vip in network for network in members.onlink())
 
 
 def test_ready_nodes_are_candidates_on_their_subnets() -> None:
@@ -41,7 +46,7 @@ def test_a_node_that_leaves_is_none_as_soon_as_it_says_so() -> None:
 
 def test_a_failed_node_is_none() -> None:
     members = roster(w12=READY)
-    members.gone("w12", for_good=False)
+    members.gone("w12", NOW, for_good=False)
 
     assert members.candidates().keys() == {"own"}
 
@@ -76,19 +81,19 @@ def test_a_vip_on_a_dead_nodes_subnet_is_still_no_routed_address() -> None:
     members = roster(w12=Meta(True, reach=RACK))
     vip = ip_address("10.32.0.9")
 
-    members.gone("w12", for_good=False)
-    assert members.is_onlink(vip)
+    members.gone("w12", NOW, for_good=False)
+    assert is_onlink(members, vip)
 
-    members.gone("w12", for_good=True)
-    assert not members.is_onlink(vip)
+    members.gone("w12", NOW, for_good=True)
+    assert not is_onlink(members, vip)
 
 
 def test_a_node_that_lost_its_cable_is_still_on_its_subnet_and_no_candidate_there() -> None:
     members = roster(w12=Meta(is_ready=True, idle=RACK))
     members.set_own(Meta(is_ready=True, idle=WIRE))
 
-    assert members.is_onlink(ip_address("10.31.188.64"))
-    assert members.is_onlink(ip_address("10.32.0.9"))
+    assert is_onlink(members, ip_address("10.31.188.64"))
+    assert is_onlink(members, ip_address("10.32.0.9"))
     assert members.candidates() == {"own": frozenset(), "w12": frozenset()}
 
 
@@ -96,20 +101,44 @@ def test_a_node_that_is_configured_away_from_a_subnet_is_not_on_it_any_more() ->
     members = roster()
     members.set_own(Meta(is_ready=True))
 
-    assert not members.is_onlink(ip_address("10.31.188.64"))
+    assert not is_onlink(members, ip_address("10.31.188.64"))
 
 
 def test_a_node_that_has_just_started_is_believed_to_be_where_it_was() -> None:
     members = roster(w12=Meta(True, reach=RACK))
     members.joined("w12", encode_meta(Meta()))
 
-    assert members.is_onlink(ip_address("10.32.0.9"))
+    assert is_onlink(members, ip_address("10.32.0.9"))
 
 
 def test_a_dead_agents_nic_is_no_strangers() -> None:
     mac = Mac(bytes.fromhex("5254003c88cb"))
     members = roster(w12=Meta(True, reach=WIRE, macs=frozenset({mac})))
 
-    members.gone("w12", for_good=False)
+    members.gone("w12", NOW, for_good=False)
 
-    assert mac in members.macs()
+    assert members.has_mac(mac)
+
+
+def test_a_rack_that_is_scrapped_is_forgotten_after_a_day_with_its_nics() -> None:
+    mac = Mac(bytes.fromhex("5254003c88cb"))
+    members = roster(w12=Meta(True, reach=RACK, macs=frozenset({mac})))
+    vip = ip_address("10.32.0.9")
+
+    members.gone("w12", NOW, for_good=False)
+    members.forget_old(NOW + REMEMBER - 1)
+    assert is_onlink(members, vip)
+
+    members.forget_old(NOW + REMEMBER)
+    assert not is_onlink(members, vip)
+    assert not members.has_mac(mac)
+
+
+def test_a_node_that_came_back_is_not_forgotten() -> None:
+    members = roster(w12=Meta(True, reach=RACK))
+    members.gone("w12", NOW, for_good=False)
+    members.joined("w12", encode_meta(Meta(True, reach=RACK)))
+
+    members.forget_old(NOW + REMEMBER)
+
+    assert is_onlink(members, ip_address("10.32.0.9"))

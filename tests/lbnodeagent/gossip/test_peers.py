@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
-from lbnodeagent.gossip.meta import Meta
+from lbnodeagent.gossip.events import PeerAlive, PeerGone
+from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.gossip.peers import Peers
 from memberlist import Config
 
@@ -29,22 +31,43 @@ async def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
             await asyncio.sleep(0.02)
 
 
-def knows(one: Peers, other: Peers) -> bool:
-    """Whether ``one`` has heard what ``other`` says of itself now."""
-    return one.roster.others.get(other.roster.node) == other.roster.own
+class Agent:
+    """The data plane's side of the gossip: follows what it says."""
+
+    def __init__(self, name: str, host: str, port: int) -> None:
+        self.peers = Peers(name, host, port, Config.fast())
+        self.heard: dict[str, bytes] = {}
+
+    async def follow(self) -> None:
+        async for event in self.peers.events():
+            match event:
+                case PeerAlive(node, meta):
+                    self.heard[node] = meta
+                case PeerGone(node):
+                    self.heard.pop(node, None)
+                case _:
+                    pass
 
 
-def say(peers: Peers, meta: Meta) -> None:
-    """What the data plane does when something of its node changes."""
-    peers.roster.set_own(meta)
-    peers.set_meta(meta)
+@asynccontextmanager
+async def two_agents() -> AsyncIterator[tuple[Agent, Agent]]:
+    """Both run, and the first knows where the second is."""
+    port = free_port()
+    one, other = (Agent(name, host, port) for name, host in zip("ab", HOSTS, strict=True))
+    one.peers.set_addresses(frozenset({HOSTS[1]}))
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(work) for agent in (one, other) for work in (agent.peers.run(), agent.follow())]
+        yield one, other
+        for task in running:
+            task.cancel()
 
 
-async def converse(one: Peers, other: Peers, turn: int) -> None:
+async def converse(one: Agent, other: Agent, turn: int) -> None:
     """Each tells something new, and hears the other."""
-    for peers in (one, other):
-        say(peers, Meta(is_ready=bool(turn % 2), is_excluded=bool(turn // 2 % 2)))
-    await until(lambda: knows(one, other) and knows(other, one))
+    meta = Meta(is_ready=bool(turn % 2), is_excluded=bool(turn // 2 % 2))
+    for agent in (one, other):
+        agent.peers.set_meta(meta)
+    await until(lambda: one.heard.get("b") == other.heard.get("a") == encode_meta(meta))
 
 
 @pytest.mark.timeout(90)
@@ -60,20 +83,14 @@ def test_two_agents_hear_each_other_at_every_step_of_a_rotation() -> None:
     )
 
     async def scene() -> None:
-        port = free_port()
-        one, other = (Peers(name, host, port, Config.fast()) for name, host in zip("ab", HOSTS, strict=True))
-        one.set_addresses(frozenset({HOSTS[1]}))
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(peers.run()) for peers in (one, other)]
-            one.set_keys(steps[0][0])
-            other.set_keys(steps[0][1])
-            await until(lambda: "b" in one.roster.others and "a" in other.roster.others)
+        async with two_agents() as (one, other):
+            one.peers.set_keys(steps[0][0])
+            other.peers.set_keys(steps[0][1])
+            await until(lambda: "b" in one.heard and "a" in other.heard)
             for turn, (first, second) in enumerate(steps, 1):
-                one.set_keys(first)
-                other.set_keys(second)
+                one.peers.set_keys(first)
+                other.peers.set_keys(second)
                 await converse(one, other, turn)
-            for task in running:
-                task.cancel()
 
     asyncio.run(scene())
 
@@ -81,20 +98,14 @@ def test_two_agents_hear_each_other_at_every_step_of_a_rotation() -> None:
 @pytest.mark.timeout(90)
 def test_an_agent_with_another_key_is_not_heard() -> None:
     async def scene() -> bool:
-        port = free_port()
-        one, other = (Peers(name, host, port, Config.fast()) for name, host in zip("ab", HOSTS, strict=True))
-        one.set_addresses(frozenset({HOSTS[1]}))
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(peers.run()) for peers in (one, other)]
-            one.set_keys((NEW,))
-            other.set_keys((OLD,))
+        async with two_agents() as (one, other):
+            one.peers.set_keys((NEW,))
+            other.peers.set_keys((OLD,))
             await asyncio.sleep(1)
-            is_deaf = not one.roster.others and not other.roster.others
-            other.set_keys((OLD, NEW))
-            one.set_keys((NEW, OLD))
-            await until(lambda: bool(one.roster.others) and bool(other.roster.others))
-            for task in running:
-                task.cancel()
+            is_deaf = not one.heard and not other.heard
+            other.peers.set_keys((OLD, NEW))
+            one.peers.set_keys((NEW, OLD))
+            await until(lambda: bool(one.heard) and bool(other.heard))
         return is_deaf
 
     assert asyncio.run(scene())

@@ -14,8 +14,8 @@ from lbnodeagent.kernel.addressmanagers import (
     Manager,
     Sockets,
     advice,
+    likely_managers,
     read_sockets,
-    suspects,
 )
 
 # As /proc/net shows them on Debian 12.
@@ -62,7 +62,7 @@ def test_our_own_namespace_can_be_read(tmp_path: Path) -> None:
     [("systemd-network", (NETWORKD,)), ("NetworkManager", (NETWORK_MANAGER,)), ("dhclient", (DHCLIENT,)), ("ip", ())],
 )
 def test_a_process_that_can_be_seen_is_named(name: str, managers: tuple[Manager, ...]) -> None:
-    assert suspects(Sockets(), 4711, lambda pid: name if pid == 4711 else None) == (name, managers)
+    assert likely_managers(Sockets(), 4711, lambda pid: name if pid == 4711 else None) == (name, managers)
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,11 @@ def test_a_process_that_can_be_seen_is_named(name: str, managers: tuple[Manager,
     ],
 )
 def test_else_it_is_what_manages_interfaces_here(sockets: Sockets, managers: tuple[Manager, ...]) -> None:
-    assert suspects(sockets, 0, nobody) == ("", managers)
+    assert likely_managers(sockets, 0, nobody) == ("", managers)
 
 
 def test_a_port_that_is_no_process_id_is_not_looked_up() -> None:
-    assert suspects(Sockets(), 0xF2B1C0DE, lambda _: "dhclient") == ("", ())
+    assert likely_managers(Sockets(), 0xF2B1C0DE, lambda _: "dhclient") == ("", ())
 
 
 def test_the_advice_names_the_setting() -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from lbnodeagent.tables import Mac
-from lbnodeagent.wire.conflicts import DEFEND_INTERVAL, PATIENCE, REPORT_INTERVAL, Verdict, Watchman
+from lbnodeagent.wire.conflicts import DEFEND_INTERVAL, HOSTS, PATIENCE, REPORT_INTERVAL, Conflicts, Verdict
 from tests.lbnodeagent.scenes import VIP
 
 STRANGER = Mac(bytes.fromhex("0211aabbccdd"))
 
 
 def test_a_strangers_claim_is_defended_at_once_and_told_when_it_is_heard_again() -> None:
-    watchman = Watchman()
+    conflicts = Conflicts()
 
-    verdicts = [watchman.heard(VIP, STRANGER, now, is_peer=False) for now in (0.0, 1.0, PATIENCE, PATIENCE + 1.0)]
+    verdicts = [conflicts.heard(VIP, STRANGER, now, is_peer=False) for now in (0.0, 1.0, PATIENCE, PATIENCE + 1.0)]
 
     assert verdicts == [
         Verdict(defend=True, report=False, ask_again=PATIENCE),
@@ -23,10 +23,10 @@ def test_a_strangers_claim_is_defended_at_once_and_told_when_it_is_heard_again()
 
 
 def test_a_stranger_that_stays_is_told_and_answered_at_a_bounded_rate() -> None:
-    watchman = Watchman()
+    conflicts = Conflicts()
     times = [second / 2 for second in range(2 * 130)]
 
-    verdicts = [watchman.heard(VIP, STRANGER, now, is_peer=False) for now in times]
+    verdicts = [conflicts.heard(VIP, STRANGER, now, is_peer=False) for now in times]
 
     reported = [now for now, verdict in zip(times, verdicts, strict=True) if verdict.report]
     defended = [now for now, verdict in zip(times, verdicts, strict=True) if verdict.defend]
@@ -35,49 +35,53 @@ def test_a_stranger_that_stays_is_told_and_answered_at_a_bounded_rate() -> None:
 
 
 def test_one_that_turns_out_to_be_a_peer_is_told_nobody() -> None:
-    watchman = Watchman()
+    conflicts = Conflicts()
 
-    assert watchman.heard(VIP, STRANGER, 0.0, is_peer=False).ask_again == PATIENCE
-    assert watchman.heard(VIP, STRANGER, PATIENCE, is_peer=True) == Verdict(defend=False, report=False)
+    assert conflicts.heard(VIP, STRANGER, 0.0, is_peer=False).ask_again == PATIENCE
+    assert conflicts.heard(VIP, STRANGER, PATIENCE, is_peer=True) == Verdict(defend=False, report=False)
 
 
 def test_what_was_heard_long_ago_is_no_second_time() -> None:
-    watchman = Watchman()
-    watchman.heard(VIP, STRANGER, 0.0, is_peer=False)
+    conflicts = Conflicts()
+    conflicts.heard(VIP, STRANGER, 0.0, is_peer=False)
 
-    verdict = watchman.heard(VIP, STRANGER, REPORT_INTERVAL, is_peer=False)
+    verdict = conflicts.heard(VIP, STRANGER, REPORT_INTERVAL, is_peer=False)
 
     assert verdict == Verdict(defend=True, report=False, ask_again=REPORT_INTERVAL + PATIENCE)
 
 
 def test_duplicate_address_detection_needs_no_second_time() -> None:
-    assert Watchman().heard(VIP, STRANGER, 0.0, is_peer=False, is_sure=True) == Verdict(defend=True, report=True)
+    assert Conflicts().heard(VIP, STRANGER, 0.0, is_peer=False, is_sure=True) == Verdict(defend=True, report=True)
 
 
 def test_a_peers_claim_is_defended_and_told_nobody() -> None:
-    assert Watchman().heard(VIP, STRANGER, 0.0, is_peer=True) == Verdict(defend=True, report=False)
-
-
-def test_three_removals_in_a_minute_are_a_habit_that_is_told_once_a_minute() -> None:
-    watchman = Watchman()
-
-    told = [watchman.removed(VIP, now) for now in (0.0, 10.0, 20.0, 30.0, 79.0, 80.0, 81.0)]
-
-    # At 79 s, those of 20 and 30 s count still; the first report was at 20 s.
-    assert told == [0, 0, 3, 0, 0, 4, 0]
-
-
-def test_rare_removals_are_no_habit() -> None:
-    watchman = Watchman()
-
-    assert [watchman.removed(VIP, now) for now in (0.0, 61.0, 122.0, 183.0)] == [0, 0, 0, 0]
+    assert Conflicts().heard(VIP, STRANGER, 0.0, is_peer=True) == Verdict(defend=True, report=False)
 
 
 def test_a_vip_that_comes_again_starts_anew() -> None:
-    watchman = Watchman()
-    watchman.heard(VIP, STRANGER, 0.0, is_peer=False)
+    conflicts = Conflicts()
+    conflicts.heard(VIP, STRANGER, 0.0, is_peer=False)
 
-    watchman.forget(VIP)
+    conflicts.forget(VIP)
 
-    again = watchman.heard(VIP, STRANGER, PATIENCE, is_peer=False)
+    again = conflicts.heard(VIP, STRANGER, PATIENCE, is_peer=False)
     assert again == Verdict(defend=True, report=False, ask_again=2 * PATIENCE)
+
+
+def test_who_invents_macs_fills_neither_memory_nor_log() -> None:
+    conflicts = Conflicts()
+    macs = [Mac(number.to_bytes(6)) for number in range(1000)]
+
+    sure = [conflicts.heard(VIP, mac, 0.0, is_peer=False, is_sure=True).report for mac in macs]
+
+    assert sum(sure) == HOSTS
+
+
+def test_a_host_that_stays_is_told_among_others_that_come_and_go() -> None:
+    conflicts = Conflicts()
+    reports = []
+    for turn in range(8):
+        conflicts.heard(VIP, Mac(turn.to_bytes(6)), turn - 0.5, is_peer=False)
+        reports.append(conflicts.heard(VIP, STRANGER, float(turn), is_peer=False).report)
+
+    assert reports.index(True) == PATIENCE

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lbnodeagent.wire.dad import PAUSE, FirstPlacements
+from lbnodeagent.wire.dad import PAUSE, DuplicateDetection
 from tests.lbnodeagent.scenes import NOW, VIP, VIP6
 
 
 def test_an_ipv6_vip_is_new_until_somebody_has_it() -> None:
-    first = FirstPlacements()
+    first = DuplicateDetection()
     assert not first.is_new(VIP6)
 
     first.expect(VIP6)
@@ -18,7 +18,7 @@ def test_an_ipv6_vip_is_new_until_somebody_has_it() -> None:
 
 
 def test_ipv4_knows_no_such_thing() -> None:
-    first = FirstPlacements()
+    first = DuplicateDetection()
 
     first.expect(VIP)
 
@@ -26,7 +26,7 @@ def test_ipv4_knows_no_such_thing() -> None:
 
 
 def test_an_address_that_another_host_has_is_left_alone_for_a_while_and_then_looked_for_again() -> None:
-    first = FirstPlacements()
+    first = DuplicateDetection()
     first.expect(VIP6)
 
     first.failed(VIP6, NOW)
@@ -37,7 +37,7 @@ def test_an_address_that_another_host_has_is_left_alone_for_a_while_and_then_loo
 
 
 def test_a_vip_that_nobody_wants_any_more_is_forgotten() -> None:
-    first = FirstPlacements()
+    first = DuplicateDetection()
     first.expect(VIP6)
     first.failed(VIP6, NOW)
 

@@ -1,0 +1,326 @@
+"""One node's VIPs, without I/O and without a clock.
+
+Inputs are ``now`` (monotonic seconds) with what the control plane told, the gossip said, the kernel notified of, a
+neighbour claimed, the routing software is, the kernel answered, or nothing but the time (``tick``). After each take
+``outputs()``, and call ``tick`` at ``next_deadline()``. Everything that happens only marks VIPs to be looked at; what
+is then done follows from what is (turn.py). The same inputs give the same outputs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterable
+from typing import Final, assert_never
+
+from lbnodeagent import tables
+from lbnodeagent.bird.status import BirdStatus
+from lbnodeagent.dataplane.outputs import Answer, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta
+from lbnodeagent.dataplane.state import State
+from lbnodeagent.dataplane.turn import take_leave, take_turn
+from lbnodeagent.election.changes import Changes
+from lbnodeagent.gossip.events import GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
+from lbnodeagent.gossip.meta import HandoverMessage, Meta
+from lbnodeagent.kernel.notifications import Change, Dump
+from lbnodeagent.kernel.watch import TakenAway, note, read
+from lbnodeagent.messages import Begun, Configured, KeysKnown, NodeExcluded, PeersKnown, Synced, Told, VipChanged
+from lbnodeagent.tables import FOREVER, IfIndex, Mac, Outcome
+from purelb.addresses import IPAddress
+
+log = logging.getLogger(__name__)
+
+REPORT_HOLD: Final = 1.0
+"""Seconds for which reports wait at most while there are VIPs to be looked at."""
+
+
+class Core:
+    """``start`` it with what the kernel has; ``leave`` gives the VIPs away."""
+
+    def __init__(self, node: str) -> None:
+        self.has_left = False
+        """Everything that had to be given away or withdrawn is."""
+        self._state = State(node)
+        self._changes = Changes(node, self._state.members, self._state.candidacy, self._state.present)
+        self._needs_turn = False
+        self._takes_leave = False
+        self._turn: Generator[Execute, Answer, None] | None = None
+        self._report_at = 0.0
+        self._now = 0.0
+        self._outputs: list[Output] = []
+        self._said = Meta()
+        self._told_members = tables.Members(frozenset())
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def start(self, now: float, dump: Dump) -> None:
+        """This is what the kernel has: what an earlier run left is adopted."""
+        self._now = now
+        read(dump, self._state.present)
+        self._state.routes.adopt(dump.marked_routes)
+        for there in list(self._state.present.all_ours()):
+            self._state.statuses.adopt(there.address)
+            self._state.wanted.adopt(there)
+        if adopted := list(self._state.wanted):
+            self._state.mark(adopted)
+            log.info("adopted", extra={"vips": len(adopted)})
+
+    def leave(self, now: float) -> None:
+        """Hand over the VIPs that get a new owner and withdraw the rest; ``has_left`` becomes true when it's done.
+
+        Routed VIPs stay, with a lifetime: other nodes have them too, and a restart is nothing that routers need to hear
+        of.
+        """
+        self._now = now
+        self._state.candidacy.is_leaving = True
+        self._state.are_links_dirty = self._needs_turn = True
+        self._candidacy_changed(now)
+        self._state.mark_all()
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def told(self, now: float, told: Told) -> None:
+        """The control plane says what is wanted, or how things are."""
+        self._now = now
+        match told:
+            case Begun():
+                self._state.wanted.begin_again()
+                self._state.statuses.repeat()
+                self._outputs.append(self._told_members)
+                if self._state.subnets.found is not None:
+                    self._outputs.append(self._state.subnets.found)
+                self._needs_turn = True
+            case VipChanged(vip, wanted):
+                self._state.wanted.change(vip, wanted)
+                self._state.mark((vip,))
+            case Configured(config):
+                self._state.config, self._state.neighbours.garp = config, config.garp
+                self._state.is_configured = True
+                self._surroundings_changed(now)
+            case KeysKnown():
+                pass  # the gossip's own
+            case PeersKnown(addresses):
+                self._state.candidacy.is_alone = not addresses
+                self._candidacy_changed(now)
+            case NodeExcluded(is_excluded):
+                is_news = is_excluded != self._state.candidacy.is_excluded
+                self._state.candidacy.is_excluded = is_excluded
+                self._candidacy_changed(now)
+                if is_news:
+                    self._state.mark_all()
+            case Synced():
+                self._state.candidacy.is_synced = True
+                self._state.wanted.synced()
+                self._candidacy_changed(now)
+                self._state.mark_all()
+            case _:
+                assert_never(told)
+
+    def peer(self, now: float, event: PeerEvent) -> None:
+        """The gossip has news: elect again, as far as it matters."""
+        self._now = now
+        match event:
+            case GossipStarted():
+                self._owners_changed(self._state.candidacy.gossip_started(now))
+            case GossipEnded():
+                self._state.candidacy.hears_peers = False
+            case PeerAlive(node, meta):
+                self._state.members.joined(node, meta)
+                self._candidacy_changed(now)
+            case PeerGone(node, for_good):
+                self._state.members.gone(node, now, for_good=for_good)
+                self._candidacy_changed(now)
+            case HandoverMessage():
+                learned = self._state.negotiation.received(event, now)
+                self._owners_changed(learned.changed)
+                self._state.mark(learned.look_at)
+            case _:
+                assert_never(event)
+
+    def kernel(self, now: float, changes: Iterable[Change]) -> None:
+        """The kernel notifies of changes, its own and ours."""
+        self._now = now
+        noted = note(changes, self._state.present)
+        for taken in noted.taken_away:
+            self._taken_away(taken, now)
+        self._state.mark(noted.touched)
+        if noted.surroundings:
+            self._surroundings_changed(now)
+
+    def claim(self, now: float, index: IfIndex, vip: IPAddress, mac: Mac) -> bool:
+        """A host says on an interface that it has ``vip`` (RFC 5227 section 2.4). Whether that is of interest here."""
+        if not self._state.neighbours.is_of_interest(index, vip, mac, now):
+            return False
+        self._now = now
+        if not self._state.candidacy.hears_peers:
+            # Nothing can be said of a VIP that an earlier run left.
+            self._state.neighbours.claimed_unheard(vip)
+            self._state.mark((vip,))
+        elif self._state.candidacy.is_owner(vip):  # else it is the new owner while we hand over
+            conflict = self._state.neighbours.rival(index, vip, mac, now)
+            if conflict is not None:
+                self._outputs += (Counted("conflicts", 1), conflict)
+        return True
+
+    def await_router(self, now: float) -> None:
+        """Hold routed VIPs that aren't here yet back until ``router`` says that something routes them."""
+        self._state.router.begin(now)
+
+    def router(self, now: float, status: BirdStatus) -> None:
+        """How the routing software is."""
+        self._now = now
+        if self._state.router.is_now(status, now):
+            self._state.mark_all()
+
+    def executed(self, now: float, outcomes: list[Outcome]) -> None:
+        """The kernel has done what ``Execute`` asked for; one outcome per action, in its order."""
+        assert self._turn is not None
+        self._now = now
+        self._go_on(self._turn, (now, outcomes))
+
+    def tick(self, now: float) -> None:
+        """Do what is due. While the kernel is at work nothing is."""
+        if self._turn is not None:
+            return
+        self._now = now
+        self._run_timers(now)
+        self._needs_turn = False
+        self._go_on(take_turn(self._state, now), None)
+
+    # --- what follows ------------------------------------------------------------------------------------------------
+
+    def outputs(self) -> list[Output]:
+        """What is to be done now, once; in this order, so that neighbours hear of a VIP before its last owner does."""
+        outputs: list[Output] = [*self._state.neighbours.take_frames(), *self._state.negotiation.take_messages()]
+        if self._state.members.own is not self._said:
+            self._said = self._state.members.own
+            outputs.append(SayMeta(self._said))
+        if self._state.candidacy.take_haste():
+            outputs.append(JoinAtOnce())
+        outputs += self._outputs
+        self._outputs = []
+        return outputs
+
+    def next_deadline(self) -> float:
+        """When ``tick`` must be called next; a time that is past: at once."""
+        if self._turn is not None:
+            return FOREVER
+        if self._is_turn_due():
+            return self._now
+        state = self._state
+        parts = (state.negotiation, state.statuses, state.linger, state.candidacy)
+        return min(
+            state.sweeps.deadline,
+            state.neighbours.deadline,
+            state.router.deadline,
+            *(timer for part in parts if (timer := part.deadline) is not None),
+        )
+
+    @property
+    def member_count(self) -> int:
+        """The nodes that take part in the gossip, this one included."""
+        return len(self._state.members.others) + 1
+
+    # --- the turn ----------------------------------------------------------------------------------------------------
+
+    def _go_on(self, turn: Generator[Execute, Answer, None], answer: Answer | None) -> None:
+        """Run a turn up to the next thing that the kernel is to do, or to its end."""
+        try:
+            self._outputs.append(next(turn) if answer is None else turn.send(answer))
+        except StopIteration:
+            self._turn = None
+            self._end_turn()
+        else:
+            self._turn = turn
+
+    def _end_turn(self) -> None:
+        self._send_reports()
+        if not self._state.candidacy.is_leaving or not self._state.has_withdrawn():
+            return
+        if self._takes_leave:
+            self.has_left = True
+        else:
+            self._takes_leave = True
+            self._go_on(take_leave(self._state, self._now), None)
+
+    def _send_reports(self) -> None:
+        """Tell how VIPs stand once all are looked at; while there is no end of that, every now and then."""
+        statuses, now = self._state.statuses, self._now
+        if not statuses.has_unsent:
+            self._report_at = now + REPORT_HOLD
+        elif not self._state.has_dirty_vips or now >= self._report_at:
+            self._outputs += statuses.take()
+            self._report_at = now + REPORT_HOLD
+
+    def _is_turn_due(self) -> bool:
+        state = self._state
+        are_links_due = state.are_links_dirty and state.is_configured
+        return self._needs_turn or state.has_dirty_vips or are_links_due or state.can_renew_routes
+
+    def _run_timers(self, now: float) -> None:
+        state = self._state
+        state.mark(state.negotiation.run_due(now))
+        state.neighbours.run_due(now)
+        state.mark(state.statuses.due(now))
+        state.mark(state.linger.due(now))
+        if state.router.look(now):
+            state.mark_all()
+        if not state.candidacy.is_candidate and not state.candidacy.is_leaving:
+            self._candidacy_changed(now)
+        due = state.sweeps.due(now, state.config.local_addressing.valid_lifetime)
+        if due.renewals:
+            state.mark([there.address for there in state.present.all_ours() if there.expires != FOREVER])
+        if due.everything:
+            state.are_routes_dirty = True
+            state.members.forget_old(now)
+            state.mark_all()
+        state.are_links_dirty = state.are_links_dirty or due.links or due.everything
+
+    # --- what it means -----------------------------------------------------------------------------------------------
+
+    def _candidacy_changed(self, now: float) -> None:
+        """This node, or another, became a candidate or ceased to be one."""
+        self._owners_changed(self._state.candidacy.update(now))
+        self._tell_members()
+
+    def _tell_members(self) -> None:
+        members = self._changes.members()
+        if members != self._told_members:
+            self._told_members = members
+            self._outputs.append(members)
+
+    def _owners_changed(self, vips: Iterable[IPAddress]) -> None:
+        """These VIPs have another owner."""
+        vips = list(vips)
+        tally = self._changes.tally(vips)
+        if tally.wins:
+            self._outputs.append(Counted("election_wins", tally.wins))
+        if tally.losses:
+            self._outputs.append(Counted("election_losses", tally.losses))
+        self._state.mark(vips)
+
+    def _surroundings_changed(self, now: float) -> None:
+        """An interface, a default route, an address of the node's own or the configuration changed."""
+        state = self._state
+        before = state.subnets.found
+        state.are_links_dirty = True
+        self._owners_changed(state.subnets.look(state.config if state.is_configured else None, now))
+        self._tell_members()
+        if state.subnets.found is not None and state.subnets.found != before:
+            self._outputs.append(state.subnets.found)
+        state.mark_all()
+
+    def _taken_away(self, taken: TakenAway, now: float) -> None:
+        """Somebody else took an address of ours away; the next pass puts it back."""
+        state, gone = self._state, taken.address
+        if gone.dad == "running" and state.detection.is_new(gone.address):
+            # The kernel removes an address of finite lifetime that another host turned out to have.
+            state.detection.failed(gone.address, now)
+            return
+        link = state.present.links.get(gone.index)
+        if link is None or gone.address not in state.wanted:
+            return  # it went with its interface, or as it should
+        self._outputs.append(Counted("restored", 1))
+        about = {"vip": str(gone.address), "interface": link.name, "port": taken.by}
+        log.warning("removed by somebody else", extra=about)
+        times = state.removals.noticed(gone.address, now)
+        if times:
+            self._outputs.append(RemovedOften(gone.address, link.name, times, taken.by))

@@ -1,0 +1,223 @@
+"""The data plane's core on a node: waits, feeds the core, carries out what it says, and feeds back what came of it.
+
+Owns the clock, the tasks and all that is between the core and kernel, wire, gossip and mailboxes; decides nothing. Runs
+on a loop of its own and never waits for Kubernetes: the control plane's tables come and the reports go through a
+Mailbox each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from typing import assert_never
+
+from lbnodeagent.bird.watch import BirdWatch
+from lbnodeagent.dataplane.core import Core
+from lbnodeagent.dataplane.executor import Executor
+from lbnodeagent.dataplane.looplag import measure_lag
+from lbnodeagent.dataplane.outputs import Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta
+from lbnodeagent.election.negotiation import Send
+from lbnodeagent.errors import FrameError
+from lbnodeagent.gossip.peers import Peers
+from lbnodeagent.kernel.addressmanagers import advice, likely_managers, read_process, read_sockets
+from lbnodeagent.kernel.netlink import Netlink
+from lbnodeagent.mailbox import Mailbox
+from lbnodeagent.messages import KeysKnown, PeersKnown, Told, ToldKey
+from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKey, Surroundings, Wiped, report_key
+from lbnodeagent.wire.frames import claim_of
+from lbnodeagent.wire.garp import Announce
+from lbnodeagent.wire.neighbours import Probe
+from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
+from lbnodeagent.wire.sending import Sending
+from purelb.metrics import AgentMetrics
+
+log = logging.getLogger(__name__)
+
+
+class DataPlane:
+    """One node's VIPs. ``start``, then ``run`` until cancelled; before that ``leave``, which gives the VIPs away.
+
+    With a ``router``, routed VIPs that aren't here yet wait until it routes.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        netlink: Netlink,
+        sender: FrameSender,
+        listener: FrameListener,
+        peers: Peers,
+        inbox: Mailbox[ToldKey, Told],
+        outbox: Mailbox[ReportKey, Report],
+        metrics: AgentMetrics,
+        router: BirdWatch | None = None,
+    ) -> None:
+        self._core = Core(node)
+        self._netlink = netlink
+        self._executor = Executor(netlink, metrics)
+        self._sending = Sending(sender, metrics)
+        self._listener = listener
+        self._peers = peers
+        self._inbox = inbox
+        self._outbox = outbox
+        self._metrics = metrics
+        self._router = router
+        self._wake = asyncio.Event()
+        self._departed = asyncio.Event()
+        self._to_execute: deque[Execute] = deque()
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read the kernel, and adopt what an earlier run left. Raises KernelError."""
+        self._core.start(self._now(), await self._netlink.read())
+        if self._router is not None:
+            self._core.await_router(self._now())
+
+    async def run(self) -> None:
+        """Keep the VIPs where they belong, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_kernel())
+            tasks.create_task(self._follow_wire())
+            tasks.create_task(self._follow_peers())
+            tasks.create_task(self._follow_inbox())
+            if self._router is not None:
+                tasks.create_task(self._follow_router(self._router))
+            tasks.create_task(measure_lag(self._metrics))
+            tasks.create_task(self._take_turns())
+
+    async def leave(self, timeout: float) -> None:
+        """Hand over the VIPs that get a new owner and withdraw the rest, within ``timeout`` seconds.
+
+        To be called while ``run`` still runs.
+        """
+        self._core.leave(self._now())
+        self._fed()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._departed.wait()
+                return
+        log.warning("shutdown took too long, VIPs expire by themselves", extra={"timeout": timeout})
+
+    # --- feeding -----------------------------------------------------------------------------------------------------
+
+    async def _follow_kernel(self) -> None:
+        async for changes in self._netlink.changes():
+            self._core.kernel(self._now(), changes)
+            self._fed()
+
+    async def _follow_wire(self) -> None:
+        async for index, frame in self._listener.frames():
+            try:
+                claim = claim_of(frame)
+            except FrameError:
+                continue
+            if claim is not None and self._core.claim(self._now(), index, *claim):
+                self._fed()
+
+    async def _follow_peers(self) -> None:
+        async for event in self._peers.events():
+            self._core.peer(self._now(), event)
+            self._fed()
+
+    async def _follow_router(self, router: BirdWatch) -> None:
+        async for status in router.statuses():
+            self._core.router(self._now(), status)
+            self._fed()
+
+    async def _follow_inbox(self) -> None:
+        self._inbox.open()
+        try:
+            while True:
+                for told in (await self._inbox.take()).values():
+                    match told:
+                        case KeysKnown(keys):
+                            self._peers.set_keys(keys)
+                        case PeersKnown(addresses):
+                            self._peers.set_addresses(addresses)
+                        case _:
+                            pass
+                    self._core.told(self._now(), told)
+                self._fed()
+        finally:
+            self._inbox.close()
+
+    def _fed(self) -> None:
+        """Something happened: say at once what there is to say, and see in the next turn what there is to do."""
+        self._say()
+        self._wake.set()
+
+    # --- carrying out ------------------------------------------------------------------------------------------------
+
+    async def _take_turns(self) -> None:
+        while True:
+            self._wake.clear()
+            self._core.tick(self._now())
+            self._say()
+            while self._to_execute:
+                outcomes = await self._executor.execute(self._to_execute.popleft().actions)
+                self._core.executed(self._now(), outcomes)
+                self._say()
+            deadline = self._core.next_deadline()
+            if deadline <= self._now():
+                await asyncio.sleep(0)  # the other tasks have their turn too
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._wake.wait()
+
+    def _say(self) -> None:
+        """Carry out all that needs no waiting; what the kernel is to do is left to the turn."""
+        reports: dict[ReportKey, Report] = {}
+        for output in self._core.outputs():
+            report = self._carry_out(output)
+            if report is not None:
+                reports[report_key(report)] = report
+        self._outbox.put_all(reports)
+        self._metrics.members.set(self._core.member_count)
+        if self._core.has_left:
+            self._departed.set()
+
+    def _carry_out(self, output: Output) -> Report | None:
+        """Do it; what is left is to be reported."""
+        match output:
+            case Execute():
+                self._to_execute.append(output)
+            case Announce() | Probe():
+                self._sending.send(output)
+            case Send(to, message):
+                self._peers.send(to, message)
+            case SayMeta(meta):
+                self._peers.set_meta(meta)
+            case JoinAtOnce():
+                self._peers.hurry()
+            case Counted():
+                self._count(output)
+            case RemovedOften(vip, interface, times, by):
+                culprit, managers = likely_managers(read_sockets(), by, read_process)
+                return Wiped(vip, interface, times, advice(interface, culprit, managers))
+            case Announcement() | Conflict() | Wiped() | Surroundings() | Members():
+                return output
+            case _:
+                assert_never(output)
+        return None
+
+    def _count(self, counted: Counted) -> None:
+        match counted.what:
+            case "election_wins":
+                counter = self._metrics.election_wins
+            case "election_losses":
+                counter = self._metrics.election_losses
+            case "conflicts":
+                counter = self._metrics.conflicts
+            case "restored":
+                counter = self._metrics.restored
+            case _:
+                assert_never(counted.what)
+        counter.inc(counted.times)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,56 @@
+"""What the data plane's core wants done, as values; the driver does it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from lbnodeagent.election.negotiation import Send
+from lbnodeagent.gossip.meta import Meta
+from lbnodeagent.tables import Action, Outcome, Report
+from lbnodeagent.wire.neighbours import WireOutput
+from purelb.addresses import IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Have the kernel do this, in this order; what came of each goes back in one ``executed``. One at a time."""
+
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SayMeta:
+    """Tell the peers this of the node."""
+
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAtOnce:
+    """Try to join every peer now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What happened so often; for metrics."""
+
+    what: Literal["election_wins", "election_losses", "conflicts", "restored"]
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedOften:
+    """Something on this node keeps taking a VIP away: find out what, and tell the user."""
+
+    vip: IPAddress
+    interface: str
+    times: int
+    by: int
+    """The netlink port of who did it last; 0: unknown."""
+
+
+Output: TypeAlias = Execute | WireOutput | Send | SayMeta | JoinAtOnce | Counted | RemovedOften | Report
+
+Answer: TypeAlias = tuple[float, list[Outcome]]
+"""When the kernel had done it, monotonic seconds, and what came of each action."""

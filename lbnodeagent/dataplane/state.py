@@ -1,0 +1,154 @@
+"""All that one node's data plane knows: its parts, joined once, and what is to be looked at. Pure; it decides nothing.
+
+``core`` changes it by what happens, ``turn`` goes by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from lbnodeagent.dataplane.linger import Linger
+from lbnodeagent.dataplane.routergate import RouterGate
+from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
+from lbnodeagent.dataplane.status import Statuses
+from lbnodeagent.dataplane.sweeps import Sweeps
+from lbnodeagent.dataplane.wanted import WantedVips
+from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.election.negotiation import Negotiation
+from lbnodeagent.election.subnets import Subnets
+from lbnodeagent.gossip.members import Members
+from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, nic_subnets
+from lbnodeagent.kernel.present import Present
+from lbnodeagent.kernel.removals import Removals
+from lbnodeagent.kernel.requested import Requested
+from lbnodeagent.kernel.routes import Routes
+from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, PresentAddress
+from lbnodeagent.wire.conflicts import Conflicts
+from lbnodeagent.wire.dad import DuplicateDetection
+from lbnodeagent.wire.neighbours import Neighbours
+from purelb.addresses import IPAddress
+from purelb.nodeagents import NodeAgentConfig
+
+
+class State:
+    """Of the node ``node``."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.config = NodeAgentConfig()
+        self.is_configured = False
+        self.present = Present()
+        self.members = Members(node)
+        self.candidacy = Candidacy(node, self.members)
+        self.subnets = Subnets(self.present, self.candidacy)
+        self.detection = DuplicateDetection()
+        self.neighbours = Neighbours(self.present, self.members, Conflicts(), self.detection)
+        self.negotiation = Negotiation(self.members, self.candidacy, self.present, self.neighbours, self.detection)
+        self.wanted = WantedVips(self.candidacy, self.detection)
+        self.requested = Requested(self.present)
+        self.routes = Routes(self.present)
+        self.removals = Removals()
+        self.statuses = Statuses(self.present, self.candidacy)
+        self.sweeps = Sweeps()
+        self.linger = Linger()
+        self.router = RouterGate()
+        self.are_links_dirty = True
+        self.are_routes_dirty = True
+        self._dirty: dict[IPAddress, None] = {}
+
+    # --- what is to be looked at -------------------------------------------------------------------------------------
+
+    @property
+    def has_dirty_vips(self) -> bool:
+        """Whether a VIP is to be looked at."""
+        return bool(self._dirty)
+
+    @property
+    def can_renew_routes(self) -> bool:
+        """Whether the routes of aggregates are to be looked at, and may be."""
+        return self.are_routes_dirty and self.candidacy.is_synced and not self.candidacy.is_leaving
+
+    def mark(self, vips: Iterable[IPAddress]) -> None:
+        """Look at these VIPs in the next pass."""
+        self._dirty.update(dict.fromkeys(vips))
+
+    def mark_all(self) -> None:
+        """Look at every VIP that is wanted or here."""
+        self.mark(self.wanted)
+        self.mark([there.address for there in self.present.all_ours()])
+
+    def take_batch(self, size: int) -> list[IPAddress]:
+        """The next VIPs to look at."""
+        batch = list(islice(self._dirty, size))
+        for vip in batch:
+            del self._dirty[vip]
+        return batch
+
+    def has_withdrawn(self) -> bool:
+        """Whether nothing is left here that may not outlive this agent."""
+        return not self._dirty and all(self._may_stay(there) for there in self.present.all_ours())
+
+    def _may_stay(self, there: PresentAddress) -> bool:
+        """A routed VIP that has a lifetime may."""
+        link = self.present.links.get(there.index)
+        return link is not None and not link.has_neighbours and there.expires != FOREVER
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    def is_going(self, vip: IPAddress) -> bool:
+        """Whether this node has a routed VIP for which only others have endpoints."""
+        wanted = self.wanted.table.get(vip)
+        endpoints = wanted.endpoints if wanted is not None else None
+        return bool(endpoints) and self.node not in (endpoints or ()) and bool(self.present.ours(vip))
+
+    def situation(self, vips: Sequence[IPAddress], now: float) -> Situation:
+        """What a pass over these VIPs goes by."""
+        present, candidacy = self.present, self.candidacy
+        its = {
+            vip: VipSituation(
+                wanted=self.wanted.table.get(vip),
+                there=tuple(present.at(vip)),
+                owner=candidacy.owner(vip),
+                is_held=self.negotiation.holds(vip),
+                is_claimed=self.neighbours.is_claimed(vip),
+                is_new=self.detection.is_new(vip),
+                is_duplicate=self.detection.is_duplicate(vip, now),
+                lingers=self.linger.lingers(vip, now),
+            )
+            for vip in vips
+        }
+        indexes = {there.index for one in its.values() for there in one.there if there.is_ours}
+        return Situation(
+            node=self.node,
+            config=self.config,
+            now=now,
+            vips=its,
+            links=dict(present.links),
+            subnets=tuple(nic_subnets(self.config, present)),
+            foreign={index: tuple(present.foreign(index)) for index in indexes},
+            onlink=self.members.onlink(),
+            leaving=candidacy.is_leaving,
+            is_excluded=candidacy.is_excluded,
+            router_trouble=self.router.trouble,
+            is_spokesman=candidacy.is_spokesman,
+        )
+
+    def link_situation(self) -> LinkSituation:
+        """What is done about the dummy interface goes by."""
+        present = self.present
+        return LinkSituation(
+            config=self.config,
+            links=tuple(present.links.values()),
+            with_vips=frozenset(there.index for there in present.all_ours()),
+            with_others=frozenset(
+                link.index
+                for link in present.links.values()
+                if link.name == IPVS_INTERFACE
+                or (
+                    link.alias == DUMMY_ALIAS
+                    and not all(there.address.is_link_local for there in present.foreign(link.index))
+                )
+            ),
+            leaving=self.candidacy.is_leaving,
+        )

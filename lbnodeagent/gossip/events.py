@@ -1,0 +1,82 @@
+"""What happens in the gossip, as the data plane hears it: values. Pure."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from lbnodeagent.errors import MetaError
+from lbnodeagent.gossip.meta import HandoverMessage, decode_message
+from memberlist.events import (
+    Event,
+    MemberFailed,
+    MemberJoined,
+    MemberLeft,
+    MemberSuspected,
+    MemberUpdated,
+    NameConflict,
+    UserMessage,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GossipStarted:
+    """Peers can be heard from now on: before that, their silence means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GossipEnded:
+    """Peers can't be heard any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAlive:
+    """Another member is alive, and says this of itself."""
+
+    node: str
+    meta: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerGone:
+    """Another member failed, or left (``for_good``)."""
+
+    node: str
+    for_good: bool
+
+
+PeerEvent: TypeAlias = GossipStarted | GossipEnded | PeerAlive | PeerGone | HandoverMessage
+
+
+def peer_event(event: Event, own: str) -> PeerEvent | None:
+    """What an event of memberlist means to the node ``own``; None: nothing."""
+    match event:
+        case MemberJoined(member) | MemberUpdated(member):
+            return PeerAlive(member.name, member.meta) if member.name != own else None
+        case MemberFailed(member):
+            return PeerGone(member.name, for_good=False) if member.name != own else None
+        case MemberLeft(member):
+            return PeerGone(member.name, for_good=True) if member.name != own else None
+        case MemberSuspected():
+            return None
+        case UserMessage(payload):
+            return _message(payload)
+        case NameConflict(existing, address, _):
+            log.error(
+                "two nodes gossip under one name",
+                extra={"node": existing.name, "known": str(existing.address), "other": str(address)},
+            )
+            return None
+        case _:
+            assert_never(event)
+
+
+def _message(payload: bytes) -> HandoverMessage | None:
+    try:
+        return decode_message(payload)
+    except MetaError as error:
+        log.warning("a peer's message can't be read", extra={"error": str(error)})
+        return None
