@@ -11,8 +11,8 @@ from typing import TypeAlias
 import pytest
 
 from lab.kubectl import find_kubectl
-from tests.lab.apiserver.clusters import Embedded, Real
-from tests.lab.apiserver.conftest import cluster
+from kubedouble.testing.clusters import Embedded, Real
+from conftest import cluster
 
 __all__ = ["cluster"]
 Kubectl: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
