@@ -6,10 +6,10 @@ import asyncio
 import json
 from pathlib import Path
 
+from kubedouble.testing.servers import api_server
 from lab.cluster import Cluster, path
 from lab.kubeclient import ApiError, KubeClient, open_client
 from lab.namespaceend import NamespaceEnd
-from kubedouble.testing.servers import api_server
 
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "short-lived"}}
 HELD = {"metadata": {"name": "held", "namespace": "short-lived", "finalizers": ["example.org/hold"]}}

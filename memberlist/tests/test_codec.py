@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compression import compress
 from memberlist import codec
 from memberlist.errors import WireError
 from memberlist.messages import Ack, Alive, Dead, ErrorReply, IndirectPing, Nack, PacketMessage, Ping, Suspect, User
-from compression import compress
 
 U32 = st.integers(0, 2**32 - 1)
 PORT = st.integers(0, 65535)

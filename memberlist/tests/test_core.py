@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from dialogue import VERSIONS, Dialogue, address, alive, where
 from memberlist.codec import encode
 from memberlist.config import Config
 from memberlist.core import Core
@@ -15,7 +16,6 @@ from memberlist.events import MemberJoined, UserMessage
 from memberlist.messages import Ack, Alive, Dead, ErrorReply, NodeState, Ping, PushPull, State, User
 from memberlist.outbox import SendPacket
 from memberlist.pushpull import push_pull_scale
-from dialogue import VERSIONS, Dialogue, address, alive, where
 
 
 def line(number: int, versions: bytes = VERSIONS) -> NodeState:

@@ -2,11 +2,11 @@
 
 import pytest
 
+from dialogue import Dialogue, address, alive, where
 from memberlist.config import Config
 from memberlist.delegate import Delegate
 from memberlist.events import Member
 from memberlist.messages import Ack, Dead, IndirectPing, Nack, Ping, State, Suspect
-from dialogue import Dialogue, address, alive, where
 
 OURS = (address(0), 7946, "n0")
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compression import compress, compressed_zeros
+from hostile import INSIDER, KEY, STREAM, seeds, try_input
 from memberlist.codec import PACKET_EXPANDED_MAX, compound, decode_packet
 from memberlist.config import Config
 from memberlist.crypto import Keyring
 from memberlist.errors import WireError
 from memberlist.messages import User
 from memberlist.streams import StreamCodec
-from compression import compress, compressed_zeros
-from hostile import INSIDER, KEY, STREAM, seeds, try_input
 
 SEEDS = dict(seeds())
 KINDS = st.sampled_from([0, STREAM, KEY, KEY | STREAM, KEY | INSIDER, KEY | INSIDER | STREAM])

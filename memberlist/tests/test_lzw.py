@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compression import compress, compressed_zeros
 from memberlist.errors import WireError
 from memberlist.lzw import expand
-from compression import compress, compressed_zeros
 
 LIMIT = 1 << 20
 

@@ -4,6 +4,7 @@ import ipaddress
 
 import pytest
 
+from dialogue import VERSIONS, Dialogue, address, alive
 from memberlist.delegate import Delegate
 from memberlist.events import (
     Member,
@@ -15,7 +16,6 @@ from memberlist.events import (
     NameConflict,
 )
 from memberlist.messages import Alive, Dead, NodeState, PushPull, State, Suspect
-from dialogue import VERSIONS, Dialogue, address, alive
 
 
 def line(number: int, state: State, incarnation: int = 1) -> NodeState:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compression import compress
 from memberlist.codec import compound, encode
 from memberlist.config import Config
 from memberlist.crypto import Keyring
@@ -23,7 +24,6 @@ from memberlist.messages import Ack, Address, Alive, IndirectPing, Message, Nack
 from memberlist.packets import PacketCodec
 from memberlist.sieve import program
 from memberlist.sockets import Sockets, bind
-from compression import compress
 
 VECTORS = [
     vector

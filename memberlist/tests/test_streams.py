@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compression import compress
 from memberlist.codec import encode, encode_user_stream
 from memberlist.config import Config
 from memberlist.crypto import Keyring
 from memberlist.errors import LabelMismatch, Unauthentic, WireError
 from memberlist.messages import ErrorReply, NodeState, Ping, PushPull, State, StreamMessage, User
 from memberlist.streams import StreamCodec
-from compression import compress
 
 RING = Keyring([b"k" * 16])
 LINE = NodeState("n1", bytes([10, 0, 0, 1]), 7946, b"meta", 3, State.SUSPECT, bytes([1, 5, 2, 0, 0, 0]))

@@ -16,11 +16,11 @@ import yaml
 
 from allocator.__main__ import serve
 from kubedouble import ApiServer
+from kubedouble.testing.servers import Server, api_server
 from purelb import names
 from purelb.errors import ConflictError, NotFoundError, UnavailableError
 from purelb.kube import Kube, core_path, custom_path, services_path
 from purelb.settings import AllocatorSettings
-from kubedouble.testing.servers import Server, api_server
 
 CRDS = Path(__file__).parents[2] / "crds"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

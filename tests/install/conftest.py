@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import pytest
 
-from lab.kubectl import find_kubectl
-from kubedouble.testing.clusters import Embedded, Real
 from conftest import cluster
+from kubedouble.testing.clusters import Embedded, Real
+from lab.kubectl import find_kubectl
 
 __all__ = ["cluster"]
 Kubectl: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]

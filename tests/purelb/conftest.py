@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from kubedouble import ApiServer
-from purelb.kube import Kube
 from kubedouble.testing.servers import Server, api_server
+from purelb.kube import Kube
 
 
 class Api:

@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .tls import Tls, make_tls
-from .errors import StartFailed
 
 VARIABLE: Final = "KUBEBUILDER_ASSETS"
 SERVICE_RANGES: Final = "10.188.0.0/18,fd00:10:188::/112"
@@ -32,15 +31,19 @@ _READY_WITHIN: Final = 60.0
 _STOP_WITHIN: Final = 10.0
 
 
+class NotStarted(Exception):
+    """A program of the control plane is missing, ended, or was not ready in time."""
+
+
 def assets() -> Path | None:
-    """The folder named by `KUBEBUILDER_ASSETS`, when both programs are in it."""
+    """The folder named by `KUBEBUILDER_ASSETS`, when both programs are in it. Raises NotStarted."""
     folder = os.environ.get(VARIABLE)
     if not folder:
         return None
     path = Path(folder)
     missing = [name for name in ("etcd", "kube-apiserver") if not os.access(path / name, os.X_OK)]
     if missing:
-        raise StartFailed(f"{VARIABLE}={folder} has no {' and no '.join(missing)}")
+        raise NotStarted(f"{VARIABLE}={folder} has no {' and no '.join(missing)}")
     return path
 
 
@@ -70,7 +73,7 @@ class ControlPlane:
         self._tls: Tls | None = None
 
     async def start(self) -> None:
-        """Raises StartFailed when a program ends or is not ready in time."""
+        """Raises NotStarted when a program ends or is not ready in time."""
         self._port = self._port or free_port()
         self.url = f"https://{self._hosts[0]}:{self._port}"
         await asyncio.to_thread(self._write_files)
@@ -155,14 +158,14 @@ class ControlPlane:
                         pass  # not listening yet
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            raise StartFailed(f"kube-apiserver was not ready within {_READY_WITHIN:.0f} s") from None
+            raise NotStarted(f"kube-apiserver was not ready within {_READY_WITHIN:.0f} s") from None
 
     def _check_children(self) -> None:
         for child in self._children:
             if child.process.returncode is not None:
                 lines = child.log.read_text(errors="replace").splitlines()
                 last = lines[-1] if lines else ""
-                raise StartFailed(f"{child.name} ended with code {child.process.returncode}: {last}")
+                raise NotStarted(f"{child.name} ended with code {child.process.returncode}: {last}")
 
     def kubeconfig(self, *, user: str = "admin", server: str = "") -> dict[str, Any]:
         assert self._tls is not None, "start() comes first"

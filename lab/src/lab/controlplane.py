@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from kubedouble.envtest import VARIABLE, assets, free_port
+from kubedouble.envtest import VARIABLE, NotStarted, assets, free_port
 from kubedouble.envtest import ControlPlane as RealControlPlane
 from lab.errors import StartFailed
 from lab.forward import forward
@@ -88,13 +88,16 @@ async def _start_embedded(folder: Path, network: Network, wire: list[socket.sock
 
 async def _start_envtest(folder: Path, network: Network, wire: list[socket.socket]) -> ControlPlane:
     """A real etcd and kube-apiserver on loopback of the root namespace; the wire reaches them through us."""
-    programs = assets()
-    if programs is None:
-        raise StartFailed(f"--control-plane envtest needs {VARIABLE}: a folder with etcd and kube-apiserver")
     api = network.topology.api
     hosts = ("127.0.0.1", str(api.ipv4.ip), str(api.ipv6.ip))
-    server = RealControlPlane(folder / "control-plane", programs, hosts=hosts)
-    await server.start()
+    try:
+        programs = assets()
+        if programs is None:
+            raise StartFailed(f"--control-plane envtest needs {VARIABLE}: a folder with etcd and kube-apiserver")
+        server = RealControlPlane(folder / "control-plane", programs, hosts=hosts)
+        await server.start()
+    except NotStarted as failure:
+        raise StartFailed(str(failure)) from failure
     kubeconfig = folder / "kubeconfig"
     await asyncio.to_thread(_write_private, kubeconfig, yaml.safe_dump(server.kubeconfig()))
     port = int(server.url.rpartition(":")[2])

@@ -19,7 +19,10 @@ from typing import Any
 
 from lab.errors import StartFailed
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+SOURCE = Path(__file__).resolve().parents[1]
+"""The folder that the package `lab` lies in."""
+REPOSITORY = SOURCE.parents[1]
+"""The checkout: manifests, and modules of tests and benches that are no part of a distribution."""
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from lab.launch import main; main()"
 # What every program gets; pods get nothing else of the environment that the lab was started in.
 BASE_ENVIRONMENT = {
@@ -30,7 +33,7 @@ BASE_ENVIRONMENT = {
 
 
 def python_path() -> dict[str, str]:
-    """What one of our own modules needs to be found from wherever it is started."""
+    """What a module of this repository needs to be found from wherever it is started."""
     inherited = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *([inherited] if inherited else [])])}
 
@@ -108,7 +111,7 @@ async def start(program: Program) -> Child:
         "container": program.container,
     }
     fds = program.pass_fds if program.netns is None else (*program.pass_fds, program.netns)
-    command = [sys.executable, "-I", "-S", "-c", _BOOT, str(REPOSITORY), json.dumps(order)]
+    command = [sys.executable, "-I", "-S", "-c", _BOOT, str(SOURCE), json.dumps(order)]
     program.log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with program.log.open("ab") as log:
