@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from dialogue import Dialogue, address, alive
 from memberlist.events import (
     Event,
     MemberFailed,
@@ -17,7 +18,6 @@ from memberlist.events import (
 )
 from memberlist.messages import Alive, Claim, Dead, State, Suspect
 from memberlist.verdicts import TABLE, Age, Says, Standing, Verdict, age, judge
-from dialogue import Dialogue, address, alive
 
 ALIVE = (Says.ALIVE, Says.ALTERED, Says.ELSEWHERE, Says.OUR_ALIVE)
 OURSELVES = (Standing.OURSELVES, Standing.LEAVING)
