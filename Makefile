@@ -3,7 +3,10 @@ BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
 BENCHES := allocator detection gossip_flood gossip_scale failover handover footprint moves chaos ecmp external_ipam
 
-.PHONY: demo demo-ecmp test unit system lint bench fuzz crds manifests drawings proto constraints locks images clean
+# What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
+DISTRIBUTIONS := memberlist kubedouble lab
+
+.PHONY: demo demo-ecmp test unit system lint touched bench fuzz crds manifests drawings proto constraints locks images clean
 
 demo:
 	@./prepare demo
@@ -17,15 +20,18 @@ test: lint unit system
 
 # API-level tests, with kubectl as a process, count as system tests, and so do those of what is installed. Two
 # files at a time: a lab is its own world, and mostly waits.
-API := tests/lab/apiserver tests/install $(wildcard tests/test_*.py)
+API := tests/install $(wildcard tests/test_*.py)
 
 # No unit test has a machine-wide name or port of its own: they share the cores.
 unit:
 	@./prepare test
 	$(BIN)/pytest -q --numprocesses=auto --ignore=tests/system $(addprefix --ignore=,$(API)) $(ARGS)
+	$(BIN)/pytest -q --numprocesses=auto memberlist/tests
+	$(BIN)/pytest -q --numprocesses=auto lab/tests
 
 system:
 	@./prepare test
+	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile kubedouble/tests
 	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile $(API) $(ARGS)
 	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile tests/system $(ARGS)
 
@@ -34,7 +40,12 @@ lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@for name in $(DISTRIBUTIONS); do $(BIN)/mypy $$name/tests || exit 1; done
 	$(BIN)/lint-imports
+
+# Which distributions a change touches, by its files and by who uses whom: make touched BASE=main
+touched:
+	@python3 .ci/touched.py $(BASE)
 
 bench:
 	@./prepare bench
@@ -46,7 +57,7 @@ FUZZ := -max_total_time=120
 fuzz:
 	@./prepare lint
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
-	$(BIN)/python -m fuzz.gossip $(FUZZ)
+	PYTHONPATH=memberlist/tests $(BIN)/python -m fuzz.gossip $(FUZZ)
 
 # What users apply, from its parts: crds/legacy, purelb-complete.yaml, purelb-complete-legacy.yaml, the chart.
 crds manifests:
@@ -66,7 +77,7 @@ proto:
 
 # The newest versions that pyproject.toml allows.
 constraints:
-	@rm -rf .venv && python3 -m venv .venv && $(BIN)/pip install --quiet -e '.[dev]'
+	@rm -rf .venv && python3 -m venv .venv && $(BIN)/pip install --quiet -e '.[dev]' $(addprefix -e ./,$(DISTRIBUTIONS))
 	@{ printf '# Exact versions of everything that is installed: `pip install -c constraints.txt`. Renew with `make constraints`.\n'; \
 	  $(BIN)/pip freeze --exclude-editable; } > constraints.txt
 
@@ -76,7 +87,7 @@ locks:
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
 	@for pair in allocator:ipam lbnodeagent:agent; do \
 	  echo 'setuptools>=77' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --no-annotate --no-header --extra $${pair#*:} -c constraints.txt pyproject.toml - -o requirements/$${pair%:*}.txt \
+	    --no-annotate --no-header --no-emit-package memberlist --extra $${pair#*:} -c constraints.txt pyproject.toml - -o requirements/$${pair%:*}.txt \
 	    || exit 1; done
 
 # Both images, as folders: purelb-lab demo --images .lab/images
@@ -85,4 +96,4 @@ images:
 	@$(BIN)/python -m lab.buildimages .lab/images
 
 clean:
-	rm -rf .venv .lab build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .lab build ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

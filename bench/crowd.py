@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import yaml
 
-from lab.envtest import ControlPlane, assets
+from kubedouble.envtest import ControlPlane, assets
 from purelb import names
 from purelb.errors import ConflictError, KubeError
 from purelb.kube import Kube, core_path, custom_path, services_path
@@ -128,7 +128,7 @@ async def api_server(which: str) -> AsyncIterator[Path]:
         kubeconfig = Path(directory) / "kubeconfig"
         if which == EMBEDDED:
             listen = ("--listen", "127.0.0.1:0", "--kubeconfig", str(kubeconfig))
-            async with process(sys.executable, "-m", "lab.apiserver", *listen):
+            async with process(sys.executable, "-m", "kubedouble", *listen):
                 async with asyncio.timeout(GIVE_UP):
                     while not kubeconfig.exists() or not kubeconfig.read_text():
                         await asyncio.sleep(0.05)

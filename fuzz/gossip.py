@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing of what the gossip reads from the network: ``make fuzz``.
 
 Seeds are the captured packets and streams of the tests.  What was found to reach new code is kept in .fuzz/corpus for
-the next run; an input that fails is written to .fuzz/ and belongs into tests/memberlist/test_hostile.py.
+the next run; an input that fails is written to .fuzz/ and belongs into memberlist/tests/test_hostile.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["memberlist"]):
-    from tests.memberlist.hostile import seeds, try_input
+    from hostile import seeds, try_input
 
 FOLDER = Path(__file__).parents[1] / ".fuzz"
 

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.apiserver.crds import CustomKind
+from kubedouble.crds import CustomKind
 from purelb.errors import SpecError
 from purelb.nodeagents import parse_node_agent
 from purelb.servicegroups import parse_service_group

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from allocator.__main__ import serve_until_signalled
-from lab.apiserver.store import Event
+from kubedouble.store import Event
 from purelb import names
 from purelb.errors import ConflictError, NotFoundError
 from purelb.settings import AllocatorSettings

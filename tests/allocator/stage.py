@@ -15,12 +15,12 @@ import aiohttp
 import yaml
 
 from allocator.__main__ import serve
-from lab.apiserver import ApiServer
+from kubedouble import ApiServer
+from kubedouble.testing.servers import Server, api_server
 from purelb import names
 from purelb.errors import ConflictError, NotFoundError, UnavailableError
 from purelb.kube import Kube, core_path, custom_path, services_path
 from purelb.settings import AllocatorSettings
-from tests.servers import Server, api_server
 
 CRDS = Path(__file__).parents[2] / "crds"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import pytest
 
+from conftest import cluster
+from kubedouble.testing.clusters import Embedded, Real
 from lab.kubectl import find_kubectl
-from tests.lab.apiserver.clusters import Embedded, Real
-from tests.lab.apiserver.conftest import cluster
 
 __all__ = ["cluster"]
 Kubectl: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Final, NamedTuple
 
-from lab.apiserver import ApiServer
+from kubedouble import ApiServer
 from tests.allocator.stage import staged
 from tests.install import agent_scene, allocator_scene
 from tests.install.rights import Cell, cells, install

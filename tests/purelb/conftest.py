@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.apiserver import ApiServer
+from kubedouble import ApiServer
+from kubedouble.testing.servers import Server, api_server
 from purelb.kube import Kube
-from tests.servers import Server, api_server
 
 
 class Api:

@@ -513,7 +513,9 @@ def test_a_killed_supervisor_takes_everything_along(new_lab: NewLab) -> None:
 
 def _interpreter(user: pwd.struct_passwd) -> tuple[str, dict[str, str]] | None:
     """A Python that this user may run with what the project needs: ours, or the system's of the same version."""
-    packages = ":".join(path for path in sys.path if path.endswith("site-packages"))
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    sources = [str(REPOSITORY / folder) for folder in (".", "kubedouble/src", "lab/src", "memberlist/src")]
+    packages = ":".join([*installed, *sources])
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for program in (sys.executable, f"/usr/bin/{version}"):
         environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": packages}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kubedouble.envtest import assets
 from lab.demo import Walkthrough
-from lab.envtest import assets
 from lab.hosts import Hosts
 from lab.transcript import Transcript
 from lab.walkthrough import Families, Scenario, scenario

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from lab.apiserver import ApiServer
+from kubedouble import ApiServer
 from lbnodeagent.kubernetes.configuration import Configuration
 from lbnodeagent.messages import Configured
 from lbnodeagent.tables import Surroundings

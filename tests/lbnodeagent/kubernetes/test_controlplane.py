@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from lab.apiserver import ApiServer
+from kubedouble import ApiServer
 from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.kubernetes.thread import ControlThread
 from lbnodeagent.mailbox import Mailbox

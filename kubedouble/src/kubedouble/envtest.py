@@ -1,0 +1,198 @@
+"""A real control plane from `KUBEBUILDER_ASSETS`: `etcd` and `kube-apiserver` as child processes, RBAC on.
+
+Owns starting and stopping both, their ports, keys and tokens in one folder. For `--control-plane envtest` and for the
+tests that run on both kinds of server. There is no controller manager: what controllers do does not happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import signal
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from .tls import Tls, make_tls
+
+VARIABLE: Final = "KUBEBUILDER_ASSETS"
+SERVICE_RANGES: Final = "10.188.0.0/18,fd00:10:188::/112"
+_READY_WITHIN: Final = 60.0
+"""Seconds: kube-apiserver takes about 5 on two cores."""
+_STOP_WITHIN: Final = 10.0
+
+
+class NotStarted(Exception):
+    """A program of the control plane is missing, ended, or was not ready in time."""
+
+
+def assets() -> Path | None:
+    """The folder named by `KUBEBUILDER_ASSETS`, when both programs are in it. Raises NotStarted."""
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        return None
+    path = Path(folder)
+    missing = [name for name in ("etcd", "kube-apiserver") if not os.access(path / name, os.X_OK)]
+    if missing:
+        raise NotStarted(f"{VARIABLE}={folder} has no {' and no '.join(missing)}")
+    return path
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.create_server((host, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True)
+class _Child:
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+
+class ControlPlane:
+    """One etcd and one kube-apiserver. `url` and `kubeconfig()` are there after `start()`."""
+
+    def __init__(self, folder: Path, programs: Path, *, hosts: Iterable[str] = ("127.0.0.1",), port: int = 0) -> None:
+        self._folder, self._programs = folder, programs
+        self._hosts = tuple(hosts)
+        self._port = port
+        self._children: list[_Child] = []
+        self.admin_token = secrets.token_urlsafe(24)
+        self.url = ""
+        self._tls: Tls | None = None
+
+    async def start(self) -> None:
+        """Raises NotStarted when a program ends or is not ready in time."""
+        self._port = self._port or free_port()
+        self.url = f"https://{self._hosts[0]}:{self._port}"
+        await asyncio.to_thread(self._write_files)
+        client, peer = free_port(), free_port()
+        etcd = f"http://127.0.0.1:{client}"
+        try:
+            await self._spawn(
+                "etcd",
+                f"--data-dir={self._folder / 'etcd'}",
+                f"--listen-client-urls={etcd}",
+                f"--advertise-client-urls={etcd}",
+                f"--listen-peer-urls=http://127.0.0.1:{peer}",
+                "--unsafe-no-fsync",  # nothing here outlives the machine
+            )
+            await self._spawn(
+                "kube-apiserver",
+                f"--etcd-servers={etcd}",
+                f"--bind-address={self._hosts[0]}",
+                f"--secure-port={self._port}",
+                f"--tls-cert-file={self._folder / 'apiserver.crt'}",
+                f"--tls-private-key-file={self._folder / 'apiserver.key'}",
+                f"--service-cluster-ip-range={SERVICE_RANGES}",
+                "--authorization-mode=RBAC",
+                f"--token-auth-file={self._folder / 'tokens.csv'}",
+                "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+                f"--service-account-key-file={self._folder / 'accounts.key'}",
+                f"--service-account-signing-key-file={self._folder / 'accounts.key'}",
+                # Without a controller manager there is no default ServiceAccount for this plugin to find.
+                "--disable-admission-plugins=ServiceAccount",
+            )
+            await self._ready()
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _write_files(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._tls = make_tls(self._hosts)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        for name, content in (
+            ("ca.crt", self._tls.ca),
+            ("apiserver.crt", self._tls.certificate),
+            ("apiserver.key", self._tls.key),
+            ("accounts.key", pem),
+            ("tokens.csv", f'{self.admin_token},kubernetes-admin,kubernetes-admin,"system:masters"\n'.encode()),
+        ):
+            path = self._folder / name
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+
+    async def _spawn(self, name: str, *arguments: str) -> None:
+        log = self._folder / f"{name}.log"
+        with log.open("ab") as output:
+            # They end with us however we end: a killed test run leaves no servers behind.
+            command = ("setpriv", "--pdeathsig", "KILL", "--", str(self._programs / name), *arguments)
+            process = await asyncio.create_subprocess_exec(
+                *command, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
+            )
+        self._children.append(_Child(name, process, log))
+
+    def _context(self) -> ssl.SSLContext:
+        assert self._tls is not None
+        return ssl.create_default_context(cadata=self._tls.ca.decode())
+
+    async def _ready(self) -> None:
+        headers = {"Authorization": f"Bearer {self.admin_token}"}
+        connector = aiohttp.TCPConnector(ssl=self._context())
+        try:
+            async with asyncio.timeout(_READY_WITHIN), aiohttp.ClientSession(connector=connector) as session:
+                while True:
+                    self._check_children()
+                    try:
+                        async with session.get(f"{self.url}/readyz", headers=headers) as answer:
+                            if answer.status == 200:
+                                return
+                    except aiohttp.ClientError:
+                        pass  # not listening yet
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise NotStarted(f"kube-apiserver was not ready within {_READY_WITHIN:.0f} s") from None
+
+    def _check_children(self) -> None:
+        for child in self._children:
+            if child.process.returncode is not None:
+                lines = child.log.read_text(errors="replace").splitlines()
+                last = lines[-1] if lines else ""
+                raise NotStarted(f"{child.name} ended with code {child.process.returncode}: {last}")
+
+    def kubeconfig(self, *, user: str = "admin", server: str = "") -> dict[str, Any]:
+        assert self._tls is not None, "start() comes first"
+        authority = base64.b64encode(self._tls.ca).decode()
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": "lab",
+                    "cluster": {"server": server or self.url, "certificate-authority-data": authority},
+                }
+            ],
+            "users": [{"name": user, "user": {"token": self.admin_token}}],
+            "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": user}}],
+            "current-context": "lab",
+        }
+
+    async def stop(self) -> None:
+        """The API server first, so that it does not complain about its store."""
+        for child in reversed(self._children):
+            if child.process.returncode is None:
+                child.process.send_signal(signal.SIGTERM)
+                try:
+                    async with asyncio.timeout(_STOP_WITHIN):
+                        await child.process.wait()
+                except TimeoutError:
+                    child.process.kill()
+                    await child.process.wait()
+        self._children.clear()
