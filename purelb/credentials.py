@@ -12,9 +12,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from purelb.errors import SettingsError
+from yarl import URL
+
+from purelb.errors import SettingsError, UnavailableError
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_AGE: Final = 60.0
@@ -53,12 +55,22 @@ class Login(Protocol):
     """Gives the credentials of the moment."""
 
     async def credentials(self) -> Credentials:
-        """Raises OSError when they can't be had now."""
+        """Raises UnavailableError when they can't be had now."""
+        ...
+
+    async def renew(self) -> None:
+        """Read them anew, as the server doesn't take them. What can't be read leaves those that were known.
+
+        Raises UnavailableError.
+        """
         ...
 
 
 class ServiceAccount:
-    """The account that Kubernetes gives every pod. Raises SettingsError when this process isn't in one."""
+    """The account that Kubernetes gives every pod. Raises SettingsError when this process isn't in one.
+
+    kubelet replaces the files while we read them: one that is missing or empty for a moment leaves the last token.
+    """
 
     def __init__(self, environ: Mapping[str, str] = os.environ, folder: Path = SERVICE_ACCOUNT) -> None:
         host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT")
@@ -68,29 +80,66 @@ class ServiceAccount:
         self._ca, self._token_file = folder / "ca.crt", folder / "token"
         self._token, self._read_at = "", -TOKEN_AGE
         for path in (self._ca, self._token_file):
-            if not path.is_file() or path.stat().st_size == 0:
+            if not _has_content(path):
                 raise SettingsError(f"no way to the Kubernetes API: {path} is missing or empty")
 
     async def credentials(self) -> Credentials:
-        now = time.monotonic()
-        if now - self._read_at >= TOKEN_AGE:
-            # A few bytes of a file in memory: no reason for a thread.
-            self._token, self._read_at = self._token_file.read_text().strip() or self._token, now
+        if time.monotonic() - self._read_at >= TOKEN_AGE:
+            self._read()
         return Credentials(self._server, self._token, str(self._ca))
+
+    async def renew(self) -> None:
+        self._read()
+
+    def _read(self) -> None:
+        # A few bytes of a file in memory: no reason for a thread.
+        try:
+            token, why = self._token_file.read_text(errors="replace").strip(), "it holds no token"
+        except OSError as error:
+            token, why = "", str(error)
+        if _is_token(token):
+            self._token, self._read_at = token, time.monotonic()
+        elif not self._token:
+            raise UnavailableError(f"the token of our service account, {self._token_file}, can't be read: {why}")
 
 
 class Kubeconfig:
-    """What ``login_by_kubeconfig`` found."""
+    """A kubeconfig's current context, which ``renew`` reads, and whose plugins it asks."""
 
-    def __init__(self, configuration: Any) -> None:
-        self._configuration = configuration
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: Credentials | None = None
 
     async def credentials(self) -> Credentials:
-        found = self._configuration
-        bearer = (await found.auth_settings()).get("BearerToken")
-        return Credentials(
+        if self._found is None:
+            await self.renew()
+        assert self._found is not None, "renew() raises unless it finds some"
+        return self._found
+
+    async def renew(self) -> None:
+        try:
+            from kubernetes.aio import client, config  # see above
+        except ImportError as error:
+            raise SettingsError(f'a kubeconfig needs "pip install purelb[kubeconfig]": {error}') from error
+
+        found = client.Configuration()
+        try:
+            loader = await config.load_kube_config(
+                config_file=str(self._path), client_configuration=found, persist_config=False
+            )
+            bearer = (await found.auth_settings()).get("BearerToken")
+            URL(found.host)
+        except Exception as error:  # the reader is not ours, and says nowhere what it raises for a file that is no YAML
+            raise UnavailableError(f"no way to the Kubernetes API: {self._path}: {error}") from error
+        # The reader logs a plugin that fails and goes on as nobody.
+        if not bearer and not found.cert_file and "exec" in (loader._user or ()):
+            raise UnavailableError(f"no way to the Kubernetes API: the plugin that {self._path} names gave nothing")
+        token = bearer["value"].split(" ", 1)[-1].strip() if bearer else None
+        if token is not None and not _is_token(token):
+            raise UnavailableError(f"no way to the Kubernetes API: the token of {self._path} is none")
+        self._found = Credentials(
             server=found.host,
-            token=bearer["value"].split(" ", 1)[-1] if bearer else None,
+            token=token,
             ca_path=found.ssl_ca_cert,
             certificate_path=found.cert_file,
             private_key_path=found.key_file,
@@ -100,16 +149,39 @@ class Kubeconfig:
         )
 
 
-async def login_by_kubeconfig(path: Path) -> Kubeconfig:
-    """Read a kubeconfig's current context. Raises SettingsError."""
+async def login(kubeconfig: Path | None) -> Login:
+    """Who we are by a kubeconfig, or else by the pod's service account. Raises SettingsError if neither tells."""
+    found: Login = ServiceAccount() if kubeconfig is None else Kubeconfig(kubeconfig)
     try:
-        from kubernetes.aio import client, config  # see above
-    except ImportError as error:
-        raise SettingsError(f'a kubeconfig needs "pip install purelb[kubeconfig]": {error}') from error
+        await found.credentials()
+    except UnavailableError as error:
+        raise SettingsError(str(error)) from error
+    return found
 
-    configuration = client.Configuration()
+
+def kubeconfig_from(environ: Mapping[str, str]) -> Path | None:
+    """The file that KUBECONFIG names; None in a pod."""
+    text = environ.get("KUBECONFIG", "")
+    return Path(text.split(os.pathsep)[0]) if text else None
+
+
+def own_namespace(environ: Mapping[str, str], default: str = "purelb") -> str:
+    """The namespace that we run in: PURELB_NAMESPACE, else the service account's, else ``default``."""
+    if environ.get("PURELB_NAMESPACE"):
+        return environ["PURELB_NAMESPACE"]
     try:
-        await config.load_kube_config(config_file=str(path), client_configuration=configuration, persist_config=False)
-    except (config.ConfigException, OSError) as error:
-        raise SettingsError(f"no way to the Kubernetes API: {error}") from error
-    return Kubeconfig(configuration)
+        return (SERVICE_ACCOUNT / "namespace").read_text().strip() or default
+    except OSError:
+        return default
+
+
+def _is_token(text: str) -> bool:
+    """Whether a text can stand in a header."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:
+        return False

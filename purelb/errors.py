@@ -6,11 +6,12 @@ PureLBError
 ├── SettingsError           the program was started with wrong flags or environment: exit with the sentence
 └── KubeError               the API server said no, or nothing
     ├── ConflictError       409: decided on an old resourceVersion; decide again
-    ├── NotFoundError       404: the object (or its kind) isn't there
-    ├── ForbiddenError      401, 403: a rule is missing, or the token is stale
+    ├── NotFoundError       404: the object isn't there
+    ├── ForbiddenError      403: a rule is missing, or a server that has just started doesn't know its rules yet
     ├── GoneError           410: list again
-    ├── InvalidError        400, 422: the object was refused; trying again unchanged can't help
-    └── UnavailableError    429, 5xx, timeouts, no connection: try later
+    ├── InvalidError        400, 422 and their like: refused for what it is; trying again unchanged can't help
+    └── UnavailableError    429, 5xx, timeouts, no connection, an answer that isn't the API server's: try later
+        └── UnauthorizedError  401: our token isn't taken now, though it was read again: try later
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ class ConflictError(KubeError):
 
 
 class NotFoundError(KubeError):
-    """404: no such object, or its kind isn't served."""
+    """404, in the API server's own words: no such object. A path that it doesn't serve is an UnavailableError."""
 
 
 class ForbiddenError(KubeError):
-    """401 or 403."""
+    """403: we may not, or not yet."""
 
 
 class GoneError(KubeError):
@@ -62,8 +63,12 @@ class GoneError(KubeError):
 
 
 class InvalidError(KubeError):
-    """400 or 422: refused for its content."""
+    """400, 405, 413, 415 or 422: refused for its content."""
 
 
 class UnavailableError(KubeError):
-    """429, 5xx, a timeout or no connection."""
+    """429, 5xx, a timeout, no connection, or what no API server answers."""
+
+
+class UnauthorizedError(UnavailableError):
+    """401: the server doesn't take our token now. It may well take it, or the next one, in a moment."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from purelb.correlator import PREFIX, Similar
-from purelb.errors import KubeError, NotFoundError, UnavailableError
+from purelb.errors import InvalidError, KubeError, NotFoundError, UnavailableError
 from purelb.kube import Kube, core_path
 
 EventType: TypeAlias = Literal["Normal", "Warning"]
@@ -39,6 +39,8 @@ OFTEN: Final = 10
 PACE: Final = 10.0
 WORTH: Final = datetime.timedelta(hours=1)
 """For how long after it happened an event is worth sending: the API server forgets events after as long."""
+NOT_YET: Final = datetime.timedelta(minutes=1)
+"""Likewise for one that is refused: a server that has just started forbids everything until it knows its rules."""
 
 
 class ObjectReference(NamedTuple):
@@ -183,9 +185,10 @@ class EventRecorder:
                 continue
             try:
                 await self._send(event, pending)
-            except UnavailableError as error:
-                if datetime.datetime.now(datetime.UTC) - pending.last > WORTH:
-                    log.warning("event given up", extra={"event": pending.message})
+            except KubeError as error:
+                patience = WORTH if isinstance(error, UnavailableError) else NOT_YET
+                if datetime.datetime.now(datetime.UTC) - pending.last > patience:
+                    log.warning("event given up", extra={"event": pending.message, "reason": str(error)})
                 else:
                     queue.put_back(event, pending)
                 await asyncio.sleep(error.retry_after or RETRY)
@@ -212,10 +215,10 @@ class EventRecorder:
         try:
             if not await self._raise_count(event, pending):
                 await self._create(event, pending)
-        except UnavailableError:
-            raise
         except KubeError as error:
-            # Refused: the namespace is going away, or a rule is missing.
+            if not (isinstance(error, InvalidError | NotFoundError) or "being terminated" in str(error)):
+                raise
+            # Refused for good: what it says, or its namespace, which is gone or going away.
             log.warning("event refused", extra={"event": pending.message, "reason": str(error)})
 
     async def _raise_count(self, event: _Event, pending: _Pending) -> bool:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+import ssl
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeAlias
+from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 from urllib.request import getproxies
 
@@ -25,44 +25,27 @@ from aiohttp import AddrInfoType
 from yarl import URL
 
 from purelb import names
-from purelb.credentials import SERVICE_ACCOUNT, Credentials, Login, ServiceAccount, login_by_kubeconfig
-from purelb.errors import (
-    ConflictError,
-    ForbiddenError,
-    GoneError,
-    InvalidError,
-    KubeError,
-    NotFoundError,
-    UnavailableError,
-)
-
-JsonObject: TypeAlias = dict[str, Any]
+from purelb.answers import JsonObject, Lines, decode_event, decode_object, decode_page, refusal
+from purelb.credentials import Credentials, Login, login
+from purelb.errors import SettingsError, UnavailableError
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 TIMEOUT: Final = 10.0
-"""Seconds that one request may take, connecting included."""
+"""Seconds that one request may take, connecting included, and a watch until it is answered."""
 PAGE: Final = 500
 """Objects asked for at once while listing."""
 FROM_CACHE: Final[Mapping[str, str]] = {"resourceVersion": "0"}
 """Query of a read that the API server answers from its memory, without asking etcd: for looks that come again and
 again, of a thousand agents."""
+LONGEST_ANSWER: Final = 64 * 1024 * 1024
+"""Bytes of an answer; a page of the largest Services that we give addresses to has a tenth."""
 CONNECTIONS: Final = 100
 """Requests that may be under way at once."""
 WATCH: Final = 300
 """Seconds after which the server is to end a watch, so that a client which it lost isn't served for ever."""
 SILENCE: Final = 20
 """Seconds of silence after which a connection is asked whether it still stands; a third more, and it is given up."""
-
-_ERRORS: Final[Mapping[int, type[KubeError]]] = {
-    400: InvalidError,
-    401: ForbiddenError,
-    403: ForbiddenError,
-    404: NotFoundError,
-    409: ConflictError,
-    410: GoneError,
-    422: InvalidError,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +102,7 @@ class Kube:
     """A connection to the API server, as an async context manager: ``async with Kube() as kube``.
 
     Configured as every client in this field: KUBECONFIG if it is set, else the pod's service account, whose token is
-    read again as it is rotated.
+    read again as it is rotated, and at once when the server doesn't take it.
     """
 
     def __init__(self, kubeconfig: Path | None = None, *, user_agent: str = "purelb") -> None:
@@ -127,15 +110,15 @@ class Kube:
         self._user_agent = user_agent
         self._login: Login | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
+        self._renewing = asyncio.Lock()
+        self._renewals = 0
 
     async def __aenter__(self) -> Self:
-        if self._kubeconfig is not None:
-            self._login = await login_by_kubeconfig(self._kubeconfig)
-        else:
-            self._login = ServiceAccount()
-        tls = (await self.credentials()).tls()
+        self._login = await login(self._kubeconfig)
+        self._tls = (await self._login.credentials()).tls()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls, socket_factory=_lively_socket),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, socket_factory=_lively_socket),
             # Without a proxy to look for, aiohttp need not look for one in a thread, before each request.
             trust_env=bool(getproxies()),
             # Compressing a page of a list costs more than sending it over a cluster's own network.
@@ -151,7 +134,7 @@ class Kube:
             await self._session.close()
 
     async def credentials(self) -> Credentials:
-        """What another client (kopf) needs to speak to the same server as the same user."""
+        """What another client (kopf) needs to speak to the same server as the same user. Raises UnavailableError."""
         if self._login is None:
             raise RuntimeError("the connection isn't open: use it as an async context manager")
         return await self._login.credentials()
@@ -169,19 +152,20 @@ class Kube:
             version = page.resource_version
         return Listing(items, version)
 
-    async def pages(self, path: str, **query: str) -> AsyncIterator[Listing]:
+    async def pages(self, path: str, **query: str) -> AsyncGenerator[Listing, None]:
         """Read a collection a page at a time, so that a large one is never in memory as a whole.
 
         All pages show one moment, that of their resource_version. GoneError if it changed too much meanwhile.
         """
-        page = dict(query, limit=str(PAGE))
+        ask = dict(query, limit=str(PAGE))
         while True:
-            answer = await self.request("GET", path, query=page)
-            yield Listing(answer.get("items") or [], answer["metadata"].get("resourceVersion", ""))
-            more = answer["metadata"].get("continue")
-            if not more:
+            page = decode_page(await self.request("GET", path, query=ask), f"GET {path}")
+            yield Listing(page.items, page.resource_version)
+            if not page.token:
                 return
-            page["continue"] = more
+            if page.token == ask.get("continue"):
+                raise UnavailableError(f"GET {path} gives the same page again and again")
+            ask["continue"] = page.token
 
     async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:
         """Create an object in the collection at ``path``. ConflictError if it exists."""
@@ -211,39 +195,31 @@ class Kube:
         query: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
     ) -> JsonObject:
-        """One request and its decoded answer. Raises KubeError; ``timeout`` is in seconds."""
-        if self._session is None:
-            raise RuntimeError("the connection isn't open: use it as an async context manager")
+        """One request and the object that is its answer. Raises KubeError; ``timeout`` is in seconds."""
+        what = f"{method} {path}"
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         try:
             async with asyncio.timeout(timeout):
-                who = await self.credentials()
-                async with self._session.request(
-                    method,
-                    _url(who, path, query),
-                    headers={"Content-Type": content_type, **_authorization(who)},
-                    data=None if body is None else json.dumps(body, separators=(",", ":")).encode(),
-                    proxy=who.proxy,
-                    server_hostname=who.tls_server_name,
-                    allow_redirects=False,
-                ) as response:
-                    data = await response.read()
+                response = await self._ask(method, path, query, data, {"Content-Type": content_type})
+                async with response:
+                    answer = await _read(response, what)
         except TimeoutError:
-            raise UnavailableError(f"the API server did not answer {method} {path} in {timeout:g} s") from None
+            raise UnavailableError(f"the API server did not answer {what} in {timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise UnavailableError(f"the API server can't be reached: {error}") from error
-        if response.status >= 400:
-            _refuse(response.status, response.headers, data)
-        answer: JsonObject = json.loads(data) if data else {}
-        return answer
+        if not 200 <= response.status < 300:
+            raise refusal(response.status, response.headers, answer)
+        return decode_object(answer, what)
 
-    async def watch(self, path: str, resource_version: str, **query: str) -> AsyncIterator[JsonObject]:
+    async def watch(self, path: str, resource_version: str, **query: str) -> AsyncGenerator[JsonObject, None]:
         """The changes of a collection after ``resource_version``, as ``{"type": ..., "object": ...}``.
 
-        Bookmarks are among them. It ends when the server ends it, which is no error: go on from the last version seen.
+        Bookmarks are among them; the first is ours, as soon as the server has begun. It ends when the server ends it,
+        which is no error: go on from the last version seen. A server that doesn't, ``timeoutSeconds`` (WATCH, unless
+        the query says otherwise) after the beginning, is frozen, or something between us is, and that is an error.
         GoneError if the server's history doesn't reach back so far: list anew.
         """
-        if self._session is None:
-            raise RuntimeError("the connection isn't open: use it as an async context manager")
+        what = f"the watch of {path}"
         wanted = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -251,27 +227,90 @@ class Kube:
             "resourceVersion": resource_version,
             **query,
         }
+        lines = Lines(what)
+        end = asyncio.get_running_loop().time() + float(wanted["timeoutSeconds"]) + TIMEOUT
         try:
-            who = await self.credentials()
-            async with self._session.get(
-                _url(who, path, wanted),
-                headers=_authorization(who),
-                timeout=aiohttp.ClientTimeout(total=WATCH + TIMEOUT, sock_connect=TIMEOUT),
-                proxy=who.proxy,
-                server_hostname=who.tls_server_name,
-                allow_redirects=False,
-            ) as response:
-                if response.status >= 400:
-                    _refuse(response.status, response.headers, await response.read())
-                rest = b""
-                async for chunk in response.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        yield _event(line)
+            async with asyncio.timeout(TIMEOUT):
+                response = await self._ask("GET", path, wanted)
+            async with response:
+                if response.status != 200:
+                    async with asyncio.timeout(TIMEOUT):
+                        raise refusal(response.status, response.headers, await _read(response, what))
+                yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": resource_version}}}
+                while True:
+                    # aiohttp's own timeouts never come when it can't make out where a chunk begins.
+                    async with asyncio.timeout_at(end):
+                        chunk = await response.content.readany()
+                    if not chunk:
+                        break
+                    for line in lines.feed(chunk):
+                        yield decode_event(line, what)
+                lines.end()
         except TimeoutError:
-            raise UnavailableError(f"the API server did not end the watch of {path}") from None
+            raise UnavailableError(f"the API server neither goes on nor ends: {what}") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise UnavailableError(f"the watch of {path} broke off: {error}") from error
+            raise UnavailableError(f"{what} broke off: {error}") from error
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """The beginning of an answer.
+
+        Tried once more with what our credentials are by now, when the server doesn't take those that we had, or we
+        don't take its certificate: tokens and authorities are rotated while we run.
+        """
+        if self._session is None:
+            raise RuntimeError("the connection isn't open: use it as an async context manager")
+        is_last = False
+        while True:
+            known, who = self._renewals, await self.credentials()
+            try:
+                response = await self._session.request(
+                    method,
+                    _url(who, path, query),
+                    headers={**(headers or {}), **_authorization(who)},
+                    data=data,
+                    ssl=self._tls or True,
+                    proxy=who.proxy,
+                    server_hostname=who.tls_server_name,
+                    allow_redirects=False,
+                )
+            except aiohttp.ClientSSLError:
+                if is_last:
+                    raise
+            else:
+                if response.status != 401 or is_last:
+                    return response
+                response.release()
+            is_last = True
+            await self._renew(known)
+
+    async def _renew(self, known: int) -> None:
+        """Read our credentials anew, unless somebody has since renewal number ``known``. Raises UnavailableError."""
+        async with self._renewing:
+            if self._renewals == known and self._login is not None:
+                await self._login.renew()
+                try:
+                    self._tls = (await self._login.credentials()).tls()
+                except SettingsError as error:
+                    raise UnavailableError(str(error)) from error
+                self._renewals += 1
+
+
+async def _read(response: aiohttp.ClientResponse, what: str) -> bytes:
+    chunks: list[bytes] = []
+    length = 0
+    async for chunk in response.content.iter_any():
+        length += len(chunk)
+        if length > LONGEST_ANSWER:
+            raise UnavailableError(f"the answer to {what} has more than {LONGEST_ANSWER} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _url(who: Credentials, path: str, query: Mapping[str, str] | None) -> URL:
@@ -291,48 +330,6 @@ def _lively_socket(where: AddrInfoType) -> socket.socket:
         if hasattr(socket, option):  # an operator's own machine needn't be Linux
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made
-
-
-def _event(line: bytes) -> JsonObject:
-    event: JsonObject = json.loads(line)
-    if event["type"] == "ERROR":
-        status = event["object"]
-        code = status.get("code", 500)
-        raise _ERRORS.get(code, UnavailableError)(
-            status.get("message", "the watch failed"), status=code, reason=status.get("reason", "")
-        )
-    return event
-
-
-def _refuse(status: int, headers: Mapping[str, str], data: bytes) -> NoReturn:
-    try:
-        answer = json.loads(data)
-        message, reason = answer.get("message", ""), answer.get("reason", "")
-    except (ValueError, AttributeError):
-        message, reason = data[:200].decode(errors="replace"), ""
-    retry_after = headers.get("Retry-After", "")
-    raise _ERRORS.get(status, UnavailableError)(
-        message or f"HTTP status {status}",
-        status=status,
-        reason=reason,
-        retry_after=float(retry_after) if retry_after.isdecimal() else None,
-    )
-
-
-def kubeconfig_from(environ: Mapping[str, str]) -> Path | None:
-    """The file that KUBECONFIG names; None in a pod."""
-    text = environ.get("KUBECONFIG", "")
-    return Path(text.split(os.pathsep)[0]) if text else None
-
-
-def own_namespace(environ: Mapping[str, str], default: str = "purelb") -> str:
-    """The namespace that we run in: PURELB_NAMESPACE, else the service account's, else ``default``."""
-    if environ.get("PURELB_NAMESPACE"):
-        return environ["PURELB_NAMESPACE"]
-    try:
-        return (SERVICE_ACCOUNT / "namespace").read_text().strip() or default
-    except OSError:
-        return default
 
 
 def decode_secret(secret: Mapping[str, Any], key: str) -> bytes | None:

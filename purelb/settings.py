@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from purelb.credentials import kubeconfig_from, own_namespace
 from purelb.errors import SettingsError
-from purelb.kube import kubeconfig_from, own_namespace
 from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
 
 KEY_SIZES: Final = (16, 24, 32)

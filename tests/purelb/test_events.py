@@ -93,6 +93,24 @@ def test_events_wait_while_the_api_is_away_and_those_it_refuses_are_dropped(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("code", [401, 403, 409])
+def test_an_event_outlasts_a_server_that_does_not_know_us_yet(
+    api: Api, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(events, "RETRY", 0.01)
+
+    async def scenario() -> None:
+        async with api.embedded() as (server, kube), asyncio.TaskGroup() as tasks:
+            recorder = EventRecorder(kube, "purelb-allocator")
+            server.faults.status(code, resource="events", verb="create", count=6)
+            running = tasks.create_task(recorder.run())
+            recorder.record(reference(SERVICE), "Warning", "AllocationFailed", "no address")
+            await until(kube, lambda found: len(found) == 1)
+            running.cancel()
+
+    asyncio.run(scenario())
+
+
 def test_an_event_outlasts_an_outage_of_any_length(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "RETRY", 0.01)
 

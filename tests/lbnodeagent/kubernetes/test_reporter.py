@@ -107,7 +107,8 @@ class RecordingApi:
         if request.method == "PATCH":
             if self.conflicts:
                 self.conflicts -= 1
-                return web.json_response({"message": "changed meanwhile", "reason": "Conflict"}, status=409)
+                refusal = {"kind": "Status", "message": "changed meanwhile", "reason": "Conflict"}
+                return web.json_response(refusal, status=409)
             self.patches.append(body)
             self.stored["metadata"]["annotations"] |= body["metadata"].get("annotations") or {}
         return web.json_response(self.stored)
@@ -159,6 +160,8 @@ def told(tmp_path: Path, api: RecordingApi, view: ServiceView, act: Callable[[Re
 def stored(**annotations: str) -> dict[str, Any]:
     notes = {f"purelb.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
     return {
+        "apiVersion": "v1",
+        "kind": "Service",
         "metadata": {
             "namespace": "test",
             "name": "web",
