@@ -10,17 +10,17 @@ from typing import Any
 
 from allocator.groups.catalog import Catalog, GroupKey, group_key, read_catalog, stranded_notice
 from allocator.ipam.engine import Engine
-from allocator.reconcile.cache import revision
-from allocator.reconcile.notices import Voice
+from allocator.reconcile.notices import Notices
 from purelb.kube import Listing
+from purelb.services import revision
 
 
 class Configuration:
     """ServiceGroup objects on one side, what the engine serves on the other."""
 
-    def __init__(self, engine: Engine, voice: Voice, *, has_netbox_token: bool) -> None:
+    def __init__(self, engine: Engine, notices: Notices, *, has_netbox_token: bool) -> None:
         self._engine = engine
-        self._voice = voice
+        self._notices = notices
         self._has_netbox_token = has_netbox_token
         self._bodies: dict[GroupKey, Mapping[str, Any]] = {}
         self._stranded: dict[str, int] = {}
@@ -69,12 +69,12 @@ class Configuration:
         self._engine.configure(self.catalog.groups)
         for key, verdict in self.catalog.verdicts.items():
             if before.get(key) != verdict:
-                self._voice.on_group(verdict, verdict.notice)
+                self._notices.on_group(verdict, verdict.notice)
         stranded = self._engine.stranded()
         for verdict in (before | dict(self.catalog.verdicts)).values():
             count = stranded.get(verdict.key.name, 0)
             if count > self._stranded.get(verdict.key.name, 0):
-                self._voice.on_group(verdict, stranded_notice(count))
+                self._notices.on_group(verdict, stranded_notice(count))
         self._stranded = stranded
 
 

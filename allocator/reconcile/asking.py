@@ -1,6 +1,6 @@
 """Asks whoever keeps the addresses of a group on behalf of one Service, and has the Service looked at again.
 
-It stands between the controller, which waits for nobody, and the steward, who does. What a source answers goes to the
+It stands between the controller, which waits for nobody, and the external, who does. What a source answers goes to the
 engine as a grant; what it refuses is said to the Service's owner and tried again later.
 """
 
@@ -12,11 +12,11 @@ from typing import Protocol
 
 from allocator.ipam.engine import Engine
 from allocator.ipam.requests import Consultation, Reason, Refusal
-from allocator.reconcile.cache import Entry, Inventory
-from allocator.reconcile.notices import Voice
+from allocator.reconcile.cache import Entry, ServiceCache
+from allocator.reconcile.notices import Notices
 from allocator.reconcile.review import Plan
 from allocator.reconcile.translate import failed
-from allocator.sources.external import Steward
+from allocator.sources.external import ExternalSources
 from allocator.sources.source import SourceError
 from purelb.services import ServiceKey
 
@@ -34,17 +34,17 @@ class Consultant:
 
     def __init__(
         self,
-        steward: Steward,
+        external: ExternalSources,
         engine: Engine,
-        inventory: Inventory,
-        voice: Voice,
+        cache: ServiceCache,
+        notices: Notices,
         look_now: Callable[[ServiceKey], None],
         look_later: LookLater,
     ) -> None:
-        self._steward = steward
+        self._external = external
         self._engine = engine
-        self._inventory = inventory
-        self._voice = voice
+        self._cache = cache
+        self._notices = notices
         self._look_now = look_now
         self._look_later = look_later
 
@@ -52,13 +52,13 @@ class Consultant:
         """Ask, and tell the engine or the owner what came of it."""
         service = entry.service
         try:
-            addresses = await self._steward.ask(ask)
+            addresses = await self._external.ask(ask)
         except SourceError as error:
-            known = self._inventory.get(service.key)
+            known = self._cache.get(service.key)
             if known is not None:
                 reason = Reason.EXHAUSTED if error.kind == "exhausted" else Reason.OTHER
                 refusal = Refusal(reason, str(error), ask.group)
-                self._voice.standing(service, Plan(standing=(failed(service, refusal),), refusal=refusal))
+                self._notices.standing(service, Plan(standing=(failed(service, refusal),), refusal=refusal))
             if known == entry:
                 self._look_later(service.key, error.retry_after or 0.0)
             else:
@@ -68,12 +68,12 @@ class Consultant:
             log.exception("asking failed", extra={"service": str(service.key), "group": ask.group})
             self._look_later(service.key, 0.0)
         else:
-            if self._inventory.get(service.key) is not None:
+            if self._cache.get(service.key) is not None:
                 self._engine.grant(service.key, ask.group, addresses)
                 self._look_now(service.key)
         finally:
-            if self._inventory.get(service.key) is None:
-                self._steward.settle(service.key)
+            if self._cache.get(service.key) is None:
+                self._external.settle(service.key)
 
     def ask_again(self, group: str) -> None:
         """A source that gave nothing may give something now."""
@@ -82,6 +82,6 @@ class Consultant:
 
     def dispute(self, service: ServiceKey, sentence: str) -> None:
         """A source doesn't count an address as the Service's that has it."""
-        entry = self._inventory.get(service)
+        entry = self._cache.get(service)
         if entry is not None:
-            self._voice.disputed(entry.service, sentence)
+            self._notices.disputed(entry.service, sentence)

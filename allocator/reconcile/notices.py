@@ -20,7 +20,7 @@ from purelb.services import ServiceKey, ServiceView
 log = logging.getLogger(__name__)
 
 
-class Voice:
+class Notices:
     """What users and operators hear of the allocator."""
 
     def __init__(self, recorder: EventRecorder, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:

@@ -52,7 +52,7 @@ class Publisher:
                 usages[usage.group].append(usage)
             shown = dict(usages)
             for name in catalog.groups.served:
-                capacity = self._controller.steward.capacity(name)
+                capacity = self._controller.external.capacity(name)
                 if capacity is not None:
                     sizes = capacity.size or {}
                     shown[name] = [
@@ -78,14 +78,14 @@ class Publisher:
                 continue
             before = body.get("status") or {}
             served = verdict.trouble is None
-            steward = self._controller.steward
+            external = self._controller.external
             wanted = group_status(
                 verdict,
                 usages[key.name] if served else (),
                 before,
                 now,
-                capacity=steward.capacity(key.name) if served else None,
-                source_trouble=steward.trouble(key.name) if served else None,
+                capacity=external.capacity(key.name) if served else None,
+                source_trouble=external.trouble(key.name) if served else None,
             )
             patch = status_change(wanted, before)
             if patch:

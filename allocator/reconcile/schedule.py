@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from allocator.reconcile.cache import Inventory
+from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.workqueue import WorkQueue
 from purelb.retry import Backoff
 from purelb.services import ServiceKey
@@ -20,11 +20,11 @@ AFTER_CONFLICT: Final = Backoff(first=0.01, most=0.5)
 """The Service changed meanwhile: whoever keeps changing it must be met between two writes."""
 
 
-class Agenda:
-    """Looks to come at the Services of ``inventory``. For one event loop and one taker."""
+class Schedule:
+    """Looks to come at the Services of ``cache``. For one event loop and one taker."""
 
-    def __init__(self, inventory: Inventory, clock: Callable[[], float], on_retry: Callable[[], None]) -> None:
-        self._inventory = inventory
+    def __init__(self, cache: ServiceCache, clock: Callable[[], float], on_retry: Callable[[], None]) -> None:
+        self._cache = cache
         self._queue: WorkQueue[ServiceKey] = WorkQueue(clock)
         self._retries: dict[ServiceKey, tuple[Backoff, Iterator[float]]] = {}
         self._on_retry = on_retry
@@ -35,18 +35,18 @@ class Agenda:
 
     def look_now(self, key: ServiceKey) -> None:
         """As soon as its seniors are done; a Service that is gone is not looked at."""
-        entry = self._inventory.get(key)
+        entry = self._cache.get(key)
         if entry is not None:
             self._queue.add(key, entry.seniority, urgent=not entry.service.ingress)
 
     def look_at_all(self) -> None:
         """At every Service, in the light of something new."""
-        for entry in self._inventory:
+        for entry in self._cache:
             self._queue.add(entry.service.key, entry.seniority, urgent=not entry.service.ingress)
 
     def look_again(self, key: ServiceKey, backoff: Backoff = AFTER_FAILURE, at_least: float = 0.0) -> None:
         """The first time at once, then later and later; ``at_least`` in seconds."""
-        entry = self._inventory.get(key)
+        entry = self._cache.get(key)
         if entry is None:
             return
         self._on_retry()

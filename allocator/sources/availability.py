@@ -36,7 +36,7 @@ SURVEY_SHARE: Final = 10
 
 
 @dataclass
-class Keeper:
+class ExternalGroup:
     """A ServiceGroup and its source."""
 
     group: str

@@ -16,10 +16,10 @@ from weakref import WeakValueDictionary
 
 from allocator.ipam.groups import Groups
 from allocator.ipam.requests import Consultation
-from allocator.reconcile.holdings import Accounts
-from allocator.sources.availability import Keeper, Kind
-from allocator.sources.claims import Journal
-from allocator.sources.opening import Opener
+from allocator.reconcile.holdings import Holdings
+from allocator.sources.availability import ExternalGroup, Kind
+from allocator.sources.claims import SidecarClaims
+from allocator.sources.opening import SourceFactory
 from allocator.sources.source import Ask, Capacity, Source, SourceError, Survey
 from purelb.addresses import IPAddress
 from purelb.errors import KubeError
@@ -35,29 +35,29 @@ RETURN: Final = Backoff(first=1.0, most=30.0)
 """Between two attempts to give something back."""
 
 
-class Steward:
+class ExternalSources:
     """``ask`` for the controller, ``settle`` after each change, ``run`` beside it."""
 
     def __init__(
         self,
         kube: Kube,
         namespace: str,
-        opener: Opener,
+        factory: SourceFactory,
         clock: Callable[[], float],
         may_write: Callable[[], bool],
-        accounts: Accounts,
+        holdings: Holdings,
         on_room: Callable[[str], None],
         on_dispute: Callable[[ServiceKey, str], None],
     ) -> None:
-        self._opener = opener
+        self._factory = factory
         self._clock = clock
         self._may_write = may_write
-        self._journal = Journal(kube, namespace)
-        self._keepers: dict[str, Keeper] = {}
+        self._sidecar_claims = SidecarClaims(kube, namespace)
+        self._keepers: dict[str, ExternalGroup] = {}
         self._locks: WeakValueDictionary[ServiceKey, asyncio.Lock] = WeakValueDictionary()
         self._returns: dict[tuple[str, ServiceKey], tuple[float, Iterator[float]]] = {}
         self._wake = asyncio.Event()
-        self._accounts = accounts
+        self._holdings = holdings
         self._on_room = on_room
         self._on_dispute = on_dispute
         self._retired: list[Source] = []
@@ -74,7 +74,7 @@ class Steward:
                     self._retired.append(keeper.source)
         for name, spec in wanted.items():
             if not isinstance(spec, PoolSource) and name not in self._keepers:
-                self._keepers[name] = Keeper(name, spec)
+                self._keepers[name] = ExternalGroup(name, spec)
         self._wake.set()
 
     def capacity(self, group: str) -> Capacity | None:
@@ -103,7 +103,7 @@ class Steward:
             request.takes_one_family,
             request.pinned,
             request.terms.key or "",
-            held=self._accounts.holds(request.service, keeper.group) - consultation.lost,
+            held=self._holdings.holds(request.service, keeper.group) - consultation.lost,
             lost=consultation.lost,
         )
         kind: Kind = ask.families, ask.takes_one_family, ask.pinned
@@ -126,7 +126,7 @@ class Steward:
         """A Service is as it is to be, or gone: take in what it shows, and give back what it left."""
         if not self._keepers:
             return
-        shown = self._accounts.shown(service)
+        shown = self._holdings.shown(service)
         for name, keeper in self._keepers.items():
             if name in shown:
                 kept = keeper.kept.setdefault(service, set())
@@ -148,26 +148,26 @@ class Steward:
                     self._retired.append(keeper.source)
             for source in self._retired:
                 await source.close()
-            await self._opener.close()
+            await self._factory.close()
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
-    async def _allocate(self, keeper: Keeper, ask: Ask) -> tuple[IPAddress, ...]:
+    async def _allocate(self, keeper: ExternalGroup, ask: Ask) -> tuple[IPAddress, ...]:
         source = await self._open(keeper)
         if source.counts_services:
             try:
-                await self._journal.add([ask.service], keeper.group)
+                await self._sidecar_claims.add([ask.service], keeper.group)
             except KubeError as error:
                 raise SourceError(f"the claim can't be recorded before it is made: {error}") from error
             keeper.kept.setdefault(ask.service, set())
         return await source.allocate(ask)
 
-    async def _open(self, keeper: Keeper) -> Source:
+    async def _open(self, keeper: ExternalGroup) -> Source:
         """The source of a group, opened if need be. Raises SourceError."""
         if not self._may_write():
             raise SourceError("another allocator may lead now", kind="refused")
         if keeper.source is None:
-            source = await self._opener.open(keeper.group, keeper.spec)
+            source = await self._factory.open(keeper.group, keeper.spec)
             if keeper.source is None:  # else another was quicker
                 keeper.source = source
             else:
@@ -175,7 +175,7 @@ class Steward:
         return keeper.source
 
     @contextmanager
-    def _attempt(self, keeper: Keeper, kind: Kind = NOTHING) -> Iterator[None]:
+    def _attempt(self, keeper: ExternalGroup, kind: Kind = NOTHING) -> Iterator[None]:
         """Asks a source that may be asked now, and learns from its failure. Raises SourceError."""
         with keeper.trying(kind, self._clock()):
             try:
@@ -184,14 +184,14 @@ class Steward:
                 self._failed(keeper, error, kind)
                 raise
 
-    def _failed(self, keeper: Keeper, error: SourceError, kind: Kind) -> None:
+    def _failed(self, keeper: ExternalGroup, error: SourceError, kind: Kind) -> None:
         if error.kind != "outage":
             self._answered(keeper)
         elif keeper.trouble is None or str(keeper.trouble) != str(error):
             log.warning("source fails", extra={"group": keeper.group, "reason": str(error)})
         keeper.failed(error, kind, self._clock())
 
-    def _answered(self, keeper: Keeper) -> None:
+    def _answered(self, keeper: ExternalGroup) -> None:
         """A source is up. Whoever waited for that need not wait for their own turn."""
         if keeper.recovered():
             log.info("source answers again", extra={"group": keeper.group})
@@ -203,15 +203,15 @@ class Steward:
 
     # --- giving back -------------------------------------------------------------------------------------------------
 
-    def _leftover(self, keeper: Keeper, service: ServiceKey) -> frozenset[IPAddress] | None:
+    def _leftover(self, keeper: ExternalGroup, service: ServiceKey) -> frozenset[IPAddress] | None:
         """What a source keeps for a Service without need; empty: everything; None: nothing."""
         kept = keeper.kept.get(service)
         if kept is None:
             return None
         if isinstance(keeper.spec, SidecarSource):
-            held = self._accounts.holds(service, keeper.group)
+            held = self._holdings.holds(service, keeper.group)
             return (frozenset(kept - held) or None) if held else frozenset()
-        left = frozenset(address for address in kept if not self._accounts.is_in_use(address))
+        left = frozenset(address for address in kept if not self._holdings.is_in_use(address))
         if not kept:
             del keeper.kept[service]
         return left or None
@@ -223,7 +223,7 @@ class Steward:
     async def _keep_returning(self, tasks: asyncio.TaskGroup) -> None:
         under_way: set[tuple[str, ServiceKey]] = set()
 
-        async def give_back(keeper: Keeper, service: ServiceKey, delays: Iterator[float]) -> None:
+        async def give_back(keeper: ExternalGroup, service: ServiceKey, delays: Iterator[float]) -> None:
             item = keeper.group, service
             try:
                 async with keeper.slots, self._lock(service):
@@ -257,7 +257,7 @@ class Steward:
             except TimeoutError:
                 continue
 
-    async def _give_back(self, keeper: Keeper, service: ServiceKey) -> None:
+    async def _give_back(self, keeper: ExternalGroup, service: ServiceKey) -> None:
         """Raises SourceError and KubeError."""
         source = await self._open(keeper)
         left = self._leftover(keeper, service)
@@ -271,7 +271,7 @@ class Steward:
         if not left or (not keeper.kept[service] and not source.counts_services):
             keeper.kept.pop(service, None)
             if source.counts_services:
-                await self._journal.remove(service, keeper.group)
+                await self._sidecar_claims.remove(service, keeper.group)
         log.info(
             "given back", extra={"service": str(service), "group": keeper.group, "addresses": sorted(map(str, left))}
         )
@@ -290,7 +290,7 @@ class Steward:
                 await self._retired.pop().close()
             await asyncio.sleep(1.0)
 
-    async def _look_at(self, keeper: Keeper) -> None:
+    async def _look_at(self, keeper: ExternalGroup) -> None:
         is_complete = False
         try:
             await self._survey(keeper)
@@ -298,15 +298,15 @@ class Steward:
         except SourceError as error:
             self._failed(keeper, error, NOTHING)
         except KubeError as error:
-            log.warning("journal not read", extra={"reason": str(error)})
+            log.warning("claims not read", extra={"reason": str(error)})
         except Exception:
             log.exception("survey failed", extra={"group": keeper.group})  # our mistake, as above
         keeper.end_survey(self._clock(), is_complete=is_complete)
 
-    async def _survey(self, keeper: Keeper) -> None:
+    async def _survey(self, keeper: ExternalGroup) -> None:
         """Raises SourceError and KubeError."""
         source = await self._open(keeper)
-        survey = await source.survey(self._accounts.holders(keeper.group))
+        survey = await source.survey(self._holdings.holders(keeper.group))
         keeper.capacity = survey.capacity
         self._answered(keeper)
         for service, addresses in (await self._claims(keeper, source, survey)).items():
@@ -320,10 +320,10 @@ class Steward:
         keeper.disputes = survey.disputes
 
     async def _claims(
-        self, keeper: Keeper, source: Source, survey: Survey
+        self, keeper: ExternalGroup, source: Source, survey: Survey
     ) -> Mapping[ServiceKey, frozenset[IPAddress]]:
         """For whom a source keeps what: its own account, or ours of it."""
         if not source.counts_services:
             return survey.holdings
-        await self._journal.add(self._accounts.holders(keeper.group), keeper.group)
-        return dict.fromkeys(await self._journal.services(keeper.group), frozenset())
+        await self._sidecar_claims.add(self._holdings.holders(keeper.group), keeper.group)
+        return dict.fromkeys(await self._sidecar_claims.services(keeper.group), frozenset())

@@ -9,7 +9,7 @@ import pytest
 
 from allocator.ipam.engine import Engine
 from allocator.ipam.requests import Reason
-from allocator.reconcile.cache import Inventory
+from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.review import NOTHING, Plan, Reviewer
 from purelb import names
 from purelb.servicegroups import ServiceGroup
@@ -26,12 +26,12 @@ class Desk:
 
     def __init__(self, *groups: ServiceGroup, default_announcer: bool = True) -> None:
         self.engine: Engine = engine_with(*groups)
-        self.inventory = Inventory()
+        self.cache = ServiceCache()
         self.reviewer = Reviewer(self.engine, default_announcer=default_announcer)
 
     def review(self, name: str, **parts: Any) -> Plan:
-        self.inventory.seen(service(name, **parts))
-        entry = self.inventory.get(service(name, **parts).key)
+        self.cache.seen(service(name, **parts))
+        entry = self.cache.get(service(name, **parts).key)
         assert entry is not None
         return self.reviewer.review(entry.service, entry.seniority)
 
@@ -256,10 +256,10 @@ def test_re_evaluate_that_can_t_be_met_keeps_the_address_and_says_why() -> None:
 
 def test_a_service_being_deleted_keeps_its_address_until_it_is_gone_and_gets_no_new_one() -> None:
     desk = Desk(DEFAULT)
-    desk.inventory.seen(dataclasses.replace(service("a", annotations=BRANDED, ingress=["10.1.0.0"]), deleting=True))
-    desk.inventory.seen(dataclasses.replace(service("b"), deleting=True))
+    desk.cache.seen(dataclasses.replace(service("a", annotations=BRANDED, ingress=["10.1.0.0"]), deleting=True))
+    desk.cache.seen(dataclasses.replace(service("b"), deleting=True))
 
-    plans = [desk.reviewer.review(entry.service, entry.seniority) for entry in desk.inventory]
+    plans = [desk.reviewer.review(entry.service, entry.seniority) for entry in desk.cache]
 
     assert plans == [NOTHING, NOTHING]
     assert ingress(desk.review("c")) == ["10.1.0.1"]

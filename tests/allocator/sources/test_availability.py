@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from allocator.sources.availability import EXHAUSTED, Keeper, Kind
+from allocator.sources.availability import EXHAUSTED, ExternalGroup, Kind
 from allocator.sources.source import SourceError
 from purelb.addresses import Family
 from purelb.servicegroups import NetboxSource
@@ -13,8 +13,8 @@ V4: Kind = (Family.IPV4,), False, ()
 V6: Kind = (Family.IPV6,), False, ()
 
 
-def keeper() -> Keeper:
-    return Keeper("netbox", NetboxSource("http://netbox.example/", "lb"))
+def keeper() -> ExternalGroup:
+    return ExternalGroup("netbox", NetboxSource("http://netbox.example/", "lb"))
 
 
 def test_the_pause_after_an_outage_doubles_up_to_thirty_seconds_and_everybody_hears_why() -> None:
