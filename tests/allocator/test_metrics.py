@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from allocator.reconcile.notices import Notices
+from allocator.reconcile.plan import Write
 from purelb import names
 from purelb.events import EventRecorder
 from purelb.kube import Kube
@@ -37,14 +38,14 @@ class Ear:
     def __init__(self, *groups: ServiceGroup) -> None:
         self.registry = CollectorRegistry()
         self.metrics = AllocatorMetrics(self.registry)
-        self.notices = Notices(EventRecorder(Kube(), "test"), self.metrics, lambda: 0.0)
+        self.notices = Notices(EventRecorder(Kube(), "test"), self.metrics)
         self.desk = Desk(*groups)
 
     def hear(self, name: str, **parts: Any) -> None:
         plan = self.desk.review(name, **parts)
         self.notices.standing(service(name, **parts), plan)
-        if plan.write is not None:
-            self.notices.done(service(name, **parts), plan)
+        if isinstance(plan.step, Write):
+            self.notices.done(plan.step, 0.0)
 
     def count(self, series: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(series, labels)
