@@ -9,11 +9,18 @@ import signal
 import sys
 
 from allocator.bootstrap import install
+from allocator.groups.configuration import Configuration
+from allocator.ipam.engine import Engine
 from allocator.leadership import Leadership, LeadershipLostError
 from allocator.reconcile import handlers
+from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.controller import Controller
+from allocator.reconcile.holdings import ServiceHoldings
 from allocator.reconcile.publisher import Publisher
 from allocator.reconcile.watch import watch_services
+from allocator.sources.claims import SidecarClaims
+from allocator.sources.external import ExternalSources
+from allocator.sources.opening import SourceFactory
 from purelb import logs, names
 from purelb.errors import SettingsError
 from purelb.events import EventRecorder
@@ -41,22 +48,40 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
     async with Kube(common.kubeconfig, user_agent=names.ALLOCATOR_COMPONENT) as kube:
         leadership = Leadership(kube, common.namespace, settings.identity, clock)
         recorder = EventRecorder(kube, names.ALLOCATOR_COMPONENT)
+        engine, cache = Engine(), ServiceCache()
+        configuration = Configuration(engine, has_netbox_token=settings.netbox_token is not None)
+        external = ExternalSources(
+            SourceFactory(kube, settings.netbox_token, metrics),
+            SidecarClaims(kube, common.namespace),
+            ServiceHoldings(cache, engine),
+            leadership,
+            clock,
+        )
         controller = Controller(
             kube,
+            engine,
+            cache,
+            configuration,
+            external,
+            leadership,
             recorder,
             metrics,
+            clock,
             default_announcer=settings.default_announcer,
-            clock=clock,
-            may_write=lambda: leadership.is_ours,
-            namespace=common.namespace,
-            netbox_token=settings.netbox_token,
         )
-        publisher = Publisher(kube, controller, metrics)
+        publisher = Publisher(kube, engine, configuration, external, metrics)
         operator = kopf.OperatorRegistry()
         handlers.register(operator, controller)
 
+        async def get_ready() -> None:
+            await leadership.follows.wait()
+            await persist("a complete list", controller.stock.take)
+
         async def lead() -> None:
-            await leadership.acquire(meanwhile=lambda: persist("a complete list", controller.stock.take))
+            async with asyncio.TaskGroup() as candidacy:
+                getting_ready = candidacy.create_task(get_ready())
+                await leadership.acquire()
+                getting_ready.cancel()
             metrics.leads.set(1)
             try:
                 async with asyncio.TaskGroup() as duties:
@@ -77,7 +102,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             stop.set()  # kopf hears signals itself
 
         def unready() -> str | None:
-            stands_by = leadership.follows and controller.stock.is_taken
+            stands_by = not leadership.is_ours and controller.stock.is_taken
             return None if controller.is_synchronised or stands_by else "not everything is listed yet"
 
         page = await Page(registry, ready=unready).start(common.host, common.port)

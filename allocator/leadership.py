@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from purelb import names
 from purelb.errors import ConflictError, KubeError, NotFoundError, PureLBError
@@ -21,6 +21,13 @@ log = logging.getLogger(__name__)
 
 LEASE: Final = names.ALLOCATOR_COMPONENT
 """Name of the Lease, in our own namespace."""
+
+
+class Term(Protocol):
+    """For how long we may write."""
+
+    def left(self, now: float) -> float:
+        """Seconds, 0 or less for not at all; ``now`` in monotonic seconds. Needs no network."""
 
 
 class LeadershipLostError(PureLBError):
@@ -44,7 +51,7 @@ class Timing:
 
 
 class Leadership:
-    """One candidate. ``acquire``, then ``keep``; ``is_ours`` between every decision and its write."""
+    """One candidate. ``acquire``, then ``keep``; ``left`` between every decision and its write."""
 
     def __init__(
         self,
@@ -66,24 +73,21 @@ class Leadership:
         self._observed = float("-inf")
         self._seen_version = ""
         self._trouble = ""
-        self._follows = False
+        self.follows = asyncio.Event()
+        """Set once another was leading when we looked: the time to get ready to take over."""
 
     @property
     def is_ours(self) -> bool:
         """Whether we may write now. Needs no network: it turns false by itself."""
-        return self._clock() < self._until
+        return self.left(self._clock()) > 0
 
-    @property
-    def follows(self) -> bool:
-        """Whether another was leading when we last looked."""
-        return self._follows
+    def left(self, now: float) -> float:
+        """For how many seconds we may still write."""
+        return self._until - now
 
-    async def acquire(self, meanwhile: Callable[[], Awaitable[object]] | None = None) -> None:
-        """Return when we lead. A first refusal is the time to get ready: ``meanwhile`` is awaited once, then."""
+    async def acquire(self) -> None:
+        """Return when we lead."""
         while not await self._try():
-            if meanwhile is not None and self._follows:
-                await meanwhile()
-                meanwhile = None
             await asyncio.sleep(self._timing.poll)
         log.info("leading", extra={"identity": self._identity})
 
@@ -121,8 +125,8 @@ class Leadership:
             self._lease = None
             return False
         self._trouble = ""
-        self._follows = lease is None
         if lease is None:
+            self.follows.set()
             return False
         self._lease = lease
         self._until = sent + self._timing.give_up

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from allocator import wording
 from allocator.ipam.groups import Groups, admit
-from allocator.reconcile.translate import Notice
-from purelb import names
+from allocator.notice import Notice
 from purelb.errors import SpecError
 from purelb.servicegroups import ServiceGroup, parse_service_group
 
@@ -39,10 +39,8 @@ class Verdict:
 
     @property
     def notice(self) -> Notice:
-        """The event for its owner, in PureLB's words."""
-        if self.trouble is None:
-            return Notice("Normal", names.REASON_PARSED, "ServiceGroup parsed successfully")
-        return Notice("Warning", names.REASON_PARSE_FAILED, self.trouble)
+        """The event for its owner."""
+        return wording.parsed() if self.trouble is None else wording.not_served(self.trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +68,11 @@ def read_catalog(bodies: Iterable[Json], *, has_netbox_token: bool = False) -> C
             group = parse_service_group(body)
         except SpecError as error:
             broken[key.name] = str(error)
-            trouble = f"Failed to parse: {error}"
+            trouble = wording.unparsable(str(error))
         except (TypeError, AttributeError, KeyError, ValueError) as error:
             # Only a CRD other than ours lets such a thing through.
             broken[key.name] = "the spec is malformed"
-            trouble = f"Failed to parse: the spec is malformed ({error!r})"
+            trouble = wording.unparsable(f"the spec is malformed ({error!r})")
         else:
             parsed.append(group)
         verdicts[key] = Verdict(key, metadata.get("uid", ""), metadata.get("generation", 0), group, trouble)
@@ -90,10 +88,3 @@ def read_catalog(bodies: Iterable[Json], *, has_netbox_token: bool = False) -> C
 
 def _precedence(body: Json) -> tuple[str, GroupKey]:
     return body["metadata"].get("creationTimestamp") or "", group_key(body)
-
-
-def stranded_notice(count: int) -> Notice:
-    """Services hold addresses that their group has no more."""
-    whose = "1 Service keeps an address" if count == 1 else f"{count} Services keep addresses"
-    text = f"{whose} of this ServiceGroup that it does not contain any more; nobody else gets them"
-    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)

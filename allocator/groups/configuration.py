@@ -1,6 +1,6 @@
 """The ServiceGroups as last seen, and the configuration made of them: put into force as a whole, never half.
 
-It feeds the engine and says what changed; it looks at no Service.
+It feeds the engine and returns what is to be said of the groups; it looks at no Service.
 """
 
 from __future__ import annotations
@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from allocator.groups.catalog import Catalog, GroupKey, group_key, read_catalog, stranded_notice
+from allocator import wording
+from allocator.groups.catalog import Catalog, GroupKey, Verdict, group_key, read_catalog
 from allocator.ipam.engine import Engine
-from allocator.reconcile.cache import revision
-from allocator.reconcile.notices import Voice
+from allocator.notice import Notice
 from purelb.kube import Listing
+from purelb.services import revision
 
 
 class Configuration:
     """ServiceGroup objects on one side, what the engine serves on the other."""
 
-    def __init__(self, engine: Engine, voice: Voice, *, has_netbox_token: bool) -> None:
+    def __init__(self, engine: Engine, *, has_netbox_token: bool) -> None:
         self._engine = engine
-        self._voice = voice
         self._has_netbox_token = has_netbox_token
         self._bodies: dict[GroupKey, Mapping[str, Any]] = {}
         self._stranded: dict[str, int] = {}
@@ -61,21 +61,22 @@ class Configuration:
             if key not in present and revision(_version(known)) <= revision(groups.resource_version):
                 self.gone(known)
 
-    def enforce(self) -> None:
-        """Put what was seen into force, and say of each group what is new about it."""
+    def enforce(self) -> list[tuple[Verdict, Notice]]:
+        """Put what was seen into force; returns what is new about which group."""
         self.is_stale = False
         before = dict(self.catalog.verdicts) if self.catalog is not None else {}
         self.catalog = read_catalog(self._bodies.values(), has_netbox_token=self._has_netbox_token)
         self._engine.configure(self.catalog.groups)
-        for key, verdict in self.catalog.verdicts.items():
-            if before.get(key) != verdict:
-                self._voice.on_group(verdict, verdict.notice)
+        notices = [
+            (verdict, verdict.notice) for key, verdict in self.catalog.verdicts.items() if before.get(key) != verdict
+        ]
         stranded = self._engine.stranded()
         for verdict in (before | dict(self.catalog.verdicts)).values():
             count = stranded.get(verdict.key.name, 0)
             if count > self._stranded.get(verdict.key.name, 0):
-                self._voice.on_group(verdict, stranded_notice(count))
+                notices.append((verdict, wording.stranded(count)))
         self._stranded = stranded
+        return notices
 
 
 def _version(body: Mapping[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""From Services to what is written on them: one cache, one reviewer, one writer, one retry.
+"""The way of a Service, from the API to its PATCH.
 
-It owns the order of things. It must not judge addresses itself: that is ipam's, and sources' where others keep them.
+    cache -> schedule -> review (request -> engine -> plan) -> writer or, where others keep the addresses, asking
+
+controller.py owns the order of things, and passes on what happens elsewhere. It must not judge addresses itself: that
+is ipam's. Words are wording.py's.
 """

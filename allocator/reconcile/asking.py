@@ -1,87 +1,52 @@
-"""Asks whoever keeps the addresses of a group on behalf of one Service, and has the Service looked at again.
+"""Asks whoever keeps the addresses of a group for one Service; what came of it comes out as a value.
 
-It stands between the controller, which waits for nobody, and the steward, who does. What a source answers goes to the
-engine as a grant; what it refuses is said to the Service's owner and tried again later.
+The controller waits for nobody, sources take their time: this stands between them. What follows is the controller's.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from allocator.ipam.engine import Engine
 from allocator.ipam.requests import Consultation, Reason, Refusal
-from allocator.reconcile.cache import Entry, Inventory
-from allocator.reconcile.notices import Voice
-from allocator.reconcile.review import Plan
-from allocator.reconcile.translate import failed
-from allocator.sources.external import Steward
+from allocator.sources.external import ExternalSources
 from allocator.sources.source import SourceError
-from purelb.services import ServiceKey
+from purelb.addresses import IPAddress
 
 log = logging.getLogger(__name__)
 
 
-class LookLater(Protocol):
-    """Have a Service looked at again, later and later; not before ``at_least`` seconds."""
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Everything that the Service has of the group now."""
 
-    def __call__(self, service: ServiceKey, at_least: float) -> None: ...
+    group: str
+    addresses: tuple[IPAddress, ...]
 
 
-class Consultant:
-    """``consult`` never raises what a source may do."""
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """It got nothing: ask again later."""
 
-    def __init__(
-        self,
-        steward: Steward,
-        engine: Engine,
-        inventory: Inventory,
-        voice: Voice,
-        look_now: Callable[[ServiceKey], None],
-        look_later: LookLater,
-    ) -> None:
-        self._steward = steward
-        self._engine = engine
-        self._inventory = inventory
-        self._voice = voice
-        self._look_now = look_now
-        self._look_later = look_later
+    refusal: Refusal | None
+    """For its owner; None if the mistake was ours, which is in the log."""
+    retry_after: float
+    """Seconds, at least."""
 
-    async def consult(self, entry: Entry, ask: Consultation) -> None:
-        """Ask, and tell the engine or the owner what came of it."""
-        service = entry.service
-        try:
-            addresses = await self._steward.ask(ask)
-        except SourceError as error:
-            known = self._inventory.get(service.key)
-            if known is not None:
-                reason = Reason.EXHAUSTED if error.kind == "exhausted" else Reason.OTHER
-                refusal = Refusal(reason, str(error), ask.group)
-                self._voice.standing(service, Plan(standing=(failed(service, refusal),), refusal=refusal))
-            if known == entry:
-                self._look_later(service.key, error.retry_after or 0.0)
-            else:
-                self._look_now(service.key)  # it has changed: what it wants now may be had elsewhere
-        except Exception:
-            # Our mistake, and on one Service: the others are served on.
-            log.exception("asking failed", extra={"service": str(service.key), "group": ask.group})
-            self._look_later(service.key, 0.0)
-        else:
-            if self._inventory.get(service.key) is not None:
-                self._engine.grant(service.key, ask.group, addresses)
-                self._look_now(service.key)
-        finally:
-            if self._inventory.get(service.key) is None:
-                self._steward.settle(service.key)
 
-    def ask_again(self, group: str) -> None:
-        """A source that gave nothing may give something now."""
-        for service in self._engine.asking(group):
-            self._look_now(service)
+Reply: TypeAlias = Granted | Denied
 
-    def dispute(self, service: ServiceKey, sentence: str) -> None:
-        """A source doesn't count an address as the Service's that has it."""
-        entry = self._inventory.get(service)
-        if entry is not None:
-            self._voice.disputed(entry.service, sentence)
+
+async def ask(external: ExternalSources, consultation: Consultation) -> Reply:
+    """Never raises what a source may do."""
+    try:
+        return Granted(consultation.group, await external.ask(consultation))
+    except SourceError as error:
+        reason = Reason.EXHAUSTED if error.kind == "exhausted" else Reason.OTHER
+        return Denied(Refusal(reason, str(error), consultation.group), error.retry_after or 0.0)
+    except Exception:
+        # Our mistake, and on one Service: the others are served on.
+        service = str(consultation.request.service)
+        log.exception("asking failed", extra={"service": service, "group": consultation.group})
+        return Denied(None, 0.0)

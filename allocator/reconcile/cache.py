@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allocator.ipam.requests import Seniority
-from purelb.services import ServiceKey, ServiceView, service_key
+from purelb.services import ServiceKey, ServiceView, revision, service_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,7 @@ class Entry:
     seniority: Seniority
 
 
-def revision(text: str) -> int:
-    """A resourceVersion as a number: Kubernetes promises an order since 1.35, and etcd always had it."""
-    return int(text) if text.isascii() and text.isdecimal() else 0
-
-
-class Inventory:
+class ServiceCache:
     """Services by key, each in the newest state that was seen."""
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-"""The one writer: takes in news, has Services reviewed one after the other, carries the plans out.
+"""The way of a Service: news comes in, it is reviewed, the plan is carried out, and what came of it is news again.
 
 It owns the order of things: nothing is given away before all Services and ServiceGroups were listed; decisions are
-made one at a time, and only the writes that follow from them overlap; a Service has one write under way at most.
-Retrying is the agenda's, with one backoff. It judges nothing itself: that is review.py and catalog.py.
+made one at a time, and only the writes that follow from them overlap; a Service has one write under way at most. What
+happens elsewhere comes in as values and is passed on here. It judges nothing itself: that is review.py and catalog.py.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
 from allocator.ipam.requests import Consultation
-from allocator.leadership import LeadershipLostError
-from allocator.reconcile.asking import Consultant
-from allocator.reconcile.cache import Entry, Inventory
-from allocator.reconcile.holdings import Accounts
-from allocator.reconcile.notices import Voice
+from allocator.leadership import Term
+from allocator.reconcile.asking import Denied, Granted, Reply, ask
+from allocator.reconcile.cache import Entry, ServiceCache
+from allocator.reconcile.notices import Notices
+from allocator.reconcile.plan import Plan, Write, allocation
 from allocator.reconcile.relist import Stock
-from allocator.reconcile.review import Plan, Reviewer
-from allocator.reconcile.schedule import AFTER_CONFLICT, Agenda
-from allocator.reconcile.translate import claims_differ
-from allocator.reconcile.writer import Failed, Gone, Outcome, Seen, Writer, Written
-from allocator.sources.external import Steward
-from allocator.sources.opening import Opener
+from allocator.reconcile.request import claims_differ
+from allocator.reconcile.review import Reviewer
+from allocator.reconcile.schedule import AFTER_CONFLICT, AFTER_FAILURE, Schedule
+from allocator.reconcile.writer import Changed, Failed, Gone, Outcome, Read, Seen, Writer, Written
+from allocator.sources.external import ExternalSources
+from allocator.sources.source import Disputed, Room
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics
@@ -52,144 +52,116 @@ class Controller:
     def __init__(
         self,
         kube: Kube,
+        engine: Engine,
+        cache: ServiceCache,
+        configuration: Configuration,
+        external: ExternalSources,
+        term: Term,
         recorder: EventRecorder,
         metrics: AllocatorMetrics,
+        clock: Callable[[], float],
         *,
         default_announcer: bool,
-        clock: Callable[[], float],
-        may_write: Callable[[], bool] = lambda: True,
-        namespace: str = "",
-        netbox_token: str | None = None,
         relist: float = RELIST,
     ) -> None:
-        self._kube = kube
+        self._engine = engine
+        self._cache = cache
+        self._configuration = configuration
+        self._external = external
+        self._term = term
         self._metrics = metrics
-        self._voice = Voice(recorder, metrics, clock)
-        self._may_write = may_write
+        self._clock = clock
+        self._notices = Notices(recorder, metrics)
+        self._reviewer = Reviewer(engine, default_announcer=default_announcer)
+        self._schedule = Schedule(cache)
         self._writer = Writer(kube)
-        self._engine = Engine()
-        self._reviewer = Reviewer(self._engine, default_announcer=default_announcer)
-        self._inventory = Inventory()
-        self._agenda = Agenda(self._inventory, clock, on_retry=metrics.update_errors.inc)
-        self._configuration = Configuration(self._engine, self._voice, has_netbox_token=netbox_token is not None)
-        self._steward = Steward(
-            kube,
-            namespace,
-            Opener(kube, netbox_token, metrics),
-            clock,
-            may_write,
-            accounts=Accounts(self._inventory, self._engine),
-            on_room=lambda group: self._consultant.ask_again(group),
-            on_dispute=lambda service, sentence: self._consultant.dispute(service, sentence),
-        )
-        self._consultant = Consultant(
-            self._steward,
-            self._engine,
-            self._inventory,
-            self._voice,
-            look_now=self._agenda.look_now,
-            look_later=lambda service, at_least: self._agenda.look_again(service, at_least=at_least),
-        )
-        self._asks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(WRITES)
+        self._asks: set[asyncio.Task[None]] = set()
         self._busy: set[ServiceKey] = set()
-        self._unclear: set[ServiceKey] = set()
-        self._unsaid: dict[ServiceKey, Plan] = {}
+        """Who has a write, a read or a question under way."""
+        self._unclear: dict[ServiceKey, Write | None] = {}
+        """Who is to be read before anything else, with the write whose answer was lost."""
         self.stock = Stock(
             kube,
-            self._inventory,
-            self._configuration,
+            cache,
+            configuration,
             interval=relist,
             seen=self.service_seen,
             vanished=self._forget,
-            news=self._agenda.nudge,
+            news=self._wake.set,
         )
         """The complete lists; a standby takes them too, so that it knows all when its time comes."""
         self._is_synchronised = False
         self._is_stopping = False
-
-    # --- what others ask ---------------------------------------------------------------------------------------------
-
-    @property
-    def engine(self) -> Engine:
-        """Who holds what; to be read, not written."""
-        return self._engine
-
-    @property
-    def configuration(self) -> Configuration:
-        """The ServiceGroups; to be read, not written."""
-        return self._configuration
-
-    @property
-    def steward(self) -> Steward:
-        """Who deals with those that keep addresses elsewhere; to be read, not used."""
-        return self._steward
 
     @property
     def is_synchronised(self) -> bool:
         """Whether everything was listed once, so that addresses are given out."""
         return self._is_synchronised
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is due or under way; a Service that waits for an address doesn't count."""
-        return not (len(self._agenda) or self._busy or self._configuration.is_stale)
-
-    # --- news --------------------------------------------------------------------------------------------------------
+    # --- news of the API ---------------------------------------------------------------------------------------------
 
     def service_seen(self, body: Mapping[str, Any]) -> None:
         """A Service is there, new or changed."""
-        if not self._inventory.knows(body):
+        if not self._cache.knows(body):
             self._take_in(view_service(body))
 
     def service_gone(self, body: Mapping[str, Any]) -> None:
         """A Service was deleted; ``body`` is its last state."""
         service = view_service(body)
-        if self._inventory.gone(service):
+        if self._cache.gone(service):
             self._forget(service.key)
 
     def group_seen(self, body: Mapping[str, Any]) -> None:
         """A ServiceGroup is there, new or changed."""
         self._configuration.seen(body)
-        self._agenda.nudge()
+        self._wake.set()
 
     def group_gone(self, body: Mapping[str, Any]) -> None:
         """A ServiceGroup was deleted."""
         self._configuration.gone(body)
-        self._agenda.nudge()
+        self._wake.set()
 
     def _take_in(self, service: ServiceView) -> None:
-        before = self._inventory.get(service.key)
-        if not self._inventory.seen(service):
+        before = self._cache.get(service.key)
+        if not self._cache.seen(service):
             return
-        entry = self._inventory.get(service.key)
+        entry = self._cache.get(service.key)
         assert entry is not None
         if service.key in self._busy:
             return  # looked at again when its write is done
-        self._voice.heard(service)
+        self._notices.heard(service, self._clock())
         self._reviewer.learn(service, entry.seniority)
-        self._agenda.look_now(service.key)
+        self._look_now(service.key)
         if before is not None and claims_differ(before.service, service):
             for other in self._engine.companions(service.key):
-                self._agenda.look_now(other)  # what is right for it may have changed, though it has not
+                self._look_now(other)  # what is right for it may have changed, though it has not
 
     def _forget(self, key: ServiceKey) -> None:
         """A Service is gone: what it held is free."""
-        self._agenda.settled(key)
-        self._unsaid.pop(key, None)
-        self._unclear.discard(key)
-        self._voice.forget(key)
+        self._schedule.settled(key)
+        self._unclear.pop(key, None)
+        self._notices.forget(key)
         self._engine.release(key)
-        self._steward.settle(key)
-        self._agenda.nudge()
+        self._external.settle(key)
+        self._wake.set()
 
     # --- the work ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """List everything, then answer Services until ``stop``."""
-        await self._synchronise()
+        await persist("a complete list", self.stock.take, BEFORE_FIRST_LIST)
+        self._reconfigure()
+        self._is_synchronised = True
+        services, groups = len(self._cache), len(self._configuration.bodies)
+        log.info("synchronised", extra={"services": services, "groups": groups, "waiting": len(self._schedule)})
         async with asyncio.TaskGroup() as tasks:
-            others = [tasks.create_task(self.stock.keep()), tasks.create_task(self._steward.run())]
+            others = [
+                tasks.create_task(self.stock.keep()),
+                tasks.create_task(self._external.run()),
+                tasks.create_task(self._hear_sources()),
+            ]
             await self._work(tasks)
             for task in (*others, *self._asks):
                 task.cancel()
@@ -197,7 +169,7 @@ class Controller:
     def stop(self) -> None:
         """Begin nothing new; ``run`` returns when the writes under way are answered."""
         self._is_stopping = True
-        self._agenda.nudge()
+        self._wake.set()
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         looks = 0
@@ -216,133 +188,154 @@ class Controller:
     async def _next(self) -> ServiceKey | None:
         """The next Service to look at, as soon as there is one; None when stopping."""
         while not self._is_stopping:
+            self._wake.clear()
             if self._configuration.is_stale:
                 self._reconfigure()
             for waiting in self._engine.wake():
-                self._agenda.look_now(waiting)
-            key = self._agenda.take()
+                self._schedule.look_now(waiting)
+            now = self._clock()
+            key = self._schedule.take(now)
             if key is None:
-                await self._agenda.wait()
+                await self._wait(self._schedule.due, now)
             elif key not in self._busy:
                 return key
         return None
 
+    async def _wait(self, due: float | None, now: float) -> None:
+        """Until there is news, or something is due."""
+        try:
+            async with asyncio.timeout(None if due is None else due - now):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _reconfigure(self) -> None:
+        """Put the ServiceGroups as last seen into force, and look at every Service in their light."""
+        self._notices.on_groups(self._configuration.enforce())
+        if self._configuration.catalog is not None:
+            self._external.configure(self._configuration.catalog.groups)
+        self._metrics.config_loaded.set(1)
+        self._schedule.look_at_all()
+
+    # --- one Service -------------------------------------------------------------------------------------------------
+
     def _look(self, key: ServiceKey, tasks: asyncio.TaskGroup) -> bool:
-        """Review one Service. True if a task was started for it, which then owns the slot."""
-        entry = self._inventory.get(key)
+        """Review one Service and begin what follows. True if that takes the slot, and gives it back."""
+        entry = self._cache.get(key)
         if entry is None:
             self._engine.release(key)
             return False
         self._metrics.updates.inc()
         if key in self._unclear:
-            self._busy.add(key)
-            tasks.create_task(self._carry_out(entry, None))
+            self._begin(entry, Read(key), tasks)
             return True
         try:
             plan = self._reviewer.review(entry.service, entry.seniority)
         except Exception:
             # Our mistake, and on one Service: the others are served on.
             log.exception("review failed", extra={"service": str(key)})
-            self._agenda.look_again(key)
+            self._look_again(key)
             return False
-        if plan.ask is not None:
-            self._busy.add(key)
-            asking = tasks.create_task(self._consult(entry, plan.ask))
-            self._asks.add(asking)
-            asking.add_done_callback(self._asks.discard)
-            return False  # whoever is slow to answer must not hold up writes
-        self._voice.standing(entry.service, plan)
-        if plan.write is None:
-            if plan.refusal is not None and self._steward.keeps(plan.refusal.group):
-                self._agenda.look_again(key)  # what a source gave was another's: no news of ours may end that
-            else:
-                self._confirm(entry)
+        if not isinstance(plan.step, Consultation):
+            self._notices.standing(entry.service, plan)
+        if plan.step is None:
+            self._settle(key, plan)
             return False
-        self._busy.add(key)
-        tasks.create_task(self._carry_out(entry, plan))
-        return True
+        self._begin(entry, plan.step, tasks)
+        return isinstance(plan.step, Write)  # whoever is slow to answer a question must not hold up writes
 
-    async def _carry_out(self, entry: Entry, plan: Plan | None) -> None:
-        """Write a plan; without one, read the Service."""
-        key = entry.service.key
-        try:
-            if plan is not None and plan.write is not None:
-                if not self._may_write():
-                    raise LeadershipLostError("not leading any more: nothing is written")
-                outcome: Outcome = await self._writer.write(plan.write)
-            else:
-                outcome = await self._writer.read(key)
-            self._busy.discard(key)
-            self._conclude(entry, plan, outcome)
-        finally:
-            self._busy.discard(key)
-            self._slots.release()
+    def _settle(self, key: ServiceKey, plan: Plan) -> None:
+        """Nothing is left to do for a Service."""
+        if plan.refusal is not None and self._external.keeps(plan.refusal.group):
+            self._look_again(key)  # what a source gave was another's: no news of ours may end that
+        else:
+            self._schedule.settled(key)
+            self._external.settle(key)
 
-    async def _consult(self, entry: Entry, ask: Consultation) -> None:
+    def _begin(self, entry: Entry, step: Write | Read | Consultation, tasks: asyncio.TaskGroup) -> None:
+        self._busy.add(entry.service.key)
+        task = tasks.create_task(self._carry_out(entry, step))
+        if isinstance(step, Consultation):
+            self._asks.add(task)
+            task.add_done_callback(self._asks.discard)
+
+    async def _carry_out(self, entry: Entry, step: Write | Read | Consultation) -> None:
         try:
-            await self._consultant.consult(entry, ask)
+            match step:
+                case Write():
+                    outcome: Outcome | Reply = await self._writer.write(step, within=self._term.left(self._clock()))
+                case Read():
+                    outcome = await self._writer.read(step)
+                case Consultation():
+                    outcome = await ask(self._external, step)
         finally:
             self._busy.discard(entry.service.key)
+            if not isinstance(step, Consultation):
+                self._slots.release()
+        self._conclude(entry, outcome)
 
-    def _conclude(self, entry: Entry, plan: Plan | None, outcome: Outcome) -> None:
-        key = entry.service.key
+    def _conclude(self, entry: Entry, outcome: Outcome | Reply) -> None:
+        """What came of a step; ``entry`` is what it was decided on."""
+        key, known = entry.service.key, self._cache.get(entry.service.key)
         match outcome:
-            case Written(service):
-                self._agenda.settled(key)
-                self._inventory.seen(service)
-                self._unsaid.pop(key, None)
-                if plan is not None:
-                    self._voice.done(entry.service, plan)
-                self._agenda.look_now(key)
+            case Written(write, service):
+                self._schedule.settled(key)
+                self._cache.seen(service)
+                self._notices.done(write, self._clock())
+                self._look_now(key)
+            case Changed(service):
+                self._cache.seen(service)
+                self._look_again(key, AFTER_CONFLICT)
             case Seen(service):
-                self._unclear.discard(key)
-                self._inventory.seen(service)
-                if plan is not None:
-                    self._agenda.look_again(key, AFTER_CONFLICT)
-                else:
-                    self._agenda.look_now(key)
+                lost = self._unclear.pop(key, None)
+                self._cache.seen(service)
+                if lost is not None and lost.is_met_by(service):
+                    self._notices.done(lost, self._clock())
+                self._look_now(key)
             case Gone():
-                known = self._inventory.get(key)
                 if known is not None and known.service.uid == entry.service.uid:
-                    self._inventory.forget(key)
+                    self._cache.forget(key)
                     self._forget(key)
-                else:
-                    self._agenda.look_now(key)
-            case Failed(sentence, retry_after, is_refusal):
+                self._look_now(key)
+            case Failed(failed, sentence, retry_after, is_refusal):
                 log.warning("write failed", extra={"service": str(key), "reason": sentence})
                 if is_refusal:
-                    self._voice.refused(entry.service, sentence)
-                self._unclear.add(key)
-                if plan is not None:
-                    self._unsaid[key] = plan
-                self._agenda.look_again(key, at_least=retry_after or 0.0)
+                    self._notices.refused(entry.service, sentence)
+                self._unclear[key] = failed or self._unclear.get(key)
+                self._look_again(key, at_least=retry_after or 0.0)
+            case Granted() | Denied() if known is None:
+                self._external.settle(key)
+            case Granted(group, addresses):
+                self._engine.grant(key, group, addresses)
+                self._look_now(key)
+            case Denied(refusal, retry_after):
+                if refusal is not None and known is not None:
+                    self._notices.standing(known.service, allocation(known.service, refusal))
+                if known == entry:
+                    self._look_again(key, at_least=retry_after)
+                else:
+                    self._look_now(key)  # it has changed: what it wants now may be had elsewhere
+            case _:
+                assert_never(outcome)
 
-    def _confirm(self, entry: Entry) -> None:
-        """Nothing is left to do; if the answer to a write was lost, the write had been done after all: say so."""
-        self._agenda.settled(entry.service.key)
-        plan = self._unsaid.pop(entry.service.key, None)
-        if plan is not None and plan.write is not None and plan.write.ingress == entry.service.ingress:
-            self._voice.done(entry.service, plan)
-        self._steward.settle(entry.service.key)
+    async def _hear_sources(self) -> None:
+        while True:
+            match await self._external.news():
+                case Room(group):
+                    for service in self._engine.asking(group):
+                        self._look_now(service)
+                case Disputed(service, sentence):
+                    known = self._cache.get(service)
+                    if known is not None:
+                        self._notices.disputed(known.service, sentence)
 
-    def _reconfigure(self) -> None:
-        """Put the ServiceGroups as last seen into force, and look at every Service in their light."""
-        self._configuration.enforce()
-        if self._configuration.catalog is not None:
-            self._steward.configure(self._configuration.catalog.groups)
-        self._metrics.config_loaded.set(1)
-        self._agenda.look_at_all()
+    # --- when to look ------------------------------------------------------------------------------------------------
 
-    async def _synchronise(self) -> None:
-        """Learn everything there is before anything is given away; tries until it works."""
-        await persist("a complete list", self.stock.take, BEFORE_FIRST_LIST)
-        self._reconfigure()
-        self._is_synchronised = True
-        log.info(
-            "synchronised",
-            extra={
-                "services": len(self._inventory),
-                "groups": len(self._configuration.bodies),
-                "waiting": len(self._agenda),
-            },
-        )
+    def _look_now(self, key: ServiceKey) -> None:
+        self._schedule.look_now(key)
+        self._wake.set()
+
+    def _look_again(self, key: ServiceKey, backoff: Backoff = AFTER_FAILURE, *, at_least: float = 0.0) -> None:
+        self._metrics.update_errors.inc()
+        self._schedule.look_again(key, self._clock(), backoff, at_least=at_least)
+        self._wake.set()

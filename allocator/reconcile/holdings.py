@@ -1,6 +1,6 @@
 """What Services have of groups whose addresses others keep: by their status, by decision, or by grant. Pure.
 
-Whatever is in these accounts must not be given back; whatever isn't, may. It changes nothing.
+Whatever is in here must not be given back; whatever isn't, may. It changes nothing.
 """
 
 from __future__ import annotations
@@ -8,23 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from allocator.ipam.engine import Engine
-from allocator.reconcile import translate
-from allocator.reconcile.cache import Inventory
+from allocator.reconcile.cache import ServiceCache
+from allocator.reconcile.request import shown_by_group
 from purelb.addresses import IPAddress
 from purelb.services import ServiceKey
 
 
-class Accounts:
+class ServiceHoldings:
     """The Services as last seen, and the engine's account."""
 
-    def __init__(self, inventory: Inventory, engine: Engine) -> None:
-        self._inventory = inventory
+    def __init__(self, cache: ServiceCache, engine: Engine) -> None:
+        self._cache = cache
         self._engine = engine
 
     def shown(self, service: ServiceKey) -> Mapping[str, frozenset[IPAddress]]:
         """What the status of a Service shows, by group."""
-        entry = self._inventory.get(service)
-        return translate.shown_by_group(entry.service) if entry is not None else {}
+        entry = self._cache.get(service)
+        return shown_by_group(entry.service) if entry is not None else {}
 
     def holds(self, service: ServiceKey, group: str) -> frozenset[IPAddress]:
         """Everything that a Service has of a group, or is about to have."""
@@ -34,9 +34,9 @@ class Accounts:
 
     def is_in_use(self, address: IPAddress) -> bool:
         """Whether any Service has an address, or is about to have it."""
-        return self._engine.is_spoken_for(address) or any(address in entry.service.ingress for entry in self._inventory)
+        return self._engine.is_spoken_for(address) or any(address in entry.service.ingress for entry in self._cache)
 
     def holders(self, group: str) -> Mapping[ServiceKey, frozenset[IPAddress]]:
         """What statuses show to come from a group, by Service."""
-        shown = {entry.service.key: translate.shown_by_group(entry.service).get(group) for entry in self._inventory}
+        shown = {entry.service.key: shown_by_group(entry.service).get(group) for entry in self._cache}
         return {service: addresses for service, addresses in shown.items() if addresses}

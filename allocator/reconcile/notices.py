@@ -1,17 +1,18 @@
 """Says what was decided: events on the objects, log lines, metrics; each thing once for as long as it is true.
 
-It decides nothing and waits for nothing.
+It decides nothing, words nothing and waits for nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable
 
+from allocator import wording
 from allocator.groups.catalog import Verdict
 from allocator.ipam.requests import Decision
-from allocator.reconcile.review import Plan
-from allocator.reconcile.translate import Notice, unwritable, warned
+from allocator.notice import Notice
+from allocator.reconcile.plan import Plan, Write
 from purelb import names
 from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AllocatorMetrics
@@ -20,20 +21,19 @@ from purelb.services import ServiceKey, ServiceView
 log = logging.getLogger(__name__)
 
 
-class Voice:
-    """What users and operators hear of the allocator."""
+class Notices:
+    """What users and operators hear of the allocator. Times are monotonic seconds."""
 
-    def __init__(self, recorder: EventRecorder, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:
+    def __init__(self, recorder: EventRecorder, metrics: AllocatorMetrics) -> None:
         self._recorder = recorder
         self._metrics = metrics
-        self._clock = clock
         self._said: dict[ServiceKey, tuple[Notice, ...]] = {}
         self._heard: dict[ServiceKey, float] = {}
 
-    def heard(self, service: ServiceView) -> None:
+    def heard(self, service: ServiceView, now: float) -> None:
         """A Service may want an address: its waiting time begins."""
         if service.is_load_balancer and not service.ingress:
-            self._heard.setdefault(service.key, self._clock())
+            self._heard.setdefault(service.key, now)
         else:
             self._heard.pop(service.key, None)
 
@@ -50,21 +50,21 @@ class Voice:
         fresh = [notice for notice in plan.standing if notice not in before]
         for notice in fresh:
             self._on_service(service, notice)
-        if plan.refusal is not None and (fresh or plan.write is not None):
+        if plan.refusal is not None and (fresh or plan.step is not None):
             self._metrics.rejected.labels(plan.refusal.group, plan.refusal.reason.value).inc()
 
-    def done(self, service: ServiceView, plan: Plan) -> None:
+    def done(self, write: Write, now: float) -> None:
         """Say what was written."""
-        assert plan.write is not None
-        for notice in plan.done:
+        service = write.service
+        for notice in write.done:
             self._on_service(service, notice)
-        addresses = [str(address) for address in plan.write.ingress]
+        addresses = [str(address) for address in write.ingress]
         log.debug("written", extra={"service": str(service.key), "addresses": addresses})
-        if plan.decision is not None:
-            self._count(plan.decision)
         since = self._heard.pop(service.key, None)
-        if plan.write.is_allocation and since is not None:
-            self._metrics.allocation_seconds.observe(self._clock() - since)
+        if write.decision is not None:
+            self._count(write.decision)
+            if since is not None:
+                self._metrics.allocation_seconds.observe(now - since)
 
     def _count(self, decision: Decision) -> None:
         pool = decision.groups[0]
@@ -77,16 +77,17 @@ class Voice:
 
     def refused(self, service: ServiceView, sentence: str) -> None:
         """The API server doesn't take what we decided."""
-        self._on_service(service, unwritable(service, sentence))
+        self._on_service(service, wording.unwritable(service, sentence))
 
     def disputed(self, service: ServiceView, sentence: str) -> None:
         """Whoever keeps an address doesn't count it as this Service's."""
-        self._on_service(service, warned(sentence))
+        self._on_service(service, wording.warned(sentence))
 
-    def on_group(self, verdict: Verdict, notice: Notice) -> None:
-        """Say something about a ServiceGroup."""
+    def on_groups(self, notices: Iterable[tuple[Verdict, Notice]]) -> None:
+        """Say something about ServiceGroups."""
         kind = f"{names.GROUP}/{names.READ_VERSION}", "ServiceGroup"
-        self._record(ObjectReference(*kind, *verdict.key, verdict.uid), notice)
+        for verdict, notice in notices:
+            self._record(ObjectReference(*kind, *verdict.key, verdict.uid), notice)
 
     def _on_service(self, service: ServiceView, notice: Notice) -> None:
         self._record(ObjectReference("v1", "Service", *service.key, service.uid), notice)

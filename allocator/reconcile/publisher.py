@@ -12,9 +12,10 @@ from collections import defaultdict
 from typing import Final
 
 from allocator.groups.catalog import Catalog, GroupKey
+from allocator.groups.configuration import Configuration
 from allocator.groups.status import group_status, status_change
-from allocator.ipam.engine import Usage
-from allocator.reconcile.controller import Controller
+from allocator.ipam.engine import Engine, Usage
+from allocator.sources.external import ExternalSources
 from purelb import names
 from purelb.addresses import Family
 from purelb.errors import ConflictError, ForbiddenError, KubeError
@@ -28,13 +29,21 @@ INTERVAL: Final = 1.0
 
 
 class Publisher:
-    """Publishes what ``controller`` knows, once it knows everything."""
+    """Publishes what the engine and the sources know of the groups in force."""
 
     def __init__(
-        self, kube: Kube, controller: Controller, metrics: AllocatorMetrics, interval: float = INTERVAL
+        self,
+        kube: Kube,
+        engine: Engine,
+        configuration: Configuration,
+        external: ExternalSources,
+        metrics: AllocatorMetrics,
+        interval: float = INTERVAL,
     ) -> None:
         self._kube = kube
-        self._controller = controller
+        self._engine = engine
+        self._configuration = configuration
+        self._external = external
         self._metrics = metrics
         self._interval = interval
         self._shown: set[str] = set()
@@ -44,15 +53,15 @@ class Publisher:
         """Publish until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
-            catalog = self._controller.configuration.catalog
+            catalog = self._configuration.catalog
             if catalog is None:
                 continue
             usages: dict[str, list[Usage]] = defaultdict(list)
-            for usage in self._controller.engine.usage():
+            for usage in self._engine.usage():
                 usages[usage.group].append(usage)
             shown = dict(usages)
             for name in catalog.groups.served:
-                capacity = self._controller.steward.capacity(name)
+                capacity = self._external.capacity(name)
                 if capacity is not None:
                     sizes = capacity.size or {}
                     shown[name] = [
@@ -62,7 +71,7 @@ class Publisher:
             await self._write_statuses(catalog, usages)
 
     def _show_gauges(self, usages: dict[str, list[Usage]]) -> None:
-        self._metrics.waiting.set(self._controller.engine.waiting)
+        self._metrics.waiting.set(self._engine.waiting)
         for name in self._shown.difference(usages):
             self._metrics.forget_pool(name)
         for name, families in usages.items():
@@ -73,19 +82,18 @@ class Publisher:
     async def _write_statuses(self, catalog: Catalog, usages: dict[str, list[Usage]]) -> None:
         now = datetime.datetime.now(datetime.UTC)
         for key, verdict in catalog.verdicts.items():
-            body = self._controller.configuration.bodies.get(key)
+            body = self._configuration.bodies.get(key)
             if body is None or body["metadata"].get("uid", "") != verdict.uid:
                 continue
             before = body.get("status") or {}
             served = verdict.trouble is None
-            steward = self._controller.steward
             wanted = group_status(
                 verdict,
                 usages[key.name] if served else (),
                 before,
                 now,
-                capacity=steward.capacity(key.name) if served else None,
-                source_trouble=steward.trouble(key.name) if served else None,
+                capacity=self._external.capacity(key.name) if served else None,
+                source_trouble=self._external.trouble(key.name) if served else None,
             )
             patch = status_change(wanted, before)
             if patch:
@@ -110,4 +118,4 @@ class Publisher:
             return
         self._troubles.pop(key, None)
         self._metrics.group_status_writes.labels("success").inc()
-        self._controller.group_seen(body)
+        self._configuration.seen(body)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from allocator.groups.configuration import Configuration
-from allocator.reconcile.cache import Inventory
+from allocator.reconcile.cache import ServiceCache
 from purelb import names
 from purelb.errors import KubeError
 from purelb.kube import Kube, custom_path, services_path
@@ -31,7 +31,7 @@ class Stock:
     def __init__(
         self,
         kube: Kube,
-        inventory: Inventory,
+        cache: ServiceCache,
         configuration: Configuration,
         *,
         interval: float,
@@ -40,7 +40,7 @@ class Stock:
         news: Callable[[], None],
     ) -> None:
         self._kube = kube
-        self._inventory = inventory
+        self._cache = cache
         self._configuration = configuration
         self._interval = interval
         self._seen = seen
@@ -74,9 +74,9 @@ class Stock:
                 for body in page.items:
                     present.add(service_key(body))
                     self._seen(body)
-            for key in self._inventory.missing_from(present, self._version):
+            for key in self._cache.missing_from(present, self._version):
                 log.info("gone unseen", extra={"service": str(key)})
-                self._inventory.forget(key)
+                self._cache.forget(key)
                 self._vanished(key)
             self._was_taken.set()
             return self._version

@@ -1,15 +1,16 @@
-"""Which Service is looked at next, and when one is looked at again that could not be served.
+"""Which Service is looked at next, and when one is looked at again that could not be served. Pure.
 
 Those without an address come before those with one, so that nobody waits for thousands that are only to be confirmed;
-beyond that, the oldest first. It owns the one backoff; what a look finds is the controller's.
+beyond that, the oldest first. It owns the one backoff; what a look finds is the controller's. Times are monotonic
+seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from allocator.reconcile.cache import Inventory
+from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.workqueue import WorkQueue
 from purelb.retry import Backoff
 from purelb.services import ServiceKey
@@ -20,14 +21,13 @@ AFTER_CONFLICT: Final = Backoff(first=0.01, most=0.5)
 """The Service changed meanwhile: whoever keeps changing it must be met between two writes."""
 
 
-class Agenda:
-    """Looks to come at the Services of ``inventory``. For one event loop and one taker."""
+class Schedule:
+    """Looks to come at the Services of ``cache``."""
 
-    def __init__(self, inventory: Inventory, clock: Callable[[], float], on_retry: Callable[[], None]) -> None:
-        self._inventory = inventory
-        self._queue: WorkQueue[ServiceKey] = WorkQueue(clock)
+    def __init__(self, cache: ServiceCache) -> None:
+        self._cache = cache
+        self._queue: WorkQueue[ServiceKey] = WorkQueue()
         self._retries: dict[ServiceKey, tuple[Backoff, Iterator[float]]] = {}
-        self._on_retry = on_retry
 
     def __len__(self) -> int:
         """Services that are to be looked at now."""
@@ -35,41 +35,39 @@ class Agenda:
 
     def look_now(self, key: ServiceKey) -> None:
         """As soon as its seniors are done; a Service that is gone is not looked at."""
-        entry = self._inventory.get(key)
+        entry = self._cache.get(key)
         if entry is not None:
             self._queue.add(key, entry.seniority, urgent=not entry.service.ingress)
 
     def look_at_all(self) -> None:
         """At every Service, in the light of something new."""
-        for entry in self._inventory:
+        for entry in self._cache:
             self._queue.add(entry.service.key, entry.seniority, urgent=not entry.service.ingress)
 
-    def look_again(self, key: ServiceKey, backoff: Backoff = AFTER_FAILURE, at_least: float = 0.0) -> None:
+    def look_again(
+        self, key: ServiceKey, now: float, backoff: Backoff = AFTER_FAILURE, *, at_least: float = 0.0
+    ) -> None:
         """The first time at once, then later and later; ``at_least`` in seconds."""
-        entry = self._inventory.get(key)
+        entry = self._cache.get(key)
         if entry is None:
             return
-        self._on_retry()
         known = self._retries.get(key)
         if known is None or known[0] != backoff:
             self._retries[key] = backoff, backoff.delays()
             delay = 0.0
         else:
             delay = next(known[1])
-        self._queue.add_later(key, entry.seniority, max(delay, at_least), urgent=not entry.service.ingress)
+        self._queue.add_at(key, entry.seniority, now + max(delay, at_least), urgent=not entry.service.ingress)
 
     def settled(self, key: ServiceKey) -> None:
         """Nothing is to be tried again: the next failure is a first one."""
         self._retries.pop(key, None)
 
-    def take(self) -> ServiceKey | None:
+    def take(self, now: float) -> ServiceKey | None:
         """The next one, or None if nothing is due."""
-        return self._queue.take()
+        return self._queue.take(now)
 
-    async def wait(self) -> None:
-        """Return when ``take`` may have one, or when ``nudge`` was called."""
-        await self._queue.wait()
-
-    def nudge(self) -> None:
-        """End a ``wait``: something else than a Service is to be looked at."""
-        self._queue.nudge()
+    @property
+    def due(self) -> float | None:
+        """When ``take`` may have one again that had none; None: not before there is news."""
+        return self._queue.due

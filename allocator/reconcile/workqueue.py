@@ -1,13 +1,12 @@
-"""A queue of keys to look at: each at most once, the urgent first, then the senior, some only after a while.
+"""A queue of keys to look at: each at most once, the urgent first, then the senior, some only after a while. Pure.
 
-It owns order and delay, and knows nothing of what the keys stand for.
+It owns order and delay, and knows nothing of what the keys stand for. Times are monotonic seconds.
 """
 
 from __future__ import annotations
 
-import asyncio
 import heapq
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from allocator.ipam.requests import Seniority
@@ -16,16 +15,14 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class WorkQueue(Generic[Key]):
-    """Coalesces: a key that is added twice before it is taken is taken once. For one event loop and one taker."""
+    """Coalesces: a key that is added twice before it is taken is taken once."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._ready: list[tuple[bool, Seniority, Key]] = []
         self._queued: set[Key] = set()
         self._later: list[tuple[float, int, Seniority, Key, bool]] = []
         self._due: dict[Key, int] = {}
         self._count = 0
-        self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         """Keys that are to be looked at now."""
@@ -37,47 +34,27 @@ class WorkQueue(Generic[Key]):
         if key not in self._queued:
             self._queued.add(key)
             heapq.heappush(self._ready, (not urgent, rank, key))
-            self._wake.set()
 
-    def add_later(self, key: Key, rank: Seniority, delay: float, *, urgent: bool = False) -> None:
-        """Look at ``key`` in ``delay`` seconds, unless it is added before."""
-        if delay <= 0:
-            self.add(key, rank, urgent=urgent)
-        elif key not in self._queued:
+    def add_at(self, key: Key, rank: Seniority, due: float, *, urgent: bool = False) -> None:
+        """Look at ``key`` when it is ``due``, unless it is added before."""
+        if key not in self._queued:
             self._count += 1
             self._due[key] = self._count
-            heapq.heappush(self._later, (self._clock() + delay, self._count, rank, key, urgent))
-            self._wake.set()
+            heapq.heappush(self._later, (due, self._count, rank, key, urgent))
 
-    def take(self) -> Key | None:
+    def take(self, now: float) -> Key | None:
         """The next key, or None if nothing is due."""
-        self._promote()
+        while self._later and self._later[0][0] <= now:
+            _, count, rank, key, urgent = heapq.heappop(self._later)
+            if self._due.get(key) == count:
+                self.add(key, rank, urgent=urgent)
         if not self._ready:
             return None
         *_, key = heapq.heappop(self._ready)
         self._queued.discard(key)
         return key
 
-    async def wait(self) -> None:
-        """Return when ``take`` may have a key, or when ``nudge`` was called."""
-        self._wake.clear()
-        self._promote()
-        if self._ready:
-            return
-        delay = self._later[0][0] - self._clock() if self._later else None
-        try:
-            async with asyncio.timeout(delay):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
-    def nudge(self) -> None:
-        """End a ``wait``."""
-        self._wake.set()
-
-    def _promote(self) -> None:
-        now = self._clock()
-        while self._later and self._later[0][0] <= now:
-            _, count, rank, key, urgent = heapq.heappop(self._later)
-            if self._due.get(key) == count:
-                self.add(key, rank, urgent=urgent)
+    @property
+    def due(self) -> float | None:
+        """When ``take`` may have a key again that had none; None: not before one is added."""
+        return self._later[0][0] if self._later else None

@@ -5,15 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from allocator.reconcile.review import Write
+from allocator.leadership import LeadershipLostError
+from allocator.reconcile.plan import Write
 from purelb.errors import ConflictError, InvalidError, KubeError, NotFoundError
-from purelb.kube import Kube, services_path
+from purelb.kube import MERGE_PATCH, TIMEOUT, Kube, services_path
 from purelb.services import ServiceKey, ServiceView, status_patch, view_service
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A Service is to be read before anything else: the answer to a write of it was lost."""
+
+    service: ServiceKey
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """It is in the API; this is the Service now."""
+
+    write: Write
+    service: ServiceView
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The Service had changed, so nothing was written; this is what it is now."""
 
     service: ServiceView
 
@@ -34,13 +50,15 @@ class Gone:
 class Failed:
     """The API server refused or didn't answer; a write may have been done all the same."""
 
+    write: Write | None
+    """None if it was to be read only."""
     sentence: str
     retry_after: float | None
     is_refusal: bool = False
     """Whether the server found fault with the content, so that trying again unchanged won't help."""
 
 
-Outcome: TypeAlias = Written | Seen | Gone | Failed
+Outcome: TypeAlias = Written | Changed | Seen | Gone | Failed
 
 
 class Writer:
@@ -49,26 +67,35 @@ class Writer:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
 
-    async def write(self, write: Write) -> Outcome:
-        """Addresses and annotations in one request, if the Service is still as it was; else the Service as it is."""
+    async def write(self, write: Write, *, within: float) -> Outcome:
+        """Addresses and annotations in one request, if the Service is still as it was; else the Service as it is.
+
+        ``within`` is for how many seconds we may write: what isn't answered by then is given up. Raises
+        LeadershipLostError where that is over.
+        """
+        if within <= 0:
+            raise LeadershipLostError("not leading any more: nothing is written")
         key = write.service.key
         body = status_patch(write.service, write.ingress, write.annotations)
+        path, timeout = services_path(*key, "status"), min(within, TIMEOUT)
         try:
-            return Written(view_service(await self._kube.patch(services_path(*key, "status"), body)))
+            answer = await self._kube.request("PATCH", path, body=body, content_type=MERGE_PATCH, timeout=timeout)
+            return Written(write, view_service(answer))
         except ConflictError:
-            return await self.read(key)
+            outcome = await self.read(Read(key))
+            return Changed(outcome.service) if isinstance(outcome, Seen) else outcome
         except NotFoundError:
             return Gone()
         except InvalidError as error:
-            return Failed(str(error), error.retry_after, is_refusal=True)
+            return Failed(write, str(error), error.retry_after, is_refusal=True)
         except KubeError as error:
-            return Failed(str(error), error.retry_after)
+            return Failed(write, str(error), error.retry_after)
 
-    async def read(self, key: ServiceKey) -> Seen | Gone | Failed:
+    async def read(self, read: Read) -> Seen | Gone | Failed:
         """The Service as the API has it."""
         try:
-            return Seen(view_service(await self._kube.get(services_path(*key))))
+            return Seen(view_service(await self._kube.get(services_path(*read.service))))
         except NotFoundError:
             return Gone()
         except KubeError as error:
-            return Failed(str(error), error.retry_after)
+            return Failed(None, str(error), error.retry_after)

@@ -1,4 +1,5 @@
-"""Address keepers outside the cluster: NetBox and sidecars, asked, told, and made up for when they are away.
+"""Those outside the cluster who keep addresses: NetBox and sidecars. When they are asked, told, and looked at.
 
-It gives nothing away itself, and must not know Services.
+It gives nothing away itself, and must not know Services: what they hold comes in by a protocol, news comes out as
+values.
 """

@@ -1,28 +1,22 @@
-"""One group whose addresses somebody else keeps: what is known of it, and whether it may be asked now. No I/O.
+"""Whether a source outside may be asked now. No I/O.
 
 A source that failed is left alone for a while, and one that had nothing left isn't asked for the same at once: who asks
-meanwhile gets the same answer. Times are the loop's, in seconds.
+meanwhile gets the same answer. Times are monotonic seconds.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from allocator.sources.source import Capacity, Source, SourceError
+from allocator.sources.source import SourceError
 from purelb.addresses import Family, IPAddress
 from purelb.retry import Backoff
-from purelb.servicegroups import AddressSource
-from purelb.services import ServiceKey
 
 Kind: TypeAlias = tuple[tuple[Family, ...], bool, tuple[IPAddress, ...]]
 """What is asked for: families, whether one of them will do, pinned addresses."""
 
-ASKS: Final = 8
-"""Services that one source is asked for at once."""
 OUTAGE: Final = Backoff(first=0.5, most=30.0)
 """How long a source that fails is left alone."""
 EXHAUSTED: Final = 5.0
@@ -35,33 +29,23 @@ SURVEY_SHARE: Final = 10
 """A look that takes long is taken as much seldomer: one part in so many of the time."""
 
 
-@dataclass
-class Keeper:
-    """A ServiceGroup and its source."""
+class Availability:
+    """What is known of one source from its answers, and what follows for the next question."""
 
-    group: str
-    spec: AddressSource
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ASKS))
-    source: Source | None = None
-    """None until it is needed."""
-    kept: dict[ServiceKey, set[IPAddress]] = field(default_factory=dict)
-    """What it keeps for whom, as far as we know."""
-    capacity: Capacity = field(default_factory=Capacity)
-    is_stale: bool = True
-    """Whether it is to be surveyed soon."""
-    disputes: Mapping[ServiceKey, str] = field(default_factory=dict)
-    """What the last survey found to be another's."""
-    trouble: SourceError | None = None
-    """Why it can't be asked."""
-    asked_again: float = 0.0
-    """When a source with trouble may be asked again."""
-    _delays: Iterator[float] = field(default_factory=OUTAGE.delays)
-    _empty: dict[Kind, tuple[float, str]] = field(default_factory=dict)
-    """By what was asked for in vain: until when that is taken for granted, and the sentence."""
-    _is_tried: bool = False
-    _begun: float = float("-inf")
-    _took: float = 0.0
-    _is_surveyed: bool = False
+    def __init__(self) -> None:
+        self.trouble: SourceError | None = None
+        """Why it can't be asked."""
+        self.asked_again = 0.0
+        """When a source with trouble may be asked again."""
+        self.is_stale = True
+        """Whether it is to be surveyed soon."""
+        self._delays = OUTAGE.delays()
+        self._empty: dict[Kind, tuple[float, str]] = {}
+        """By what was asked for in vain: until when that is taken for granted, and the sentence."""
+        self._is_tried = False
+        self._begun = float("-inf")
+        self._took = 0.0
+        self._is_surveyed = False
 
     @contextmanager
     def trying(self, kind: Kind, now: float) -> Iterator[None]:
@@ -97,6 +81,8 @@ class Keeper:
                 self.trouble = error
             case "exhausted":
                 error.retry_after = error.retry_after or EXHAUSTED
+                # What users pin is among the kinds: without end, if nothing were forgotten.
+                self._empty = {known: empty for known, empty in self._empty.items() if empty[0] > now}
                 self._empty[kind] = now + error.retry_after, str(error)
             case "refused":
                 pass

@@ -17,7 +17,7 @@ from purelb.services import ServiceKey
 NAME: Final = "purelb-sidecar-claims"
 
 
-class Journal:
+class SidecarClaims:
     """Services by group. Every call raises KubeError; what it raised for isn't in force."""
 
     def __init__(self, kube: Kube, namespace: str) -> None:

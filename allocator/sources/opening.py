@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from allocator.sources import sidecar
 
 
-class Opener:
+class SourceFactory:
     """Knows what a source needs to be opened."""
 
     def __init__(self, kube: Kube, netbox_token: str | None, metrics: AllocatorMetrics) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from purelb.addresses import Family, IPAddress, family_of
 from purelb.errors import PureLBError
@@ -81,6 +81,40 @@ class Survey:
     """What it keeps for which Service of this cluster."""
     disputes: Mapping[ServiceKey, str] = field(default_factory=dict)
     """Services that have an address which the source counts as somebody else's: a sentence for their owners."""
+
+
+class Holdings(Protocol):
+    """What Services have. Whatever is in here must not be given back; whatever isn't, may."""
+
+    def shown(self, service: ServiceKey) -> Mapping[str, frozenset[IPAddress]]:
+        """What the status of a Service shows, by group."""
+
+    def holds(self, service: ServiceKey, group: str) -> frozenset[IPAddress]:
+        """Everything that a Service has of a group, or is about to have."""
+
+    def is_in_use(self, address: IPAddress) -> bool:
+        """Whether any Service has an address, or is about to have it."""
+
+    def holders(self, group: str) -> Mapping[ServiceKey, frozenset[IPAddress]]:
+        """What statuses show to come from a group, by Service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A source that gave nothing may give something now."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """A source doesn't count an address as the Service's that has it: a sentence for its owner."""
+
+    service: ServiceKey
+    sentence: str
+
+
+SourceNews: TypeAlias = Room | Disputed
 
 
 class Source(Protocol):

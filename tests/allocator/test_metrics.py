@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from allocator.reconcile.notices import Voice
+from allocator.reconcile.notices import Notices
+from allocator.reconcile.plan import Write
 from purelb import names
 from purelb.events import EventRecorder
 from purelb.kube import Kube
@@ -32,19 +33,19 @@ SERIES = {
 
 
 class Ear:
-    """A voice and what it counts."""
+    """Notices and what they count."""
 
     def __init__(self, *groups: ServiceGroup) -> None:
         self.registry = CollectorRegistry()
         self.metrics = AllocatorMetrics(self.registry)
-        self.voice = Voice(EventRecorder(Kube(), "test"), self.metrics, lambda: 0.0)
+        self.notices = Notices(EventRecorder(Kube(), "test"), self.metrics)
         self.desk = Desk(*groups)
 
     def hear(self, name: str, **parts: Any) -> None:
         plan = self.desk.review(name, **parts)
-        self.voice.standing(service(name, **parts), plan)
-        if plan.write is not None:
-            self.voice.done(service(name, **parts), plan)
+        self.notices.standing(service(name, **parts), plan)
+        if isinstance(plan.step, Write):
+            self.notices.done(plan.step, 0.0)
 
     def count(self, series: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(series, labels)

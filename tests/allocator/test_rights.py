@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from google.protobuf.message import Message
 
-from allocator.sources import claims as journal
+from allocator.sources.claims import NAME
 from purelb import names
 from purelb.errors import NotFoundError
 from purelb.ipam_pb2 import AllocatedIP, AllocateResponse, ReleaseResponse, StatsResponse
@@ -97,4 +97,4 @@ def test_they_are_enough_for_addresses_that_others_keep(tmp_path: Path) -> None:
 
 
 async def claims(stage: Stage) -> dict[str, str]:
-    return (await stage.kube.get(core_path("configmaps", "purelb", journal.NAME))).get("data") or {}
+    return (await stage.kube.get(core_path("configmaps", "purelb", NAME))).get("data") or {}

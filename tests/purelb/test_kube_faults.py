@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.apiserver import make_tls
+from kubedouble import make_tls
 from purelb.answers import LONGEST_LINE
 from purelb.errors import ForbiddenError, KubeError, NotFoundError, SettingsError, UnauthorizedError, UnavailableError
 from purelb.kube import LONGEST_ANSWER, Kube, core_path

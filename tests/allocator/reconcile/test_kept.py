@@ -8,7 +8,7 @@ import pytest
 
 from purelb import names
 from tests.allocator.builders import configured, group, local
-from tests.allocator.reconcile.test_review import BRANDED, DEFAULT, LAYER2, Desk, ingress, messages
+from tests.allocator.reconcile.test_review import BRANDED, DEFAULT, LAYER2, Desk, ingress, messages, write_of
 
 DUAL = {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "PreferDualStack"}
 SHARED = {**BRANDED, names.ALLOW_SHARED_IP: "web"}
@@ -20,7 +20,7 @@ def test_a_family_that_left_the_group_is_kept_by_a_service_that_prefers_dual_sta
 
     plan = desk.review("a", annotations=BRANDED, ingress=["10.1.0.0", "fd00::"], **DUAL)
 
-    assert plan.write is None
+    assert plan.step is None
     assert messages(plan) == [
         'fd00:: is in no pool of ServiceGroup "default" any more; the Service keeps it until it is deleted or '
         "re-evaluated"
@@ -62,7 +62,7 @@ def test_a_group_deleted_shrunk_or_renamed_takes_nothing_and_the_service_hears_o
 
     plan = desk.review("a", version=2, annotations=BRANDED, ingress=["10.1.0.1"])
 
-    assert plan.write is None
+    assert plan.step is None
     assert [(notice.type, notice.reason) for notice in plan.standing] == [("Warning", "ConfigurationWarning")]
     assert plan.standing[0].message.startswith(sentence)
 
@@ -75,7 +75,7 @@ def test_who_takes_its_sharing_key_away_drives_nobody_from_the_address() -> None
     desk.review("old", age=9, version=2, annotations=BRANDED, ingress=["10.1.0.1"], ports=[80])
     plan = desk.review("young", annotations=SHARED, ingress=["10.1.0.1"], ports=[443])
 
-    assert plan.write is None
+    assert plan.step is None
     assert messages(plan) == [
         'Failed to allocate IP for "default/young": can\'t change sharing key for "default/young", '
         "address also in use by default/old"
@@ -88,7 +88,7 @@ def test_ports_that_come_to_collide_later_are_told_to_the_younger_and_nobody_mov
 
     plan = desk.review("young", version=2, annotations=SHARED, ingress=["10.1.0.1"], ports=[80, 443])
 
-    assert plan.write is None
+    assert plan.step is None
     assert messages(plan) == [
         'Failed to allocate IP for "default/young": port TCP/80 on "10.1.0.1" is already in use by default/old'
     ]
@@ -102,7 +102,7 @@ def test_a_shared_address_and_a_local_traffic_policy_are_warned_about() -> None:
 
     plan = desk.review("b", annotations=SHARED, ingress=["10.1.0.1"], ports=[443], externalTrafficPolicy="Local")
 
-    assert plan.write is None
+    assert plan.step is None
     assert messages(plan) == [
         "10.1.0.1 is shared with default/a, but externalTrafficPolicy is Local: a node without endpoints of this "
         "Service may receive its traffic and drop it; Services that share an address should have policy Cluster"
@@ -114,7 +114,7 @@ def test_a_pinned_address_whose_family_left_the_service_is_kept_and_told() -> No
 
     plan = Desk(DEFAULT).review("a", annotations=pinned, ingress=["10.1.0.1", "fd00::1"])
 
-    assert plan.write is None
+    assert plan.step is None
     assert messages(plan) == ['Failed to allocate IP for "default/a": "fd00::1" is IPv6, but the Service has only IPv4']
 
 
@@ -125,6 +125,5 @@ def test_re_evaluation_follows_what_the_group_says_of_itself_now() -> None:
     plan = desk.review("a", annotations=annotations, ingress=["10.1.0.1"])
 
     assert ingress(plan) == ["10.1.0.1"]
-    assert plan.write is not None
-    assert plan.write.annotations[names.POOL_TYPE] == "remote"
-    assert plan.write.annotations[names.SKIP_IPV6_DAD] is None
+    assert write_of(plan).annotations[names.POOL_TYPE] == "remote"
+    assert write_of(plan).annotations[names.SKIP_IPV6_DAD] is None

@@ -9,8 +9,9 @@ import pytest
 
 from allocator.ipam.engine import Engine
 from allocator.ipam.requests import Reason
-from allocator.reconcile.cache import Inventory
-from allocator.reconcile.review import NOTHING, Plan, Reviewer
+from allocator.reconcile.cache import ServiceCache
+from allocator.reconcile.plan import NOTHING, Plan, Write
+from allocator.reconcile.review import Reviewer
 from purelb import names
 from purelb.servicegroups import ServiceGroup
 from tests.allocator.builders import engine_with, entries, group, local, service
@@ -26,23 +27,28 @@ class Desk:
 
     def __init__(self, *groups: ServiceGroup, default_announcer: bool = True) -> None:
         self.engine: Engine = engine_with(*groups)
-        self.inventory = Inventory()
+        self.cache = ServiceCache()
         self.reviewer = Reviewer(self.engine, default_announcer=default_announcer)
 
     def review(self, name: str, **parts: Any) -> Plan:
-        self.inventory.seen(service(name, **parts))
-        entry = self.inventory.get(service(name, **parts).key)
+        self.cache.seen(service(name, **parts))
+        entry = self.cache.get(service(name, **parts).key)
         assert entry is not None
         return self.reviewer.review(entry.service, entry.seniority)
 
 
+def write_of(plan: Plan) -> Write:
+    assert isinstance(plan.step, Write), plan
+    return plan.step
+
+
 def messages(plan: Plan) -> list[str]:
-    return [notice.message for notice in (*plan.standing, *plan.done)]
+    done = plan.step.done if isinstance(plan.step, Write) else ()
+    return [notice.message for notice in (*plan.standing, *done)]
 
 
 def ingress(plan: Plan) -> list[str]:
-    assert plan.write is not None
-    return [str(address) for address in plan.write.ingress]
+    return [str(address) for address in write_of(plan).ingress]
 
 
 # --- allocation ------------------------------------------------------------------------------------------------------
@@ -52,9 +58,8 @@ def test_an_allocation_is_one_write_of_addresses_and_annotations_and_purelb_s_ev
     plan = Desk(LAYER2).review("nginx", annotations={names.SERVICE_GROUP: "layer2-ippool"})
 
     assert ingress(plan) == ["10.31.188.64"]
-    assert plan.write is not None
-    assert plan.write.annotations == {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "layer2-ippool"}
-    assert [(notice.type, notice.reason, notice.message) for notice in plan.done] == [
+    assert write_of(plan).annotations == {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "layer2-ippool"}
+    assert [(notice.type, notice.reason, notice.message) for notice in write_of(plan).done] == [
         (
             "Normal",
             "AddressAssigned",
@@ -66,7 +71,7 @@ def test_an_allocation_is_one_write_of_addresses_and_annotations_and_purelb_s_ev
 def test_a_refusal_is_purelb_s_warning_and_no_write() -> None:
     plan = Desk(LAYER2).review("nginx", annotations={names.SERVICE_GROUP: "nope"})
 
-    assert plan.write is None
+    assert plan.step is None
     assert [(notice.type, notice.reason, notice.message) for notice in plan.standing] == [
         ("Warning", "AllocationFailed", 'Failed to allocate IP for "default/nginx": unknown pool "nope"')
     ]
@@ -90,10 +95,8 @@ def test_a_routed_group_and_one_that_skips_dad_mark_their_services() -> None:
     plan = Desk(ROUTED).review("a", annotations={names.SERVICE_GROUP: "routed"})
     quick = Desk(group("default", local=local("10.1.0.0/30", skipIPv6DAD=True))).review("a")
 
-    assert plan.write is not None
-    assert quick.write is not None
-    assert plan.write.annotations[names.POOL_TYPE] == "remote"
-    assert quick.write.annotations[names.SKIP_IPV6_DAD] == "true"
+    assert write_of(plan).annotations[names.POOL_TYPE] == "remote"
+    assert write_of(quick).annotations[names.SKIP_IPV6_DAD] == "true"
 
 
 @pytest.mark.parametrize("text", ["10.1.0.2", " 10.1.0.2"])
@@ -120,8 +123,7 @@ def test_load_balancer_ip_wins_over_another_group_and_says_so(named: str, told: 
     plan = Desk(DEFAULT, LAYER2).review("a", loadBalancerIP="10.1.0.2", annotations={names.SERVICE_GROUP: named})
 
     assert ingress(plan) == ["10.1.0.2"]
-    assert plan.write is not None
-    assert plan.write.annotations[names.ALLOCATED_FROM] == "default"
+    assert write_of(plan).annotations[names.ALLOCATED_FROM] == "default"
     assert sum("service-group will be ignored" in message for message in messages(plan)) == told
 
 
@@ -131,8 +133,7 @@ def test_the_addresses_annotation_wins_over_the_group_and_says_so() -> None:
     plan = Desk(DEFAULT, LAYER2).review("a", annotations=annotations, ipFamilies=["IPv4", "IPv6"])
 
     assert ingress(plan) == ["10.1.0.3", "fd00::3"]
-    assert plan.write is not None
-    assert plan.write.annotations[names.ALLOCATED_FROM] == "default, default"
+    assert write_of(plan).annotations[names.ALLOCATED_FROM] == "default, default"
     assert messages(plan)[1] == (
         "Both the addresses annotation and the service-group annotation were provided. service-group will be ignored."
     )
@@ -156,7 +157,7 @@ def test_the_addresses_annotation_wins_over_the_group_and_says_so() -> None:
 def test_only_our_services_are_served(parts: dict[str, Any], default_announcer: bool, served: bool) -> None:
     plan = Desk(DEFAULT, default_announcer=default_announcer).review("a", **parts)
 
-    assert (plan.write is not None) == served
+    assert (plan.step is not None) == served
 
 
 def test_a_foreign_service_and_its_address_are_left_alone_but_the_address_is_not_given_away() -> None:
@@ -177,8 +178,7 @@ def test_an_address_that_another_version_left_without_a_brand_is_branded() -> No
     plan = Desk(DEFAULT).review("a", ingress=["10.1.0.1"], loadBalancerClass="purelb.io/purelb")
 
     assert ingress(plan) == ["10.1.0.1"]
-    assert plan.write is not None
-    assert plan.write.annotations == BRANDED
+    assert write_of(plan).annotations == BRANDED
 
 
 # --- keeping ---------------------------------------------------------------------------------------------------------
@@ -204,8 +204,7 @@ def test_a_wiped_status_gets_the_same_address_back() -> None:
 def test_a_service_without_allocated_from_gets_it_back() -> None:
     plan = Desk(DEFAULT).review("a", annotations={names.ALLOCATED_BY: "PureLB"}, ingress=["10.1.0.1"])
 
-    assert plan.write is not None
-    assert plan.write.annotations == BRANDED
+    assert write_of(plan).annotations == BRANDED
 
 
 def test_a_later_change_of_group_or_address_is_not_followed_and_says_how_it_would_be() -> None:
@@ -214,12 +213,12 @@ def test_a_later_change_of_group_or_address_is_not_followed_and_says_how_it_woul
     moved = desk.review("a", annotations={**BRANDED, names.SERVICE_GROUP: "layer2-ippool"}, ingress=["10.1.0.1"])
     pinned = desk.review("b", annotations=BRANDED, ingress=["10.1.0.2"], loadBalancerIP="10.1.0.3")
 
-    assert moved.write is None
+    assert moved.step is None
     assert messages(moved) == [
         'service-group "layer2-ippool" has no effect while the Service has 10.1.0.1; '
         'set the annotation purelb.io/re-evaluate to "true" to apply it'
     ]
-    assert pinned.write is None
+    assert pinned.step is None
     assert messages(pinned)[0].startswith("asking for 10.1.0.3 has no effect while the Service has 10.1.0.2;")
 
 
@@ -230,9 +229,8 @@ def test_re_evaluate_moves_the_service_and_removes_itself() -> None:
     plan = desk.review("a", annotations=annotations, ingress=["10.1.0.0"])
 
     assert ingress(plan) == ["10.31.188.64"]
-    assert plan.write is not None
-    assert plan.write.annotations[names.RE_EVALUATE] is None
-    assert plan.write.annotations[names.ALLOCATED_FROM] == "layer2-ippool"
+    assert write_of(plan).annotations[names.RE_EVALUATE] is None
+    assert write_of(plan).annotations[names.ALLOCATED_FROM] == "layer2-ippool"
     assert ingress(desk.review("b")) == ["10.1.0.0"]
 
 
@@ -249,17 +247,16 @@ def test_re_evaluate_that_can_t_be_met_keeps_the_address_and_says_why() -> None:
     plan = Desk(DEFAULT).review("a", annotations=annotations, ingress=["10.1.0.1"])
 
     assert ingress(plan) == ["10.1.0.1"]
-    assert plan.write is not None
-    assert plan.write.annotations == {names.RE_EVALUATE: None}
+    assert write_of(plan).annotations == {names.RE_EVALUATE: None}
     assert messages(plan) == ['Failed to allocate IP for "default/a": unknown pool "nope"']
 
 
 def test_a_service_being_deleted_keeps_its_address_until_it_is_gone_and_gets_no_new_one() -> None:
     desk = Desk(DEFAULT)
-    desk.inventory.seen(dataclasses.replace(service("a", annotations=BRANDED, ingress=["10.1.0.0"]), deleting=True))
-    desk.inventory.seen(dataclasses.replace(service("b"), deleting=True))
+    desk.cache.seen(dataclasses.replace(service("a", annotations=BRANDED, ingress=["10.1.0.0"]), deleting=True))
+    desk.cache.seen(dataclasses.replace(service("b"), deleting=True))
 
-    plans = [desk.reviewer.review(entry.service, entry.seniority) for entry in desk.inventory]
+    plans = [desk.reviewer.review(entry.service, entry.seniority) for entry in desk.cache]
 
     assert plans == [NOTHING, NOTHING]
     assert ingress(desk.review("c")) == ["10.1.0.1"]
@@ -319,10 +316,9 @@ def test_if_there_is_no_other_it_loses_the_address_and_waits() -> None:
     plan = desk.review("young", age=1, annotations=BRANDED, ingress=["10.1.0.0"])
 
     assert ingress(plan) == []
-    assert plan.write is not None
-    assert plan.write.annotations == dict.fromkeys(BRANDED)
+    assert write_of(plan).annotations == dict.fromkeys(BRANDED)
     assert desk.engine.waiting == 1
-    assert [notice.message for notice in plan.done] == [
+    assert [notice.message for notice in write_of(plan).done] == [
         "10.1.0.0 is also held by default/old, which is older and keeps it; this Service waits for another address"
     ]
 
@@ -339,9 +335,8 @@ def test_a_change_of_type_releases_the_address_and_says_so(default_announcer: bo
     plan = desk.review("a", version=2, type="ClusterIP", annotations=leftovers)
 
     assert ingress(plan) == []
-    assert plan.write is not None
-    assert plan.write.annotations == dict.fromkeys([*BRANDED, names.ANNOUNCING_IPV4])
-    assert [(notice.reason, notice.message) for notice in plan.done] == [
+    assert write_of(plan).annotations == dict.fromkeys([*BRANDED, names.ANNOUNCING_IPV4])
+    assert [(notice.reason, notice.message) for notice in write_of(plan).done] == [
         ("AddressReleased", "Service is Type ClusterIP, not LoadBalancer")
     ]
     assert desk.engine.claim(service("a").key) is None

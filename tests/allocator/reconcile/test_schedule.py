@@ -2,74 +2,63 @@
 
 from __future__ import annotations
 
-from allocator.reconcile.cache import Inventory
-from allocator.reconcile.schedule import AFTER_CONFLICT, Agenda
+from allocator.reconcile.cache import ServiceCache
+from allocator.reconcile.schedule import AFTER_CONFLICT, Schedule
 from tests.allocator.builders import key, service
 
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+NOW = 100.0
 
 
-def agenda_of(*names: str, served: tuple[str, ...] = ()) -> tuple[Agenda, Clock, list[None]]:
-    """An agenda of Services, the first the oldest; those of ``served`` have an address."""
-    inventory, clock, retries = Inventory(), Clock(), list[None]()
+def schedule_of(*names: str, served: tuple[str, ...] = ()) -> Schedule:
+    """A schedule of Services, the first the oldest; those of ``served`` have an address."""
+    cache = ServiceCache()
     for age, name in enumerate(reversed(names)):
-        inventory.seen(service(name, age=age, ingress=["10.1.0.1"] if name in served else []))
-    return Agenda(inventory, clock, lambda: retries.append(None)), clock, retries
+        cache.seen(service(name, age=age, ingress=["10.1.0.1"] if name in served else []))
+    return Schedule(cache)
 
 
-def taken(agenda: Agenda) -> list[str]:
-    return [found.name for found in iter(agenda.take, None)]
+def taken(schedule: Schedule, now: float = NOW) -> list[str]:
+    return [found.name for found in iter(lambda: schedule.take(now), None)]
 
 
 def test_who_has_no_address_comes_first_and_of_those_the_oldest() -> None:
-    agenda, _, _ = agenda_of("old", "older-new", "middle", "new", served=("old", "middle"))
+    schedule = schedule_of("old", "older-new", "middle", "new", served=("old", "middle"))
 
-    agenda.look_at_all()
+    schedule.look_at_all()
 
-    assert taken(agenda) == ["older-new", "new", "old", "middle"]
+    assert taken(schedule) == ["older-new", "new", "old", "middle"]
 
 
 def test_who_is_gone_is_not_looked_at() -> None:
-    agenda, _, retries = agenda_of("a")
+    schedule = schedule_of("a")
 
-    agenda.look_now(key("gone"))
-    agenda.look_again(key("gone"))
+    schedule.look_now(key("gone"))
+    schedule.look_again(key("gone"), NOW)
 
-    assert taken(agenda) == []
-    assert not retries
+    assert taken(schedule) == []
 
 
 def test_it_is_tried_again_at_once_then_later_and_later_until_it_is_settled() -> None:
-    agenda, clock, retries = agenda_of("a")
+    schedule = schedule_of("a")
 
-    agenda.look_again(key("a"))
-    assert taken(agenda) == ["a"]
-    agenda.look_again(key("a"))
-    assert taken(agenda) == []
-    clock.now += 0.05
-    assert taken(agenda) == ["a"]
-    agenda.look_again(key("a"))
-    clock.now += 0.05
-    assert taken(agenda) == []
-    agenda.settled(key("a"))
-    agenda.look_again(key("a"))
-    assert taken(agenda) == ["a"]
-    assert len(retries) == 4
+    schedule.look_again(key("a"), NOW)
+    assert taken(schedule) == ["a"]
+    schedule.look_again(key("a"), NOW)
+    assert taken(schedule) == []
+    assert schedule.due == NOW + 0.05
+    assert taken(schedule, NOW + 0.05) == ["a"]
+    schedule.look_again(key("a"), NOW + 0.05)
+    assert taken(schedule, NOW + 0.1) == []
+    schedule.settled(key("a"))
+    schedule.look_again(key("a"), NOW + 0.1)
+    assert taken(schedule, NOW + 0.1) == ["a"]
 
 
 def test_the_server_s_own_delay_is_obeyed_and_a_conflict_is_another_matter() -> None:
-    agenda, clock, _ = agenda_of("a")
+    schedule = schedule_of("a")
 
-    agenda.look_again(key("a"), at_least=3.0)
-    clock.now += 2.9
-    assert taken(agenda) == []
-    clock.now += 0.1
-    assert taken(agenda) == ["a"]
-    agenda.look_again(key("a"), AFTER_CONFLICT)
-    assert taken(agenda) == ["a"]
+    schedule.look_again(key("a"), NOW, at_least=3.0)
+    assert taken(schedule, NOW + 2.9) == []
+    assert taken(schedule, NOW + 3.0) == ["a"]
+    schedule.look_again(key("a"), NOW + 3.0, AFTER_CONFLICT)
+    assert taken(schedule, NOW + 3.0) == ["a"]

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from allocator.reconcile.workqueue import WorkQueue
 from tests.allocator.builders import seniority
 
 
-class Clock:
-    """Time that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def drained(queue: WorkQueue[str]) -> list[str]:
+def drained(queue: WorkQueue[str], now: float = 100.0) -> list[str]:
     keys = []
-    while (key := queue.take()) is not None:
+    while (key := queue.take(now)) is not None:
         keys.append(key)
     return keys
 
 
 def test_the_senior_comes_first_whoever_was_added_first() -> None:
-    queue: WorkQueue[str] = WorkQueue(Clock())
+    queue: WorkQueue[str] = WorkQueue()
     for name, rank in (("c", 3), ("a", 1), ("b", 2)):
         queue.add(name, seniority(name, rank))
 
@@ -34,18 +22,16 @@ def test_the_senior_comes_first_whoever_was_added_first() -> None:
 
 
 def test_the_urgent_come_before_their_seniors_and_keep_their_order_among_themselves() -> None:
-    clock = Clock()
-    queue: WorkQueue[str] = WorkQueue(clock)
-    queue.add_later("soon", seniority("soon", 0), 1.0, urgent=True)
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_at("soon", seniority("soon", 0), 101.0, urgent=True)
     for name, rank, urgent in (("old", 1, False), ("new", 4, True), ("newer", 5, True), ("young", 2, False)):
         queue.add(name, seniority(name, rank), urgent=urgent)
-    clock.now += 1.0
 
-    assert drained(queue) == ["soon", "new", "newer", "old", "young"]
+    assert drained(queue, 101.0) == ["soon", "new", "newer", "old", "young"]
 
 
 def test_a_thousand_changes_of_one_key_are_one_look() -> None:
-    queue: WorkQueue[str] = WorkQueue(Clock())
+    queue: WorkQueue[str] = WorkQueue()
     for _ in range(1000):
         queue.add("a", seniority("a"))
 
@@ -54,52 +40,29 @@ def test_a_thousand_changes_of_one_key_are_one_look() -> None:
 
 
 def test_a_delayed_key_comes_when_it_is_due() -> None:
-    clock = Clock()
-    queue: WorkQueue[str] = WorkQueue(clock)
-    queue.add_later("a", seniority("a"), 5.0)
+    queue: WorkQueue[str] = WorkQueue()
+    assert queue.due is None
+    queue.add_at("a", seniority("a"), 105.0)
 
-    clock.now += 4.9
-    assert drained(queue) == []
-    clock.now += 0.2
-    assert drained(queue) == ["a"]
+    assert queue.due == 105.0
+    assert drained(queue, 104.9) == []
+    assert drained(queue, 105.0) == ["a"]
 
 
 def test_a_change_ends_the_delay_and_counts_for_both() -> None:
-    clock = Clock()
-    queue: WorkQueue[str] = WorkQueue(clock)
-    queue.add_later("a", seniority("a"), 5.0)
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_at("a", seniority("a"), 105.0)
 
     queue.add("a", seniority("a"))
 
-    assert drained(queue) == ["a"]
-    clock.now += 10
-    assert drained(queue) == []
+    assert drained(queue, 100.0) == ["a"]
+    assert drained(queue, 110.0) == []
 
 
 def test_the_last_delay_counts() -> None:
-    clock = Clock()
-    queue: WorkQueue[str] = WorkQueue(clock)
-    queue.add_later("a", seniority("a"), 1.0)
-    queue.add_later("a", seniority("a"), 5.0)
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_at("a", seniority("a"), 101.0)
+    queue.add_at("a", seniority("a"), 105.0)
 
-    clock.now += 2
-    assert drained(queue) == []
-    clock.now += 4
-    assert drained(queue) == ["a"]
-
-
-def test_a_waiter_wakes_for_a_key_for_a_due_one_and_for_a_nudge() -> None:
-    async def scenario() -> list[str]:
-        loop = asyncio.get_running_loop()
-        queue: WorkQueue[str] = WorkQueue(loop.time)
-        async with asyncio.timeout(5):
-            queue.add_later("due", seniority("due"), 0.01)
-            while (key := queue.take()) is None:
-                await queue.wait()
-            loop.call_soon(queue.nudge)
-            await queue.wait()
-            loop.call_soon(queue.add, "added", seniority("added"))
-            await queue.wait()
-        return [key, *drained(queue)]
-
-    assert asyncio.run(scenario()) == ["due", "added"]
+    assert drained(queue, 102.0) == []
+    assert drained(queue, 106.0) == ["a"]

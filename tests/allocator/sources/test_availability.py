@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from allocator.sources.availability import EXHAUSTED, Keeper, Kind
+from allocator.sources.availability import EXHAUSTED, Availability, Kind
 from allocator.sources.source import SourceError
 from purelb.addresses import Family
-from purelb.servicegroups import NetboxSource
 
 V4: Kind = (Family.IPV4,), False, ()
 V6: Kind = (Family.IPV6,), False, ()
 
 
-def keeper() -> Keeper:
-    return Keeper("netbox", NetboxSource("http://netbox.example/", "lb"))
-
-
 def test_the_pause_after_an_outage_doubles_up_to_thirty_seconds_and_everybody_hears_why() -> None:
-    one, now, pauses = keeper(), 100.0, []
+    one, now, pauses = Availability(), 100.0, []
     for _ in range(9):
         one.failed(SourceError("down"), V4, now)
         pauses.append(one.asked_again - now)
@@ -32,7 +27,7 @@ def test_the_pause_after_an_outage_doubles_up_to_thirty_seconds_and_everybody_he
 
 
 def test_several_who_failed_at_once_count_as_one() -> None:
-    one = keeper()
+    one = Availability()
     for _ in range(8):
         one.failed(SourceError("down"), V4, 100.0)
 
@@ -40,14 +35,14 @@ def test_several_who_failed_at_once_count_as_one() -> None:
 
 
 def test_retry_after_wins_over_a_shorter_pause() -> None:
-    one = keeper()
+    one = Availability()
     one.failed(SourceError("busy", retry_after=17.0), V4, 100.0)
 
     assert one.asked_again == 117.0
 
 
 def test_a_source_that_answers_again_starts_anew() -> None:
-    one = keeper()
+    one = Availability()
     one.failed(SourceError("down"), V4, 100.0)
 
     assert one.recovered()
@@ -58,7 +53,7 @@ def test_a_source_that_answers_again_starts_anew() -> None:
 
 
 def test_an_empty_source_is_asked_for_something_else_and_for_the_same_once_it_has_room() -> None:
-    one = keeper()
+    one = Availability()
     one.failed(SourceError("nothing left", kind="exhausted"), V4, 100.0)
 
     one.check(V6, 100.0)
@@ -71,14 +66,14 @@ def test_an_empty_source_is_asked_for_something_else_and_for_the_same_once_it_ha
 
 
 def test_a_refusal_concerns_nobody_else() -> None:
-    one = keeper()
+    one = Availability()
     one.failed(SourceError("not you", kind="refused"), V4, 100.0)
 
     one.check(V4, 100.0)
 
 
 def test_a_source_in_trouble_is_tried_by_one_at_a_time() -> None:
-    one = keeper()
+    one = Availability()
     one.failed(SourceError("down"), V4, 100.0)
     with one.trying(V4, 101.0), pytest.raises(SourceError, match="down"), one.trying(V4, 101.0):
         pytest.fail("not while another tries")
@@ -89,7 +84,7 @@ def test_a_source_in_trouble_is_tried_by_one_at_a_time() -> None:
 
 
 def test_a_survey_is_due_soon_while_addresses_come_and_go_but_never_most_of_the_time() -> None:
-    one = keeper()
+    one = Availability()
     assert one.begin_survey(100.0)
     assert not one.begin_survey(200.0), "one at a time"
     one.end_survey(101.0, is_complete=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from allocator.sources.claims import NAME, Journal
+from allocator.sources.claims import NAME, SidecarClaims
 from purelb.errors import KubeError
 from purelb.kube import core_path
 from tests.allocator.builders import key
@@ -17,10 +17,10 @@ from tests.allocator.stage import Stage, staged
 PATH = core_path("configmaps", "purelb", NAME)
 
 
-def play(scenario: Callable[[Stage, Journal], Coroutine[Any, Any, None]], *, embedded: bool = False) -> None:
+def play(scenario: Callable[[Stage, SidecarClaims], Coroutine[Any, Any, None]], *, embedded: bool = False) -> None:
     async def run() -> None:
         async with staged(embedded=embedded) as stage:
-            await scenario(stage, Journal(stage.kube, "purelb"))
+            await scenario(stage, SidecarClaims(stage.kube, "purelb"))
 
     asyncio.run(run())
 
@@ -30,13 +30,13 @@ async def data(stage: Stage) -> dict[str, str]:
 
 
 def test_who_comes_after_reads_what_was_written() -> None:
-    async def scenario(stage: Stage, journal: Journal) -> None:
-        assert await journal.services("outside") == []
-        await journal.add([key("a")], "outside")
-        await journal.add([key("a"), key("b")], "other")
+    async def scenario(stage: Stage, claims: SidecarClaims) -> None:
+        assert await claims.services("outside") == []
+        await claims.add([key("a")], "outside")
+        await claims.add([key("a"), key("b")], "other")
         assert await data(stage) == {"default.a": "other,outside", "default.b": "other"}
 
-        successor = Journal(stage.kube, "purelb")
+        successor = SidecarClaims(stage.kube, "purelb")
         assert await successor.services("outside") == [key("a")]
         assert sorted(await successor.services("other")) == [key("a"), key("b")]
 
@@ -44,26 +44,26 @@ def test_who_comes_after_reads_what_was_written() -> None:
 
 
 def test_what_is_removed_leaves_nothing_behind() -> None:
-    async def scenario(stage: Stage, journal: Journal) -> None:
-        await journal.add([key("a")], "outside")
-        await journal.add([key("a")], "other")
-        await journal.remove(key("a"), "outside")
-        await journal.remove(key("b"), "outside")
+    async def scenario(stage: Stage, claims: SidecarClaims) -> None:
+        await claims.add([key("a")], "outside")
+        await claims.add([key("a")], "other")
+        await claims.remove(key("a"), "outside")
+        await claims.remove(key("b"), "outside")
         assert await data(stage) == {"default.a": "other"}
 
-        await journal.remove(key("a"), "other")
+        await claims.remove(key("a"), "other")
         assert await data(stage) == {}
-        assert await journal.services("other") == []
+        assert await claims.services("other") == []
 
     play(scenario)
 
 
 def test_many_at_once_are_one_write() -> None:
-    async def scenario(stage: Stage, journal: Journal) -> None:
-        await journal.add([key("first")], "outside")
+    async def scenario(stage: Stage, claims: SidecarClaims) -> None:
+        await claims.add([key("first")], "outside")
         before = (await stage.kube.get(PATH))["metadata"]["resourceVersion"]
-        await journal.add([key(f"s{number}") for number in range(50)], "outside")
-        await journal.add([key(f"s{number}") for number in range(50)], "outside")
+        await claims.add([key(f"s{number}") for number in range(50)], "outside")
+        await claims.add([key(f"s{number}") for number in range(50)], "outside")
 
         assert len(await data(stage)) == 51
         after = (await stage.kube.get(PATH))["metadata"]["resourceVersion"]
@@ -73,10 +73,10 @@ def test_many_at_once_are_one_write() -> None:
 
 
 def test_one_that_somebody_deleted_is_written_anew() -> None:
-    async def scenario(stage: Stage, journal: Journal) -> None:
-        await journal.add([key("a")], "outside")
+    async def scenario(stage: Stage, claims: SidecarClaims) -> None:
+        await claims.add([key("a")], "outside")
         await stage.kube.delete(PATH)
-        await journal.add([key("b")], "outside")
+        await claims.add([key("b")], "outside")
 
         assert await data(stage) == {"default.a": "outside", "default.b": "outside"}
 
@@ -84,14 +84,14 @@ def test_one_that_somebody_deleted_is_written_anew() -> None:
 
 
 def test_what_could_not_be_written_is_not_taken_for_written() -> None:
-    async def scenario(stage: Stage, journal: Journal) -> None:
-        await journal.add([key("a")], "outside")
+    async def scenario(stage: Stage, claims: SidecarClaims) -> None:
+        await claims.add([key("a")], "outside")
         stage.api.faults.status(503, verb="patch", resource="configmaps", count=1)
         with pytest.raises(KubeError):
-            await journal.add([key("b")], "outside")
-        assert await journal.services("outside") == [key("a")]
+            await claims.add([key("b")], "outside")
+        assert await claims.services("outside") == [key("a")]
 
-        await journal.add([key("b")], "outside")
+        await claims.add([key("b")], "outside")
         assert sorted(await data(stage)) == ["default.a", "default.b"]
 
     play(scenario, embedded=True)

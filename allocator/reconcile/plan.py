@@ -1,0 +1,197 @@
+"""Answers of the engine into plans: what is written to a Service, and what is said about it. Pure.
+
+One function for each reason to ask the engine. The sentences are wording.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from allocator import wording
+from allocator.ipam.groups import Stray
+from allocator.ipam.requests import Answer, Claim, Consultation, Decision, Refusal, Request
+from allocator.notice import Notice
+from allocator.reconcile.request import named_group
+from purelb import names
+from purelb.addresses import IPAddress
+from purelb.services import ServiceKey, ServiceView
+
+_OWN_ANNOTATIONS = (
+    names.ALLOCATED_BY,
+    names.ALLOCATED_FROM,
+    names.POOL_TYPE,
+    names.SKIP_IPV6_DAD,
+    *names.ANNOUNCING_KEYS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One PATCH of a Service's status: its addresses and annotations together."""
+
+    service: ServiceView
+    ingress: tuple[IPAddress, ...]
+    annotations: Mapping[str, str | None]
+    """None removes one."""
+    done: tuple[Notice, ...] = ()
+    """To be said when it has succeeded."""
+    decision: Decision | None = None
+    """What it gives; None if it gives nothing new."""
+
+    def is_met_by(self, service: ServiceView) -> bool:
+        """Whether a Service shows what was to be written: a write whose answer was lost may have been done."""
+        return service.ingress == self.ingress and all(
+            service.annotations.get(key) == value for key, value in self.annotations.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What follows from a review."""
+
+    step: Write | Consultation | None = None
+    """What to do: write, or ask whoever keeps the addresses and then review again."""
+    standing: tuple[Notice, ...] = ()
+    """True as long as the Service stays as it is: to be said once."""
+    refusal: Refusal | None = None
+    """Why it does not get what it asks for."""
+
+
+NOTHING = Plan()
+
+
+def allocation(service: ServiceView, answer: Answer) -> Plan:
+    """For a Service that has no address."""
+    match answer:
+        case Decision():
+            return Plan(_assignment(service, answer, wording.assigned(answer)))
+        case Refusal():
+            return Plan(standing=(wording.failed(service, answer),), refusal=answer)
+        case Consultation():
+            return Plan(answer)
+
+
+def displacement(service: ServiceView, senior: Claim, answer: Answer) -> Plan:
+    """For a Service on whose address ``senior`` is, which keeps it."""
+    match answer:
+        case Decision():
+            return Plan(_assignment(service, answer, wording.displaced(service, senior), wording.assigned(answer)))
+        case Refusal():
+            said = (wording.displaced(service, senior, waits=True),)
+            write = Write(service, (), _no_annotations(service), said)
+            return Plan(write, (wording.failed(service, answer),), answer)
+        case Consultation():
+            return Plan(answer)
+
+
+def re_evaluation(service: ServiceView, answer: Answer) -> Plan:
+    """For a Service whose owner wants it to follow its present wishes; refused, it keeps what it has."""
+    match answer:
+        case Decision():
+            moves = set(answer.addresses) != set(service.ingress)
+            return Plan(_assignment(service, answer, *([wording.assigned(answer)] if moves else [])))
+        case Refusal():
+            said = (wording.failed(service, answer),)
+            return Plan(Write(service, service.ingress, {names.RE_EVALUATE: None}, said), refusal=answer)
+        case Consultation():
+            return Plan(answer)
+
+
+def transition(service: ServiceView, decision: Decision) -> Plan:
+    """For a Service that gets other addresses beside or instead of some: its families or its group have changed."""
+    came = [address for address in decision.addresses if address not in service.ingress]
+    went = [address for address in service.ingress if address not in decision.addresses]
+    said: list[Notice] = []
+    if came and decision.is_multi_pool:
+        said.append(wording.added(decision, len(came)))
+    elif came:
+        said.append(wording.assigned(decision))
+    if went:
+        said.append(wording.released_by_family(went))
+    return Plan(_assignment(service, decision, *said))
+
+
+def branding(service: ServiceView, groups: Sequence[str]) -> Plan:
+    """For a Service that has addresses of these groups, and not all of our annotations."""
+    wanted = {names.ALLOCATED_BY: names.BRAND, names.ALLOCATED_FROM: ", ".join(groups)}
+    return Plan(Write(service, service.ingress, wanted))
+
+
+def retirement(service: ServiceView) -> Plan:
+    """For a Service that is of another type: nothing of ours stays on it."""
+    was_allocated = names.ALLOCATED_FROM in service.annotations
+    if not service.is_branded and not was_allocated:
+        return NOTHING
+    said = (wording.released_by_type(service),) if was_allocated else ()
+    return Plan(Write(service, (), _no_annotations(service), said))
+
+
+def peace(
+    service: ServiceView,
+    request: Request,
+    *,
+    group: str | None,
+    strays: Iterable[Stray],
+    quarrel: Refusal | None,
+    companions: Sequence[ServiceKey],
+) -> Plan:
+    """For a Service that keeps what it has, of ``group``: what it asks for in vain, and what is odd about it."""
+    said: list[Notice] = []
+    named = named_group(service)
+    if request.pinned:
+        if set(request.pinned) != set(service.ingress):
+            said.append(wording.unmoved_by_addresses(service, request.pinned))
+        elif misfit := next(filter(None, map(request.misfit, request.pinned)), None):
+            said.append(wording.failed(service, misfit))
+    elif named is not None and group is not None and named != group:
+        said.append(wording.unmoved_by_group(service, named))
+    said += map(wording.stray, strays)
+    if quarrel is not None:
+        said.append(wording.failed(service, quarrel))
+    elif service.external_traffic_policy == "Local" and companions:
+        said.append(wording.shared_locally(service, companions))
+    return Plan(standing=tuple(said))
+
+
+# --- what is written -------------------------------------------------------------------------------------------------
+
+
+def _assignment(service: ServiceView, decision: Decision, *said: Notice) -> Write:
+    if decision.warning is not None:
+        said = (*said, wording.warned(decision.warning))
+    if _ignores_group(service, decision):
+        said = (*said, wording.group_ignored())
+    return Write(service, decision.addresses, _annotations_for(service, decision), said, decision)
+
+
+def _ignores_group(service: ServiceView, decision: Decision) -> bool:
+    """Whether a Service names a group in vain, because it pins its addresses (PureLB since v0.13)."""
+    named = named_group(service)
+    if named is None:
+        return False
+    return bool(service.annotations.get(names.ADDRESSES)) or (
+        service.load_balancer_ip is not None and named not in decision.groups
+    )
+
+
+def _annotations_for(service: ServiceView, decision: Decision) -> dict[str, str | None]:
+    """``pool-type`` is written where it says more than its absence, which means local."""
+    wanted = {
+        names.ALLOCATED_BY: names.BRAND,
+        names.ALLOCATED_FROM: ", ".join(decision.groups),
+        names.POOL_TYPE: decision.scope if decision.scope != "local" else None,
+        names.SKIP_IPV6_DAD: "true" if decision.skip_ipv6_dad else None,
+        names.RE_EVALUATE: None,
+    }
+    return _changes(service, wanted)
+
+
+def _no_annotations(service: ServiceView) -> dict[str, str | None]:
+    """Removes whatever PureLB wrote, the announcing agent's too: a Service that is none of ours any more."""
+    return _changes(service, dict.fromkeys(_OWN_ANNOTATIONS))
+
+
+def _changes(service: ServiceView, wanted: Mapping[str, str | None]) -> dict[str, str | None]:
+    """``wanted`` without the removal of what isn't there."""
+    return {key: value for key, value in wanted.items() if value is not None or key in service.annotations}

@@ -1,0 +1,166 @@
+"""What a Service is to us, what it holds and what it asks for, read from the Service alone. Pure.
+
+It must not know the engine: who gets what is decided there.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+
+from allocator.ipam.requests import Claim, Reason, Refusal, Request, Seniority, Terms
+from purelb import names
+from purelb.addresses import IPAddress, parse_address
+from purelb.errors import AddressError
+from purelb.services import ServiceView
+
+
+class Case(enum.Enum):
+    """What a Service is to us."""
+
+    FOREIGN = enum.auto()
+    """Another's: nothing is written to it, and what it shows is given to nobody."""
+    RETIRED = enum.auto()
+    """Ours, and of another type than LoadBalancer (now): nothing of ours stays on it."""
+    IDLE = enum.auto()
+    """Ours without an address, and none would be of use: headless, or being deleted."""
+    WAITING = enum.auto()
+    """Ours without an address: it is to get one."""
+    UNBRANDED = enum.auto()
+    """It shows addresses, and no sign that PureLB gave them."""
+    SERVED = enum.auto()
+    """It has addresses of ours."""
+    LEAVING = enum.auto()
+    """Likewise, and it is being deleted: it keeps them to the end."""
+
+
+def case_of(service: ServiceView, *, default_announcer: bool) -> Case:
+    """Which of them it is; ``default_announcer``: whether a Service without a class is ours."""
+    if not is_ours(service, default_announcer=default_announcer):
+        return Case.FOREIGN
+    if not service.is_load_balancer:
+        return Case.RETIRED
+    if not service.ingress:
+        return Case.IDLE if service.deleting or not _has_cluster_ip(service) else Case.WAITING
+    if not service.is_branded:
+        return Case.UNBRANDED
+    return Case.LEAVING if service.deleting else Case.SERVED
+
+
+def is_ours(service: ServiceView, *, default_announcer: bool) -> bool:
+    """Whether PureLB answers this Service.
+
+    A class decides. Without one our brand does: an API server clears the class when the type changes, and what we gave
+    we must take back.
+    """
+    if service.load_balancer_class is not None:
+        return service.load_balancer_class in names.CLASSES
+    return service.is_branded or default_announcer
+
+
+def _has_cluster_ip(service: ServiceView) -> bool:
+    try:
+        ipaddress.ip_address(service.cluster_ip or "")
+    except ValueError:
+        return False
+    return True
+
+
+# --- what it holds ---------------------------------------------------------------------------------------------------
+
+
+def claim_of(service: ServiceView, seniority: Seniority, *, default_announcer: bool) -> Claim | None:
+    """What a Service shows to hold, whoever gave it; None for nothing."""
+    if not (service.is_load_balancer and service.ingress):
+        return None
+    return Claim(
+        service.key,
+        seniority,
+        tuple(dict.fromkeys(service.ingress)),
+        _groups_of(service),
+        terms_of(service),
+        is_ours=service.is_branded and is_ours(service, default_announcer=default_announcer),
+    )
+
+
+def terms_of(service: ServiceView) -> Terms:
+    """On what terms a Service shares."""
+    return Terms(service.annotations.get(names.ALLOW_SHARED_IP) or None, service.ports)
+
+
+def claims_differ(one: ServiceView, other: ServiceView) -> bool:
+    """Whether two states of a Service differ in what it holds or on what terms."""
+    return one.ingress != other.ingress or terms_of(one) != terms_of(other)
+
+
+def shown_by_group(service: ServiceView) -> dict[str, frozenset[IPAddress]]:
+    """What a Service's status shows to come from which group."""
+    if not (service.is_load_balancer and service.is_branded and service.ingress):
+        return {}
+    groups = _groups_of(service)
+    if len(groups) != len(service.ingress):
+        return dict.fromkeys(groups, frozenset(service.ingress))
+    shown: dict[str, frozenset[IPAddress]] = {}
+    for group, address in zip(groups, service.ingress, strict=True):
+        shown[group] = shown.get(group, frozenset()) | {address}
+    return shown
+
+
+def _groups_of(service: ServiceView) -> tuple[str, ...]:
+    allocated_from = service.annotations.get(names.ALLOCATED_FROM, "")
+    return tuple(name.strip() for name in allocated_from.split(",") if name.strip())
+
+
+# --- what it asks for ------------------------------------------------------------------------------------------------
+
+
+def named_group(service: ServiceView) -> str | None:
+    """The group that a Service names; an empty name is none."""
+    return service.annotations.get(names.SERVICE_GROUP) or None
+
+
+def wants_re_evaluation(service: ServiceView) -> bool:
+    """Whether the Service's owner asks us to apply its present wishes to the addresses that it has."""
+    return service.annotations.get(names.RE_EVALUATE) == "true"
+
+
+def request_of(
+    service: ServiceView, seniority: Seniority, *, group: str | None, moves: bool = False
+) -> Request | Refusal:
+    """What a Service asks for, of ``group`` or, with None, of the default one; a refusal if it can't be understood."""
+    try:
+        pinned = _pinned(service)
+    except AddressError as error:
+        return Refusal(Reason.OTHER, str(error))
+    multi_pool = service.annotations.get(names.MULTI_POOL)
+    return Request(
+        service=service.key,
+        seniority=seniority,
+        group=group,
+        pinned=pinned,
+        families=service.ip_families,
+        takes_one_family=service.ip_family_policy == "PreferDualStack",
+        multi_pool=None if multi_pool is None else multi_pool == "true",
+        moves=moves,
+        terms=terms_of(service),
+    )
+
+
+def _pinned(service: ServiceView) -> tuple[IPAddress, ...]:
+    """Raises AddressError with PureLB's sentence."""
+    annotation = service.annotations.get(names.ADDRESSES)
+    if annotation:
+        return tuple(dict.fromkeys(_parse_pinned(text) for text in annotation.split(",")))
+    if service.load_balancer_ip:
+        try:
+            return (parse_address(service.load_balancer_ip),)
+        except AddressError:
+            raise AddressError(f'invalid spec.loadBalancerIP "{service.load_balancer_ip}"') from None
+    return ()
+
+
+def _parse_pinned(text: str) -> IPAddress:
+    try:
+        return parse_address(text)
+    except AddressError:
+        raise AddressError(f'invalid user-specified address: ""{text}""') from None

@@ -1,0 +1,151 @@
+"""What users read in the events on their Services and ServiceGroups: every sentence of ours, in one place. Pure.
+
+Where PureLB has a sentence, it is PureLB's (v0.6.1 to v0.17). Why a request was refused is said by who refused it (the
+engine, a source, the API server) and stands in these sentences as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from allocator.ipam.groups import Stray
+from allocator.ipam.requests import Claim, Decision, Reason, Refusal
+from allocator.notice import Notice
+from purelb import names
+from purelb.addresses import IPAddress
+from purelb.services import ServiceKey, ServiceView, describe_ingress
+
+# --- on a Service: done ----------------------------------------------------------------------------------------------
+
+
+def assigned(decision: Decision) -> Notice:
+    """The addresses were written."""
+    if decision.is_multi_pool:
+        text = f"Multi-pool: assigned {len(decision.addresses)} IPs from pool {decision.groups[0]}"
+    else:
+        pools = ", ".join(dict.fromkeys(decision.groups))
+        text = f"Assigned {describe_ingress(decision.addresses)} from pool {pools}"
+    return Notice("Normal", names.REASON_ASSIGNED, text)
+
+
+def added(decision: Decision, count: int) -> Notice:
+    """A Service with multi-pool addresses got ``count`` more."""
+    text = f"Incremental multi-pool: added {count} IPs (total {len(decision.addresses)}) from pool {decision.groups[0]}"
+    return Notice("Normal", names.REASON_ASSIGNED, text)
+
+
+def released_by_type(service: ServiceView) -> Notice:
+    """A Service is of type LoadBalancer no more."""
+    return Notice("Normal", names.REASON_RELEASED, f"Service is Type {service.type}, not LoadBalancer")
+
+
+def released_by_family(addresses: Iterable[IPAddress]) -> Notice:
+    """Addresses were given up because their family left ipFamilies."""
+    text = " ".join(map(str, addresses))
+    return Notice(
+        "Normal",
+        names.REASON_RELEASED,
+        f"Released addresses no longer needed after IP family transition: [{text}]",
+    )
+
+
+def displaced(service: ServiceView, senior: Claim, *, waits: bool = False) -> Notice:
+    """Two Services showed one address, and this one gives way."""
+    shared = ", ".join(str(address) for address in service.ingress if address in senior.addresses)
+    verb = "waits for" if waits else "gets"
+    text = (
+        f"{shared} is also held by {senior.service}, which is older and keeps it; this Service {verb} another address"
+    )
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
+def group_ignored() -> Notice:
+    """Pinned addresses and a group: the addresses win."""
+    text = (
+        "Both the addresses annotation and the service-group annotation were provided. service-group will be ignored."
+    )
+    return Notice("Normal", names.REASON_CONFIGURATION_WARNING, text)
+
+
+# --- on a Service: as long as it is so -------------------------------------------------------------------------------
+
+
+def failed(service: ServiceView, refusal: Refusal) -> Notice:
+    """No address, and why."""
+    text = f'Failed to allocate IP for "{service.key}": {refusal.message}'
+    return Notice("Warning", names.REASON_ALLOCATION_FAILED, text)
+
+
+def unwritable(service: ServiceView, sentence: str) -> Notice:
+    """The API server refuses the addresses."""
+    return failed(service, Refusal(Reason.OTHER, f"the API server refuses it: {sentence}"))
+
+
+def warned(sentence: str) -> Notice:
+    """An allocation worked, but hardly as its owner meant it."""
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, sentence)
+
+
+def unmoved_by_addresses(service: ServiceView, pinned: Iterable[IPAddress]) -> Notice:
+    """Addresses that are asked for after others were given."""
+    return _unmoved(service, "asking for " + ", ".join(map(str, pinned)))
+
+
+def unmoved_by_group(service: ServiceView, group: str) -> Notice:
+    """A group that is named after addresses of another were given."""
+    return _unmoved(service, f'service-group "{group}"')
+
+
+def _unmoved(service: ServiceView, wish: str) -> Notice:
+    held = ", ".join(map(str, service.ingress))
+    text = (
+        f'{wish} has no effect while the Service has {held}; set the annotation {names.RE_EVALUATE} to "true" '
+        "to apply it"
+    )
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
+def stray(stray: Stray) -> Notice:
+    """A Service keeps an address that its group has no more."""
+    where = (
+        f'is in no pool of ServiceGroup "{stray.group}" any more'
+        if stray.owner is None
+        else f'belongs to ServiceGroup "{stray.owner}" now, not to "{stray.group}"'
+    )
+    text = f"{stray.address} {where}; the Service keeps it until it is deleted or re-evaluated"
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
+def shared_locally(service: ServiceView, others: Iterable[ServiceKey]) -> Notice:
+    """A Service that shares its address wants its traffic on nodes with its own endpoints only."""
+    shared, whom = ", ".join(map(str, service.ingress)), ", ".join(map(str, others))
+    text = (
+        f"{shared} is shared with {whom}, but externalTrafficPolicy is Local: a node without endpoints of this "
+        "Service may receive its traffic and drop it; Services that share an address should have policy Cluster"
+    )
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
+# --- on a ServiceGroup -----------------------------------------------------------------------------------------------
+
+
+def parsed() -> Notice:
+    """The group is served."""
+    return Notice("Normal", names.REASON_PARSED, "ServiceGroup parsed successfully")
+
+
+def not_served(trouble: str) -> Notice:
+    """The group is not served."""
+    return Notice("Warning", names.REASON_PARSE_FAILED, trouble)
+
+
+def unparsable(sentence: str) -> str:
+    """Why a group is not served: its spec is wrong."""
+    return f"Failed to parse: {sentence}"
+
+
+def stranded(count: int) -> Notice:
+    """Services hold addresses that their group has no more."""
+    whose = "1 Service keeps an address" if count == 1 else f"{count} Services keep addresses"
+    text = f"{whose} of this ServiceGroup that it does not contain any more; nobody else gets them"
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)

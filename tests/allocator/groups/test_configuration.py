@@ -1,0 +1,64 @@
+"""ServiceGroups as they are seen, and what putting them into force has to say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allocator.groups.configuration import Configuration
+from allocator.ipam.engine import Engine
+from purelb.kube import Listing
+from tests.allocator.builders import given, group_body, local, request
+
+
+def configuration_of(*bodies: dict[str, Any]) -> tuple[Configuration, Engine]:
+    engine = Engine()
+    configuration = Configuration(engine, has_netbox_token=False)
+    for body in bodies:
+        configuration.seen(body)
+    return configuration, engine
+
+
+def said(configuration: Configuration) -> list[tuple[str, str]]:
+    return [(verdict.key.name, notice.reason) for verdict, notice in configuration.enforce()]
+
+
+def test_what_is_said_of_a_group_is_said_once() -> None:
+    configuration, _ = configuration_of(group_body("default", local=local("10.1.0.0/30")), group_body("bad"))
+
+    assert sorted(said(configuration)) == [("bad", "ParseFailed"), ("default", "Parsed")]
+    assert said(configuration) == []
+
+
+def test_a_status_is_no_change_and_a_spec_is() -> None:
+    body = group_body("default", local=local("10.1.0.0/30"))
+    configuration, _ = configuration_of(body)
+    configuration.enforce()
+
+    configuration.seen(body | {"status": {"allocatedIPv4": 1}})
+    assert not configuration.is_stale
+    configuration.seen(body | {"spec": {"local": local("10.2.0.0/30")}})
+    assert configuration.is_stale
+
+
+def test_a_list_replaces_what_was_known_and_was_not_seen_after_it() -> None:
+    old, young = group_body("old", local=local("10.1.0.0/30")), group_body("young", local=local("10.2.0.0/30"))
+    young["metadata"]["resourceVersion"] = "9"
+    configuration, _ = configuration_of(old, young)
+
+    configuration.listed(Listing([], "5"))
+
+    assert [key.name for key in configuration.bodies] == ["young"]
+
+
+def test_services_on_addresses_that_a_group_lost_are_told_on_the_group_as_they_become_more() -> None:
+    configuration, engine = configuration_of(group_body("default", local=local("10.1.0.0/30")))
+    configuration.enforce()
+    given(engine.decide(request("a")))
+
+    configuration.seen(group_body("default", local=local("10.2.0.0/30")))
+    messages = [notice.message for _, notice in configuration.enforce()]
+
+    assert messages[1:] == [
+        "1 Service keeps an address of this ServiceGroup that it does not contain any more; nobody else gets them"
+    ]
+    assert configuration.enforce() == []
