@@ -3,7 +3,7 @@ BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
 BENCHES := allocator detection gossip_flood gossip_scale failover handover footprint moves chaos ecmp external_ipam
 
-.PHONY: demo demo-ecmp test unit system lint bench fuzz crds manifests proto constraints locks images clean
+.PHONY: demo demo-ecmp test unit system lint bench kernels fuzz crds manifests proto constraints locks images clean
 
 demo:
 	@./prepare demo
@@ -40,6 +40,11 @@ bench:
 	@./prepare bench
 	@failed=; for name in $(BENCHES); do $(BIN)/python -m bench.$$name $(ARGS) || failed="$$failed $$name"; done; \
 	  [ -z "$$failed" ] || { echo "not as it must be:$$failed" >&2; exit 1; }
+
+# The agent's system tests on other kernels: a line for each. ARGS="--kernel 5.10 -k restart"; see docs/lab.md.
+kernels:
+	@./prepare kernels
+	@$(BIN)/python -m kernels $(ARGS)
 
 # Two minutes of coverage-guided fuzzing; FUZZ=-max_total_time=3600 for an hour.
 FUZZ := -max_total_time=120
