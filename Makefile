@@ -6,7 +6,7 @@ BENCHES := allocator detection gossip_flood gossip_scale failover handover footp
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab
 
-.PHONY: demo demo-ecmp test unit system lint touched bench fuzz crds manifests drawings proto constraints locks images clean
+.PHONY: demo demo-ecmp test unit system lint touched bench kernels fuzz crds manifests drawings proto constraints locks images clean
 
 demo:
 	@./prepare demo
@@ -51,6 +51,11 @@ bench:
 	@./prepare bench
 	@failed=; for name in $(BENCHES); do $(BIN)/python -m bench.$$name $(ARGS) || failed="$$failed $$name"; done; \
 	  [ -z "$$failed" ] || { echo "not as it must be:$$failed" >&2; exit 1; }
+
+# The agent's system tests on other kernels: a line for each. ARGS="--kernel 5.10 -k restart"; see docs/lab.md.
+kernels:
+	@./prepare kernels
+	@$(BIN)/python -m kernels $(ARGS)
 
 # Two minutes of coverage-guided fuzzing; FUZZ=-max_total_time=3600 for an hour.
 FUZZ := -max_total_time=120
