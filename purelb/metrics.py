@@ -39,6 +39,18 @@ class ClientMetrics:
             "1 if the configuration was read and is used.",
             registry=registry,
         )
+        self.synced = Gauge(
+            "purelb_k8s_client_synced_bool",
+            "1 while all objects of a kind are known and their changes are heard.",
+            ["kind"],
+            registry=registry,
+        )
+        self.silence = Gauge(
+            "purelb_k8s_client_silence_seconds",
+            "Since the API server last said something of use about a kind.",
+            ["kind"],
+            registry=registry,
+        )
 
 
 class AllocatorMetrics(ClientMetrics):
