@@ -55,11 +55,9 @@ async def run(settings: AgentSettings) -> int:
     control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, metrics))
 
     def trouble() -> str | None:
-        if control.trouble is not None:
-            return control.trouble
         if not peers.is_running:
-            return "the gossip has not started"
-        return None if control.is_synced else "the Services have not been read yet"
+            return control.trouble or "the gossip has not started"
+        return control.unready()
 
     with FrameSender() as sender, FrameListener() as listener:
         async with Netlink() as netlink:

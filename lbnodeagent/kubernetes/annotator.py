@@ -12,18 +12,19 @@ import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from lbnodeagent.kubernetes.annotation import Form, View, parse, revise, taken_over
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.answers import JsonObject
 from purelb.election import owner
-from purelb.errors import ConflictError, KubeError, NotFoundError, UnavailableError
+from purelb.errors import ConflictError, InvalidError, KubeError, NotFoundError
 from purelb.kube import Kube, services_path
 from purelb.metrics import AgentMetrics
-from purelb.services import ServiceKey, ServiceView, annotations_patch, view_service
+from purelb.services import ServiceKey, ServiceView, annotations_patch
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,19 @@ MOURNING: Final = 5.0
 Taken: TypeAlias = Callable[[ServiceView, IPAddress, str], None]
 
 
+class Answers(Protocol):
+    """Who takes the API server's answers about Services: they may be older than what is known by then."""
+
+    @property
+    def epoch(self) -> int:
+        """To be noted when a request is sent."""
+        ...
+
+    def answered(self, body: JsonObject, epoch: int) -> object:
+        """The API server answered with this Service to a request of ``epoch``."""
+        ...
+
+
 class Annotator:
     """Compares what Services say with what is. ``run`` it; used from the control plane's loop only."""
 
@@ -50,7 +64,7 @@ class Annotator:
         wanted: WantedTable,
         standing: Mapping[IPAddress, Announcement],
         metrics: AgentMetrics,
-        on_read: Callable[[ServiceView], object],
+        answers: Answers,
         on_taken: Taken,
         on_reset: Callable[[ServiceView], None],
     ) -> None:
@@ -61,8 +75,7 @@ class Annotator:
         self._standing = standing
         """How each VIP stands here, as the data plane reported it last."""
         self._metrics = metrics
-        self._on_read = on_read
-        """Takes a Service that was read again after a conflict."""
+        self._answers = answers
         self._on_taken = on_taken
         """Told of an address that this node has taken, with the node that the Service named before."""
         self._on_reset = on_reset
@@ -133,12 +146,15 @@ class Annotator:
                 await self._read_again(key)
             except NotFoundError:
                 continue
-            except UnavailableError as error:
-                await asyncio.sleep(error.retry_after or RETRY)
-                self.look_at(key)
-            except KubeError as error:
+            except InvalidError as error:
                 self._metrics.update_errors.inc()
                 log.error("the Service can't be annotated", extra={"service": str(key), "error": str(error)})
+            except KubeError as error:
+                # Also what says "you may not": rights and tokens come and go while an API server starts.
+                self._metrics.update_errors.inc()
+                log.info("the Service is annotated later", extra={"service": str(key), "reason": str(error)})
+                await asyncio.sleep(error.retry_after or RETRY)
+                self.look_at(key)
             finally:
                 self._at_work -= 1
 
@@ -160,13 +176,14 @@ class Annotator:
             loop.call_later(CALM, self.look_at, key)
             return
         self._written[key] = changes, loop.time()
+        epoch = self._answers.epoch
         answer = await self._kube.patch(services_path(key.namespace, key.name), body)
         log.info("annotated", extra={"service": str(key), "annotations": changes})
         self._tell_taken(service, changes)
         self._bury(service, changes)
         if is_reset:
             self._on_reset(service)
-        self._on_read(view_service(answer))
+        self._answers.answered(answer, epoch)
 
     def _tell_taken(self, service: ServiceView, changes: Mapping[str, str | None]) -> None:
         for key, value in changes.items():
@@ -182,14 +199,15 @@ class Annotator:
             self._buried |= {(service.key, node) for node in before - after if self._is_dead(node)}
 
     async def _read_again(self, key: ServiceKey) -> None:
+        epoch = self._answers.epoch
         try:
-            service = view_service(await self._kube.get(services_path(key.namespace, key.name)))
+            answer = await self._kube.get(services_path(key.namespace, key.name))
         except NotFoundError:
             return
         except KubeError as error:
             await asyncio.sleep(error.retry_after or RETRY)
         else:
-            self._on_read(service)
+            self._answers.answered(answer, epoch)
         self.look_at(key)
 
     # --- what should be ----------------------------------------------------------------------------------------------

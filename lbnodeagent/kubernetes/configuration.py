@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, assert_never
 
 from lbnodeagent.kubernetes.selection import Choice, choose_config
 from lbnodeagent.messages import Configured
@@ -19,6 +19,7 @@ from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AgentMetrics
 from purelb.names import DEFAULT_INTERFACE
 from purelb.nodeagents import NodeAgentConfig, SelectorError, parse_node_agent
+from purelb.ordering import Changed, Deleted, News, Replaced
 
 Json: TypeAlias = Mapping[str, Any]
 Trouble: TypeAlias = Literal["invalid", "node_selector", "interface"]
@@ -52,6 +53,8 @@ class Configuration:
         self._tell = tell
         self._configs: dict[Key, NodeAgentConfig] = {}
         self._refused: dict[Key, Trouble] = {}
+        self._versions: dict[Key, str] = {}
+        """The resourceVersion of each in the state that was looked at last."""
         self._labels: Mapping[str, str] = {}
         self._config: NodeAgentConfig | None = None
         self._ignored: tuple[NodeAgentConfig, ...] = ()
@@ -60,6 +63,33 @@ class Configuration:
         self._is_synced = False
 
     # --- what happens ------------------------------------------------------------------------------------------------
+
+    def agents(self, news: News[Json]) -> None:
+        """News of LBNodeAgents; a list replaces all that was known."""
+        match news:
+            case Replaced(items):
+                for key in self._versions.keys() - {Key(*key) for key in items}:
+                    self._drop(key)
+                for body in items.values():
+                    self._set(body)
+            case Changed(_, body):
+                self._set(body)
+            case Deleted(key):
+                self._drop(Key(*key))
+            case _:
+                assert_never(news)
+
+    def _set(self, body: Json) -> None:
+        """One that a list repeats is no news: its author was told already what is wrong with it."""
+        metadata = body["metadata"]
+        key, version = Key(metadata.get("namespace", ""), metadata["name"]), metadata.get("resourceVersion", "")
+        if not version or self._versions.get(key) != version:
+            self._versions[key] = version
+            self.observe_agent(body, is_gone=False)
+
+    def _drop(self, key: Key) -> None:
+        self._versions.pop(key, None)
+        self.observe_agent({"metadata": key._asdict()}, is_gone=True)
 
     def observe_agent(self, body: Json, *, is_gone: bool) -> None:
         """An LBNodeAgent came, changed or went."""

@@ -7,16 +7,26 @@ server away, it keeps what it was told.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from pathlib import Path
 from typing import Final, assert_never
 
 from lbnodeagent.kubernetes.configuration import Configuration
+from lbnodeagent.kubernetes.following import (
+    Following,
+    OfAgents,
+    OfGroups,
+    OfServices,
+    OfSlices,
+    ServiceAnswers,
+    merged,
+)
 from lbnodeagent.kubernetes.gossipkey import GossipKeys
 from lbnodeagent.kubernetes.handlers import build_registry
 from lbnodeagent.kubernetes.nodefeed import NodeFeed
 from lbnodeagent.kubernetes.reporter import Reporter
-from lbnodeagent.kubernetes.servicefeed import ServiceFeed
+from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_of
@@ -24,10 +34,11 @@ from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKe
 from purelb import names
 from purelb.events import EventRecorder
 from purelb.kopfrunner import run_operator
-from purelb.kube import Kube, custom_path
+from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
-from purelb.retry import persist
 from purelb.settings import AgentSettings
+
+log = logging.getLogger(__name__)
 
 FLUSH: Final = 1.0
 """Seconds that unsent events and annotations may hold up a stop."""
@@ -47,6 +58,7 @@ class ControlPlane:
         self._inbox = inbox
         self._outbox = outbox
         self._metrics = metrics
+        self._following: Following | None = None
         self.is_synced = False
         self.is_done = threading.Event()
         """Everything was said; what is left to do at a stop is kopf's own."""
@@ -61,15 +73,14 @@ class ControlPlane:
         async with Kube(kubeconfig, user_agent=names.AGENT_COMPONENT) as kube:
             wanted = WantedTable()
             events = EventRecorder(kube, names.AGENT_COMPONENT)
-            services = ServiceFeed(kube, wanted, metrics, self._tell_vips)
-            reporter = Reporter(
-                settings.node_name, kube, events, wanted, metrics, services.service_read, settings.announcing_format
-            )
-            services.on_change, services.on_gone = reporter.service_changed, reporter.service_gone
+            following = Following(kube, metrics)
+            self._following = following
+            answers = ServiceAnswers(following.services)
+            reporter = Reporter(settings.node_name, kube, events, wanted, metrics, answers, settings.announcing_format)
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
-            node = NodeFeed(settings, kube, self._tell, configuration.set_labels, services.api_is_back)
+            node = NodeFeed(settings, kube, self._tell, configuration.set_labels)
             keys = GossipKeys(kube, settings, events, metrics, self._tell)
-            kopf_stop = asyncio.Event()
+            kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()
             begun = Begun()
             self._inbox.start_over(key_of(begun), begun)
             self._outbox.open()
@@ -82,10 +93,10 @@ class ControlPlane:
                         tasks.create_task(keys.follow()),
                         tasks.create_task(node.follow_node()),
                         tasks.create_task(node.find_peers()),
-                        tasks.create_task(self._sync(kube, services, configuration, node)),
+                        tasks.create_task(self._follow(following, answers, wanted, configuration, node, reporter)),
                     ]
                     # kopf ends in its own time, up to 5 s: the program that is stopped doesn't wait for it.
-                    registry = build_registry(services, configuration)
+                    registry = build_registry(kopf_begun)
                     tasks.create_task(run_operator(registry, None, kube, stop=kopf_stop))
                     await stop.wait()
                     await asyncio.gather(reporter.annotator.flush(FLUSH), events.flush(FLUSH))
@@ -102,17 +113,49 @@ class ControlPlane:
     def _tell_vips(self, told: list[VipChanged]) -> None:
         self._inbox.put_all({key_of(one): one for one in told})
 
-    async def _sync(self, kube: Kube, services: ServiceFeed, configuration: Configuration, node: NodeFeed) -> None:
-        """Learn everything once, then compare again and again."""
-        path = custom_path(names.LB_NODE_AGENTS)
-        for body in (await persist(path, lambda: kube.list(path))).items:
-            configuration.observe_agent(body, is_gone=False)
-        await services.learn()
-        await node.learn()
-        self.is_synced = True
-        configuration.synced()
-        self._tell(Synced())
-        await services.keep_comparing()
+    def trouble(self, now: float) -> str | None:
+        """What can't be followed for longer than a moment, in one sentence; ``now`` is monotonic seconds."""
+        return None if self._following is None else self._following.trouble(now)
+
+    async def _follow(
+        self,
+        following: Following,
+        answers: ServiceAnswers,
+        wanted: WantedTable,
+        configuration: Configuration,
+        node: NodeFeed,
+        reporter: Reporter,
+    ) -> None:
+        """Pass on what happens, and say when everything was learned once."""
+        feed = ServiceFeed(wanted)
+        async with asyncio.TaskGroup() as tasks:
+            learning = tasks.create_task(node.learn())
+            async for news in merged(following, answers, tasks):
+                self._metrics.updates.inc()
+                match news:
+                    case OfServices(one):
+                        self._pass_on(feed.services(one), reporter)
+                    case OfGroups(one):
+                        self._pass_on(feed.groups(one), reporter)
+                    case OfSlices(one):
+                        self._pass_on(feed.slices(one), reporter)
+                    case OfAgents(one):
+                        configuration.agents(one)
+                    case _:
+                        assert_never(news)
+                if not self.is_synced and following.is_synced(needs_slices=wanted.needs_endpoints):
+                    await learning
+                    self.is_synced = True
+                    log.info("synced", extra={"services": len(wanted.services), "vips": len(wanted.table)})
+                    configuration.synced()
+                    self._tell(Synced())
+
+    def _pass_on(self, then: Consequences, reporter: Reporter) -> None:
+        for key in then.gone:
+            reporter.service_gone(key)
+        self._tell_vips([VipChanged(vip, wanted) for vip, wanted in then.vips.items()])
+        for service in then.changed:
+            reporter.service_changed(service)
 
     async def _follow_outbox(self, reporter: Reporter, configuration: Configuration) -> None:
         """What the data plane reports."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lbnodeagent.messages import NodeExcluded, PeersKnown
-from purelb.errors import KubeError, UnavailableError
+from purelb.errors import KubeError
 from purelb.kube import FROM_CACHE, Kube, core_path
 from purelb.retry import persist
 from purelb.settings import AgentSettings
@@ -32,13 +32,11 @@ class NodeFeed:
         kube: Kube,
         tell: Callable[[NodeExcluded | PeersKnown], None],
         on_labels: Callable[[Mapping[str, str]], None],
-        on_api_back: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._kube = kube
         self._tell = tell
         self._on_labels = on_labels
-        self._on_api_back = on_api_back
         self._path = core_path("nodes", name=settings.node_name)
 
     async def learn(self) -> None:
@@ -47,18 +45,11 @@ class NodeFeed:
 
     async def follow_node(self) -> None:
         """Labels decide which configuration applies; a label or a cordon keeps VIPs away. Until cancelled."""
-        is_away = False
         while True:
             try:
-                node = await self._kube.get(self._path, **FROM_CACHE)
+                self._look_at(await self._kube.get(self._path, **FROM_CACHE))
             except KubeError as error:
-                is_away = is_away or isinstance(error, UnavailableError)
                 log.debug("own node not read", extra={"reason": str(error)})
-            else:
-                if is_away:
-                    is_away = False
-                    self._on_api_back()
-                self._look_at(node)
             await asyncio.sleep(NODE_LOOK)
 
     def _look_at(self, node: Mapping[str, Any]) -> None:

@@ -5,12 +5,11 @@ Level-triggered: what is told follows from how each VIP stands here, what was to
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from lbnodeagent.kubernetes.annotation import Entry, Form, names_node
-from lbnodeagent.kubernetes.annotator import Annotator
+from lbnodeagent.kubernetes.annotator import Annotator, Answers
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement, Conflict, Wiped
 from lbnodeagent.wire.frames import format_mac
@@ -38,7 +37,7 @@ class Reporter:
         events: EventRecorder,
         wanted: WantedTable,
         metrics: AgentMetrics,
-        on_read: Callable[[ServiceView], object],
+        answers: Answers,
         form: Form = "v1",
     ) -> None:
         self._node = node
@@ -49,7 +48,7 @@ class Reporter:
         self._told: dict[ServiceKey, dict[IPAddress, Announcement]] = {}
         self._kept: set[ServiceKey] = set()
         """Services whose traffic policy Local was told to be kept."""
-        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, on_read, self._taken, self._reset)
+        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, self._reset)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 

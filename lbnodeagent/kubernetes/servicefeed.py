@@ -1,27 +1,27 @@
-"""Feeds the table of wanted VIPs: Services, ServiceGroups and EndpointSlices, as kopf sees them and as lists have them.
+"""News of Services, ServiceGroups and EndpointSlices, to the table of wanted VIPs and what follows from it. Pure.
 
-kopf tells no deletion that it didn't see happen, so that a fresh list is compared with from time to time, and soon
-after a watch had a gap.
+News that the table knows already, as most of a list is, leads to nothing. What follows comes back as a value; the
+control plane passes it on.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias, assert_never
 
-from lbnodeagent.kubernetes.viptable import Changes, WantedTable
-from lbnodeagent.messages import VipChanged
+from lbnodeagent.kubernetes.viptable import (
+    Changes,
+    EndpointSlice,
+    WantedTable,
+    carries_annotations,
+    vips_of,
+)
 from purelb import names
 from purelb.errors import SpecError
-from purelb.kube import Kube, custom_path, group_path, services_path
-from purelb.metrics import AgentMetrics
-from purelb.retry import persist
-from purelb.servicegroups import parse_service_group
+from purelb.ordering import Changed, Deleted, News, Replaced
+from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 
 Json: TypeAlias = Mapping[str, Any]
@@ -30,143 +30,99 @@ log = logging.getLogger(__name__)
 
 PREFIX: Final = f"{names.GROUP}/"
 """Of the annotations that agents read."""
-RELIST: Final = 300.0
-"""Seconds between two comparisons with a fresh list."""
-RELIST_AFTER_GAP: Final = 1.0
-"""Seconds after which that is done when a watch has begun anew, or the API server is there again."""
-DOUBT: Final = 75.0
-"""Seconds for which a watch may be dead without our knowing, after the network was away: kopf's inactivity_timeout."""
-RELIST_IN_DOUBT: Final = 20.0
+
+
+@dataclass(slots=True)
+class Consequences:
+    """What follows from news."""
+
+    vips: Changes = field(default_factory=dict)
+    """VIPs that are wanted otherwise now, or (None) no longer."""
+    changed: list[ServiceView] = field(default_factory=list)
+    """Services that are new or changed."""
+    gone: list[ServiceKey] = field(default_factory=list)
+    """Services that are gone, or have nothing of ours any more."""
 
 
 class ServiceFeed:
-    """Used from the control plane's loop only."""
+    """Brings news into the table."""
 
-    def __init__(
-        self, kube: Kube, wanted: WantedTable, metrics: AgentMetrics, tell: Callable[[list[VipChanged]], None]
-    ) -> None:
-        self.on_change: Callable[[ServiceView], None] = _nobody
-        """Told of every Service that may have changed."""
-        self.on_gone: Callable[[ServiceKey], None] = _nobody
-        self._kube = kube
+    def __init__(self, wanted: WantedTable) -> None:
         self._wanted = wanted
-        self._metrics = metrics
-        self._tell = tell
-        self._touched: set[ServiceKey] | None = None
-        """Services that changed while a list was being read; None: none is."""
-        self._gap = asyncio.Event()
-        self._doubt_until = 0.0
-        self._is_synced = False
 
-    # --- what kopf sees ----------------------------------------------------------------------------------------------
+    def services(self, news: News[ServiceView]) -> Consequences:
+        """Of Services; a list replaces all that was known."""
+        then = Consequences()
+        match news:
+            case Replaced(items):
+                services = {service.key: service for service in items.values()}
+                for key in self._wanted.services.keys() - services.keys():
+                    self._drop(key, then)
+                for service in services.values():
+                    self._set(service, then)
+            case Changed(_, service):
+                self._set(service, then)
+            case Deleted(key):
+                self._drop(ServiceKey(key.namespace, key.name), then)
+            case _:
+                assert_never(news)
+        return then
 
-    def observe_service(self, body: Json, *, is_gone: bool, is_listed: bool) -> None:
-        """A Service came, changed or went."""
-        self._metrics.updates.inc()
-        if is_listed and self._is_synced:
-            self._gap.set()
-        service = view_service(body)
-        if self._touched is not None:
-            self._touched.add(service.key)
-        if is_gone:
-            self._service_gone(service.key)
-        else:
-            self.service_read(service)
+    def groups(self, news: News[ServiceGroup]) -> Consequences:
+        """Of ServiceGroups that can be read."""
+        match news:
+            case Replaced(items):
+                return Consequences(self._wanted.replace_groups(items.values()))
+            case Changed(_, group):
+                return Consequences(self._wanted.set_group(group))
+            case Deleted(key):
+                return Consequences(self._wanted.drop_group(key.namespace, key.name))
+            case _:
+                assert_never(news)
 
-    def observe_group(self, body: Json, *, is_gone: bool) -> None:
-        """A ServiceGroup came, changed or went. What is wrong with one is the allocator's to say."""
-        metadata = body["metadata"]
-        try:
-            if not is_gone:
-                self._tell_changes(self._wanted.set_group(parse_service_group(body)))
-                return
-        except SpecError as error:
-            log.info("ServiceGroup not understood", extra={"group": metadata["name"], "reason": str(error)})
-        self._tell_changes(self._wanted.drop_group(metadata.get("namespace", ""), metadata["name"]))
+    def slices(self, news: News[EndpointSlice]) -> Consequences:
+        """Of EndpointSlices that belong to Services."""
+        match news:
+            case Replaced(items):
+                return Consequences(self._wanted.replace_slices(items.values()))
+            case Changed(_, one):
+                return Consequences(self._wanted.set_slice(one))
+            case Deleted(key):
+                return Consequences(self._wanted.drop_slice(key.namespace, key.name))
+            case _:
+                assert_never(news)
 
-    def observe_slice(self, body: Json, *, is_gone: bool) -> None:
-        """An EndpointSlice came, changed or went."""
-        self._tell_changes(self._wanted.drop_slice(body) if is_gone else self._wanted.set_slice(body))
-
-    # --- Services ----------------------------------------------------------------------------------------------------
-
-    def service_read(self, service: ServiceView) -> None:
-        """A Service as the API server has it now."""
+    def _set(self, service: ServiceView, then: Consequences) -> None:
         known = self._wanted.service(service.key)
-        if known is not None and (_is_same(service, known) or _is_older(service, known)):
+        if known is not None and _is_same(service, known):
             return
-        service = _trimmed(service)
-        self._tell_changes(self._wanted.set_service(service))
-        self.on_change(service)
+        then.vips |= self._wanted.set_service(service)
+        then.changed.append(service)
 
-    def _service_gone(self, key: ServiceKey) -> None:
-        changes = self._wanted.drop_service(key)
-        self.on_gone(key)
-        self._tell_changes(changes)
-
-    def _tell_changes(self, changes: Changes) -> None:
-        self._tell([VipChanged(vip, wanted) for vip, wanted in changes.items()])
-
-    # --- whole lists -------------------------------------------------------------------------------------------------
-
-    async def learn(self) -> None:
-        """Read everything once."""
-        await self._read(custom_path(names.SERVICE_GROUPS), self.observe_group)
-        await self._compare()
-        if self._wanted.needs_endpoints:
-            await self._read(group_path("discovery.k8s.io/v1", "endpointslices"), self.observe_slice)
-        self._is_synced = True
-        log.info("synced", extra={"services": len(self._wanted.services), "vips": len(self._wanted.table)})
-
-    async def keep_comparing(self) -> None:
-        """Compare with a fresh list again and again, until cancelled."""
-        while True:
-            is_doubtful = asyncio.get_running_loop().time() < self._doubt_until
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout((RELIST_IN_DOUBT if is_doubtful else RELIST) * random.uniform(0.8, 1.2)):
-                    await self._gap.wait()
-                    await asyncio.sleep(RELIST_AFTER_GAP)
-            self._gap.clear()
-            await self._compare()
-
-    def api_is_back(self) -> None:
-        """The API server could not be reached for a while: watches may be dead without our knowing."""
-        self._doubt_until = asyncio.get_running_loop().time() + DOUBT
-        self._gap.set()
-
-    async def _read(self, path: str, observe: Callable[..., None]) -> None:
-        for body in (await persist(path, lambda: self._kube.list(path))).items:
-            observe(body, is_gone=False)
-
-    async def _compare(self) -> None:
-        """Take all Services as a fresh list has them, but those that changed meanwhile."""
-        self._touched = set()
-        views = await persist("Services", self._list_views)
-        touched, self._touched = self._touched, None
-        for key in set(self._wanted.services) - views.keys() - touched:
-            self._service_gone(key)
-        for key, view in views.items():
-            if key not in touched:
-                self.service_read(view)
-
-    async def _list_views(self) -> dict[ServiceKey, ServiceView]:
-        """A page at a time: as parsed JSON, 10,000 Services at once would be 100 MB."""
-        views = {}
-        async for page in self._kube.pages(services_path()):
-            for body in page.items:
-                view = view_service(body)
-                views[view.key] = view
-        return views
+    def _drop(self, key: ServiceKey, then: Consequences) -> None:
+        then.vips |= self._wanted.drop_service(key)
+        then.gone.append(key)
 
 
-def _nobody(_: object) -> None:
-    """Before the reporter is there, nobody listens."""
+def parse_service(body: Json) -> ServiceView | None:
+    """What an agent keeps of a Service; None if it has nothing of ours.
 
-
-def _trimmed(service: ServiceView) -> ServiceView:
-    """Without others' annotations: kubectl's copy of the whole object is often larger than all the rest."""
+    Others' annotations are left out: kubectl's copy of the whole object is often larger than all the rest.
+    """
+    service = view_service(body)
+    if not vips_of(service) and not carries_annotations(service):
+        return None
     ours = {key: value for key, value in service.annotations.items() if key.startswith(PREFIX)}
     return replace(service, annotations=ours)
+
+
+def parse_group(body: Json) -> ServiceGroup | None:
+    """A ServiceGroup; None if it can't be read. What is wrong with one is the allocator's to say."""
+    try:
+        return parse_service_group(body)
+    except SpecError as error:
+        log.info("ServiceGroup not understood", extra={"group": body["metadata"]["name"], "reason": str(error)})
+        return None
 
 
 def _is_same(service: ServiceView, known: ServiceView) -> bool:
@@ -175,14 +131,3 @@ def _is_same(service: ServiceView, known: ServiceView) -> bool:
         known.uid,
         known.resource_version,
     )
-
-
-def _is_older(service: ServiceView, known: ServiceView) -> bool:
-    """Whether what was read is behind what is known.
-
-    Comparing resourceVersions as numbers is allowed from Kubernetes 1.35 on (KEP-5504) and has always worked with etcd.
-    """
-    if service.uid != known.uid:
-        return False
-    versions = service.resource_version, known.resource_version
-    return all(version.isdecimal() for version in versions) and int(versions[0]) < int(versions[1])

@@ -36,6 +36,7 @@ class Runs(Protocol):
 
     @property
     def is_synced(self) -> bool: ...
+    def trouble(self, now: float) -> str | None: ...
     async def run(self, stop: asyncio.Event) -> None: ...
 
 
@@ -52,10 +53,14 @@ class ControlThread:
         self._alive_at = time.monotonic()
         self.trouble: str | None = "the control plane has not started"
 
-    @property
-    def is_synced(self) -> bool:
-        """Whether everything that is wanted was learned."""
-        return self._control is not None and self._control.is_synced
+    def unready(self) -> str | None:
+        """Why what this node does may not be what is wanted; None: it knows, and hears of changes."""
+        if self.trouble is not None or self._control is None:
+            return self.trouble
+        trouble = self._control.trouble(time.monotonic())
+        if trouble is None and not self._control.is_synced:
+            trouble = "the Services have not been read yet"
+        return trouble
 
     def is_still(self) -> str | None:
         """Why this program has to be started anew; None: it works, or tries to."""

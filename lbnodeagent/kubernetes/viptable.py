@@ -6,6 +6,7 @@ Every change returns the VIPs that it altered, with their new entry or None, rea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -35,6 +36,15 @@ class EndpointNodes(NamedTuple):
     """With one that terminates, but still serves (KEP-1669)."""
 
 
+@dataclass(frozen=True, slots=True)
+class EndpointSlice:
+    """What an agent reads of an EndpointSlice."""
+
+    name: str
+    service: ServiceKey
+    nodes: EndpointNodes
+
+
 def vips_of(service: ServiceView) -> tuple[IPAddress, ...]:
     """The VIPs that a Service wants announced: only what PureLB gave it."""
     return service.ingress if service.is_load_balancer and service.is_branded else ()
@@ -48,6 +58,7 @@ class WantedTable:
         self._by_vip: dict[IPAddress, set[ServiceKey]] = {}
         self._groups: dict[tuple[str, str], ServiceGroup] = {}
         self._slices: dict[ServiceKey, dict[str, EndpointNodes]] = {}
+        self._slice_owners: dict[tuple[str, str], ServiceKey] = {}
         self._table: dict[IPAddress, WantedVip] = {}
 
     @property
@@ -79,7 +90,7 @@ class WantedTable:
         before = self._services.get(service.key)
         old = set(vips_of(before)) if before else set()
         new = set(vips_of(service))
-        if new or _carries_annotations(service):
+        if new or carries_annotations(service):
             self._services[service.key] = service
         else:
             self._services.pop(service.key, None)
@@ -88,6 +99,21 @@ class WantedTable:
         for vip in new - old:
             self._by_vip.setdefault(vip, set()).add(service.key)
         return self._recompute(old | new)
+
+    def replace_slices(self, slices: Iterable[EndpointSlice]) -> Changes:
+        """All EndpointSlices that there are."""
+        before, self._slices = self._slices, {}
+        self._slice_owners.clear()
+        for one in slices:
+            self._slice_owners[one.service.namespace, one.name] = one.service
+            self._slices.setdefault(one.service, {})[one.name] = one.nodes
+        touched = [key for key in before.keys() | self._slices.keys() if before.get(key) != self._slices.get(key)]
+        return self._recompute({vip for key in touched for vip in self._vips(key)})
+
+    def replace_groups(self, groups: Iterable[ServiceGroup]) -> Changes:
+        """All ServiceGroups that there are and can be read."""
+        self._groups = {(group.namespace, group.name): group for group in groups}
+        return self._recompute(self._by_vip)
 
     def drop_service(self, key: ServiceKey) -> Changes:
         """A Service is gone."""
@@ -110,22 +136,26 @@ class WantedTable:
             return {}
         return self._recompute(self._by_vip)
 
-    def set_slice(self, body: Json) -> Changes:
+    def set_slice(self, one: EndpointSlice) -> Changes:
         """An EndpointSlice as it is now."""
-        key = _service_of(body)
-        if key is None:
-            return {}
-        self._slices.setdefault(key, {})[body["metadata"]["name"]] = endpoint_nodes(body)
-        return self._recompute(self._vips(key))
+        moved = self._drop_slice(one.service.namespace, one.name) - {one.service}
+        self._slice_owners[one.service.namespace, one.name] = one.service
+        self._slices.setdefault(one.service, {})[one.name] = one.nodes
+        return self._recompute({vip for key in {one.service, *moved} for vip in self._vips(key)})
 
-    def drop_slice(self, body: Json) -> Changes:
-        """An EndpointSlice is gone."""
-        key = _service_of(body)
-        if key is None or self._slices.get(key, {}).pop(body["metadata"]["name"], None) is None:
-            return {}
-        if not self._slices[key]:
-            del self._slices[key]
-        return self._recompute(self._vips(key))
+    def drop_slice(self, namespace: str, name: str) -> Changes:
+        """An EndpointSlice is gone, or belongs to no Service any more."""
+        return self._recompute({vip for key in self._drop_slice(namespace, name) for vip in self._vips(key)})
+
+    def _drop_slice(self, namespace: str, name: str) -> set[ServiceKey]:
+        """Forget a slice; returns the Services that it belonged to."""
+        owner = self._slice_owners.pop((namespace, name), None)
+        if owner is None:
+            return set()
+        del self._slices[owner][name]
+        if not self._slices[owner]:
+            del self._slices[owner]
+        return {owner}
 
     def _vips(self, key: ServiceKey) -> Iterable[IPAddress]:
         service = self._services.get(key)
@@ -216,11 +246,15 @@ def annotation_of(vip: IPAddress) -> str:
     return names.ANNOUNCING_IPV4 if family_of(vip).bits == 32 else names.ANNOUNCING_IPV6
 
 
-def _service_of(body: Json) -> ServiceKey | None:
+def endpoint_slice(body: Json) -> EndpointSlice | None:
+    """An EndpointSlice as agents read it; None if it belongs to no Service."""
     metadata = body["metadata"]
-    name = (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL)
-    return ServiceKey(metadata["namespace"], name) if name else None
+    service = (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL)
+    if not service:
+        return None
+    return EndpointSlice(metadata["name"], ServiceKey(metadata["namespace"], service), endpoint_nodes(body))
 
 
-def _carries_annotations(service: ServiceView) -> bool:
+def carries_annotations(service: ServiceView) -> bool:
+    """Whether a Service carries annotations of ours, which may have to be taken away."""
     return any(key in service.annotations for key in (names.ALLOCATED_BY, *names.ANNOUNCING_KEYS))

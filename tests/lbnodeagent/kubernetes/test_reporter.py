@@ -21,12 +21,24 @@ from lbnodeagent.tables import Announcement
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
-from purelb.services import ServiceView
+from purelb.services import ServiceView, view_service
 from tests.lbnodeagent.kubernetes.test_viptable import service
 from tests.lbnodeagent.scenes import VIP
 
 HERE = Announcement(VIP, "announcing", "eth0", is_local=True)
 GONE = Announcement(VIP, "withdrawn")
+
+
+class Table:
+    """Takes answers as they come."""
+
+    epoch = 0
+
+    def __init__(self, table: WantedTable) -> None:
+        self._table = table
+
+    def answered(self, body: dict[str, Any], epoch: int) -> None:
+        self._table.set_service(view_service(body))
 
 
 def web_service(**annotations: str) -> ServiceView:
@@ -38,7 +50,7 @@ def reporter_of(view: ServiceView) -> tuple[Reporter, CollectorRegistry]:
     table, registry = WantedTable(), CollectorRegistry()
     table.set_service(view)
     kube = Kube()
-    made = Reporter("w11", kube, EventRecorder(kube, "test"), table, AgentMetrics(registry), table.set_service)
+    made = Reporter("w11", kube, EventRecorder(kube, "test"), table, AgentMetrics(registry), Table(table))
     return made, registry
 
 
@@ -146,7 +158,7 @@ def told(tmp_path: Path, api: RecordingApi, view: ServiceView, act: Callable[[Re
                 table.set_service(view)
                 events = EventRecorder(kube, "purelb-lbnodeagent")
                 metrics = AgentMetrics(CollectorRegistry())
-                made = Reporter("w11", kube, events, table, metrics, table.set_service)
+                made = Reporter("w11", kube, events, table, metrics, Table(table))
                 async with asyncio.TaskGroup() as tasks:
                     running = [tasks.create_task(made.annotator.run()), tasks.create_task(events.run())]
                     await act(made)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
-from lbnodeagent.kubernetes.servicefeed import ServiceFeed
+from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed, parse_group, parse_service
 from lbnodeagent.kubernetes.viptable import WantedTable
-from lbnodeagent.messages import VipChanged
-from purelb.kube import Kube
-from purelb.metrics import AgentMetrics
-from purelb.services import ServiceKey, ServiceView
+from purelb.ordering import Changed, Deleted, ObjectKey, Replaced
+from purelb.services import ServiceKey
 
 KEY = ServiceKey("test", "web")
 VIP = ip_address("10.31.188.64")
@@ -33,17 +29,20 @@ def body(version: int, ip: str = str(VIP), **annotations: str) -> dict[str, Any]
 
 
 class Scene:
-    """A feed, what it tells the data plane, and what the reporter hears."""
+    """A feed, and what follows from what it hears."""
 
     def __init__(self) -> None:
         self.wanted = WantedTable()
-        self.told: list[VipChanged] = []
-        self.heard: list[ServiceView] = []
-        self.feed = ServiceFeed(Kube(), self.wanted, AgentMetrics(CollectorRegistry()), self.told.extend)
-        self.feed.on_change = self.heard.append
+        self.feed = ServiceFeed(self.wanted)
 
-    def sees(self, service: dict[str, Any]) -> None:
-        self.feed.observe_service(service, is_gone=False, is_listed=False)
+    def sees(self, service: dict[str, Any]) -> Consequences:
+        item = parse_service(service)
+        news = Deleted(ObjectKey("test", "web"), "u1") if item is None else Changed(ObjectKey("test", "web"), item)
+        return self.feed.services(news)
+
+    def lists(self, *services: dict[str, Any]) -> Consequences:
+        views = [view for service in services if (view := parse_service(service)) is not None]
+        return self.feed.services(Replaced({ObjectKey(*view.key): view for view in views}, "1", 0))
 
 
 def test_others_annotations_are_not_kept() -> None:
@@ -58,30 +57,42 @@ def test_others_annotations_are_not_kept() -> None:
 
 def test_what_is_known_already_is_no_news() -> None:
     scene = Scene()
-    for _ in range(3):
-        scene.sees(body(7))
 
-    assert len(scene.heard) == 1
-    assert [change.vip for change in scene.told] == [VIP]
+    first, second, third = scene.sees(body(7)), scene.sees(body(7)), scene.lists(body(7))
+
+    assert [*first.vips] == [VIP]
+    assert len(first.changed) == 1
+    assert second == third == Consequences()
 
 
-def test_an_older_state_that_arrives_late_changes_nothing() -> None:
+def test_a_list_replaces_whatever_was_known_also_where_history_went_back() -> None:
     scene = Scene()
     scene.sees(body(10, ip="10.31.188.65"))
-    scene.sees(body(9))
 
-    kept = scene.wanted.service(KEY)
-    assert kept is not None
-    assert [str(ip) for ip in kept.ingress] == ["10.31.188.65"]
+    then = scene.lists(body(3))
+
+    assert {str(vip): wanted is not None for vip, wanted in then.vips.items()} == {
+        "10.31.188.65": False,
+        "10.31.188.64": True,
+    }
 
 
-def test_a_service_of_the_same_name_that_was_made_anew_is_another() -> None:
+def test_what_a_list_has_not_is_gone() -> None:
     scene = Scene()
-    scene.sees(body(10, ip="10.31.188.65"))
-    made_anew = body(3)
-    made_anew["metadata"]["uid"] = "u2"
-    scene.sees(made_anew)
+    scene.sees(body(10))
 
-    kept = scene.wanted.service(KEY)
-    assert kept is not None
-    assert (kept.uid, kept.ingress) == ("u2", (VIP,))
+    then = scene.lists()
+
+    assert then.vips == {VIP: None}
+    assert then.gone == [KEY]
+
+
+def test_a_service_without_anything_of_ours_is_none_to_an_agent() -> None:
+    plain = body(1)
+    plain["metadata"]["annotations"] = {}
+
+    assert parse_service(plain) is None
+
+
+def test_a_group_that_cannot_be_read_is_none() -> None:
+    assert parse_group({"metadata": {"name": "a", "namespace": "purelb"}, "spec": {"local": {"v4pool": {}}}}) is None

@@ -22,6 +22,9 @@ class Try:
         self.is_synced = True
         self._act = act
 
+    def trouble(self, now: float) -> str | None:
+        return None
+
     async def run(self, stop: asyncio.Event) -> None:
         await self._act(stop)
         self.is_done.set()

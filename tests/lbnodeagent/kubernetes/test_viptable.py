@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Any
 
-from lbnodeagent.kubernetes.viptable import WantedTable
+from lbnodeagent.kubernetes.viptable import EndpointSlice, WantedTable, endpoint_slice
 from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 
@@ -41,8 +40,8 @@ def group(name: str, aggregation: str, pool: str = "10.189.0.0-10.189.0.255") ->
     )
 
 
-def endpoints(name: str, *nodes: tuple[str, dict[str, bool]], slice_name: str = "web-1") -> dict[str, Any]:
-    return {
+def endpoints(name: str, *nodes: tuple[str, dict[str, bool]], slice_name: str = "web-1") -> EndpointSlice:
+    body = {
         "metadata": {
             "namespace": "test",
             "name": slice_name,
@@ -50,6 +49,9 @@ def endpoints(name: str, *nodes: tuple[str, dict[str, bool]], slice_name: str = 
         },
         "endpoints": [{"nodeName": node, "conditions": conditions} for node, conditions in nodes],
     }
+    found = endpoint_slice(body)
+    assert found is not None
+    return found
 
 
 READY = {"ready": True}
@@ -158,7 +160,7 @@ def test_endpoints_of_several_slices_count_together_and_go_with_their_slice() ->
     table.set_slice(endpoints("web", ("n1", READY), slice_name="one"))
     table.set_slice(endpoints("web", ("n2", READY), slice_name="two"))
 
-    left = table.drop_slice(endpoints("web", slice_name="one"))[VIP]
+    left = table.drop_slice("test", "one")[VIP]
 
     assert left is not None
     assert left.endpoints == frozenset({"n2"})
@@ -230,3 +232,39 @@ def test_node_affinity_of_another_value_or_of_a_shared_address_is_ignored() -> N
     assert other.preferred is None
     assert shared is not None
     assert shared.preferred is None
+
+
+def test_a_list_of_slices_replaces_all_that_were_known() -> None:
+    table = WantedTable()
+    table.set_service(service(policy="Local"))
+    table.replace_slices([endpoints("web", ("n1", READY), slice_name="one"), endpoints("web", ("n2", READY))])
+
+    left = table.replace_slices([endpoints("web", ("n2", READY))])[VIP]
+
+    assert left is not None
+    assert left.endpoints == frozenset({"n2"})
+    gone = table.replace_slices([])[VIP]
+    assert gone is not None
+    assert gone.endpoints == frozenset()
+
+
+def test_a_slice_that_is_given_to_another_service_leaves_the_first() -> None:
+    table = WantedTable()
+    table.set_service(service(policy="Local"))
+    table.set_slice(endpoints("web", ("n1", READY)))
+
+    moved = table.set_slice(endpoints("other", ("n1", READY)))[VIP]
+
+    assert moved is not None
+    assert moved.endpoints == frozenset()
+
+
+def test_a_list_of_groups_replaces_all_that_were_known() -> None:
+    table = WantedTable()
+    table.set_service(service())
+    table.replace_groups([group("a", "/24")])
+
+    changed = table.replace_groups([])[VIP]
+
+    assert changed is not None
+    assert changed.aggregation is None

@@ -1,0 +1,149 @@
+"""What an agent follows of the API, as one stream of values: Services, ServiceGroups, EndpointSlices, LBNodeAgents.
+
+It owns the followers and the queue in which their news meets the API server's answers to our own requests. What news
+means is the feeds'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from lbnodeagent.kubernetes.servicefeed import parse_group, parse_service
+from lbnodeagent.kubernetes.viptable import EndpointSlice, endpoint_slice
+from purelb import names
+from purelb.answers import JsonObject
+from purelb.follow import Follower, Source, complaint
+from purelb.kube import Kube, custom_path, group_path, services_path
+from purelb.metrics import AgentMetrics
+from purelb.ordering import News
+from purelb.servicegroups import ServiceGroup
+from purelb.services import ServiceView
+
+PATIENCE: Final = 20.0
+"""Seconds for which what was read before may be behind, before the agent says that it isn't ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfServices:
+    """News of Services."""
+
+    news: News[ServiceView]
+
+
+@dataclass(frozen=True, slots=True)
+class OfGroups:
+    """News of ServiceGroups."""
+
+    news: News[ServiceGroup]
+
+
+@dataclass(frozen=True, slots=True)
+class OfSlices:
+    """News of EndpointSlices."""
+
+    news: News[EndpointSlice]
+
+
+@dataclass(frozen=True, slots=True)
+class OfAgents:
+    """News of LBNodeAgents, as they are in the API: there are few."""
+
+    news: News[Mapping[str, Any]]
+
+
+Heard: TypeAlias = OfServices | OfGroups | OfSlices | OfAgents
+
+
+class Following:
+    """One follower per kind."""
+
+    def __init__(self, kube: Kube, metrics: AgentMetrics) -> None:
+        rng = random.Random()
+        clock = time.monotonic
+        self.services: Follower[ServiceView] = Follower(
+            kube, Source("Services", services_path()), parse_service, clock=clock, rng=rng
+        )
+        self.groups: Follower[ServiceGroup] = Follower(
+            kube, Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)), parse_group, clock=clock, rng=rng
+        )
+        self.slices: Follower[EndpointSlice] = Follower(
+            kube,
+            Source("EndpointSlices", group_path("discovery.k8s.io/v1", "endpointslices")),
+            endpoint_slice,
+            clock=clock,
+            rng=rng,
+        )
+        self.agents: Follower[Mapping[str, Any]] = Follower(
+            kube, Source("LBNodeAgents", custom_path(names.LB_NODE_AGENTS)), _as_it_is, clock=clock, rng=rng
+        )
+        for one in (self.services, self.groups, self.slices, self.agents):
+            one.show(metrics)
+
+    def is_synced(self, *, needs_slices: bool) -> bool:
+        """Whether all that decides what is wanted was listed once."""
+        needed = [self.services.standing, self.groups.standing, self.agents.standing]
+        if needs_slices:
+            needed.append(self.slices.standing)
+        return all(standing.is_synced for standing in needed)
+
+    def trouble(self, now: float) -> str | None:
+        """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""
+        standings = (one.standing for one in (self.services, self.groups, self.slices, self.agents))
+        return complaint(standings, now, PATIENCE)
+
+
+class ServiceAnswers:
+    """Where the API server's answers about Services go: into the same stream, unless they are overtaken."""
+
+    def __init__(self, services: Follower[ServiceView]) -> None:
+        self._services = services
+        self.waiting: asyncio.Queue[Heard] = asyncio.Queue()
+        """Who takes from it waits for nothing else: there is never more in it than came in one turn of the loop."""
+
+    @property
+    def epoch(self) -> int:
+        """To be noted when a request is sent."""
+        return self._services.epoch
+
+    def answered(self, body: JsonObject, epoch: int) -> None:
+        """The API server answered with this Service to a request of ``epoch``."""
+        change = self._services.answered(body, epoch)
+        if change is not None:
+            self.waiting.put_nowait(OfServices(change))
+
+
+async def merged(
+    following: Following, answers: ServiceAnswers, tasks: asyncio.TaskGroup
+) -> AsyncGenerator[Heard, None]:
+    """What happens, in one order; without end. The followers run in ``tasks``."""
+    queue = answers.waiting
+
+    async def services() -> None:
+        async for news in following.services.news():
+            queue.put_nowait(OfServices(news))
+
+    async def groups() -> None:
+        async for news in following.groups.news():
+            queue.put_nowait(OfGroups(news))
+
+    async def slices() -> None:
+        async for news in following.slices.news():
+            queue.put_nowait(OfSlices(news))
+
+    async def agents() -> None:
+        async for news in following.agents.news():
+            queue.put_nowait(OfAgents(news))
+
+    for run in (services, groups, slices, agents):
+        tasks.create_task(run())
+    while True:
+        yield await queue.get()
+
+
+def _as_it_is(body: JsonObject) -> Mapping[str, Any]:
+    return body
