@@ -12,12 +12,12 @@ from allocator.bootstrap import install
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
 from allocator.leadership import Leadership, LeadershipLostError
-from allocator.reconcile import handlers
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.controller import Controller
+from allocator.reconcile.following import Following
+from allocator.reconcile.handlers import build_registry
 from allocator.reconcile.holdings import ServiceHoldings
 from allocator.reconcile.publisher import Publisher
-from allocator.reconcile.watch import watch_services
 from allocator.sources.claims import SidecarClaims
 from allocator.sources.external import ExternalSources
 from allocator.sources.opening import SourceFactory
@@ -26,10 +26,8 @@ from purelb.errors import SettingsError
 from purelb.events import EventRecorder
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
-from purelb.light_kopf import kopf
 from purelb.metrics import AllocatorMetrics, new_registry
 from purelb.page import Page
-from purelb.retry import persist
 from purelb.settings import AllocatorSettings
 
 log = logging.getLogger(__name__)
@@ -57,8 +55,10 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             leadership,
             clock,
         )
+        following = Following(kube, metrics, clock)
         controller = Controller(
             kube,
+            following,
             engine,
             cache,
             configuration,
@@ -70,18 +70,13 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             default_announcer=settings.default_announcer,
         )
         publisher = Publisher(kube, engine, configuration, external, metrics)
-        operator = kopf.OperatorRegistry()
-        handlers.register(operator, controller)
-
-        async def get_ready() -> None:
-            await leadership.follows.wait()
-            await persist("a complete list", controller.stock.take)
+        operator = build_registry(asyncio.Event())
 
         async def lead() -> None:
             async with asyncio.TaskGroup() as candidacy:
-                getting_ready = candidacy.create_task(get_ready())
+                standing_by = candidacy.create_task(controller.stand_by())
                 await leadership.acquire()
-                getting_ready.cancel()
+                standing_by.cancel()
             metrics.leads.set(1)
             try:
                 async with asyncio.TaskGroup() as duties:
@@ -97,24 +92,26 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
                 metrics.leads.set(0)
                 await leadership.release()
 
-        async def watch() -> None:
+        async def frame() -> None:
             await run_operator(operator, None, kube, stop=stop)
             stop.set()  # kopf hears signals itself
 
         def unready() -> str | None:
-            stands_by = not leadership.is_ours and controller.stock.is_taken
-            return None if controller.is_synchronised or stands_by else "not everything is listed yet"
+            stands_by = not leadership.is_ours and following.is_listed
+            if controller.is_synchronised or stands_by:
+                return following.trouble(clock())
+            return following.trouble(clock()) or "not everything is listed yet"
 
         page = await Page(registry, ready=unready).start(common.host, common.port)
         try:
             async with asyncio.TaskGroup() as tasks:
                 recording = tasks.create_task(recorder.run())
                 leading = tasks.create_task(lead())
-                watching = [tasks.create_task(watch()), tasks.create_task(watch_services(kube, controller))]
+                framing = tasks.create_task(frame())
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, recording, *watching):
+                for task in (leading, recording, framing):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:

@@ -92,7 +92,7 @@ class Standing:
 
 
 class Follower(Generic[T]):
-    """Follows one collection: iterate over ``news``, once."""
+    """Follows one collection: iterate over ``news``, one at a time."""
 
     def __init__(
         self,
@@ -123,6 +123,10 @@ class Follower(Generic[T]):
     def epoch(self) -> int:
         """To be noted when a request is sent whose answer is to be told by ``answered``."""
         return self._ordering.epoch
+
+    def begin_again(self) -> None:
+        """Have the next iteration of ``news`` begin with a list of what is then."""
+        self._needs_list = True
 
     def answered(self, body: JsonObject, epoch: int) -> Change[T] | None:
         """What the answer to a read or a write of ours says that wasn't told yet; None: nothing.

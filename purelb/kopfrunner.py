@@ -1,4 +1,16 @@
-"""Run a kopf registry as one task of ours: settings, login, readiness, stop. Handlers live in the programs."""
+"""Run a kopf registry as one task of ours: settings, login, start and stop. Handlers live in the programs.
+
+kopf is the frame of both programs: it logs in, calls the startup handlers, hears signals, and ends in order. It isn't
+used to follow objects; that is follow.py's, the same way for every kind. Tried before, and why not any more:
+
+- it tells no deletion that happened while its watch was down (between two lists, or after a 410), so that a second
+  list of our own had to be compared with what it had told;
+- after 20 s of 403 from an API server that restarted, its stream swallowed the cancellation of its task, and the agent
+  was deaf for good; after 1.5 s of 401 its LoginError ended the allocator;
+- a worker and a queue per object take more processor time for an event than all the rest of an allocation;
+- create, update and delete handlers keep their progress in annotations and finalizers, which every node would write to
+  the same Service.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +18,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from purelb import names
 from purelb.credentials import Credentials
-from purelb.kube import Kube, custom_path
+from purelb.kube import Kube
 from purelb.light_kopf import kopf
-from purelb.retry import Backoff, persist
 
 _IDENTITY: Final[Any] = "purelb"
 """Without one, kopf looks the host's name up, and a DNS server that doesn't answer blocks the loop for seconds."""
 
 _STOP: Final = 2.0
 """Seconds that kopf's own tasks get to end."""
-
-
-async def wait_for_kinds(kube: Kube) -> None:
-    """Return when the API server serves our custom resources.
-
-    kopf looks for kinds once (scanning needs rights on CRDs that we don't ask for), and one ``kubectl apply`` may
-    start us before the CRDs beside us are established.
-    """
-
-    async def look() -> None:
-        for plural in (names.SERVICE_GROUPS, names.LB_NODE_AGENTS):
-            await kube.get(custom_path(plural), limit="1")
-
-    await persist("the custom resources", look, Backoff(first=0.2, most=2.0))
 
 
 async def run_operator(
@@ -43,10 +39,9 @@ async def run_operator(
 ) -> None:
     """Serve ``registry`` until ``stop`` is set (in a main thread also until SIGTERM or SIGINT: kopf listens itself).
 
-    Register handlers of kind ``on.event`` and indices only, so that kopf writes nothing to the objects.
+    Register activities only (startup, cleanup), so that kopf asks the API server for nothing but a login.
     """
     kopf.on.login(registry=registry, id="login")(_login(kube.credentials))
-    await wait_for_kinds(kube)
     tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=_settings(),

@@ -6,14 +6,13 @@ It feeds the engine and returns what is to be said of the groups; it looks at no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from allocator import wording
 from allocator.groups.catalog import Catalog, GroupKey, Verdict, group_key, read_catalog
 from allocator.ipam.engine import Engine
 from allocator.notice import Notice
-from purelb.kube import Listing
-from purelb.services import revision
+from purelb.ordering import Changed, Deleted, News, Replaced
 
 
 class Configuration:
@@ -34,32 +33,39 @@ class Configuration:
         """The ServiceGroup objects as last seen."""
         return self._bodies
 
-    def seen(self, body: Mapping[str, Any]) -> None:
+    def take(self, news: News[Mapping[str, Any]]) -> None:
+        """News of ServiceGroups; a list replaces all that was known."""
+        match news:
+            case Replaced(items):
+                for key in self._bodies.keys() - {GroupKey(*key) for key in items}:
+                    self._drop(key)
+                for body in items.values():
+                    self._set(body)
+            case Changed(_, body):
+                self._set(body)
+            case Deleted(key):
+                self._drop(GroupKey(*key))
+            case _:
+                assert_never(news)
+
+    def written(self, body: Mapping[str, Any]) -> None:
+        """The API server's answer to the status that we wrote; it brings back none that is gone or was made anew."""
+        known = self._bodies.get(group_key(body))
+        if known is not None and _uid(known) == _uid(body):
+            self._set(body)
+
+    def _set(self, body: Mapping[str, Any]) -> None:
         """A ServiceGroup is there, new or changed; its status is no change."""
         key = group_key(body)
         known = self._bodies.get(key)
-        if known is not None and revision(_version(body)) < revision(_version(known)):
-            return
         self._bodies[key] = body
         if known is None or known.get("spec") != body.get("spec") or _uid(known) != _uid(body):
             self.is_stale = True
 
-    def gone(self, body: Mapping[str, Any]) -> None:
-        """A ServiceGroup was deleted; ``body`` is its last state."""
-        known = self._bodies.get(group_key(body))
-        if known is None or (_uid(known) != _uid(body) and revision(_version(known)) > revision(_version(body))):
-            return
-        del self._bodies[group_key(body)]
-        self.is_stale = True
-
-    def listed(self, groups: Listing) -> None:
-        """Take in a complete list."""
-        present = {group_key(body) for body in groups.items}
-        for body in groups.items:
-            self.seen(body)
-        for key, known in list(self._bodies.items()):
-            if key not in present and revision(_version(known)) <= revision(groups.resource_version):
-                self.gone(known)
+    def _drop(self, key: GroupKey) -> None:
+        """There is no such ServiceGroup."""
+        if self._bodies.pop(key, None) is not None:
+            self.is_stale = True
 
     def enforce(self) -> list[tuple[Verdict, Notice]]:
         """Put what was seen into force; returns what is new about which group."""
@@ -77,10 +83,6 @@ class Configuration:
                 notices.append((verdict, wording.stranded(count)))
         self._stranded = stranded
         return notices
-
-
-def _version(body: Mapping[str, Any]) -> str:
-    return str(body["metadata"].get("resourceVersion", ""))
 
 
 def _uid(body: Mapping[str, Any]) -> str:

@@ -1,17 +1,15 @@
 """The Services as last seen, whichever way the news came: watch, list, or the answer to a write. Pure.
 
-News can arrive late and out of order. A resourceVersion grows with every write to the cluster, so older news about an
-object is told from newer, and a list taken at one version from what came after it.
+Which news counts is ordering.py's; here all of it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from allocator.ipam.requests import Seniority
-from purelb.services import ServiceKey, ServiceView, revision, service_key
+from purelb.services import ServiceKey, ServiceView, revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +32,19 @@ class ServiceCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def knows(self, body: Mapping[str, Any]) -> bool:
-        """Whether just this state was seen: most news comes twice, as a write's answer and by the watch."""
-        known = self._entries.get(service_key(body))
-        return known is not None and known.service.resource_version == body["metadata"].get("resourceVersion")
+    def keys(self) -> set[ServiceKey]:
+        """Of all Services."""
+        return set(self._entries)
 
     def get(self, key: ServiceKey) -> Entry | None:
         """The Service as last seen; None if there is none."""
         return self._entries.get(key)
 
     def seen(self, service: ServiceView) -> bool:
-        """Take in a state of a Service. False if it or a newer one is known."""
+        """Take in a state of a Service. False if it is known, as most of a list is."""
         known = self._entries.get(service.key)
-        if known is not None:
-            is_known = service.resource_version == known.service.resource_version
-            if is_known or revision(service.resource_version) < revision(known.service.resource_version):
-                return False
+        if known is not None and known.service == service:
+            return False
         if known is not None and known.service.uid == service.uid:
             seniority = known.seniority
         else:
@@ -57,26 +52,6 @@ class ServiceCache:
         self._entries[service.key] = Entry(service, seniority)
         return True
 
-    def gone(self, service: ServiceView) -> bool:
-        """Take in that a Service was deleted, in its last state. False if one of its name came after it."""
-        known = self._entries.get(service.key)
-        if known is None:
-            return False
-        if known.service.uid != service.uid and revision(known.service.resource_version) > revision(
-            service.resource_version
-        ):
-            return False
-        del self._entries[service.key]
-        return True
-
     def forget(self, key: ServiceKey) -> None:
         """There is no such Service."""
         self._entries.pop(key, None)
-
-    def missing_from(self, present: Set[ServiceKey], resource_version: str) -> list[ServiceKey]:
-        """Whom a complete list, taken at ``resource_version``, hasn't, though it was there before."""
-        return [
-            key
-            for key, entry in self._entries.items()
-            if key not in present and revision(entry.service.resource_version) <= revision(resource_version)
-        ]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Final, assert_never
+from collections.abc import Callable
+from typing import Final, assert_never
 
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
@@ -18,30 +18,27 @@ from allocator.ipam.requests import Consultation
 from allocator.leadership import Term
 from allocator.reconcile.asking import Denied, Granted, Reply, ask
 from allocator.reconcile.cache import Entry, ServiceCache
+from allocator.reconcile.following import Following, Heard, OfGroups, OfServices, is_list
 from allocator.reconcile.notices import Notices
 from allocator.reconcile.plan import Plan, Write, allocation
-from allocator.reconcile.relist import Stock
 from allocator.reconcile.request import claims_differ
 from allocator.reconcile.review import Reviewer
 from allocator.reconcile.schedule import AFTER_CONFLICT, AFTER_FAILURE, Schedule
-from allocator.reconcile.writer import Changed, Failed, Gone, Outcome, Read, Seen, Writer, Written
+from allocator.reconcile.writer import Answer, Conflicted, Failed, Gone, Outcome, Read, Seen, Writer, Written
 from allocator.sources.external import ExternalSources
 from allocator.sources.source import Disputed, Room
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics
-from purelb.retry import Backoff, persist
-from purelb.services import ServiceKey, ServiceView, view_service
+from purelb.ordering import Changed, Deleted, News, Replaced
+from purelb.retry import Backoff
+from purelb.services import ServiceKey, ServiceView
 
 log = logging.getLogger(__name__)
 
 WRITES: Final = 32
 """Writes under way at once: enough that neither the API server's latency bounds the rate nor those who create Services
 as fast as they can crowd the writes out."""
-RELIST: Final = 120.0
-"""Seconds between two complete lists, which find what a watch may have missed."""
-BEFORE_FIRST_LIST: Final = Backoff(first=0.2, most=1.0)
-"""Our CRDs may be established just after we start."""
 BREATH: Final = 32
 """Reviews in a row before other tasks get their turn."""
 
@@ -52,6 +49,7 @@ class Controller:
     def __init__(
         self,
         kube: Kube,
+        following: Following,
         engine: Engine,
         cache: ServiceCache,
         configuration: Configuration,
@@ -62,7 +60,6 @@ class Controller:
         clock: Callable[[], float],
         *,
         default_announcer: bool,
-        relist: float = RELIST,
     ) -> None:
         self._engine = engine
         self._cache = cache
@@ -75,6 +72,7 @@ class Controller:
         self._reviewer = Reviewer(engine, default_announcer=default_announcer)
         self._schedule = Schedule(cache)
         self._writer = Writer(kube)
+        self._following = following
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(WRITES)
         self._asks: set[asyncio.Task[None]] = set()
@@ -82,16 +80,6 @@ class Controller:
         """Who has a write, a read or a question under way."""
         self._unclear: dict[ServiceKey, Write | None] = {}
         """Who is to be read before anything else, with the write whose answer was lost."""
-        self.stock = Stock(
-            kube,
-            cache,
-            configuration,
-            interval=relist,
-            seen=self.service_seen,
-            vanished=self._forget,
-            news=self._wake.set,
-        )
-        """The complete lists; a standby takes them too, so that it knows all when its time comes."""
         self._is_synchronised = False
         self._is_stopping = False
 
@@ -102,26 +90,51 @@ class Controller:
 
     # --- news of the API ---------------------------------------------------------------------------------------------
 
-    def service_seen(self, body: Mapping[str, Any]) -> None:
-        """A Service is there, new or changed."""
-        if not self._cache.knows(body):
-            self._take_in(view_service(body))
+    async def stand_by(self) -> None:
+        """Follow the API, until cancelled: a standby knows all when its time comes."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._following.run())
+            while True:
+                self._hear(await self._following.heard.get())
 
-    def service_gone(self, body: Mapping[str, Any]) -> None:
-        """A Service was deleted; ``body`` is its last state."""
-        service = view_service(body)
-        if self._cache.gone(service):
-            self._forget(service.key)
+    def _hear(self, heard: Heard) -> None:
+        match heard:
+            case OfServices(news):
+                self._hear_services(news)
+            case OfGroups(news):
+                self._configuration.take(news)
+                self._wake.set()
+            case _:
+                assert_never(heard)
 
-    def group_seen(self, body: Mapping[str, Any]) -> None:
-        """A ServiceGroup is there, new or changed."""
-        self._configuration.seen(body)
-        self._wake.set()
+    def _hear_services(self, news: News[ServiceView]) -> None:
+        match news:
+            case Replaced(items):
+                for key in self._cache.keys() - {ServiceKey(*key) for key in items}:
+                    self._drop(key)
+                for service in items.values():
+                    self._take_in(service)
+            case Changed(_, service):
+                self._take_in(service)
+            case Deleted(key):
+                self._drop(ServiceKey(*key))
+            case _:
+                assert_never(news)
 
-    def group_gone(self, body: Mapping[str, Any]) -> None:
-        """A ServiceGroup was deleted."""
-        self._configuration.gone(body)
-        self._wake.set()
+    def _drop(self, key: ServiceKey) -> None:
+        if self._cache.get(key) is not None:
+            self._cache.forget(key)
+            self._forget(key)
+
+    def _answered(self, answer: Answer) -> None:
+        """What the answer to a request of ours says, unless it was overtaken."""
+        match self._following.answered(answer.body, answer.epoch):
+            case Changed(_, service):
+                self._cache.seen(service)
+            case Deleted(key):
+                self._drop(ServiceKey(*key))
+            case None:
+                return
 
     def _take_in(self, service: ServiceView) -> None:
         before = self._cache.get(service.key)
@@ -151,14 +164,31 @@ class Controller:
 
     async def run(self) -> None:
         """List everything, then answer Services until ``stop``."""
-        await persist("a complete list", self.stock.take, BEFORE_FIRST_LIST)
+        # What another leader wrote last must be known before anything is given: it begins with fresh lists.
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._following.run())
+            missing = {OfServices, OfGroups}
+            while missing:
+                heard = await self._following.heard.get()
+                self._hear(heard)
+                if is_list(heard):
+                    missing.discard(type(heard))
+            hearing = tasks.create_task(self._keep_hearing())
+            await self._answer()
+            following.cancel()
+            hearing.cancel()
+
+    async def _keep_hearing(self) -> None:
+        while True:
+            self._hear(await self._following.heard.get())
+
+    async def _answer(self) -> None:
         self._reconfigure()
         self._is_synchronised = True
         services, groups = len(self._cache), len(self._configuration.bodies)
         log.info("synchronised", extra={"services": services, "groups": groups, "waiting": len(self._schedule)})
         async with asyncio.TaskGroup() as tasks:
             others = [
-                tasks.create_task(self.stock.keep()),
                 tasks.create_task(self._external.run()),
                 tasks.create_task(self._hear_sources()),
             ]
@@ -263,9 +293,11 @@ class Controller:
         try:
             match step:
                 case Write():
-                    outcome: Outcome | Reply = await self._writer.write(step, within=self._term.left(self._clock()))
+                    outcome: Outcome | Reply = await self._writer.write(
+                        step, self._following.epoch, within=self._term.left(self._clock())
+                    )
                 case Read():
-                    outcome = await self._writer.read(step)
+                    outcome = await self._writer.read(step, self._following.epoch)
                 case Consultation():
                     outcome = await ask(self._external, step)
         finally:
@@ -278,18 +310,18 @@ class Controller:
         """What came of a step; ``entry`` is what it was decided on."""
         key, known = entry.service.key, self._cache.get(entry.service.key)
         match outcome:
-            case Written(write, service):
+            case Written(write, answer):
                 self._schedule.settled(key)
-                self._cache.seen(service)
+                self._answered(answer)
                 self._notices.done(write, self._clock())
                 self._look_now(key)
-            case Changed(service):
-                self._cache.seen(service)
+            case Conflicted(answer):
+                self._answered(answer)
                 self._look_again(key, AFTER_CONFLICT)
-            case Seen(service):
+            case Seen(answer):
                 lost = self._unclear.pop(key, None)
-                self._cache.seen(service)
-                if lost is not None and lost.is_met_by(service):
+                self._answered(answer)
+                if lost is not None and lost.is_met_by(answer.service):
                     self._notices.done(lost, self._clock())
                 self._look_now(key)
             case Gone():

@@ -1,25 +1,22 @@
-"""kopf handlers: they hand the news to the controller and return. Kind ``on.event`` only, which leaves no trace.
+"""kopf handlers: they say that the program may begin.
 
-Services have a watch of their own: watch.py.
+What kopf isn't asked for, and why: purelb/kopfrunner.py.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from allocator.reconcile.controller import Controller
-from purelb import names
 from purelb.light_kopf import kopf
 
 
-def register(registry: kopf.OperatorRegistry, controller: Controller) -> None:
-    """Feed ``controller`` from the watches of ``registry``."""
+def build_registry(begun: asyncio.Event) -> kopf.OperatorRegistry:
+    """A registry whose startup handler sets ``begun``: kopf has logged in, and serves."""
+    registry = kopf.OperatorRegistry()
 
-    @kopf.on.event(names.GROUP, names.READ_VERSION, names.SERVICE_GROUPS, registry=registry)
-    async def service_group(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] is None:
-            controller.stock.list_groups_soon()
-        if event["type"] == "DELETED":
-            controller.group_gone(event["object"])
-        else:
-            controller.group_seen(event["object"])
+    async def startup(**_: Any) -> None:
+        begun.set()
+
+    kopf.on.startup(registry=registry, id="startup")(startup)
+    return registry

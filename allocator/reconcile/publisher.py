@@ -118,4 +118,4 @@ class Publisher:
             return
         self._troubles.pop(key, None)
         self._metrics.group_status_writes.labels("success").inc()
-        self._configuration.seen(body)
+        self._configuration.written(body)

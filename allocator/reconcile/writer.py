@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from allocator.leadership import LeadershipLostError
 from allocator.reconcile.plan import Write
+from purelb.answers import JsonObject
 from purelb.errors import ConflictError, InvalidError, KubeError, NotFoundError
 from purelb.kube import MERGE_PATCH, TIMEOUT, Kube, services_path
 from purelb.services import ServiceKey, ServiceView, status_patch, view_service
@@ -20,25 +21,37 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """A Service as the API server told it, and the epoch of the request: news may have overtaken it."""
+
+    body: JsonObject
+    epoch: int
+
+    @property
+    def service(self) -> ServiceView:
+        return view_service(self.body)
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """It is in the API; this is the Service now."""
 
     write: Write
-    service: ServiceView
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class Conflicted:
     """The Service had changed, so nothing was written; this is what it is now."""
 
-    service: ServiceView
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """The Service, read afresh."""
 
-    service: ServiceView
+    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,7 @@ class Failed:
     """Whether the server found fault with the content, so that trying again unchanged won't help."""
 
 
-Outcome: TypeAlias = Written | Changed | Seen | Gone | Failed
+Outcome: TypeAlias = Written | Conflicted | Seen | Gone | Failed
 
 
 class Writer:
@@ -67,11 +80,11 @@ class Writer:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
 
-    async def write(self, write: Write, *, within: float) -> Outcome:
+    async def write(self, write: Write, epoch: int, *, within: float) -> Outcome:
         """Addresses and annotations in one request, if the Service is still as it was; else the Service as it is.
 
-        ``within`` is for how many seconds we may write: what isn't answered by then is given up. Raises
-        LeadershipLostError where that is over.
+        ``epoch`` is the follower's now. ``within`` is for how many seconds we may write: what isn't answered by then
+        is given up. Raises LeadershipLostError where that is over.
         """
         if within <= 0:
             raise LeadershipLostError("not leading any more: nothing is written")
@@ -80,10 +93,10 @@ class Writer:
         path, timeout = services_path(*key, "status"), min(within, TIMEOUT)
         try:
             answer = await self._kube.request("PATCH", path, body=body, content_type=MERGE_PATCH, timeout=timeout)
-            return Written(write, view_service(answer))
+            return Written(write, Answer(answer, epoch))
         except ConflictError:
-            outcome = await self.read(Read(key))
-            return Changed(outcome.service) if isinstance(outcome, Seen) else outcome
+            outcome = await self.read(Read(key), epoch)
+            return Conflicted(outcome.answer) if isinstance(outcome, Seen) else outcome
         except NotFoundError:
             return Gone()
         except InvalidError as error:
@@ -91,10 +104,10 @@ class Writer:
         except KubeError as error:
             return Failed(write, str(error), error.retry_after)
 
-    async def read(self, read: Read) -> Seen | Gone | Failed:
+    async def read(self, read: Read, epoch: int) -> Seen | Gone | Failed:
         """The Service as the API has it."""
         try:
-            return Seen(view_service(await self._kube.get(services_path(*read.service))))
+            return Seen(Answer(await self._kube.get(services_path(*read.service)), epoch))
         except NotFoundError:
             return Gone()
         except KubeError as error:

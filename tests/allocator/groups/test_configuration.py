@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
-from purelb.kube import Listing
+from purelb.ordering import Changed, Deleted, Replaced, key_of
 from tests.allocator.builders import given, group_body, local, request
+
+
+def changed(body: dict[str, Any]) -> Changed[Mapping[str, Any]]:
+    return Changed(key_of(body), body)
 
 
 def configuration_of(*bodies: dict[str, Any]) -> tuple[Configuration, Engine]:
     engine = Engine()
     configuration = Configuration(engine, has_netbox_token=False)
     for body in bodies:
-        configuration.seen(body)
+        configuration.take(changed(body))
     return configuration, engine
 
 
@@ -34,20 +39,31 @@ def test_a_status_is_no_change_and_a_spec_is() -> None:
     configuration, _ = configuration_of(body)
     configuration.enforce()
 
-    configuration.seen(body | {"status": {"allocatedIPv4": 1}})
+    configuration.take(changed(body | {"status": {"allocatedIPv4": 1}}))
     assert not configuration.is_stale
-    configuration.seen(body | {"spec": {"local": local("10.2.0.0/30")}})
+    configuration.take(changed(body | {"spec": {"local": local("10.2.0.0/30")}}))
     assert configuration.is_stale
 
 
-def test_a_list_replaces_what_was_known_and_was_not_seen_after_it() -> None:
+def test_a_list_replaces_what_was_known() -> None:
     old, young = group_body("old", local=local("10.1.0.0/30")), group_body("young", local=local("10.2.0.0/30"))
-    young["metadata"]["resourceVersion"] = "9"
-    configuration, _ = configuration_of(old, young)
+    configuration, _ = configuration_of(old)
+    configuration.enforce()
 
-    configuration.listed(Listing([], "5"))
+    configuration.take(Replaced({key_of(young): young}, "5", 0))
 
     assert [key.name for key in configuration.bodies] == ["young"]
+    assert configuration.is_stale
+
+
+def test_the_answer_to_a_write_brings_no_group_back() -> None:
+    body = group_body("default", local=local("10.1.0.0/30"))
+    configuration, _ = configuration_of(body)
+    configuration.take(Deleted(key_of(body), ""))
+
+    configuration.written(body)
+
+    assert not configuration.bodies
 
 
 def test_services_on_addresses_that_a_group_lost_are_told_on_the_group_as_they_become_more() -> None:
@@ -55,7 +71,7 @@ def test_services_on_addresses_that_a_group_lost_are_told_on_the_group_as_they_b
     configuration.enforce()
     given(engine.decide(request("a")))
 
-    configuration.seen(group_body("default", local=local("10.2.0.0/30")))
+    configuration.take(changed(group_body("default", local=local("10.2.0.0/30"))))
     messages = [notice.message for _, notice in configuration.enforce()]
 
     assert messages[1:] == [

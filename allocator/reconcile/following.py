@@ -1,0 +1,104 @@
+"""What the allocator follows of the API: Services and ServiceGroups, as one stream of values.
+
+It owns the followers. What news means is the controller's and the configuration's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from purelb import names
+from purelb.answers import JsonObject
+from purelb.follow import Follower, Source, complaint
+from purelb.kube import Kube, custom_path, services_path
+from purelb.metrics import AllocatorMetrics
+from purelb.ordering import Change, News, Replaced
+from purelb.services import ServiceView, view_service
+
+PATIENCE: Final = 20.0
+"""Seconds for which what was read before may be behind, before the allocator says that it isn't ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfServices:
+    """News of Services."""
+
+    news: News[ServiceView]
+
+
+@dataclass(frozen=True, slots=True)
+class OfGroups:
+    """News of ServiceGroups, as they are in the API: there are few."""
+
+    news: News[Mapping[str, Any]]
+
+
+Heard: TypeAlias = OfServices | OfGroups
+
+
+class Following:
+    """Both kinds. ``run`` it; what it hears is in ``heard``, in order."""
+
+    def __init__(self, kube: Kube, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:
+        rng = random.Random()
+        self._services: Follower[ServiceView] = Follower(
+            kube, Source("Services", services_path()), view_service, clock=clock, rng=rng
+        )
+        self._groups: Follower[Mapping[str, Any]] = Follower(
+            kube, Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)), _as_it_is, clock=clock, rng=rng
+        )
+        for one in (self._services, self._groups):
+            one.show(metrics)
+        self.heard: asyncio.Queue[Heard] = asyncio.Queue(maxsize=1)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether everything was listed once."""
+        return self._services.standing.is_synced and self._groups.standing.is_synced
+
+    def trouble(self, now: float) -> str | None:
+        """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""
+        return complaint((self._services.standing, self._groups.standing), now, PATIENCE)
+
+    @property
+    def epoch(self) -> int:
+        """To be noted when a request about a Service is sent."""
+        return self._services.epoch
+
+    def answered(self, body: JsonObject, epoch: int) -> Change[ServiceView] | None:
+        """What the answer to a request of ``epoch`` says of a Service; None: nothing that isn't known or overtaken."""
+        return self._services.answered(body, epoch)
+
+    async def run(self) -> None:
+        """Follow, until cancelled; each run begins with lists of what is then, whatever was heard before."""
+        while not self.heard.empty():
+            self.heard.get_nowait()
+        self._services.begin_again()
+        self._groups.begin_again()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_services())
+            tasks.create_task(self._follow_groups())
+
+    async def _follow_services(self) -> None:
+        async with aclosing(self._services.news()) as stream:
+            async for news in stream:
+                await self.heard.put(OfServices(news))
+
+    async def _follow_groups(self) -> None:
+        async with aclosing(self._groups.news()) as stream:
+            async for news in stream:
+                await self.heard.put(OfGroups(news))
+
+
+def is_list(heard: Heard) -> bool:
+    """Whether it is all that there is of a kind."""
+    return isinstance(heard.news, Replaced)
+
+
+def _as_it_is(body: JsonObject) -> Mapping[str, Any]:
+    return body
