@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from purelb.errors import AddressError
 
@@ -111,7 +111,7 @@ class AddressRange:
 
 
 def parse_range(text: str) -> AddressRange:
-    """Parse ``first-last`` or a CIDR into a range that includes both ends.
+    """Parse ``first-last``, a CIDR or a single address into a range that includes both ends.
 
     Network and broadcast addresses belong to it, as in PureLB: what is in the pool is the user's choice. A CIDR with
     host bits set starts **at** that host address: ``192.168.1.10/24`` is .10 to .255. Raises AddressError.
@@ -121,12 +121,59 @@ def parse_range(text: str) -> AddressRange:
         try:
             interface = ipaddress.ip_interface(stripped)
         except ValueError:
-            raise AddressError(f'"{text}" is neither a CIDR nor a range such as 192.168.1.10-192.168.1.20') from None
-        return AddressRange(parse_address(str(interface.ip)), interface.network.broadcast_address)
+            raise AddressError(_no_range(text)) from None
+        return AddressRange(_parse_end(str(interface.ip)), interface.network.broadcast_address)
     first, dash, last = stripped.partition("-")
-    if not dash:
-        raise AddressError(f'"{text}" is neither a CIDR nor a range such as 192.168.1.10-192.168.1.20')
-    return AddressRange(parse_address(first), parse_address(last))
+    if dash:
+        return AddressRange(_parse_end(first), _parse_end(last))
+    try:
+        ipaddress.ip_address(stripped)
+    except ValueError:
+        raise AddressError(_no_range(text)) from None
+    return AddressRange(_parse_end(stripped), _parse_end(stripped))
+
+
+def _no_range(text: str) -> str:
+    return f'"{text}" is neither a CIDR, nor a range such as 192.168.1.10-192.168.1.20, nor an address'
+
+
+def _parse_end(text: str) -> IPAddress:
+    """One end of a range. Who writes a range of IPv4-mapped addresses means neither family clearly."""
+    address = parse_address(text)
+    if isinstance(address, IPv4Address) and ":" in text:
+        raise AddressError(f'"{text.strip()}" is an IPv4-mapped address: write it as {address}')
+    return address
+
+
+class Reserved(NamedTuple):
+    """Addresses that no Service can have on any network, and what they are for."""
+
+    network: IPNetwork
+    purpose: str
+
+
+RESERVED: Final = tuple(
+    Reserved(ipaddress.ip_network(network), purpose)
+    for network, purpose in (
+        ("0.0.0.0/8", 'stand for "this host" (RFC 1122)'),
+        ("127.0.0.0/8", "are loopback addresses (RFC 1122)"),
+        ("169.254.0.0/16", "are link-local (RFC 3927)"),
+        ("224.0.0.0/4", "are multicast addresses (RFC 5771)"),
+        ("240.0.0.0/4", "are reserved, and the last of them is for broadcasts (RFC 1112, RFC 919)"),
+        ("::/8", "are unspecified, loopback, IPv4-mapped or otherwise reserved (RFC 4291)"),
+        ("fe80::/10", "are link-local (RFC 4291)"),
+        ("ff00::/8", "are multicast addresses (RFC 4291)"),
+    )
+)
+
+
+def reserved_in(addresses: AddressRange) -> Reserved | None:
+    """The first reserved block with which a range has an address in common."""
+    for reserved in RESERVED:
+        block = AddressRange(reserved.network.network_address, reserved.network.broadcast_address)
+        if addresses.overlaps(block):
+            return reserved
+    return None
 
 
 def parse_aggregation(text: str, subnet: IPNetwork) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, Literal, TypeAlias
+from itertools import pairwise
+from typing import Any, Final, Literal, TypeAlias
 
 from purelb.addresses import (
     AddressRange,
@@ -19,6 +19,7 @@ from purelb.addresses import (
     parse_aggregation,
     parse_network,
     parse_range,
+    reserved_in,
 )
 from purelb.errors import AddressError, SpecError
 from purelb.names import GROUP
@@ -71,6 +72,11 @@ class SidecarSource:
     announce: Scope
 
 
+MAX_ADDRESSES: Final = 16
+"""How many addresses a Service may have of a group that doesn't say; PureLB v0.17 takes as many from a sidecar."""
+MOST_ADDRESSES: Final = 256
+"""How many a group may allow: an agent, its router and every reader of a status pay for each of them."""
+
 AddressSource: TypeAlias = PoolSource | NetboxSource | SidecarSource
 
 
@@ -85,6 +91,10 @@ class ServiceGroup:
     namespaces: tuple[str, ...] | None = None
     enforce_namespaces: bool = False
     namespace_default: bool = False
+    max_addresses: int = MAX_ADDRESSES
+    """How many of its addresses one Service may have (maxAddressesPerService)."""
+    share_across_namespaces: bool = False
+    """Whether a sharing key means the same in every namespace."""
     written_as: Literal["v1", "v2"] = "v1"
     """The API version of its manifest, which says what ``local`` means."""
 
@@ -131,8 +141,20 @@ def parse_service_group(body: Json) -> ServiceGroup:
         namespaces=namespaces,
         enforce_namespaces=bool(spec.get("enforceNamespaces")),
         namespace_default=bool(spec.get("namespaceDefault")),
+        max_addresses=_max_addresses(spec.get("maxAddressesPerService"), source),
+        share_across_namespaces=bool(spec.get("shareAcrossNamespaces")),
         written_as="v2" if _is_written_as_v2(metadata) else "v1",
     )
+
+
+def _max_addresses(wanted: object, source: AddressSource) -> int:
+    """What the group says; else enough for one of each range, if that is what the group gives."""
+    if wanted is None:
+        ranges = len(source.pools) if isinstance(source, PoolSource) and source.multi_pool else 0
+        return min(max(MAX_ADDRESSES, ranges), MOST_ADDRESSES)
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MOST_ADDRESSES:
+        raise SpecError(f"maxAddressesPerService {wanted} is not a number from 1 to {MOST_ADDRESSES}")
+    return wanted
 
 
 def _is_written_as_v2(metadata: Json) -> bool:
@@ -188,9 +210,11 @@ def _parse_pools(scope: Scope, block: Json) -> PoolSource:
         pools += legacy
     if not pools:
         raise SpecError(f"{scope} has no pool: it needs v4pool, v6pool, v4pools or v6pools")
-    for one, other in combinations(pools, 2):
-        if one.range.overlaps(other.range):
-            raise SpecError(f"the ranges {one.text} and {other.text} of this group overlap")
+    ordered = sorted(enumerate(pools), key=lambda entry: (entry[1].family.bits, int(entry[1].range.first)))
+    for one, other in pairwise(ordered):  # of ranges in order, the first overlap is between neighbours
+        if one[1].range.overlaps(other[1].range):
+            (_, first), (_, second) = sorted((one, other), key=lambda entry: entry[0])
+            raise SpecError(f"the ranges {first.text} and {second.text} of this group overlap")
     multi_pool, balance_pools = bool(block.get("multiPool")), bool(block.get("balancePools"))
     if multi_pool and balance_pools:
         raise SpecError("multiPool and balancePools exclude each other")
@@ -216,6 +240,11 @@ def _parse_entry(entry: Json, path: str, family: Family | None) -> Iterable[Addr
         addresses = parse_range(text)
         if family is not None and addresses.family is not family:
             raise SpecError(f"{path}.pool {text.strip()} is {addresses.family}, not {family}")
+        if (reserved := reserved_in(addresses)) is not None:
+            raise SpecError(
+                f"{path}.pool {text.strip()} has addresses of {reserved.network}, which {reserved.purpose} "
+                "and can't be a Service's"
+            )
         if not addresses.within(subnet):
             raise SpecError(f"{path}.pool {text.strip()} is not contained in its subnet {subnet}")
         pools.append(AddressPool(addresses, subnet, prefix_length, text.strip()))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from allocator.groups.catalog import Verdict
+from allocator.groups.summary import summary
 from allocator.ipam.engine import Usage
 from allocator.sources.source import Capacity
 from purelb.addresses import Family
@@ -14,7 +15,7 @@ from purelb.servicegroups import NetboxSource, PoolSource, SidecarSource
 
 MOST: Final = 2**63 - 1
 """What an int64 can say; a /64 has more."""
-_FIELDS: Final = ("announce", "ipam", "addresses", "boundNamespaces", "availableIPv4", "availableIPv6")
+_FIELDS: Final = ("announce", "ipam", "addresses", "boundNamespaces", "availableIPv4", "availableIPv6", "summary")
 
 
 def group_status(
@@ -33,20 +34,12 @@ def group_status(
     """
     if capacity is not None:
         usages = _usages(capacity)
-    full = [str(usage.family) for usage in usages if usage.in_use >= usage.size]
     trouble = verdict.trouble or ""
     overlap = trouble if verdict.is_overlap else ""
     conditions = [
         _ready(trouble, source_trouble or ""),
-        _condition(
-            "Overlaps", bool(overlap), ("Overlap", "NoOverlap"), overlap or "no other ServiceGroup has these addresses"
-        ),
-        _condition(
-            "Exhausted",
-            bool(full),
-            ("NoFreeAddress", "FreeAddresses"),
-            _free(full, usages, is_known=capacity is None or capacity.size is not None),
-        ),
+        _overlaps(overlap),
+        _exhausted(verdict, usages, is_known=capacity is None or capacity.size is not None),
     ]
     known = {condition["type"]: condition for condition in before.get("conditions") or ()}
     status: dict[str, Any] = {
@@ -75,6 +68,7 @@ def group_status(
     for usage in usages:
         status[f"allocated{usage.family}"] = min(usage.in_use, MOST)
         status[f"available{usage.family}"] = min(max(usage.size - usage.in_use, 0), MOST)
+    status["summary"] = summary(usages, status["addresses"], group.namespaces)
     return status
 
 
@@ -84,8 +78,9 @@ def status_change(wanted: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
     return patch | {key: None for key in _FIELDS if key in before and key not in wanted}
 
 
-def _condition(kind: str, holds: bool, reasons: tuple[str, str], message: str) -> dict[str, str]:
-    return {"type": kind, "status": str(holds), "reason": reasons[0 if holds else 1], "message": message}
+def _condition(kind: str, holds: bool | None, reason: str, message: str) -> dict[str, str]:
+    """``holds`` is None where nobody can tell."""
+    return {"type": kind, "status": "Unknown" if holds is None else str(holds), "reason": reason, "message": message}
 
 
 def _usages(capacity: Capacity) -> list[Usage]:
@@ -94,19 +89,33 @@ def _usages(capacity: Capacity) -> list[Usage]:
     return [Usage("", family, size, capacity.in_use.get(family, 0)) for family, size in sizes.items() if size]
 
 
-def _free(full: Sequence[str], usages: Sequence[Usage], *, is_known: bool) -> str:
-    if full:
-        return f"no free {' and no free '.join(full)} address"
+def _exhausted(verdict: Verdict, usages: Sequence[Usage], *, is_known: bool) -> dict[str, str]:
+    """Whether a family has no address left. Of a group that isn't served there is nothing to tell."""
+    if verdict.trouble is not None:
+        return _condition("Exhausted", None, "NotServed", "this ServiceGroup is not served, so it gives no addresses")
     if not is_known:
-        return "how full it is is not known"
+        return _condition("Exhausted", None, "CapacityUnknown", "how full it is is not known")
+    full = [str(usage.family) for usage in usages if usage.in_use >= usage.size]
+    if full:
+        return _condition("Exhausted", True, "NoFreeAddress", f"no free {' and no free '.join(full)} address")
+    if not usages:
+        return _condition("Exhausted", True, "NoAddresses", "it has no addresses at all")
     families = " and ".join(str(usage.family) for usage in usages)
-    return f"there are free {families} addresses" if families else "it gives no addresses"
+    return _condition("Exhausted", False, "FreeAddresses", f"there are free {families} addresses")
+
+
+def _overlaps(sentence: str) -> dict[str, str]:
+    if sentence:
+        return _condition("Overlaps", True, "Overlap", sentence)
+    return _condition("Overlaps", False, "NoOverlap", "no other ServiceGroup has these addresses")
 
 
 def _ready(refused: str, unreachable: str) -> dict[str, str]:
-    if unreachable and not refused:
-        return _condition("Ready", False, ("Served", "SourceUnavailable"), unreachable)
-    return _condition("Ready", not refused, ("Served", "Refused"), refused or "the allocator serves this ServiceGroup")
+    if refused:
+        return _condition("Ready", False, "Refused", refused)
+    if unreachable:
+        return _condition("Ready", False, "SourceUnavailable", unreachable)
+    return _condition("Ready", True, "Served", "the allocator serves this ServiceGroup")
 
 
 def _timed(condition: dict[str, str], known: Mapping[str, Any] | None, now: datetime.datetime) -> dict[str, Any]:

@@ -13,9 +13,10 @@ import yaml
 
 ONE_KIND = "a ServiceGroup needs exactly one kind of pool, which is local, remote, external or netbox"
 SYNTAX = (
-    "pool must be a CIDR such as 192.168.1.64/26, a range such as 192.168.1.64-192.168.1.126, or several of them "
-    "divided by commas"
+    "pool must be a CIDR such as 192.168.1.64/26, a range such as 192.168.1.64-192.168.1.126, an address, or several "
+    "of them divided by commas"
 )
+UNUSABLE = "pool has addresses that can't be a Service's, because they are loopback, link-local, multicast or reserved"
 UNREAL = "pool has an address that doesn't exist, or a prefix length that is too long"
 UPSIDE_DOWN = "a range begins with its lowest address, and this one is upside down"
 OUTSIDE = "pool must lie in its subnet"
@@ -40,6 +41,41 @@ GOOD: Final = "local: {v4pool: {pool: 192.168.1.0/26, subnet: 192.168.1.0/24}}"
 def v4(pool: str) -> str:
     """The spec of a group with an IPv4 pool in 192.168.1.0/24."""
     return f"{{local: {{v4pool: {{pool: {pool}, subnet: 192.168.1.0/24}}}}}}"
+
+
+def anywhere(pool: str) -> str:
+    """The spec of a group with a pool of either family in a subnet that has all addresses."""
+    family, subnet = ("v6pool", "::/0") if ":" in pool else ("v4pool", "0.0.0.0/0")
+    return f"{{local: {{{family}: {{pool: '{pool}', subnet: '{subnet}'}}}}}}"
+
+
+UNUSABLE_POOLS: Final = [
+    ("loopback", "127.0.0.0/8"),
+    ("one loopback address", "127.0.0.1"),
+    ("loopback in a list", "10.0.0.0/28, 127.1.0.1-127.1.0.9"),
+    ("multicast", "224.0.0.0/4"),
+    ("multicast at the end", "223.255.255.0-224.0.0.5"),
+    ("unspecified", "0.0.0.0/32"),
+    ("everything", "0.0.0.0/0"),
+    ("half of everything", "64.0.0.0/2"),
+    ("around loopback", "126.255.255.0-128.0.0.5"),
+    ("around link-local", "168.0.0.1-170.0.0.1"),
+    ("around link-local as CIDR", "168.0.0.0/6"),
+    ("link-local", "169.254.7.0/24"),
+    ("reserved for the future", "240.0.0.1-240.0.0.9"),
+    ("broadcast", "255.255.255.255"),
+    ("IPv6 link-local", "fe80::/10"),
+    ("IPv6 link-local range", "fe80::1-fe80::9"),
+    ("upper IPv6 link-local", "FEBF::1"),
+    ("IPv6 multicast", "ff02::1/128"),
+    ("around IPv6 link-local", "f000::/4"),
+    ("IPv6 loopback", "::1"),
+    ("IPv6 loopback written out", "0:0:0:0:0:0:0:1"),
+    ("IPv6 unspecified", "::/128"),
+    ("IPv4-mapped", "::ffff:10.0.0.0/120"),
+    ("IPv4-mapped range", "::ffff:10.0.0.1-::ffff:10.0.0.9"),
+    ("everything of IPv6", "::/0"),
+]
 
 
 def v6(pool: str) -> str:
@@ -94,7 +130,6 @@ WRONG: Final = [
             ("empty list of pools", "{local: {v4pools: []}}", "local needs a pool"),
             ("remote without a pool", "{remote: {multiPool: true}}", "remote needs a pool, which is v4pool"),
             ("word as pool", v4("many"), SYNTAX),
-            ("single address", v4("192.168.1.10"), SYNTAX),
             ("three ends", v4("192.168.1.10-192.168.1.11-192.168.1.12"), SYNTAX),
             ("range without an end", v4("192.168.1.10-"), SYNTAX),
             ("comma at the end", v4("'192.168.1.0/26,'"), SYNTAX),
@@ -104,6 +139,8 @@ WRONG: Final = [
             ("prefix too long", v4("192.168.1.0/33"), UNREAL),
             ("short address", v4("192.168.10-192.168.20"), UNREAL),
             ("IPv6 with two gaps", v6("fd00:1::1-fd00::1::9"), UNREAL),
+            ("single address above 255", v4("192.168.1.300"), UNREAL),
+            *((title, anywhere(pool), UNUSABLE) for title, pool in UNUSABLE_POOLS),
             ("upside down", v4("192.168.1.20-192.168.1.10"), UPSIDE_DOWN),
             ("upside down in a list", v4("'192.168.1.0/28,192.168.1.200-192.168.1.99'"), UPSIDE_DOWN),
             ("upside down IPv6", v6("fd00:1::10-fd00:1::f"), UPSIDE_DOWN),
@@ -189,6 +226,16 @@ WRONG: Final = [
                 "{external: {provider: x, announce: local, socket: ipam.sock}}",
                 "socket must be a path that begins with a slash",
             ),
+            (
+                "no address for a Service",
+                more("maxAddressesPerService: 0"),
+                "spec.maxAddressesPerService in body should be greater than or equal to 1",
+            ),
+            (
+                "too many addresses for a Service",
+                more("maxAddressesPerService: 257"),
+                "spec.maxAddressesPerService in body should be less than or equal to 256",
+            ),
             ("NetBox by FTP", "{netbox: {url: 'ftp://n/', tenant: t}}", "url must begin with http:// or https://"),
             (
                 "too many ranges",
@@ -256,6 +303,16 @@ RIGHT: Final = [
             ("CIDR with host bits", v4("192.168.1.10/25")),
             ("whole subnet", v4("192.168.1.0/24")),
             ("range", v4("192.168.1.10-192.168.1.20")),
+            ("bare address", v4("192.168.1.10")),
+            ("bare addresses in a list", v4("'192.168.1.10, 192.168.1.12,192.168.1.64/28'")),
+            ("bare IPv6 address", v6("'fd00:1::7'")),
+            ("pool that ends in what would be reserved as a beginning", v4("192.168.1.127-192.168.1.224")),
+            ("IPv6 with zeros within", v6("'fd00:1::ff-fd00:1::ff00'")),
+            ("next to loopback", anywhere("126.0.0.0/8,128.0.0.0/8")),
+            ("next to multicast", anywhere("223.0.0.0-223.255.255.255")),
+            ("unique local IPv6", anywhere("fc00::/7")),
+            ("global IPv6", anywhere("2001:db8::/32")),
+            ("more addresses for a Service", more("maxAddressesPerService: 256, shareAcrossNamespaces: true")),
             ("range of one address", v4("192.168.1.10-192.168.1.10")),
             ("range across a digit", v4("192.168.1.9-192.168.1.10")),
             ("blanks around the dash", v4("192.168.1.10 - 192.168.1.20")),

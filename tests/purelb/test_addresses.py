@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purelb.addresses import AddressRange, Family, parse_address, parse_aggregation, parse_network, parse_range
+from purelb.addresses import (
+    RESERVED,
+    AddressRange,
+    Family,
+    parse_address,
+    parse_aggregation,
+    parse_network,
+    parse_range,
+    reserved_in,
+)
 from purelb.errors import AddressError
 
 addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
@@ -25,6 +34,8 @@ addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
         ("192.168.1.6/31", "192.168.1.6", "192.168.1.7"),
         ("fd00::10-fd00::20", "fd00::10", "fd00::20"),
         ("fd00::/120", "fd00::", "fd00::ff"),
+        (" 192.168.1.7 ", "192.168.1.7", "192.168.1.7"),
+        ("fd00::7", "fd00::7", "fd00::7"),
     ],
 )
 def test_a_range_includes_both_of_its_ends(text: str, first: str, last: str) -> None:
@@ -40,10 +51,12 @@ def test_a_range_includes_both_of_its_ends(text: str, first: str, last: str) -> 
     [
         ("10.0.0.9-10.0.0.1", "upside down"),
         ("10.0.0.1-fd00::1", "mixes IPv4 and IPv6"),
-        ("10.0.0.1", "neither a CIDR nor a range"),
-        ("10.0.0.0/33", "neither a CIDR nor a range"),
+        ("ten", "neither a CIDR, nor a range"),
+        ("10.0.0.0/33", "neither a CIDR, nor a range"),
         ("a-b", '"a" is not an IP address'),
-        ("", "neither a CIDR nor a range"),
+        ("", "neither a CIDR, nor a range"),
+        ("::ffff:10.0.0.1-::ffff:10.0.0.9", "is an IPv4-mapped address: write it as 10.0.0.1"),
+        ("::ffff:10.0.0.0/120", "is an IPv4-mapped address: write it as 10.0.0.0"),
         ("10.0.0.1-", '"" is not an IP address'),
         ("10.0.0.1-10.0.0.2-10.0.0.3", "is not an IP address"),
         ("fe80::1%eth0-fe80::2", "has a zone"),
@@ -63,6 +76,20 @@ def test_overlap_is_symmetric_and_means_a_common_address(a: object, b: object, c
 
     common = one.family is other.family and (other.first in one or other.last in one or one.first in other)
     assert one.overlaps(other) == other.overlaps(one) == common
+
+
+@given(addresses, addresses)
+def test_a_range_has_reserved_addresses_exactly_if_one_of_its_ends_or_a_whole_block_is_in_it(
+    a: object, b: object
+) -> None:
+    try:
+        candidate = AddressRange(a, b)  # type: ignore[arg-type]
+    except AddressError:
+        return
+
+    blocks = [reserved.network for reserved in RESERVED if reserved.network.version == candidate.first.version]
+    common = any(candidate.first in block or candidate.last in block or block[0] in candidate for block in blocks)
+    assert (reserved_in(candidate) is not None) == common
 
 
 @given(addresses)

@@ -69,6 +69,31 @@ def test_one_pool_may_list_several_ranges() -> None:
     assert [p.text for p in parsed.pools] == ["10.0.0.1-10.0.0.3", "10.0.0.8/30"]
 
 
+def test_a_pool_may_be_one_bare_address() -> None:
+    parsed = parse_service_group(group(local={"v4pool": pool("10.0.0.7, 10.0.0.9", "10.0.0.0/24")}))
+
+    assert [str(p.range) for p in parsed.pools] == ["10.0.0.7-10.0.0.7", "10.0.0.9-10.0.0.9"]
+
+
+def test_a_service_may_have_sixteen_addresses_of_a_group_that_says_nothing_or_one_of_each_of_its_ranges() -> None:
+    few = {"v4pool": pool("10.0.0.0/24", "10.0.0.0/24")}
+    many = {"v4pools": [pool(f"10.0.{number}.0/24", "10.0.0.0/8") for number in range(40)]}
+
+    assert parse_service_group(group(local=few)).max_addresses == 16
+    assert parse_service_group(group(local=many)).max_addresses == 16
+    assert parse_service_group(group(local={**many, "multiPool": True})).max_addresses == 40
+    assert parse_service_group(group(local={**many, "multiPool": True}, maxAddressesPerService=3)).max_addresses == 3
+    with pytest.raises(SpecError, match="maxAddressesPerService 0 is not a number from 1 to 256"):
+        parse_service_group(group(local=few, maxAddressesPerService=0))
+
+
+def test_a_group_of_thousands_of_ranges_is_read_in_order_of_them() -> None:
+    ranges = [f"10.{number // 256}.{number % 256}.0/28" for number in range(2048)]
+    pools = [pool(",".join(ranges[start : start + 32]), "10.0.0.0/8") for start in range(0, 2048, 32)]
+
+    assert [p.text for p in parse_service_group(group(local={"v4pools": pools})).pools] == ranges
+
+
 def test_the_pool_of_an_address_is_found_in_both_families() -> None:
     parsed = parse_service_group(
         group(local={"v4pool": pool("10.0.0.0/24", "10.0.0.0/24"), "v6pool": pool("fd00::/64", "fd00::/64", "/128")})
@@ -117,9 +142,19 @@ def test_v2_groups_with_other_sources_are_understood() -> None:
         ({"local": {}, "remote": {}}, "exactly one kind of pool"),
         ({"local": {"v4pool": pool("10.1.0.0/24", "10.0.0.0/24")}}, "10.1.0.0/24 is not contained in its subnet"),
         ({"local": {"v4pool": pool("10.0.0.9-10.0.0.1", "10.0.0.0/24")}}, "upside down"),
-        ({"local": {"v4pool": pool("garbage", "10.0.0.0/24")}}, '"garbage" is neither a CIDR nor a range'),
+        ({"local": {"v4pool": pool("garbage", "10.0.0.0/24")}}, '"garbage" is neither a CIDR, nor a range'),
         ({"local": {"v4pool": pool("10.0.0.1/32", "garbage")}}, '"garbage" is not a subnet'),
         ({"local": {"v4pool": pool("10.0.0.1/32", "10.0.0.0/24", "/64")}}, 'aggregation "/64" is neither'),
+        ({"local": {"v4pool": pool("127.0.0.0/8", "0.0.0.0/0")}}, "127.0.0.0/8, which are loopback addresses"),
+        ({"local": {"v4pool": pool("126.0.0.0-128.0.0.9", "0.0.0.0/0")}}, "127.0.0.0/8, which are loopback addresses"),
+        ({"local": {"v4pool": pool("169.254.1.7", "0.0.0.0/0")}}, "169.254.0.0/16, which are link-local"),
+        ({"local": {"v4pool": pool("224.0.0.0/4", "0.0.0.0/0")}}, "224.0.0.0/4, which are multicast"),
+        ({"local": {"v4pool": pool("255.255.255.255", "0.0.0.0/0")}}, "240.0.0.0/4, which are reserved"),
+        ({"local": {"v4pool": pool("0.0.0.0", "0.0.0.0/0")}}, "0.0.0.0/8, which stand for"),
+        ({"local": {"v6pool": pool("fe80::/64", "::/0")}}, "fe80::/10, which are link-local"),
+        ({"local": {"v6pool": pool("ff02::1", "::/0")}}, "ff00::/8, which are multicast"),
+        ({"local": {"v6pool": pool("::1", "::/0")}}, "::/8, which are unspecified, loopback"),
+        ({"local": {"v6pool": pool("::ffff:10.0.0.1", "::/0")}}, "is an IPv4-mapped address: write it as 10.0.0.1"),
         ({"local": {"v4pool": pool("fd00::/120", "fd00::/64")}}, "is IPv6, not IPv4"),
         ({"local": {"v6pool": pool("10.0.0.0/30", "10.0.0.0/24")}}, "is IPv4, not IPv6"),
         ({"local": {"v4pool": {"pool": "10.0.0.0/30"}}}, "local.v4pool.subnet is missing"),

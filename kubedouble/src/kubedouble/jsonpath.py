@@ -1,5 +1,5 @@
 """The JSONPath of printer columns and selectable fields: `.spec.a`, `.items[0]`, `.list[*].x`, `['a.b']`,
-`[?(@.type=="Ready")].status`. Pure.
+`['a','b']`, `[?(@.type=="Ready")].status`. Pure.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def find(obj: Any, path: str) -> list[Any]:
 
 
 def _step(value: Any, token: re.Match[str]) -> list[Any]:
-    name = token["name"] or token["key"]
+    if token["key"] is not None:
+        keys = token["key"].split(f"{token['quote']},{token['quote']}")
+        return [value[key] for key in keys if isinstance(value, dict) and key in value]
+    name = token["name"]
     if name is not None:
         name = name.replace("\\.", ".")
         if name == "*":

@@ -41,7 +41,7 @@ def test_a_good_group_is_parsed_in_purelb_s_words() -> None:
         ),
         (
             {"local": local("garbage")},
-            '"garbage" is neither a CIDR nor a range such as 192.168.1.10-192.168.1.20',
+            '"garbage" is neither a CIDR, nor a range such as 192.168.1.10-192.168.1.20, nor an address',
         ),
         ({}, "the spec has no pool: it needs exactly one of local, remote, external or netbox"),
         (
@@ -124,6 +124,7 @@ def test_the_status_answers_how_full_a_group_is() -> None:
         "availableIPv4": 1,
         "availableIPv6": 2**63 - 1,
         "boundNamespaces": ["shop"],
+        "summary": {"ipv4": "3/4", "ipv6": "1/2^64", "ranges": "10.0.0.0/30 +1", "namespaces": "shop"},
         "observedGeneration": 1,
         "conditions": [
             {
@@ -161,9 +162,10 @@ def test_a_refused_group_says_why_and_nothing_else() -> None:
     assert conditions(shown) == {
         "Ready": ("False", sentence),
         "Overlaps": ("True", sentence),
-        "Exhausted": ("False", "it gives no addresses"),
+        "Exhausted": ("Unknown", "this ServiceGroup is not served, so it gives no addresses"),
     }
     assert "ipam" not in shown
+    assert {condition["reason"] for condition in shown["conditions"]} == {"Refused", "Overlap", "NotServed"}
 
 
 def test_a_condition_keeps_its_time_until_it_changes() -> None:
