@@ -6,7 +6,7 @@ BENCHES := allocator detection gossip_flood gossip_scale failover handover footp
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab
 
-.PHONY: demo demo-ecmp test unit system lint touched bench kernels fuzz crds manifests drawings proto constraints locks images clean
+.PHONY: demo demo-ecmp test unit system lint touched bench kernels fuzz soak crds manifests drawings proto constraints locks images clean
 
 demo:
 	@./prepare demo
@@ -56,6 +56,12 @@ bench:
 kernels:
 	@./prepare kernels
 	@$(BIN)/python -m kernels $(ARGS)
+
+# A hundred thousand random histories of the data plane, half of them of planned moves. SEED=n replays one's;
+# HISTORIES=n, FIRST=n: how many seeds, from which on.
+soak:
+	@./prepare test
+	@$(BIN)/python -m tests.lbnodeagent.stage.soak
 
 # Two minutes of coverage-guided fuzzing; FUZZ=-max_total_time=3600 for an hour.
 FUZZ := -max_total_time=120

@@ -106,6 +106,10 @@ class Simulation:
         old = self.nodes[name]
         return self._boot(name, old.core.endpoint, join, self._config, b"")
 
+    def revive(self, name: str, *, meta: bytes = b"") -> Core:
+        """The same name and address come back with an empty memory, and join nobody."""
+        return self._boot(name, self.nodes[name].core.endpoint, None, self._config, meta)
+
     def join(self, name: str, peer: str) -> None:
         """A push/pull with another node, as an operator would order it."""
         node = self.nodes[name]
@@ -115,6 +119,18 @@ class Simulation:
     def leave(self, name: str) -> None:
         node = self.nodes[name]
         node.core.leave(self._time_of(node))
+        self._carry_out(node)
+
+    def update_meta(self, name: str, meta: bytes) -> None:
+        """The node's application says something else of itself."""
+        node = self.nodes[name]
+        node.core.update_meta(self._time_of(node), meta)
+        self._carry_out(node)
+
+    def send_best_effort(self, name: str, to: str, payload: bytes) -> None:
+        """The node's application sends one packet.  Raises UnknownMember."""
+        node = self.nodes[name]
+        node.core.send_best_effort(to, payload)
         self._carry_out(node)
 
     # --- faults ---
@@ -155,11 +171,24 @@ class Simulation:
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
         until = self.now + seconds
-        queue = self._queue
-        while queue and queue[0][0] <= until:
-            self.now, _, action = heapq.heappop(queue)
-            action()
-        self.now = until
+        while self.step(until):
+            pass
+
+    def step(self, until: float) -> bool:
+        """Do the next thing that is to happen up to this moment; false if there is none, and then it is this moment.
+
+        So whoever plays the applications can take what was observed before anything else happens.
+        """
+        if not self._queue or self._queue[0][0] > until:
+            self.now = max(self.now, until)
+            return False
+        self.now, _, action = heapq.heappop(self._queue)
+        action()
+        return True
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Have something of one's own happen among the rest."""
+        self._after(seconds, action)
 
     def run_until(self, holds: Callable[[], bool], within: float, step: float = 0.01) -> float | None:
         """Seconds until `holds` (looked at every `step`), or None if it didn't within the limit."""
@@ -190,6 +219,10 @@ class Simulation:
                 if record is None or record.state not in states:
                     return False
         return True
+
+    def connects(self, one: str, other: str) -> bool:
+        """Whether packets get from one machine to the other."""
+        return self._network.connects(one, other)
 
     def is_one_view(self) -> bool:
         """Whether every living node believes exactly the living ones to be alive."""

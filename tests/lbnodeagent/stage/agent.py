@@ -1,0 +1,189 @@
+"""One agent on the stage: the data plane's real core, with what its driver does played in virtual time.
+
+An agent is one process: while it is frozen, what comes to it waits, and is heard in its order when it goes on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from typing import Protocol, assert_never
+
+from lbnodeagent.dataplane.core import Core
+from lbnodeagent.dataplane.outputs import Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta
+from lbnodeagent.election.negotiation import Send
+from lbnodeagent.gossip.events import GossipStarted, PeerEvent
+from lbnodeagent.gossip.meta import encode_messages, encode_meta
+from lbnodeagent.kernel.notifications import Change
+from lbnodeagent.messages import Told
+from lbnodeagent.tables import (
+    FOREVER,
+    AddRoute,
+    Announcement,
+    Conflict,
+    CreateDummy,
+    DeleteDummy,
+    DeleteRoute,
+    Mac,
+    Members,
+    Report,
+    SetUp,
+    Surroundings,
+    Wiped,
+)
+from lbnodeagent.wire.garp import Announce
+from lbnodeagent.wire.neighbours import Probe
+from memberlist.errors import UnknownMember
+from memberlist.simulation import Simulation
+from purelb.addresses import IPAddress
+from tests.lbnodeagent.stage.kernel import NIC, FakeKernel
+
+LATE: tuple[float, float] = (0.0, 0.003)
+"""Seconds until a notification of the kernel is heard."""
+SLOW: tuple[float, float] = (0.001, 0.02)
+"""Seconds that links and routes take; addresses are done within the request."""
+SPIN = 200
+"""Turns at one moment that are no way to wait."""
+
+
+class Wire(Protocol):
+    """What an agent says there."""
+
+    def announce(self, sender: str, announce: Announce) -> None: ...
+    def probe(self, sender: str, probe: Probe) -> None: ...
+
+
+class Agent:
+    """A run of the agent on a node; ``begin`` when its member of the gossip is there."""
+
+    def __init__(
+        self, name: str, kernel: FakeKernel, simulation: Simulation, wire: Wire, chance: random.Random
+    ) -> None:
+        self.name = name
+        self.core = Core(name)
+        self.is_frozen = False
+        self.is_over = False
+        self.is_synced = False
+        """It was told everything that is wanted."""
+        self.reports: list[Report] = []
+        self.turns = 0
+        self._kernel = kernel
+        self._simulation = simulation
+        self._wire = wire
+        self._chance = chance
+        self._waiting: list[Callable[[], None]] = []
+        self._tick_at = FOREVER
+        self._spins = (0.0, 0)
+
+    def begin(self) -> None:
+        """Read the kernel, and hear the peers."""
+        self.core.start(self._now, self._kernel.dump())
+        self.core.peer(self._now, GossipStarted())
+        self._carry_out()
+
+    # --- what happens to it ------------------------------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        self.is_frozen = True
+
+    def thaw(self) -> None:
+        """Go on, with all that waited."""
+        self.is_frozen = False
+        waiting, self._waiting = self._waiting, []
+        for action in waiting:
+            self._do(action)
+
+    def end(self) -> None:
+        """It is killed."""
+        self.is_over = True
+
+    def told(self, told: Iterable[Told]) -> None:
+        def hear() -> None:
+            for one in told:
+                self.core.told(self._now, one)
+
+        self._do(hear)
+
+    def peer(self, event: PeerEvent) -> None:
+        self._do(lambda: self.core.peer(self._now, event))
+
+    def notified(self, changes: list[Change]) -> None:
+        self._after(self._chance.uniform(*LATE), lambda: self.core.kernel(self._now, changes))
+
+    def claim(self, vip: IPAddress, mac: Mac) -> None:
+        self._do(lambda: void(self.core.claim(self._now, NIC, vip, mac)))
+
+    def leave(self) -> None:
+        self._do(lambda: self.core.leave(self._now))
+
+    # --- what it does ------------------------------------------------------------------------------------------------
+
+    @property
+    def _now(self) -> float:
+        return self._simulation.now
+
+    def _after(self, seconds: float, action: Callable[[], None]) -> None:
+        self._simulation.after(seconds, lambda: self._do(action))
+
+    def _do(self, action: Callable[[], None]) -> None:
+        if self.is_over:
+            return
+        if self.is_frozen:
+            self._waiting.append(action)
+            return
+        action()
+        self._carry_out()
+
+    def _carry_out(self) -> None:
+        while outputs := self.core.outputs():
+            for output in outputs:
+                self._carry_out_one(output)
+        due = max(self._now, self.core.next_deadline())
+        if due < self._tick_at and due != FOREVER:
+            self._tick_at = due
+            self._after(due - self._now, lambda: self._tick(due))
+
+    def _tick(self, due: float) -> None:
+        if due != self._tick_at:
+            return  # an earlier one was queued meanwhile
+        self._tick_at = FOREVER
+        at, spins = self._spins
+        self._spins = (self._now, spins + 1 if at == self._now else 0)
+        assert spins < SPIN, f"{self.name} turns and turns at {self._now}"
+        if self.core.next_deadline() <= self._now:
+            self.turns += 1
+            self.core.tick(self._now)
+
+    def _carry_out_one(self, output: Output) -> None:
+        match output:
+            case Execute(actions):
+                slow = (CreateDummy, SetUp, DeleteDummy, AddRoute, DeleteRoute)
+                if any(isinstance(action, slow) for action in actions):
+                    self._after(self._chance.uniform(*SLOW), lambda: self._execute(output))
+                else:
+                    self._execute(output)
+            case Announce():
+                self._wire.announce(self.name, output)
+            case Probe():
+                self._wire.probe(self.name, output)
+            case Send(to, message):
+                for payload in encode_messages(message):
+                    try:
+                        self._simulation.send_best_effort(self.name, to, payload)
+                    except UnknownMember:
+                        return
+            case SayMeta(meta):
+                self._simulation.update_meta(self.name, encode_meta(meta))
+            case JoinAtOnce() | Counted() | RemovedOften():
+                pass
+            case Announcement() | Conflict() | Wiped() | Surroundings() | Members():
+                self.reports.append(output)
+            case _:
+                assert_never(output)
+
+    def _execute(self, execute: Execute) -> None:
+        self.core.executed(self._now, self._kernel.execute(execute.actions, self._now))
+
+
+def void(_: object) -> None:
+    """A result that nobody needs."""
