@@ -29,8 +29,8 @@ def owner(nodes: Iterable[str], vip: IPAddress | str) -> str | None:
     return min(nodes, key=lambda node: digest(node, vip), default=None)
 
 
-_Rank: TypeAlias = tuple[bool, bytes]
-"""Preferred nodes first, then by digest; the lowest wins."""
+_Rank: TypeAlias = tuple[bool, bool, bytes]
+"""Nodes that are the last resort last, preferred ones first, then by digest; the lowest wins."""
 
 
 class _Rule(NamedTuple):
@@ -47,6 +47,7 @@ class Election:
 
     def __init__(self) -> None:
         self._reach: dict[str, frozenset[IPNetwork] | None] = {}
+        self._last_resorts: set[str] = set()
         self._rules: dict[IPAddress, _Rule] = {}
         self._owners: dict[IPAddress, tuple[_Rank, str] | None] = {}
         self._owned: dict[str, set[IPAddress]] = {}
@@ -69,10 +70,17 @@ class Election:
         others = (node for node in self._reach if node != without and self._eligible(node, vip))
         return min(others, key=lambda node: self._rank(node, vip), default=None)
 
-    def set_candidate(self, node: str, reach: frozenset[IPNetwork] | None) -> set[IPAddress]:
-        """Add a node or change what it reaches: the subnets it can announce on, None for any."""
+    def set_candidate(
+        self, node: str, reach: frozenset[IPNetwork] | None, *, is_last_resort: bool = False
+    ) -> set[IPAddress]:
+        """Add a node or change what it reaches: the subnets it can announce on, None for any.
+
+        A last resort owns only what nobody else can.
+        """
+        was_last_resort = node in self._last_resorts
+        (self._last_resorts.add if is_last_resort else self._last_resorts.discard)(node)
         if node in self._reach:
-            if self._reach[node] == reach:
+            if self._reach[node] == reach and was_last_resort == is_last_resort:
                 return set()
             self._reach[node] = reach
             affected = {vip for vip in self._owners if vip in self._owned.get(node, ()) or self._eligible(node, vip)}
@@ -93,6 +101,7 @@ class Election:
         if node not in self._reach:
             return set()
         del self._reach[node]
+        self._last_resorts.discard(node)
         return {vip for vip in self._owned.pop(node, set()) if self._decide(vip)}
 
     def set_vip(
@@ -126,7 +135,7 @@ class Election:
 
     def _rank(self, node: str, vip: IPAddress) -> _Rank:
         preferred = self._rules[vip].preferred
-        return preferred is not None and node not in preferred, digest(node, vip)
+        return node in self._last_resorts, preferred is not None and node not in preferred, digest(node, vip)
 
     def _decide(self, vip: IPAddress) -> bool:
         ranked = ((self._rank(node, vip), node) for node in self._reach if self._eligible(node, vip))

@@ -114,8 +114,8 @@ class Candidacy:
         changed: set[IPAddress] = set()
         for node in self._election.candidates - candidates.keys():
             changed |= self._election.remove_candidate(node)
-        for node, reachable in candidates.items():
-            changed |= self._election.set_candidate(node, reachable)
+        for node, candidate in candidates.items():
+            changed |= self._election.set_candidate(node, candidate.reach, is_last_resort=candidate.is_excluded)
         return changed
 
     def _is_settled(self, now: float) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lbnodeagent.errors import MetaError
@@ -22,6 +22,16 @@ REMEMBER: Final = 24 * 3600.0
 """Seconds for which it is remembered where a node was that failed: a rack may be away for a day, not for ever."""
 _DEAD_MOST: Final = 4096
 """Failed nodes that are remembered; then the first ones to fail are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node that may own VIPs."""
+
+    reach: frozenset[IPNetwork]
+    """The subnets on which it can announce."""
+    is_excluded: bool = False
+    """It counts only where there are no others: a VIP on a drained node is better than none."""
 
 
 class Members:
@@ -118,20 +128,15 @@ class Members:
         """Whether a live member speaks the hand-over messages."""
         return self._others.get(node) is not None
 
-    def candidates(self) -> dict[str, frozenset[IPNetwork]]:
-        """The nodes to elect from, with the subnets on which each can announce.
-
-        Excluded ones count only where there are no others: a VIP on a drained node is better than none.
-        """
+    def candidates(self) -> dict[str, Candidate]:
+        """The nodes to elect from."""
         metas = {**self._others, self.node: self.own}
         everywhere = frozenset[IPNetwork]().union(*(meta.reach for meta in metas.values() if meta is not None))
-        active = {
-            node: (everywhere if meta is None else meta.reach, meta is not None and meta.is_excluded)
+        return {
+            node: Candidate(everywhere if meta is None else meta.reach, meta is not None and meta.is_excluded)
             for node, meta in metas.items()
             if meta is None or (meta.is_ready and not meta.is_leaving)
         }
-        wanted = {node: reach for node, (reach, is_excluded) in active.items() if not is_excluded}
-        return wanted or {node: reach for node, (reach, _) in active.items()}
 
     def onlink(self) -> frozenset[IPNetwork]:
         """The subnets that a node is on, or was when it was last heard of: what is there is no routed address."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -171,3 +171,19 @@ def test_a_node_that_is_not_preferred_takes_nothing_by_its_digest() -> None:
 
     assert election.set_candidate(nodes[0], None) == set()
     assert election.owner(vip) == nodes[1]
+
+
+def test_a_last_resort_owns_only_what_nobody_else_can() -> None:
+    lan, rack = frozenset({ip_network("10.0.0.0/24")}), frozenset({ip_network("10.0.1.0/24")})
+    here, there = ip_address("10.0.0.1"), ip_address("10.0.1.1")
+    election = Election()
+    election.set_vip(here)
+    election.set_vip(there)
+    election.set_candidate("drained", lan | rack, is_last_resort=True)
+    assert election.owners() == {here: "drained", there: "drained"}
+
+    assert election.set_candidate("other", lan) == {here}
+    assert election.owners() == {here: "other", there: "drained"}
+
+    election.set_candidate("drained", lan | rack)
+    assert election.owner(here) == owner(["drained", "other"], here)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from lbnodeagent.gossip.members import REMEMBER, Members
+from lbnodeagent.gossip.members import REMEMBER, Candidate, Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress, IPNetwork
@@ -29,7 +29,7 @@ def is_onlink(members: Members, vip: IPAddress) -> bool:
 
 
 def test_ready_nodes_are_candidates_on_their_subnets() -> None:
-    assert roster(w12=Meta(is_ready=True, reach=RACK)).candidates() == {"own": WIRE, "w12": RACK}
+    assert roster(w12=Meta(is_ready=True, reach=RACK)).candidates() == {"own": Candidate(WIRE), "w12": Candidate(RACK)}
 
 
 def test_a_node_that_does_not_know_the_vips_yet_is_none() -> None:
@@ -51,20 +51,17 @@ def test_a_failed_node_is_none() -> None:
     assert members.candidates().keys() == {"own"}
 
 
-def test_excluded_nodes_count_only_when_there_are_no_others() -> None:
-    excluded = Meta(True, is_excluded=True, reach=WIRE)
-    members = roster(w12=excluded)
-    assert members.candidates().keys() == {"own"}
+def test_an_excluded_node_is_a_candidate_for_what_nobody_else_can_have() -> None:
+    members = roster(w12=Meta(True, is_excluded=True, reach=RACK))
 
-    members.set_own(excluded)
-    assert members.candidates().keys() == {"own", "w12"}
+    assert members.candidates() == {"own": Candidate(WIRE), "w12": Candidate(RACK, is_excluded=True)}
 
 
 def test_purelbs_own_agents_are_candidates_wherever_anybody_is() -> None:
     members = roster(w12=Meta(True, reach=RACK))
     members.joined("purelb", b"")
 
-    assert members.candidates()["purelb"] == WIRE | RACK
+    assert members.candidates()["purelb"] == Candidate(WIRE | RACK)
     assert members.understands("w12")
     assert not members.understands("purelb")
     assert not members.understands("absent")
@@ -94,7 +91,7 @@ def test_a_node_that_lost_its_cable_is_still_on_its_subnet_and_no_candidate_ther
 
     assert is_onlink(members, ip_address("10.31.188.64"))
     assert is_onlink(members, ip_address("10.32.0.9"))
-    assert members.candidates() == {"own": frozenset(), "w12": frozenset()}
+    assert members.candidates() == {"own": Candidate(frozenset()), "w12": Candidate(frozenset())}
 
 
 def test_a_node_that_is_configured_away_from_a_subnet_is_not_on_it_any_more() -> None:

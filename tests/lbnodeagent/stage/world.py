@@ -74,6 +74,8 @@ class World:
     known: dict[IPAddress, WantedVip] = field(default_factory=dict)
     """What of it the API has told."""
     excluded: set[str] = field(default_factory=set)
+    known_excluded: set[str] = field(default_factory=set)
+    """Likewise."""
     is_api_there: bool = True
     strangers: dict[IPAddress, Mac] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
@@ -248,6 +250,8 @@ class World:
     def exclude(self, name: str, *, is_excluded: bool) -> None:
         """A node is labelled, or no longer."""
         (self.excluded.add if is_excluded else self.excluded.discard)(name)
+        if self.is_api_there:
+            self.known_excluded = set(self.excluded)
         agent = self.nodes[name].agent
         if agent is not None and self.is_api_there:
             self._tell_one(agent, [NodeExcluded(is_excluded)])
@@ -258,7 +262,7 @@ class World:
     def restore_api(self) -> None:
         """It is there again: all is listed anew."""
         self.is_api_there = True
-        self.known = dict(self.wanted)
+        self.known, self.known_excluded = dict(self.wanted), set(self.excluded)
         for node in self.nodes.values():
             if node.agent is not None:
                 self._tell_all(node.agent)
@@ -266,7 +270,7 @@ class World:
     def _tell(self, told: Iterable[Told]) -> None:
         told = list(told)
         if self.is_api_there:
-            self.known = dict(self.wanted)
+            self.known, self.known_excluded = dict(self.wanted), set(self.excluded)
         for node in self.nodes.values():
             if node.agent is not None and self.is_api_there:
                 self._tell_one(node.agent, told)
@@ -393,7 +397,7 @@ class World:
         return [
             f"{vip} is {'not ' if name not in self.excluded else ''}on the dummy interface of {name}"
             for name, node in self.nodes.items()
-            if self._is_told(node) and node.kernel.has_routed(vip) == (name in self.excluded)
+            if self._is_told(node) and node.kernel.has_routed(vip) == (name in self.known_excluded)
         ]
 
     def _is_told(self, node: Node) -> bool:
@@ -422,7 +426,7 @@ class World:
             and node.kernel.links[NIC].has_carrier
             and node.kernel.has_own(vip.version)
         }
-        return able - self.excluded or able
+        return able - self.known_excluded or able
 
 
 def vips(count: int) -> list[IPAddress]:
