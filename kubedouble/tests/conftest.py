@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import pytest
 
-from kubedouble.envtest import assets
 from kubedouble.testing.clusters import Api, Embedded, Real
+from kubedouble.testing.fixtures import cluster, embedded
+
+__all__ = ["cluster", "embedded"]
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[Embedded]:
-    running = Embedded()
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module", params=["embedded", "envtest"] if assets() else ["embedded"])
-def cluster(request: pytest.FixtureRequest) -> Iterator[Embedded | Real]:
-    programs = assets()
-    running: Embedded | Real
-    if request.param == "envtest":
-        assert programs is not None
-        running = Real(programs)
-    else:
-        running = Embedded()
-    yield running
-    running.stop()
 
 
 @pytest.fixture

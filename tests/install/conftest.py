@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import pytest
 
-from conftest import cluster
 from kubedouble.testing.clusters import Embedded, Real
+from kubedouble.testing.fixtures import cluster
 from lab.kubectl import find_kubectl
 
 __all__ = ["cluster"]

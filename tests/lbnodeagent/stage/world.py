@@ -97,6 +97,8 @@ class World:
         own = (ip_interface(f"10.31.188.{number}/16"), ip_interface(f"fd00:10:31::{number}/64"))
         kernel = FakeKernel(mac, own, lambda vip: self._is_elsewhere(f"n{number}", vip))
         kernel.boot()
+        if self._chance.random() < 0.5:
+            kernel.promotes.add(NIC)  # as systemd sets it
         return kernel
 
     # --- time --------------------------------------------------------------------------------------------------------
