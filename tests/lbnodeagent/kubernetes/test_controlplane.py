@@ -17,10 +17,11 @@ from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.kubernetes.thread import ControlThread
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Begun, Configured, KeysKnown, Synced, Told, ToldKey, VipChanged
-from lbnodeagent.tables import Announcement, Report, ReportKey
+from lbnodeagent.tables import Announcement, Report, ReportKey, WantedVip
 from purelb import names
-from purelb.kube import Kube, core_path, group_path, services_path
+from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics
+from purelb.nodeagents import NodeAgentConfig
 from purelb.settings import AgentSettings
 
 CRDS = Path(__file__).parents[3] / "crds"
@@ -147,3 +148,88 @@ async def until_told(inbox: Mailbox[ToldKey, Told], wanted: set[str], vip: str) 
             for one in (await inbox.take()).values():
                 if isinstance(one, VipChanged) and one.wanted is not None:
                     wanted.add(str(one.vip))
+
+
+@pytest.mark.timeout(120)
+def test_what_was_deleted_while_no_watch_stood_is_gone_of_every_kind(tmp_path: Path) -> None:
+    """An EndpointSlice and an LBNodeAgent go unseen; so does a Service."""
+    path = tmp_path / "kubeconfig"
+    environ = {"KUBECONFIG": str(path), "PURELB_NODE_NAME": "w11", "ML_GROUP": KEY}
+    settings = AgentSettings.from_environment(environ, [])
+    inbox: Mailbox[ToldKey, Told] = Mailbox()
+    outbox: Mailbox[ReportKey, Report] = Mailbox()
+    control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, AgentMetrics(CollectorRegistry())))
+    wanted: dict[str, WantedVip | None] = {}
+    config: list[NodeAgentConfig] = []
+
+    async def hear(holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(40):
+            while not holds():
+                for one in (await inbox.take()).values():
+                    match one:
+                        case VipChanged(vip, entry):
+                            wanted[str(vip)] = entry
+                        case Configured(applies):
+                            config[:] = [applies]
+                        case _:
+                            continue
+
+    async def scene() -> None:
+        server = ApiServer()
+        await server.start()
+        try:
+            await asyncio.to_thread(path.write_text, yaml.safe_dump(server.kubeconfig()))
+            async with Kube(path, user_agent="test") as kube:
+                await populate(kube)
+                await kube.patch(services_path("default", "web"), {"spec": {"externalTrafficPolicy": "Local"}})
+                await kube.create(group_path("discovery.k8s.io/v1", "endpointslices", "default"), SLICE)
+                await kube.create(core_path("namespaces"), {"metadata": {"name": "purelb"}})
+                await kube.create(custom_path(names.LB_NODE_AGENTS, "purelb"), AGENT)
+                control.start()
+                inbox.open()
+                await hear(lambda: endpoints_of(wanted) == {"w11"} and bool(config) and config[0].name == "only")
+
+                server.faults.status(503, user_agent=names.AGENT_COMPONENT)
+                server.faults.drop_watches()
+                await kube.delete(group_path("discovery.k8s.io/v1", "endpointslices", "default", "web-1"))
+                await kube.delete(custom_path(names.LB_NODE_AGENTS, "purelb", "only"))
+                server.faults.expire()
+                server.faults.clear()
+
+                await hear(lambda: endpoints_of(wanted) == set() and config[0].name == "built-in")
+
+                server.faults.status(503, user_agent=names.AGENT_COMPONENT)
+                server.faults.drop_watches()
+                await kube.delete(services_path("default", "web"))
+                server.faults.expire()
+                server.faults.clear()
+
+                await hear(lambda: wanted["10.31.188.64"] is None)
+        finally:
+            await asyncio.to_thread(control.stop, 5.0)
+            await until(lambda: all(thread.name != "control" for thread in threading.enumerate()))
+            await server.stop()
+
+    asyncio.run(scene())
+
+
+SLICE = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "kind": "EndpointSlice",
+    "metadata": {"name": "web-1", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}},
+    "addressType": "IPv4",
+    "ports": [{"name": "", "port": 80, "protocol": "TCP"}],
+    "endpoints": [{"addresses": ["10.0.1.9"], "nodeName": "w11", "conditions": {"ready": True}}],
+}
+AGENT = {
+    "apiVersion": "purelb.io/v1",
+    "kind": "LBNodeAgent",
+    "metadata": {"name": "only", "namespace": "purelb"},
+    "spec": {"local": {"localint": "default", "extlbint": "kube-lb0"}},
+}
+
+
+def endpoints_of(wanted: dict[str, WantedVip | None]) -> set[str] | None:
+    """The nodes with an endpoint of the one VIP; None: it isn't wanted, or policy Cluster."""
+    entry = wanted.get("10.31.188.64")
+    return None if entry is None or entry.endpoints is None else set(entry.endpoints)
