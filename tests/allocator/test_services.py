@@ -97,7 +97,7 @@ def test_an_allocation_is_exactly_one_write() -> None:
 BAD_GROUPS = {
     "outside": ({"v4pool": {"subnet": "10.1.0.0/24", "pool": "10.2.0.0/24"}}, "not contained in its subnet"),
     "upside-down": ({"v4pool": {"subnet": "10.1.0.0/24", "pool": "10.1.0.9-10.1.0.1"}}, "upside down"),
-    "garbage": ({"v4pool": {"subnet": "10.1.0.0/24", "pool": "lots of addresses"}}, "neither a CIDR nor a range"),
+    "garbage": ({"v4pool": {"subnet": "10.1.0.0/24", "pool": "lots of addresses"}}, "neither a CIDR, nor a range"),
     "overlapping": ({"v4pool": {"subnet": "10.31.0.0/16", "pool": "10.31.188.100-10.31.188.101"}}, "overlaps"),
 }
 
