@@ -6,14 +6,15 @@ not know what objects mean (``parse`` does), nor which news counts (ordering.py 
 Whatever goes wrong (no rights, no such kind yet, a stale token, an overloaded or restarting server, garbage, silence)
 leads to another try after a while, and never to an end. What was told before stays true until a list says otherwise.
 
-How it lists: in one answer of which an object at a time is decoded, because the API server answers that from its
-memory, where it asks etcd for a page with a limit (before 1.34). It always asks for what is now (no resourceVersion),
-which since 1.31 comes from memory too, after making sure that it's fresh. The two others were tried. One from memory as
-it is (resourceVersion=0) may be stale: an agent that was restarted would take a VIP away that was given a moment
-before. One "not older than" what was told is refused after 3 s (504) wherever the collection is a quiet one, as the
-API server's memory of it is then behind the version of its own list.
+How it lists: a page at a time, so that a large collection is never in memory as a whole, and always what is now (no
+resourceVersion). Pages come from the API server's memory since 1.34, and from etcd before; but a list is made at a
+start and after a gap only, never on an interval. The two cheaper ways were tried. A list from memory as it is
+(resourceVersion=0) may be stale: an agent that was restarted would take a VIP away that was given a moment before. One
+"not older than" what was told was refused after 3 s (504, kube-apiserver 1.36.2) in a quiet collection, where the API
+server's memory is behind the version of its own list.
 
-How it watches: from the position of what was told, with bookmarks, for a while that the server is asked to bound. After
+How it watches: from the position of what was told, with bookmarks, for a while that the server is asked to bound. That
+bound is the only one on silence: a real server sent no bookmark at all for 230 s in a quiet collection. After
 an end that wasn't the server's ordinary one it first looks whether history has gone back, because a server whose etcd
 was restored from an older snapshot takes a watch from its future and then says nothing.
 """

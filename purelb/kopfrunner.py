@@ -7,6 +7,8 @@ used to follow objects; that is follow.py's, the same way for every kind. Tried 
   list of our own had to be compared with what it had told;
 - after 20 s of 403 from an API server that restarted, its stream swallowed the cancellation of its task, and the agent
   was deaf for good; after 1.5 s of 401 its LoginError ended the allocator;
+- with the API server away for 12 s at a start, or a token that isn't taken just then, it ends with an error, and any
+  program with it. So it's started again, and what it frames goes on meanwhile;
 - a worker and a queue per object take more processor time for an event than all the rest of an allocation;
 - create, update and delete handlers keep their progress in annotations and finalizers, which every node would write to
   the same Service.
@@ -15,13 +17,22 @@ used to follow objects; that is follow.py's, the same way for every kind. Tried 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import signal
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from purelb.credentials import Credentials
 from purelb.kube import Kube
 from purelb.light_kopf import kopf
+from purelb.retry import Backoff
 
+log = logging.getLogger(__name__)
+
+AGAIN: Final = Backoff(first=1.0, most=30.0)
+"""Until kopf is started again after an end that nobody asked for."""
 _IDENTITY: Final[Any] = "purelb"
 """Without one, kopf looks the host's name up, and a DNS server that doesn't answer blocks the loop for seconds."""
 
@@ -30,18 +41,27 @@ _STOP: Final = 2.0
 
 
 async def run_operator(
-    registry: kopf.OperatorRegistry,
-    memo: object,
-    kube: Kube,
-    *,
-    ready: asyncio.Event | None = None,
-    stop: asyncio.Event | None = None,
+    registry: kopf.OperatorRegistry, memo: object, kube: Kube, *, stop: asyncio.Event, again: Backoff = AGAIN
 ) -> None:
-    """Serve ``registry`` until ``stop`` is set (in a main thread also until SIGTERM or SIGINT: kopf listens itself).
+    """Serve ``registry`` until ``stop`` is set, which SIGTERM and SIGINT do too in a main thread.
 
-    Register activities only (startup, cleanup), so that kopf asks the API server for nothing but a login.
+    Register activities only (startup, cleanup): kopf then asks the API server for a login and, once, which kinds there
+    are. Startup handlers are called again when kopf had to be started again.
     """
     kopf.on.login(registry=registry, id="login")(_login(kube.credentials))
+    for delay in again.delays():
+        try:
+            await _run_once(registry, memo, stop)
+        except Exception as error:  # kopf's own tree of errors, aiohttp's, and what handlers raise
+            log.warning("kopf ended and is started again", extra={"reason": repr(error), "again in": delay})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await stop.wait()
+        if stop.is_set():
+            return
+
+
+async def _run_once(registry: kopf.OperatorRegistry, memo: object, stop: asyncio.Event) -> None:
     tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=_settings(),
@@ -49,21 +69,26 @@ async def run_operator(
         identity=_IDENTITY,
         clusterwide=True,
         standalone=True,
-        ready_flag=ready,
         stop_flag=stop,
     )
+    if threading.current_thread() is threading.main_thread():
+        # In the place of kopf's own, which would do nothing while it is down.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # Not kopf.run_tasks: when it stops, it waits 5 s for every task of the loop that began after it, ours too, and then
     # cancels them. A thread of its own was tried: two busy threads hand the interpreter over at every system call, and
     # an allocation took three times as long.
-    done: set[asyncio.Task[Any]] = set()
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=_STOP)
-    for task in done:
-        task.result()
+    # Each is asked, or asyncio complains of those that failed for the same reason.
+    failures = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+    for failure in failures:
+        if failure is not None:
+            raise failure
 
 
 def _login(credentials: Callable[[], Awaitable[Credentials]]) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:

@@ -126,10 +126,11 @@ class ControlPlane:
         node: NodeFeed,
         reporter: Reporter,
     ) -> None:
-        """Pass on what happens, and say when everything was learned once."""
+        """Pass on what happens, and have it said when everything was learned once."""
         feed = ServiceFeed(wanted)
         async with asyncio.TaskGroup() as tasks:
-            learning = tasks.create_task(node.learn())
+            are_listed = asyncio.Event()
+            tasks.create_task(self._synchronise(node, are_listed, wanted, configuration))
             async for news in merged(following, answers, tasks):
                 self._metrics.updates.inc()
                 match news:
@@ -143,12 +144,19 @@ class ControlPlane:
                         configuration.agents(one)
                     case _:
                         assert_never(news)
-                if not self.is_synced and following.is_synced(needs_slices=wanted.needs_endpoints):
-                    await learning
-                    self.is_synced = True
-                    log.info("synced", extra={"services": len(wanted.services), "vips": len(wanted.table)})
-                    configuration.synced()
-                    self._tell(Synced())
+                if following.is_synced(needs_slices=wanted.needs_endpoints):
+                    are_listed.set()
+
+    async def _synchronise(
+        self, node: NodeFeed, are_listed: asyncio.Event, wanted: WantedTable, configuration: Configuration
+    ) -> None:
+        """Say when everything was learned once. A Node that can't be read holds up this, but no news."""
+        await node.learn()
+        await are_listed.wait()
+        self.is_synced = True
+        log.info("synced", extra={"services": len(wanted.services), "vips": len(wanted.table)})
+        configuration.synced()
+        self._tell(Synced())
 
     def _pass_on(self, then: Consequences, reporter: Reporter) -> None:
         for key in then.gone:

@@ -1,0 +1,80 @@
+"""kopf is the frame: whatever ends it, it is there again, and it ends when it's told to."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from purelb.kopfrunner import run_operator
+from purelb.light_kopf import kopf
+from purelb.retry import Backoff
+from tests.purelb.conftest import Api
+
+SOON = Backoff(first=0.05, most=0.1)
+
+
+def counting(startups: list[int], enough: int) -> tuple[kopf.OperatorRegistry, asyncio.Event]:
+    """A registry that notes its startups, and an event for the last of them."""
+    registry, reached = kopf.OperatorRegistry(), asyncio.Event()
+
+    async def startup(**_: Any) -> None:
+        startups.append(1)
+        if len(startups) >= enough:
+            reached.set()
+
+    kopf.on.startup(registry=registry, id="startup")(startup)
+    return registry, reached
+
+
+@pytest.fixture(autouse=True)
+def kopf_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What it logs holds the tracebacks of its tasks, and so these, until long after the test."""
+    caplog.set_level(logging.CRITICAL, logger="kopf")
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Play it, and have asyncio complain now, not later, of tasks inside kopf whose failure nobody asked for."""
+    asyncio.run(scenario)
+    gc.collect()
+
+
+def test_a_server_that_does_not_take_our_token_for_a_while_ends_nothing(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.embedded() as (server, kube):
+            server.faults.status(401)
+            registry, begun_thrice = counting([], 3)
+            stop = asyncio.Event()
+            running = asyncio.create_task(run_operator(registry, None, kube, stop=stop, again=SOON))
+            async with asyncio.timeout(20):
+                await begun_thrice.wait()
+            assert not running.done()
+            server.faults.clear()
+            stop.set()
+            async with asyncio.timeout(20):
+                await running
+
+    run(scenario())
+
+
+def test_a_signal_stops_it_also_after_it_was_started_again(api: Api) -> None:
+    async def scenario() -> None:
+        async with api.embedded() as (server, kube):
+            fault = server.faults.status(401)
+            registry, begun_twice = counting([], 2)
+            stop = asyncio.Event()
+            running = asyncio.create_task(run_operator(registry, None, kube, stop=stop, again=SOON))
+            async with asyncio.timeout(20):
+                await begun_twice.wait()
+                server.faults.clear(fault)
+                os.kill(os.getpid(), signal.SIGTERM)
+                await running
+            assert stop.is_set()
+
+    run(scenario())
