@@ -37,6 +37,7 @@ from purelb.ordering import Change, News, ObjectKey, Ordering, State, key_of
 from purelb.retry import Backoff
 
 T = TypeVar("T")
+H = TypeVar("H")
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ AFTER_FAILURE: Final = Backoff(first=0.2, most=10.0)
 """Between tries, each by up to half shorter or longer, so that a thousand agents don't come at once."""
 LONGEST_WAIT: Final = 30.0
 """Seconds of a server's Retry-After that are believed."""
+PATIENCE: Final = 20.0
+"""Seconds for which what was read before may be behind, before a program says that it isn't ready."""
 BREATH: Final = 64
 """Objects in a row before other tasks get their turn."""
 
@@ -280,7 +283,19 @@ class Follower(Generic[T]):
         self.standing = replace(self.standing, behind_since=self._clock() if since is None else since, trouble=trouble)
 
 
-def complaint(standings: Iterable[Standing], now: float, patience: float) -> str | None:
+async def pour(follower: Follower[T], wrap: Callable[[News[T]], H], into: asyncio.Queue[H]) -> None:
+    """Put all news of a follower into a queue, until cancelled: there that of several meets in one order."""
+    async with aclosing(follower.news()) as stream:
+        async for news in stream:
+            await into.put(wrap(news))
+
+
+def whole(body: JsonObject) -> Mapping[str, Any]:
+    """``parse`` of a kind of which there are few: the object as it is."""
+    return body
+
+
+def complaint(standings: Iterable[Standing], now: float, patience: float = PATIENCE) -> str | None:
     """Why a program that follows all these isn't ready; None: it is."""
     complaints = (standing.complaint(now, patience) for standing in standings)
     return "; ".join(one for one in complaints if one is not None) or None

@@ -20,7 +20,7 @@ with etcd. Of a server with other ones, answers are never news, and all else is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -73,10 +73,26 @@ class Deleted:
 
     key: ObjectKey
     uid: str
+    """Empty where a list tells it."""
 
 
 Change: TypeAlias = Changed[T] | Deleted
 News: TypeAlias = Replaced[T] | Changed[T] | Deleted
+
+
+def changes(news: News[T], known: Iterable[tuple[str, str]]) -> Iterator[Change[T]]:
+    """News one object at a time, to a consumer that knows the objects ``known`` (namespace and name of each).
+
+    A list is the deletion of those of them that it hasn't, and then what each of the others is now.
+    """
+    if not isinstance(news, Replaced):
+        yield news
+        return
+    for namespace, name in list(known):
+        if (namespace, name) not in news.items:
+            yield Deleted(ObjectKey(namespace, name), "")
+    for key, item in news.items.items():
+        yield Changed(key, item)
 
 
 def revision(resource_version: str) -> int | None:

@@ -71,11 +71,6 @@ def service_key(body: Json) -> ServiceKey:
     return ServiceKey(metadata["namespace"], metadata["name"])
 
 
-def revision(text: str) -> int:
-    """A resourceVersion as a number: Kubernetes promises an order since 1.35, and etcd always had it."""
-    return int(text) if text.isascii() and text.isdecimal() else 0
-
-
 def view_service(body: Json) -> ServiceView:
     """Read a Service object of the API. Lenient: it never raises for content that the API server lets through."""
     metadata, spec = body["metadata"], body.get("spec") or {}

@@ -6,13 +6,13 @@ It feeds the engine and returns what is to be said of the groups; it looks at no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, assert_never
+from typing import Any
 
 from allocator import wording
 from allocator.groups.catalog import Catalog, GroupKey, Verdict, group_key, read_catalog
 from allocator.ipam.engine import Engine
 from allocator.notice import Notice
-from purelb.ordering import Changed, Deleted, News, Replaced
+from purelb.ordering import Changed, Deleted, News, changes
 
 
 class Configuration:
@@ -35,18 +35,12 @@ class Configuration:
 
     def take(self, news: News[Mapping[str, Any]]) -> None:
         """News of ServiceGroups; a list replaces all that was known."""
-        match news:
-            case Replaced(items):
-                for key in self._bodies.keys() - {GroupKey(*key) for key in items}:
-                    self._drop(key)
-                for body in items.values():
+        for change in changes(news, self._bodies):
+            match change:
+                case Changed(_, body):
                     self._set(body)
-            case Changed(_, body):
-                self._set(body)
-            case Deleted(key):
-                self._drop(GroupKey(*key))
-            case _:
-                assert_never(news)
+                case Deleted(key):
+                    self._drop(GroupKey(*key))
 
     def written(self, body: Mapping[str, Any]) -> None:
         """The API server's answer to the status that we wrote; it brings back none that is gone or was made anew."""

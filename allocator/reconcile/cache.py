@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from allocator.ipam.requests import Seniority
-from purelb.services import ServiceKey, ServiceView, revision
+from purelb.ordering import revision
+from purelb.services import ServiceKey, ServiceView
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class ServiceCache:
         if known is not None and known.service.uid == service.uid:
             seniority = known.seniority
         else:
-            seniority = Seniority(service.created, revision(service.resource_version), service.key)
+            seniority = Seniority(service.created, revision(service.resource_version) or 0, service.key)
         self._entries[service.key] = Entry(service, seniority)
         return True
 

@@ -30,7 +30,7 @@ from allocator.sources.source import Disputed, Room
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics
-from purelb.ordering import Changed, Deleted, News, Replaced
+from purelb.ordering import Changed, Deleted, News, changes
 from purelb.retry import Backoff
 from purelb.services import ServiceKey, ServiceView
 
@@ -80,6 +80,7 @@ class Controller:
         """Who has a write, a read or a question under way."""
         self._unclear: dict[ServiceKey, Write | None] = {}
         """Who is to be read before anything else, with the write whose answer was lost."""
+        self._are_listed = asyncio.Event()
         self._is_synchronised = False
         self._is_stopping = False
 
@@ -93,9 +94,8 @@ class Controller:
     async def stand_by(self) -> None:
         """Follow the API, until cancelled: a standby knows all when its time comes."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._following.run())
-            while True:
-                self._hear(await self._following.heard.get())
+            async for heard in self._following.news(tasks):
+                self._hear(heard)
 
     def _hear(self, heard: Heard) -> None:
         match heard:
@@ -108,18 +108,12 @@ class Controller:
                 assert_never(heard)
 
     def _hear_services(self, news: News[ServiceView]) -> None:
-        match news:
-            case Replaced(items):
-                for key in self._cache.keys() - {ServiceKey(*key) for key in items}:
-                    self._drop(key)
-                for service in items.values():
+        for change in changes(news, self._cache.keys()):
+            match change:
+                case Changed(_, service):
                     self._take_in(service)
-            case Changed(_, service):
-                self._take_in(service)
-            case Deleted(key):
-                self._drop(ServiceKey(*key))
-            case _:
-                assert_never(news)
+                case Deleted(key):
+                    self._drop(ServiceKey(*key))
 
     def _drop(self, key: ServiceKey) -> None:
         if self._cache.get(key) is not None:
@@ -166,21 +160,20 @@ class Controller:
         """List everything, then answer Services until ``stop``."""
         # What another leader wrote last must be known before anything is given: it begins with fresh lists.
         async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(self._following.run())
-            missing = {OfServices, OfGroups}
-            while missing:
-                heard = await self._following.heard.get()
-                self._hear(heard)
-                if is_list(heard):
-                    missing.discard(type(heard))
             hearing = tasks.create_task(self._keep_hearing())
+            await self._are_listed.wait()
             await self._answer()
-            following.cancel()
             hearing.cancel()
 
     async def _keep_hearing(self) -> None:
-        while True:
-            self._hear(await self._following.heard.get())
+        missing = {OfServices, OfGroups}
+        async with asyncio.TaskGroup() as tasks:
+            async for heard in self._following.news(tasks):
+                self._hear(heard)
+                if is_list(heard):
+                    missing.discard(type(heard))
+                if not missing:
+                    self._are_listed.set()
 
     async def _answer(self) -> None:
         self._reconfigure()

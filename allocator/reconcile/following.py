@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from purelb import names
 from purelb.answers import JsonObject
-from purelb.follow import Follower, Source, complaint
+from purelb.follow import Follower, Source, complaint, pour, whole
 from purelb.kube import Kube, custom_path, services_path
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Change, News, Replaced
 from purelb.services import ServiceView, view_service
-
-PATIENCE: Final = 20.0
-"""Seconds for which what was read before may be behind, before the allocator says that it isn't ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,7 @@ Heard: TypeAlias = OfServices | OfGroups
 
 
 class Following:
-    """Both kinds. ``run`` it; what it hears is in ``heard``, in order."""
+    """Both kinds; iterate over ``news``, one at a time."""
 
     def __init__(self, kube: Kube, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:
         rng = random.Random()
@@ -50,11 +46,10 @@ class Following:
             kube, Source("Services", services_path()), view_service, clock=clock, rng=rng
         )
         self._groups: Follower[Mapping[str, Any]] = Follower(
-            kube, Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)), _as_it_is, clock=clock, rng=rng
+            kube, Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)), whole, clock=clock, rng=rng
         )
         for one in (self._services, self._groups):
             one.show(metrics)
-        self.heard: asyncio.Queue[Heard] = asyncio.Queue(maxsize=1)
 
     @property
     def is_listed(self) -> bool:
@@ -63,7 +58,7 @@ class Following:
 
     def trouble(self, now: float) -> str | None:
         """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""
-        return complaint((self._services.standing, self._groups.standing), now, PATIENCE)
+        return complaint((self._services.standing, self._groups.standing), now)
 
     @property
     def epoch(self) -> int:
@@ -74,31 +69,20 @@ class Following:
         """What the answer to a request of ``epoch`` says of a Service; None: nothing that isn't known or overtaken."""
         return self._services.answered(body, epoch)
 
-    async def run(self) -> None:
-        """Follow, until cancelled; each run begins with lists of what is then, whatever was heard before."""
-        while not self.heard.empty():
-            self.heard.get_nowait()
-        self._services.begin_again()
-        self._groups.begin_again()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow_services())
-            tasks.create_task(self._follow_groups())
+    async def news(self, tasks: asyncio.TaskGroup) -> AsyncGenerator[Heard, None]:
+        """What happens, in one order; it begins with lists of what is then, whatever was heard before.
 
-    async def _follow_services(self) -> None:
-        async with aclosing(self._services.news()) as stream:
-            async for news in stream:
-                await self.heard.put(OfServices(news))
-
-    async def _follow_groups(self) -> None:
-        async with aclosing(self._groups.news()) as stream:
-            async for news in stream:
-                await self.heard.put(OfGroups(news))
+        The followers run in ``tasks``; cancel them with all that is in it.
+        """
+        heard: asyncio.Queue[Heard] = asyncio.Queue(maxsize=1)
+        for one in (self._services, self._groups):
+            one.begin_again()
+        tasks.create_task(pour(self._services, OfServices, heard))
+        tasks.create_task(pour(self._groups, OfGroups, heard))
+        while True:
+            yield await heard.get()
 
 
 def is_list(heard: Heard) -> bool:
     """Whether it is all that there is of a kind."""
     return isinstance(heard.news, Replaced)
-
-
-def _as_it_is(body: JsonObject) -> Mapping[str, Any]:
-    return body

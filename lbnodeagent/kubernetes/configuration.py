@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, assert_never
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from lbnodeagent.kubernetes.selection import Choice, choose_config
 from lbnodeagent.messages import Configured
@@ -19,7 +19,7 @@ from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AgentMetrics
 from purelb.names import DEFAULT_INTERFACE
 from purelb.nodeagents import NodeAgentConfig, SelectorError, parse_node_agent
-from purelb.ordering import Changed, Deleted, News, Replaced
+from purelb.ordering import Changed, Deleted, News, changes
 
 Json: TypeAlias = Mapping[str, Any]
 Trouble: TypeAlias = Literal["invalid", "node_selector", "interface"]
@@ -66,18 +66,12 @@ class Configuration:
 
     def agents(self, news: News[Json]) -> None:
         """News of LBNodeAgents; a list replaces all that was known."""
-        match news:
-            case Replaced(items):
-                for key in self._versions.keys() - {Key(*key) for key in items}:
-                    self._drop(key)
-                for body in items.values():
+        for change in changes(news, self._versions):
+            match change:
+                case Changed(_, body):
                     self._set(body)
-            case Changed(_, body):
-                self._set(body)
-            case Deleted(key):
-                self._drop(Key(*key))
-            case _:
-                assert_never(news)
+                case Deleted(key):
+                    self._drop(Key(*key))
 
     def _set(self, body: Json) -> None:
         """One that a list repeats is no news: its author was told already what is wrong with it."""

@@ -15,6 +15,7 @@ from typing import Final, assert_never
 from lbnodeagent.kubernetes.configuration import Configuration
 from lbnodeagent.kubernetes.following import (
     Following,
+    Learned,
     OfAgents,
     OfGroups,
     OfServices,
@@ -127,7 +128,7 @@ class ControlPlane:
         reporter: Reporter,
     ) -> None:
         """Pass on what happens, and have it said when everything was learned once."""
-        feed = ServiceFeed(wanted)
+        feed, learned = ServiceFeed(wanted), Learned()
         async with asyncio.TaskGroup() as tasks:
             are_listed = asyncio.Event()
             tasks.create_task(self._synchronise(node, are_listed, wanted, configuration))
@@ -144,7 +145,8 @@ class ControlPlane:
                         configuration.agents(one)
                     case _:
                         assert_never(news)
-                if following.is_synced(needs_slices=wanted.needs_endpoints):
+                learned.heard(news)
+                if learned.is_all(needs_slices=wanted.needs_endpoints):
                     are_listed.set()
 
     async def _synchronise(

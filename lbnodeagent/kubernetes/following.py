@@ -11,21 +11,18 @@ import random
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from lbnodeagent.kubernetes.servicefeed import parse_group, parse_service
 from lbnodeagent.kubernetes.viptable import EndpointSlice, endpoint_slice
 from purelb import names
 from purelb.answers import JsonObject
-from purelb.follow import Follower, Source, complaint
+from purelb.follow import Follower, Source, complaint, pour, whole
 from purelb.kube import Kube, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics
-from purelb.ordering import News
+from purelb.ordering import News, Replaced
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceView
-
-PATIENCE: Final = 20.0
-"""Seconds for which what was read before may be behind, before the agent says that it isn't ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +76,15 @@ class Following:
             rng=rng,
         )
         self.agents: Follower[Mapping[str, Any]] = Follower(
-            kube, Source("LBNodeAgents", custom_path(names.LB_NODE_AGENTS)), _as_it_is, clock=clock, rng=rng
+            kube, Source("LBNodeAgents", custom_path(names.LB_NODE_AGENTS)), whole, clock=clock, rng=rng
         )
         for one in (self.services, self.groups, self.slices, self.agents):
             one.show(metrics)
 
-    def is_synced(self, *, needs_slices: bool) -> bool:
-        """Whether all that decides what is wanted was listed once."""
-        needed = [self.services.standing, self.groups.standing, self.agents.standing]
-        if needs_slices:
-            needed.append(self.slices.standing)
-        return all(standing.is_synced for standing in needed)
-
     def trouble(self, now: float) -> str | None:
         """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""
         standings = (one.standing for one in (self.services, self.groups, self.slices, self.agents))
-        return complaint(standings, now, PATIENCE)
+        return complaint(standings, now)
 
 
 class ServiceAnswers:
@@ -122,28 +112,25 @@ async def merged(
 ) -> AsyncGenerator[Heard, None]:
     """What happens, in one order; without end. The followers run in ``tasks``."""
     queue = answers.waiting
-
-    async def services() -> None:
-        async for news in following.services.news():
-            queue.put_nowait(OfServices(news))
-
-    async def groups() -> None:
-        async for news in following.groups.news():
-            queue.put_nowait(OfGroups(news))
-
-    async def slices() -> None:
-        async for news in following.slices.news():
-            queue.put_nowait(OfSlices(news))
-
-    async def agents() -> None:
-        async for news in following.agents.news():
-            queue.put_nowait(OfAgents(news))
-
-    for run in (services, groups, slices, agents):
-        tasks.create_task(run())
+    tasks.create_task(pour(following.services, OfServices, queue))
+    tasks.create_task(pour(following.groups, OfGroups, queue))
+    tasks.create_task(pour(following.slices, OfSlices, queue))
+    tasks.create_task(pour(following.agents, OfAgents, queue))
     while True:
         yield await queue.get()
 
 
-def _as_it_is(body: JsonObject) -> Mapping[str, Any]:
-    return body
+class Learned:
+    """What was heard as a whole. Whether a follower has listed says nothing: its list may still wait to be heard."""
+
+    def __init__(self) -> None:
+        self._missing: set[type[Heard]] = {OfServices, OfGroups, OfSlices, OfAgents}
+
+    def heard(self, heard: Heard) -> None:
+        """This was passed on."""
+        if isinstance(heard.news, Replaced):
+            self._missing.discard(type(heard))
+
+    def is_all(self, *, needs_slices: bool) -> bool:
+        """Whether all that decides what is wanted was."""
+        return not (self._missing if needs_slices else self._missing - {OfSlices})

@@ -20,7 +20,7 @@ from lbnodeagent.kubernetes.viptable import (
 )
 from purelb import names
 from purelb.errors import SpecError
-from purelb.ordering import Changed, Deleted, News, Replaced
+from purelb.ordering import Changed, Deleted, News, Replaced, changes
 from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 
@@ -53,19 +53,12 @@ class ServiceFeed:
     def services(self, news: News[ServiceView]) -> Consequences:
         """Of Services; a list replaces all that was known."""
         then = Consequences()
-        match news:
-            case Replaced(items):
-                services = {service.key: service for service in items.values()}
-                for key in self._wanted.services.keys() - services.keys():
-                    self._drop(key, then)
-                for service in services.values():
+        for change in changes(news, self._wanted.services):
+            match change:
+                case Changed(_, service):
                     self._set(service, then)
-            case Changed(_, service):
-                self._set(service, then)
-            case Deleted(key):
-                self._drop(ServiceKey(key.namespace, key.name), then)
-            case _:
-                assert_never(news)
+                case Deleted(key):
+                    self._drop(ServiceKey(*key), then)
         return then
 
     def groups(self, news: News[ServiceGroup]) -> Consequences:
@@ -100,6 +93,8 @@ class ServiceFeed:
         then.changed.append(service)
 
     def _drop(self, key: ServiceKey, then: Consequences) -> None:
+        if self._wanted.service(key) is None:
+            return  # most of a cluster's Services have nothing of ours, and each change of one says so again
         then.vips |= self._wanted.drop_service(key)
         then.gone.append(key)
 

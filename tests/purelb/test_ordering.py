@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purelb.ordering import Change, Changed, Deleted, News, ObjectKey, Ordering, Replaced, State
+from purelb.ordering import Change, Changed, Deleted, News, ObjectKey, Ordering, Replaced, State, changes
 
 WEB = ObjectKey("default", "web")
 
@@ -284,3 +284,12 @@ def test_a_newer_state_is_never_overwritten_by_an_older_one(seed: int) -> None:
 def test_what_is_remembered_is_bounded_by_what_the_watch_has_still_to_tell(seed: int) -> None:
     for cluster, ordering, _, _ in history(seed, restores=False):
         assert len(ordering._ahead) <= len({event[0].key for event in cluster.events})
+
+
+def test_a_list_is_told_one_object_at_a_time_with_what_it_has_not() -> None:
+    a, b, c = (ObjectKey("n", name) for name in "abc")
+
+    told = list(changes(Replaced({a: 1, b: 2}, "5", 0), [b, c]))
+
+    assert told == [Deleted(c, ""), Changed(a, 1), Changed(b, 2)]
+    assert list(changes(Changed(a, 1), [])) == [Changed(a, 1)]

@@ -1,0 +1,52 @@
+"""The allocator's two kinds in one stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from allocator.reconcile.following import Following, Heard, OfServices
+from purelb.metrics import AllocatorMetrics, new_registry
+from purelb.ordering import Replaced
+from tests.allocator.stage import Stage, staged, until
+
+
+def test_each_time_it_begins_with_lists_of_what_is_then() -> None:
+    async def scenario(stage: Stage) -> None:
+        following = Following(stage.kube, AllocatorMetrics(new_registry()), asyncio.get_running_loop().time)
+
+        heard: list[Heard] = []
+
+        async def follow(most: int) -> None:
+            async with asyncio.TaskGroup() as tasks:
+                async for one in following.news(tasks):
+                    heard.append(one)
+                    if len(heard) == most:
+                        await asyncio.Event().wait()  # stopped like this, with news that waits to be heard
+
+        standing_by = asyncio.create_task(follow(1))
+        await until(lambda: _is(lambda: following.is_listed))
+        standing_by.cancel()
+        await asyncio.wait([standing_by])
+        heard.clear()
+        await stage.service("late")
+
+        leading = asyncio.create_task(follow(2))
+        await until(lambda: _is(lambda: len(heard) == 2))
+        leading.cancel()
+        await asyncio.wait([leading])
+
+        assert all(isinstance(one.news, Replaced) for one in heard)
+        services = next(one.news for one in heard if isinstance(one, OfServices))
+        assert isinstance(services, Replaced)
+        assert "late" in [key.name for key in services.items]
+
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await scenario(stage)
+
+    asyncio.run(run())
+
+
+async def _is(true: Callable[[], bool]) -> bool:
+    return true()
