@@ -59,6 +59,9 @@ async def run(settings: AgentSettings) -> int:
             return control.trouble or "the gossip has not started"
         return control.unready()
 
+    def still() -> str | None:
+        return plane.pulse.trouble() or control.pulse.trouble()
+
     with FrameSender() as sender, FrameListener() as listener:
         async with Netlink() as netlink:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
@@ -71,7 +74,7 @@ async def run(settings: AgentSettings) -> int:
                     tasks.create_task(peers.run()),
                     tasks.create_task(
                         serve(
-                            lambda: Page(registry, ready=trouble, healthy=control.is_still),
+                            lambda: Page(registry, ready=trouble, healthy=still),
                             settings.common.host,
                             settings.common.port,
                         )

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from typing import assert_never
+from typing import Final, assert_never
 
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
@@ -32,8 +32,12 @@ from lbnodeagent.wire.neighbours import Probe
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from lbnodeagent.wire.sending import Sending
 from purelb.metrics import AgentMetrics
+from purelb.pulse import BEAT, Pulse
 
 log = logging.getLogger(__name__)
+
+STILL: Final = 15.0
+"""Seconds without a turn after which the data plane counts as dead."""
 
 
 class DataPlane:
@@ -67,6 +71,8 @@ class DataPlane:
         self._wake = asyncio.Event()
         self._departed = asyncio.Event()
         self._to_execute: deque[Execute] = deque()
+        self.pulse = Pulse("the data plane", STILL)
+        """Shown at each turn: neither a loop that is blocked nor a kernel that never answers goes unseen."""
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -154,6 +160,7 @@ class DataPlane:
     async def _take_turns(self) -> None:
         while True:
             self._wake.clear()
+            self.pulse.show_life()
             self._core.tick(self._now())
             self._say()
             while self._to_execute:
@@ -165,7 +172,7 @@ class DataPlane:
                 await asyncio.sleep(0)  # the other tasks have their turn too
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(min(deadline, self._now() + BEAT)):
                     await self._wake.wait()
 
     def _say(self) -> None:

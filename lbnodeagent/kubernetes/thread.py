@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
+from purelb.pulse import Pulse
+
 log = logging.getLogger(__name__)
 
 RESTART: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -22,10 +24,6 @@ WORKED: Final = 60.0
 """Seconds after which a try that fails counts as the first failure again."""
 LAST_WORDS: Final = 3.0
 """Seconds that the tasks of a try that failed get to end. Libraries' tasks were seen to swallow their cancellation."""
-BEAT: Final = 1.0
-"""Seconds between two signs of life."""
-STILL: Final = 60.0
-"""Seconds without a sign of life after which the thread counts as dead: more than any pause or timeout of ours."""
 
 
 class Runs(Protocol):
@@ -50,7 +48,7 @@ class ControlThread:
         self._stop: asyncio.Event | None = None
         self._control: Runs | None = None
         self._is_stopping = threading.Event()
-        self._alive_at = time.monotonic()
+        self.pulse = Pulse("the control plane")
         self.trouble: str | None = "the control plane has not started"
 
     def unready(self) -> str | None:
@@ -62,14 +60,8 @@ class ControlThread:
             trouble = "the Services have not been read yet"
         return trouble
 
-    def is_still(self) -> str | None:
-        """Why this program has to be started anew; None: it works, or tries to."""
-        silence = time.monotonic() - self._alive_at
-        return f"the control plane has shown no sign of life for {silence:.0f} s" if silence > STILL else None
-
     def start(self) -> None:
         """Begin."""
-        self._alive_at = time.monotonic()
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -83,7 +75,8 @@ class ControlThread:
     def _main(self) -> None:
         failures = 0
         while not self._is_stopping.is_set():
-            begun = self._alive_at = time.monotonic()
+            begun = time.monotonic()
+            self.pulse.show_life()
             try:
                 run_bounded(self._run())
                 if self._is_stopping.is_set():
@@ -93,8 +86,8 @@ class ControlThread:
             except Exception as error:  # the edge of this thread: the data plane goes on without it
                 self.trouble = f"the control plane failed: {_cause(error)}"
                 log.exception("the control plane failed and is started again")
-            self._alive_at = time.monotonic()
-            failures = 0 if self._alive_at - begun > WORKED else failures
+            self.pulse.show_life()
+            failures = 0 if time.monotonic() - begun > WORKED else failures
             self._is_stopping.wait(RESTART[min(failures, len(RESTART) - 1)])
             failures += 1
 
@@ -104,12 +97,11 @@ class ControlThread:
             return
         self._control = self._build()
         self.trouble = None
-        self._beat(self._loop)
-        await self._control.run(self._stop)
-
-    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._alive_at = time.monotonic()
-        loop.call_later(BEAT, self._beat, loop)
+        beating = self._loop.create_task(self.pulse.beat())
+        try:
+            await self._control.run(self._stop)
+        finally:
+            beating.cancel()
 
 
 def run_bounded(main: Coroutine[Any, Any, None], last_words: float = LAST_WORDS) -> None:

@@ -132,7 +132,7 @@ def test_an_api_server_that_refuses_for_a_while_leaves_no_agent_deaf(tmp_path: P
 
                 await until_told(inbox, wanted, "10.31.188.65")
                 await until(lambda: control.unready() is None)
-                assert control.is_still() is None
+                assert control.pulse.trouble() is None
         finally:
             await asyncio.to_thread(control.stop, 5.0)
             await until(lambda: all(thread.name != "control" for thread in threading.enumerate()))
