@@ -15,7 +15,6 @@ from allocator.leadership import Leadership, LeadershipLostError
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.controller import Controller
 from allocator.reconcile.following import Following
-from allocator.reconcile.handlers import build_registry
 from allocator.reconcile.holdings import ServiceHoldings
 from allocator.reconcile.publisher import Publisher
 from allocator.sources.claims import SidecarClaims
@@ -28,6 +27,7 @@ from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics, new_registry
 from purelb.page import Page
+from purelb.pulse import Pulse
 from purelb.settings import AllocatorSettings
 
 log = logging.getLogger(__name__)
@@ -70,9 +70,10 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             default_announcer=settings.default_announcer,
         )
         publisher = Publisher(kube, engine, configuration, external, metrics)
-        operator = build_registry(asyncio.Event())
+        begun = asyncio.Event()
 
         async def lead() -> None:
+            await begun.wait()
             async with asyncio.TaskGroup() as candidacy:
                 standing_by = candidacy.create_task(controller.stand_by())
                 await leadership.acquire()
@@ -92,26 +93,23 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
                 metrics.leads.set(0)
                 await leadership.release()
 
-        async def frame() -> None:
-            await run_operator(operator, None, kube, stop=stop)
-            stop.set()  # kopf hears signals itself
-
         def unready() -> str | None:
             stands_by = not leadership.is_ours and following.is_listed
             if controller.is_synchronised or stands_by:
                 return following.trouble(clock())
             return following.trouble(clock()) or "not everything is listed yet"
 
-        page = await Page(registry, ready=unready).start(common.host, common.port)
+        pulse = Pulse("the allocator")
+        page = await Page(registry, ready=unready, healthy=pulse.trouble).start(common.host, common.port)
         try:
             async with asyncio.TaskGroup() as tasks:
-                recording = tasks.create_task(recorder.run())
+                recording, beating = tasks.create_task(recorder.run()), tasks.create_task(pulse.beat())
                 leading = tasks.create_task(lead())
-                framing = tasks.create_task(frame())
+                framing = tasks.create_task(run_operator(kube, begun=begun, stop=stop))
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, recording, framing):
+                for task in (leading, recording, beating, framing):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:

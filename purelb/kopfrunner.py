@@ -1,7 +1,7 @@
-"""Run a kopf registry as one task of ours: settings, login, start and stop. Handlers live in the programs.
+"""Run kopf as one task of ours, the frame of both programs: settings, login, start and stop.
 
-kopf is the frame of both programs: it logs in, calls the startup handlers, hears signals, and ends in order. It isn't
-used to follow objects; that is follow.py's, the same way for every kind. Tried before, and why not any more:
+It logs in, says when to begin, hears signals, and ends in order; of the API server it asks, once, which kinds there are.
+It isn't used to follow objects: that is follow.py's, the same way for every kind. Tried before, and why not any more:
 
 - it tells no deletion that happened while its watch was down (between two lists, or after a 410), so that a second
   list of our own had to be compared with what it had told;
@@ -40,18 +40,17 @@ _STOP: Final = 2.0
 """Seconds that kopf's own tasks get to end."""
 
 
-async def run_operator(
-    registry: kopf.OperatorRegistry, memo: object, kube: Kube, *, stop: asyncio.Event, again: Backoff = AGAIN
-) -> None:
-    """Serve ``registry`` until ``stop`` is set, which SIGTERM and SIGINT do too in a main thread.
+async def run_operator(kube: Kube, *, begun: asyncio.Event, stop: asyncio.Event, again: Backoff = AGAIN) -> None:
+    """Be the frame of a program until ``stop`` is set, which SIGTERM and SIGINT do too in a main thread.
 
-    Register activities only (startup, cleanup): kopf then asks the API server for a login and, once, which kinds there
-    are. Startup handlers are called again when kopf had to be started again.
+    ``begun`` is set by the startup handler: the program begins its work then. That takes no API server.
     """
+    registry = kopf.OperatorRegistry()
+    kopf.on.startup(registry=registry, id="startup")(_startup(begun))
     kopf.on.login(registry=registry, id="login")(_login(kube.credentials))
     for delay in again.delays():
         try:
-            await _run_once(registry, memo, stop)
+            await _run_once(registry, stop)
         except Exception as error:  # kopf's own tree of errors, aiohttp's, and what handlers raise
             log.warning("kopf ended and is started again", extra={"reason": repr(error), "again in": delay})
         with contextlib.suppress(TimeoutError):
@@ -61,11 +60,10 @@ async def run_operator(
             return
 
 
-async def _run_once(registry: kopf.OperatorRegistry, memo: object, stop: asyncio.Event) -> None:
+async def _run_once(registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
     tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=_settings(),
-        memo=memo,
         identity=_IDENTITY,
         clusterwide=True,
         standalone=True,
@@ -91,6 +89,13 @@ async def _run_once(registry: kopf.OperatorRegistry, memo: object, stop: asyncio
             raise failure
 
 
+def _startup(begun: asyncio.Event) -> Callable[..., Awaitable[None]]:
+    async def startup(**_: Any) -> None:
+        begun.set()
+
+    return startup
+
+
 def _login(credentials: Callable[[], Awaitable[Credentials]]) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
     async def login(**_: Any) -> kopf.ConnectionInfo:
         found = await credentials()
@@ -106,50 +111,11 @@ def _login(credentials: Callable[[], Awaitable[Credentials]]) -> Callable[..., A
     return login
 
 
-class _NoDiffs(kopf.DiffBaseStorage):
-    """Last-seen states, which only create and update handlers need: making them is most of kopf's work per event."""
-
-    def build(self, **_: Any) -> Any:
-        return {}
-
-    def fetch(self, **_: Any) -> None:
-        return None
-
-    def store(self, **_: Any) -> None:
-        return None
-
-
-class _NoProgress(kopf.ProgressStorage):
-    """Progress of handlers that are retried: ours never are."""
-
-    def fetch(self, **_: Any) -> None:
-        return None
-
-    def store(self, **_: Any) -> None:
-        return None
-
-    def purge(self, **_: Any) -> None:
-        return None
-
-    def touch(self, **_: Any) -> None:
-        return None
-
-    def clear(self, *, essence: Any) -> Any:
-        return essence
-
-
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
-    settings.persistence.diffbase_storage = _NoDiffs()
-    settings.persistence.progress_storage = _NoProgress()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
-    # kopf's memory at a start goes by how many objects are in its hands at once.
-    settings.watching.chunk_size = 500
-    settings.queueing.idle_timeout = 0.2
-    settings.watching.connect_timeout = 5.0
-    settings.watching.server_timeout = 300  # an integer on the wire
     settings.networking.request_timeout = 30.0
     settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 3, 5)
     settings.process.ultimate_exiting_timeout = None

@@ -24,7 +24,6 @@ from lbnodeagent.kubernetes.following import (
     merged,
 )
 from lbnodeagent.kubernetes.gossipkey import GossipKeys
-from lbnodeagent.kubernetes.handlers import build_registry
 from lbnodeagent.kubernetes.nodefeed import NodeFeed
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed
@@ -87,6 +86,9 @@ class ControlPlane:
             self._outbox.open()
             try:
                 async with asyncio.TaskGroup() as tasks:
+                    # kopf ends in its own time, up to 5 s: the program that is stopped doesn't wait for it.
+                    tasks.create_task(run_operator(kube, begun=kopf_begun, stop=kopf_stop))
+                    await kopf_begun.wait()
                     running = [
                         tasks.create_task(events.run()),
                         tasks.create_task(reporter.annotator.run()),
@@ -96,9 +98,6 @@ class ControlPlane:
                         tasks.create_task(node.find_peers()),
                         tasks.create_task(self._follow(following, answers, wanted, configuration, node, reporter)),
                     ]
-                    # kopf ends in its own time, up to 5 s: the program that is stopped doesn't wait for it.
-                    registry = build_registry(kopf_begun)
-                    tasks.create_task(run_operator(registry, None, kube, stop=kopf_stop))
                     await stop.wait()
                     await asyncio.gather(reporter.annotator.flush(FLUSH), events.flush(FLUSH))
                     for task in running:

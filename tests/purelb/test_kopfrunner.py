@@ -13,24 +13,25 @@ from typing import Any
 import pytest
 
 from purelb.kopfrunner import run_operator
-from purelb.light_kopf import kopf
 from purelb.retry import Backoff
 from tests.purelb.conftest import Api
 
 SOON = Backoff(first=0.05, most=0.1)
 
 
-def counting(startups: list[int], enough: int) -> tuple[kopf.OperatorRegistry, asyncio.Event]:
-    """A registry that notes its startups, and an event for the last of them."""
-    registry, reached = kopf.OperatorRegistry(), asyncio.Event()
+class Startups(asyncio.Event):
+    """Is set by the startup handler; ``enough`` when that was called so often."""
 
-    async def startup(**_: Any) -> None:
-        startups.append(1)
-        if len(startups) >= enough:
-            reached.set()
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.enough = asyncio.Event()
+        self._left = times
 
-    kopf.on.startup(registry=registry, id="startup")(startup)
-    return registry, reached
+    def set(self) -> None:
+        super().set()
+        self._left -= 1
+        if self._left <= 0:
+            self.enough.set()
 
 
 @pytest.fixture(autouse=True)
@@ -49,11 +50,11 @@ def test_a_server_that_does_not_take_our_token_for_a_while_ends_nothing(api: Api
     async def scenario() -> None:
         async with api.embedded() as (server, kube):
             server.faults.status(401)
-            registry, begun_thrice = counting([], 3)
+            begun = Startups(3)
             stop = asyncio.Event()
-            running = asyncio.create_task(run_operator(registry, None, kube, stop=stop, again=SOON))
+            running = asyncio.create_task(run_operator(kube, begun=begun, stop=stop, again=SOON))
             async with asyncio.timeout(20):
-                await begun_thrice.wait()
+                await begun.enough.wait()
             assert not running.done()
             server.faults.clear()
             stop.set()
@@ -67,11 +68,11 @@ def test_a_signal_stops_it_also_after_it_was_started_again(api: Api) -> None:
     async def scenario() -> None:
         async with api.embedded() as (server, kube):
             fault = server.faults.status(401)
-            registry, begun_twice = counting([], 2)
+            begun = Startups(2)
             stop = asyncio.Event()
-            running = asyncio.create_task(run_operator(registry, None, kube, stop=stop, again=SOON))
+            running = asyncio.create_task(run_operator(kube, begun=begun, stop=stop, again=SOON))
             async with asyncio.timeout(20):
-                await begun_twice.wait()
+                await begun.enough.wait()
                 server.faults.clear(fault)
                 os.kill(os.getpid(), signal.SIGTERM)
                 await running
