@@ -1,7 +1,7 @@
 """Run kopf as one task of ours, the frame of both programs: settings, login, start and stop.
 
-It logs in, says when to begin, hears signals, and ends in order; of the API server it asks, once, which kinds there are.
-It isn't used to follow objects: that is follow.py's, the same way for every kind. Tried before, and why not any more:
+It logs in, says when to begin, hears signals, and ends in order; it asks the API server once which kinds there are. It
+isn't used to follow objects: that is follow.py's, the same way for every kind. Tried before, and why not any more:
 
 - it tells no deletion that happened while its watch was down (between two lists, or after a 410), so that a second
   list of our own had to be compared with what it had told;

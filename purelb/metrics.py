@@ -215,6 +215,11 @@ class AgentMetrics(ClientMetrics):
             "Nodes that take part in the election, this one included.",
             registry=registry,
         )
+        self.messages_refused = Gauge(
+            "purelb_gossip_messages_refused",
+            "Hand-over messages since the start that didn't count: recordings, and those of a life not known yet.",
+            registry=registry,
+        )
         self.conflicts = Counter(
             "purelb_lbnodeagent_address_conflicts_total",
             "Addresses for which a host that isn't ours was heard to answer.",

@@ -271,6 +271,7 @@ class Core:
         if due.everything:
             state.are_routes_dirty = True
             state.members.forget_old(now)
+            self._owners_changed(state.candidacy.elect())
             state.mark_all()
         state.are_links_dirty = state.are_links_dirty or due.links or due.everything
 

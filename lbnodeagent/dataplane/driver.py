@@ -184,6 +184,7 @@ class DataPlane:
                 reports[report_key(report)] = report
         self._outbox.put_all(reports)
         self._metrics.members.set(self._core.member_count)
+        self._metrics.messages_refused.set(self._peers.refused)
         if self._core.has_left:
             self._departed.set()
 

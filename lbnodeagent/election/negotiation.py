@@ -84,7 +84,7 @@ class Negotiation:
             return Learned()  # it could not be answered; it asks again
         changed: set[IPAddress] = set()
         if message.is_leaving:
-            self._members.is_leaving(message.sender)
+            self._members.is_leaving(message.sender, now)
             changed = self._candidacy.elect()
         mine = [vip for vip in message.vips if self._candidacy.is_owner(vip)]
         here = [vip for vip in mine if self._present.nics_with(vip)]

@@ -6,8 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from lbnodeagent.errors import MetaError
-from lbnodeagent.gossip.meta import HandoverMessage, decode_message
+from lbnodeagent.gossip.meta import HandoverMessage
 from memberlist.events import (
     Event,
     MemberFailed,
@@ -62,8 +61,8 @@ def peer_event(event: Event, own: str) -> PeerEvent | None:
             return PeerGone(member.name, for_good=True) if member.name != own else None
         case MemberSuspected():
             return None
-        case UserMessage(payload):
-            return _message(payload)
+        case UserMessage():
+            return None  # correspondence.py reads it
         case NameConflict(existing, address, _):
             log.error(
                 "two nodes gossip under one name",
@@ -72,11 +71,3 @@ def peer_event(event: Event, own: str) -> PeerEvent | None:
             return None
         case _:
             assert_never(event)
-
-
-def _message(payload: bytes) -> HandoverMessage | None:
-    try:
-        return decode_message(payload)
-    except MetaError as error:
-        log.warning("a peer's message can't be read", extra={"error": str(error)})
-        return None

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 REMEMBER: Final = 24 * 3600.0
 """Seconds for which it is remembered where a node was that failed: a rack may be away for a day, not for ever."""
+LEAVING: Final = 15.0
+"""Seconds after which a node that said so should have left: a message that came late, or was sent again, moves no VIPs
+for longer than until the next sweep after that."""
 _DEAD_MOST: Final = 4096
 """Failed nodes that are remembered; then the first ones to fail are forgotten."""
 
@@ -45,6 +48,8 @@ class Members:
         """What each node last said of where it is, also of those that are gone: a VIP there is no routed address, and a
         dead agent's kernel may still answer."""
         self._failed_at: dict[str, float] = {}
+        self._said_leaving: dict[str, float] = {}
+        """Who told us to be leaving, and when, and has said nothing else since."""
         self._networks: Counter[IPNetwork] = Counter()
         self._macs: Counter[Mac] = Counter()
         self._onlink: frozenset[IPNetwork] | None = None
@@ -69,6 +74,7 @@ class Members:
             log.warning("a member's meta can't be read", extra={"node": node, "error": str(error)})
             meta = Meta()
         self._others[node] = meta
+        self._said_leaving.pop(node, None)  # its own word
         self._failed_at.pop(node, None)
         if meta is not None:
             self._remember(node, meta)
@@ -76,6 +82,7 @@ class Members:
     def gone(self, node: str, now: float, *, for_good: bool) -> None:
         """A member failed, or left (``for_good``)."""
         self._others.pop(node, None)
+        self._said_leaving.pop(node, None)
         if for_good:
             self._forget(node)
         elif node in self._known:
@@ -89,15 +96,21 @@ class Members:
             self.gone(node, now, for_good=False)
 
     def forget_old(self, now: float) -> None:
-        """Forget where nodes were that failed long ago."""
+        """Forget where nodes were that failed long ago, and that one said to leave that is still there."""
+        for node in [node for node, said_at in self._said_leaving.items() if now - said_at >= LEAVING]:
+            del self._said_leaving[node]
+            meta = self._others[node]
+            assert meta is not None, "who has none says nothing"
+            self._others[node] = replace(meta, is_leaving=False)
         for node in [node for node, failed_at in self._failed_at.items() if now - failed_at >= REMEMBER]:
             self._forget(node)
 
-    def is_leaving(self, node: str) -> None:
+    def is_leaving(self, node: str, now: float) -> None:
         """A member told us itself that it shuts down, before its meta did."""
         meta = self._others.get(node)
-        if meta is not None:
+        if meta is not None and not meta.is_leaving:
             self._others[node] = replace(meta, is_leaving=True)
+            self._said_leaving[node] = now
 
     def _remember(self, node: str, meta: Meta) -> None:
         if meta.is_ready or meta.reach or meta.idle:  # else it has just started and doesn't know yet where it is

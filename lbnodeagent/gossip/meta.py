@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, Literal
 
 from lbnodeagent.errors import MetaError
+from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress, IPNetwork
 
@@ -22,6 +23,7 @@ _MAGIC: Final = b"PL\x01"
 _READY: Final = 0x01
 _LEAVING: Final = 0x02
 _EXCLUDED: Final = 0x04
+_LIFE: Final = 0x08
 _IDLE: Final = 0x80
 
 
@@ -41,12 +43,17 @@ class Meta:
     """The subnets that it is on, but can't announce on now: its NIC has no cable."""
     macs: frozenset[Mac] = frozenset()
     """Of the interfaces on those subnets: who else may rightly answer for a VIP during a hand-over."""
+    life: Life | None = None
+    """Of the agent that says it (envelope.py); None: it's one from before there were lives."""
 
 
 def encode_meta(meta: Meta) -> bytes:
     """At most 512 bytes; the subnets that don't fit are left out, the widest ones last."""
     flags = _READY * meta.is_ready | _LEAVING * meta.is_leaving | _EXCLUDED * meta.is_excluded
-    macs = sorted(meta.macs)[:16]
+    # The life goes where agents from before read one MAC more, which no NIC has.
+    lives = [] if meta.life is None else [meta.life]
+    flags |= _LIFE * len(lives)
+    macs = [*lives, *sorted(meta.macs)[: 16 - len(lives)]]
     data = _MAGIC + struct.pack("!BB", flags, len(macs)) + b"".join(macs)
     known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
     for network, idle in sorted(known, key=lambda one: (one[1], one[0].prefixlen, one[0].version, one[0])):
@@ -69,7 +76,10 @@ def decode_meta(data: bytes) -> Meta | None:
         end = start + 6 * count
         if end > len(data):
             raise MetaError("a meta that ends within its MAC addresses")
-        macs = frozenset(Mac(data[at : at + 6]) for at in range(start, end, 6))
+        macs = [data[at : at + 6] for at in range(start, end, 6)]
+        if flags & _LIFE and not macs:
+            raise MetaError("a meta that says that it has a life, and has none")
+        life = Life(macs.pop(0)) if flags & _LIFE else None
         networks = list(_networks(data[end:]))
     except (struct.error, ValueError) as error:
         raise MetaError(f"a meta that can't be read: {error}") from error
@@ -79,7 +89,8 @@ def decode_meta(data: bytes) -> Meta | None:
         bool(flags & _EXCLUDED),
         reach=frozenset(network for network, is_idle in networks if not is_idle),
         idle=frozenset(network for network, is_idle in networks if is_idle),
-        macs=macs,
+        macs=frozenset(map(Mac, macs)),
+        life=life,
     )
 
 
@@ -109,8 +120,8 @@ def _sizes(version: int) -> tuple[int, type[IPv4Network] | type[IPv6Network]]:
 
 _KINDS: Final = {b"PL\x01a": "ask", b"PL\x01h": "have"}
 _HEADS: Final = {kind: head for head, kind in _KINDS.items()}
-_VIPS_PER_MESSAGE: Final = 60
-"""60 IPv6 addresses and a node's name stay below memberlist's packet of 1400 bytes."""
+_VIPS_PER_MESSAGE: Final = 48
+"""48 IPv6 addresses and the longest node name stay below memberlist's packet of 1400 bytes, also in an envelope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,8 @@ def decode_message(payload: bytes) -> HandoverMessage | None:
         return None
     try:
         leaving, size = struct.unpack_from("!BB", payload, 4)
+        if not size or len(payload) < 6 + size:
+            raise MetaError("a hand-over message that ends within its sender's name")
         sender = payload[6 : 6 + size].decode()
     except (struct.error, UnicodeDecodeError) as error:
         raise MetaError(f"a hand-over message that can't be read: {error}") from error

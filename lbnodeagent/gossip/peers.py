@@ -8,14 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from lbnodeagent.gossip.events import GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone, peer_event
+from lbnodeagent.gossip.correspondence import Correspondence
+from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
+from lbnodeagent.gossip.events import GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.joining import Joining
-from lbnodeagent.gossip.meta import HandoverMessage, Meta, encode_messages, encode_meta
+from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from memberlist import (
     Config,
     Event,
@@ -47,13 +51,19 @@ class Peers:
         self._config = config
         self._key: Keyring | None = None
         self._has_key = asyncio.Event()
-        self._meta = encode_meta(Meta())  # an empty one would make it a candidate, as PureLB's own agents are
+        self._correspondence = Correspondence(node, Life(os.urandom(LIFE_SIZE)))
+        self._meta = self._correspondence.meta(Meta())  # none would make it a candidate, as PureLB's own agents are
         self._gossip: Memberlist | None = None
         self._alive: set[str] = set()
         self._joining = Joining(random.Random())
         self._hurry = asyncio.Event()
         self._events: deque[PeerEvent] = deque()
         self._happened = asyncio.Event()
+
+    @property
+    def refused(self) -> int:
+        """Messages of peers that didn't count so far."""
+        return self._correspondence.refused
 
     @property
     def is_running(self) -> bool:
@@ -92,7 +102,7 @@ class Peers:
 
     def set_meta(self, meta: Meta) -> None:
         """What this node says of itself."""
-        self._meta = encode_meta(meta)
+        self._meta = self._correspondence.meta(meta)
         if self._gossip is not None:
             self._gossip.update_meta(self._meta)
 
@@ -100,7 +110,7 @@ class Peers:
         """Send to one member; best effort, the sender asks again."""
         if self._gossip is None:
             return
-        for payload in encode_messages(message):
+        for payload in self._correspondence.write(node, message):
             try:
                 self._gossip.send_best_effort(node, payload)
             except UnknownMember:
@@ -129,6 +139,8 @@ class Peers:
             config=self._config,
             keyring=self._key,
             meta=self._meta,
+            # Above that of any earlier run, so that what was said against one of those says nothing of this one.
+            incarnation=int(time.time()),
             on_event=self._on_event,
         )
         try:
@@ -148,7 +160,7 @@ class Peers:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, MemberJoined | MemberUpdated) and event.member.name != self._node:
             self._joining.seen(str(event.member.address))
-        happened = peer_event(event, self._node)
+        happened = self._correspondence.hear(event)
         if happened is not None:
             self._happens(happened)
 

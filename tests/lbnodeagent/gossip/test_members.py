@@ -39,7 +39,7 @@ def test_a_node_that_does_not_know_the_vips_yet_is_none() -> None:
 def test_a_node_that_leaves_is_none_as_soon_as_it_says_so() -> None:
     members = roster(w11=READY, w12=READY)
     members.joined("w11", encode_meta(Meta(True, is_leaving=True, reach=WIRE)))
-    members.is_leaving("w12")
+    members.is_leaving("w12", 0.0)
 
     assert members.candidates().keys() == {"own"}
 

@@ -6,11 +6,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from lbnodeagent.gossip.events import PeerAlive, PeerGone
-from lbnodeagent.gossip.meta import Meta, encode_meta
+from lbnodeagent.gossip.meta import Meta, decode_meta
 from lbnodeagent.gossip.peers import Peers
 from memberlist import Config
 
@@ -36,13 +37,16 @@ class Agent:
 
     def __init__(self, name: str, host: str, port: int) -> None:
         self.peers = Peers(name, host, port, Config.fast())
-        self.heard: dict[str, bytes] = {}
+        self.heard: dict[str, Meta] = {}
+        """What each peer says of itself, but its life."""
 
     async def follow(self) -> None:
         async for event in self.peers.events():
             match event:
                 case PeerAlive(node, meta):
-                    self.heard[node] = meta
+                    said = decode_meta(meta)
+                    assert said is not None
+                    self.heard[node] = replace(said, life=None)
                 case PeerGone(node):
                     self.heard.pop(node, None)
                 case _:
@@ -67,7 +71,7 @@ async def converse(one: Agent, other: Agent, turn: int) -> None:
     meta = Meta(is_ready=bool(turn % 2), is_excluded=bool(turn // 2 % 2))
     for agent in (one, other):
         agent.peers.set_meta(meta)
-    await until(lambda: one.heard.get("b") == other.heard.get("a") == encode_meta(meta))
+    await until(lambda: one.heard.get("b") == other.heard.get("a") == meta)
 
 
 @pytest.mark.timeout(90)

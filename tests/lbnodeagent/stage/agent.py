@@ -12,8 +12,9 @@ from typing import Protocol, assert_never
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.outputs import Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta
 from lbnodeagent.election.negotiation import Send
-from lbnodeagent.gossip.events import GossipStarted, PeerEvent
-from lbnodeagent.gossip.meta import encode_messages, encode_meta
+from lbnodeagent.gossip.correspondence import Correspondence
+from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
+from lbnodeagent.gossip.events import GossipStarted
 from lbnodeagent.kernel.notifications import Change
 from lbnodeagent.messages import Told
 from lbnodeagent.tables import (
@@ -34,6 +35,7 @@ from lbnodeagent.tables import (
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
 from memberlist.errors import UnknownMember
+from memberlist.events import Event
 from memberlist.simulation import Simulation
 from purelb.addresses import IPAddress
 from tests.lbnodeagent.stage.kernel import NIC, FakeKernel
@@ -51,6 +53,7 @@ class Wire(Protocol):
 
     def announce(self, sender: str, announce: Announce) -> None: ...
     def probe(self, sender: str, probe: Probe) -> None: ...
+    def overhear(self, to: str, payload: bytes) -> None: ...
 
 
 class Agent:
@@ -61,6 +64,7 @@ class Agent:
     ) -> None:
         self.name = name
         self.core = Core(name)
+        self.correspondence = Correspondence(name, Life(chance.randbytes(LIFE_SIZE)))
         self.is_frozen = False
         self.is_over = False
         self.is_synced = False
@@ -104,8 +108,13 @@ class Agent:
 
         self._do(hear)
 
-    def peer(self, event: PeerEvent) -> None:
-        self._do(lambda: self.core.peer(self._now, event))
+    def gossip(self, event: Event) -> None:
+        def hear() -> None:
+            happened = self.correspondence.hear(event)
+            if happened is not None:
+                self.core.peer(self._now, happened)
+
+        self._do(hear)
 
     def notified(self, changes: list[Change]) -> None:
         self._after(self._chance.uniform(*LATE), lambda: self.core.kernel(self._now, changes))
@@ -167,13 +176,14 @@ class Agent:
             case Probe():
                 self._wire.probe(self.name, output)
             case Send(to, message):
-                for payload in encode_messages(message):
+                for payload in self.correspondence.write(to, message):
+                    self._wire.overhear(to, payload)
                     try:
                         self._simulation.send_best_effort(self.name, to, payload)
                     except UnknownMember:
                         return
             case SayMeta(meta):
-                self._simulation.update_meta(self.name, encode_meta(meta))
+                self._simulation.update_meta(self.name, self.correspondence.meta(meta))
             case JoinAtOnce() | Counted() | RemovedOften():
                 pass
             case Announcement() | Conflict() | Wiped() | Surroundings() | Members():

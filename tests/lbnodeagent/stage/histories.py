@@ -28,6 +28,7 @@ Fault: TypeAlias = Literal[
     "stranger",
     "set down",
     "operator's address",
+    "replay",
 ]
 FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
 PLANNED: Final[tuple[Fault, ...]] = ("stop", "exclude")
@@ -165,6 +166,10 @@ def _acts(world: World, step: Step) -> tuple[Act, Act]:
         node.kernel.set_link(NIC, is_up=True)
         give_own_back()
 
+    def replay() -> None:
+        if node.agent is not None:
+            world.replay(name)
+
     acts: dict[Fault, tuple[Act, Act]] = {
         "kill": (lambda: world.kill_agent(name), lambda: world.start_agent(name)),
         "stop": (lambda: world.stop_agent(name), lambda: world.start_again(name)),
@@ -190,6 +195,7 @@ def _acts(world: World, step: Step) -> tuple[Act, Act]:
             lambda: node.kernel.add_foreign(ip_interface("10.31.188.200/16")),
             nothing,
         ),
+        "replay": (replay, replay),
     }
     return acts[step.fault]
 

@@ -6,18 +6,19 @@ looks whether a law is broken that holds always; ``laws_at_rest`` says which of 
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface, ip_network
 
-from lbnodeagent.gossip.events import peer_event
-from lbnodeagent.gossip.meta import Meta, encode_meta
+from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.messages import Begun, Configured, NodeExcluded, PeersKnown, Synced, Told, VipChanged
 from lbnodeagent.tables import Mac, WantedVip
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
 from memberlist.config import Config
+from memberlist.errors import UnknownMember
 from memberlist.messages import State
 from memberlist.network import Link
 from memberlist.simulation import Simulation
@@ -81,6 +82,8 @@ class World:
     broken: list[str] = field(default_factory=list)
     guarded: set[IPAddress] = field(default_factory=set)
     """VIPs that somebody must have at each moment from now on."""
+    overheard: list[tuple[str, bytes]] = field(default_factory=list)
+    """To whom agents wrote what, as somebody on the wire can record it."""
     simulation: Simulation = field(init=False)
     _chance: random.Random = field(init=False)
     _heard: int = 0
@@ -121,9 +124,8 @@ class World:
             observation = seen[self._heard]
             self._heard += 1
             agent = self.nodes[observation.node].agent
-            event = peer_event(observation.event, observation.node)
-            if agent is not None and event is not None:
-                agent.peer(event)
+            if agent is not None:
+                agent.gossip(observation.event)
         for node in self.nodes.values():
             if node.kernel.has_news:
                 news = node.kernel.take_news()
@@ -166,13 +168,14 @@ class World:
         node = self.nodes[name]
         if node.agent is not None or not node.is_powered:
             return
-        meta = encode_meta(Meta())
+        agent = Agent(name, node.kernel, self.simulation, self, self._chance)
+        meta = agent.correspondence.meta(Meta())
         if name in self.simulation.nodes:
             self.simulation.revive(name, meta=meta)
         else:
             self.simulation.add(name, meta=meta)
         node.is_stopping = False
-        agent = node.agent = Agent(name, node.kernel, self.simulation, self, self._chance)
+        node.agent = agent
         agent.begin()
         self._join(agent)
         self._tell_all(agent)
@@ -340,6 +343,15 @@ class World:
                 self._deliver(asking, probe.vip, node.mac)
         if probe.vip in self.strangers and asking.kernel.links[NIC].has_carrier:
             self._deliver(asking, probe.vip, self.strangers[probe.vip])
+
+    def overhear(self, to: str, payload: bytes) -> None:
+        self.overheard.append((to, payload))
+
+    def replay(self, by: str) -> None:
+        """All that agents ever wrote to each other is sent again; a host without the key can do that."""
+        for to, payload in self.overheard:
+            with contextlib.suppress(UnknownMember):
+                self.simulation.send_best_effort(by, to, payload)
 
     def claim(self, vip: IPAddress, mac: Mac) -> None:
         """A stranger announces an address."""

@@ -1,0 +1,99 @@
+"""What this run of the agent writes to its peers, and what of theirs it believes: metas with lives, sealed messages.
+
+Keeps which life each live member says that it has, and lets through what envelope.py's rules take. Pure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass, replace
+
+from lbnodeagent.errors import MetaError
+from lbnodeagent.gossip.envelope import Life, Recipient, Ruling, Sender, admits_bare, opened
+from lbnodeagent.gossip.events import PeerAlive, PeerEvent, PeerGone, peer_event
+from lbnodeagent.gossip.meta import (
+    HandoverMessage,
+    Meta,
+    decode_message,
+    decode_meta,
+    encode_messages,
+    encode_meta,
+)
+from memberlist.events import Event, UserMessage
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a payload of the gossip says, and whom it says to be from."""
+
+    message: HandoverMessage | None
+    ruling: Ruling
+
+
+class Correspondence:
+    """Of one node in one run of its agent, which ``life`` tells from the others: six random bytes."""
+
+    def __init__(self, node: str, life: Life) -> None:
+        self.refused = 0
+        """Messages that didn't count: recordings, and those of a life that isn't known yet."""
+        self._node = node
+        self._life = life
+        self._sender = Sender(node, life)
+        self._recipient = Recipient(life)
+        self._lives: dict[str, Life] = {}
+
+    def meta(self, meta: Meta) -> bytes:
+        """What this node says of itself, with its life."""
+        return encode_meta(replace(meta, life=self._life))
+
+    def write(self, to: str, message: HandoverMessage) -> list[bytes]:
+        """The payloads of a message, sealed for the life of its recipient if that has one."""
+        audience = self._lives.get(to)
+        payloads = encode_messages(message)
+        return payloads if audience is None else [self._sender.seal(payload, audience) for payload in payloads]
+
+    def hear(self, event: Event) -> PeerEvent | None:
+        """What an event of the gossip means; None: nothing, or nothing that counts."""
+        if isinstance(event, UserMessage):
+            return self._message(event.payload)
+        happened = peer_event(event, self._node)
+        match happened:
+            case PeerAlive(node, data):
+                self._lives.pop(node, None)
+                with contextlib.suppress(MetaError):  # what is wrong with it is said where it is used
+                    meta = decode_meta(data)
+                    if meta is not None and meta.life is not None:
+                        self._lives[node] = meta.life
+            case PeerGone(node):
+                self._lives.pop(node, None)
+            case _:
+                pass
+        return happened
+
+    def _message(self, data: bytes) -> HandoverMessage | None:
+        try:
+            read = self._read(data)
+        except MetaError as error:
+            log.debug("a peer's message can't be read", extra={"error": str(error)})
+            self.refused += 1
+            return None
+        if read.ruling is not Ruling.TAKEN:
+            self.refused += 1
+            log.debug("a peer's message doesn't count", extra={"why": read.ruling.value})
+            return None
+        return read.message
+
+    def _read(self, data: bytes) -> _Read:
+        envelope = opened(data)
+        if envelope is None:
+            message = decode_message(data)
+            counts = message is None or admits_bare(self._lives.get(message.sender))
+            return _Read(message, Ruling.TAKEN if counts else Ruling.STRANGER)
+        ruling = self._recipient.rule(envelope, self._lives.get(envelope.sender))
+        message = decode_message(envelope.payload)
+        if message is not None and message.sender != envelope.sender:
+            raise MetaError("a message in an envelope of another sender")
+        return _Read(message, ruling)
