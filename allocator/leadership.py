@@ -73,8 +73,6 @@ class Leadership:
         self._observed = float("-inf")
         self._seen_version = ""
         self._trouble = ""
-        self.follows = asyncio.Event()
-        """Set once another was leading when we looked: the time to get ready to take over."""
 
     @property
     def is_ours(self) -> bool:
@@ -126,7 +124,6 @@ class Leadership:
             return False
         self._trouble = ""
         if lease is None:
-            self.follows.set()
             return False
         self._lease = lease
         self._until = sent + self._timing.give_up

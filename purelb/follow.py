@@ -69,11 +69,6 @@ class Source:
     """Selectors."""
 
 
-def one_object(kind: str, path: str, name: str) -> Source:
-    """A single object of the collection at ``path``."""
-    return Source(kind, path, {"fieldSelector": f"metadata.name={name}"})
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a follower stands, for readiness and metrics. Times are monotonic seconds."""

@@ -14,7 +14,7 @@ import pytest
 from kubedouble import ApiServer
 from kubedouble.store import Store
 from purelb.answers import JsonObject
-from purelb.follow import Follower, Source, Standing, complaint, one_object
+from purelb.follow import Follower, Source, Standing, complaint
 from purelb.kube import Kube, core_path, custom_path
 from purelb.metrics import ClientMetrics, new_registry
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
@@ -156,7 +156,7 @@ def test_one_object_is_followed_alone(api: Api) -> None:
     async def play() -> None:
         async with api.connected() as (_, kube):
             await kube.create(MAPS, config_map("other", a="1"))
-            async with reading(kube, one_object("ConfigMap", MAPS, "one")) as reader:
+            async with reading(kube, Source("ConfigMap", MAPS, {"fieldSelector": "metadata.name=one"})) as reader:
                 await reader.until(lambda: reader.lists() == 1)
                 await kube.create(MAPS, config_map("one", a="1"))
                 await kube.patch(path("other"), {"data": {"a": "2"}})
