@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.podenv import MissingReference
-from lab.podprogram import command_of
+from lab.podprogram import command_of, token_request
 from lab.pods import is_own
 from lab.security import capabilities_of
 from lab.volumes import SERVICE_ACCOUNT, network_files, own_mounts
@@ -123,3 +123,22 @@ def test_a_pod_knows_its_own_name_and_waits_for_no_dns() -> None:
 
     assert "10.0.2.40 allocator-1" in files["hosts"]
     assert files["resolv.conf"].startswith("nameserver 127.0.0.1\n")
+
+
+def test_a_token_is_bound_to_its_pod() -> None:
+    pod = {"metadata": {"name": "a", "namespace": "x", "uid": "1"}, "spec": {"serviceAccountName": "allocator"}}
+
+    account, body = token_request(pod)
+
+    assert account == "allocator"
+    assert body["spec"]["boundObjectRef"] == {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "1"}
+
+
+def test_a_pod_that_names_no_account_gets_the_default_ones_token() -> None:
+    """Bound to the pod it would be refused, where no admission wrote the account's name into the pod."""
+    pod: dict[str, Any] = {"metadata": {"name": "a", "namespace": "x", "uid": "1"}, "spec": {}}
+
+    account, body = token_request(pod)
+
+    assert account == "default"
+    assert "boundObjectRef" not in body["spec"]

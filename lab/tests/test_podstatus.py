@@ -51,6 +51,11 @@ def test_a_conditions_time_moves_only_with_the_condition() -> None:
     assert [time(first), time(same), time(lost)] == ["t1", "t1", "t3"]
 
 
+def test_the_quality_of_service_is_the_api_servers_to_say() -> None:
+    """It follows from the spec and can't be changed: a real server refuses a status that says otherwise."""
+    assert "qosClass" not in pod_status({}, PLACE, (_container(Running("t")),), "t1", {})
+
+
 def test_a_merge_patch_takes_the_former_state_away() -> None:
     status = pod_status({}, PLACE, (_container(Running("t")),), "t1", {})
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from lab.probes import Probe, Verdict
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+from lab.probes import Probe, Target, Verdict, ask
 
 
 def _changes(probe: Probe, results: list[bool]) -> list[tuple[int, bool]]:
@@ -31,3 +37,42 @@ def test_successes_may_have_to_repeat() -> None:
     assert probe is not None
 
     assert _changes(probe, [True, False, True, True]) == [(3, True)]
+
+
+async def _run_nothing(_: list[str]) -> int:
+    return 0
+
+
+def _ask_on_loopback(action: dict[str, Any], reply: bytes = b"") -> bool:
+    """Whether a probe of a pod whose own address answers nobody succeeds, with a server on loopback."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if reply:
+            await reader.readline()
+            writer.write(reply)
+            await writer.drain()
+        writer.close()
+
+    async def run() -> bool:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        probe = Probe.parse({kind: {**fields, "port": port} for kind, fields in action.items()})
+        assert probe is not None
+        own = os.open("/proc/self/ns/net", os.O_RDONLY)
+        try:
+            async with server:
+                return await ask(probe, Target(own, "127.0.0.2", {}), _run_nothing)
+        finally:
+            os.close(own)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may enter a network namespace")
+def test_a_probe_asks_the_host_that_it_names_instead_of_the_pod() -> None:
+    ok = b"HTTP/1.1 200 OK\r\n\r\n"
+
+    assert _ask_on_loopback({"httpGet": {"host": "127.0.0.1"}}, ok)
+    assert _ask_on_loopback({"tcpSocket": {"host": "127.0.0.1"}})
+    assert not _ask_on_loopback({"httpGet": {}}, ok)
+    assert not _ask_on_loopback({"tcpSocket": {}})

@@ -58,7 +58,7 @@ class Nodes:
         await asyncio.gather(*(self._register(node) for node in self._nodes.values()))
 
     async def _register(self, node: Host) -> None:
-        body = node_object(node)
+        body = node_object(node, is_only=len(self._nodes) == 1)
         try:
             made = await self._cluster.create("nodes", body)
         except ApiError as failure:
@@ -206,8 +206,8 @@ def _node_condition(kind: str, status: str, reason: str, message: str) -> Object
     }
 
 
-def node_object(node: Host) -> Object:
-    """The Node as its kubelet registers it; a master has the control-plane label and taint."""
+def node_object(node: Host, *, is_only: bool) -> Object:
+    """The Node as its kubelet registers it; a master has the control-plane label and, beside workers, the taint."""
     labels = {
         "kubernetes.io/hostname": node.name,
         "kubernetes.io/os": "linux",
@@ -217,7 +217,8 @@ def node_object(node: Host) -> Object:
     spec: Object = {"podCIDR": str(node.pods4), "podCIDRs": [str(node.pods4), str(node.pods6)]}
     if node.role is Role.MASTER:
         labels[CONTROL_PLANE_LABEL] = ""
-        spec["taints"] = [{"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}]
+        if not is_only:
+            spec["taints"] = [{"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}]
     return {
         "apiVersion": "v1",
         "kind": "Node",

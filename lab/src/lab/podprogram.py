@@ -61,6 +61,17 @@ def command_of(container: Object) -> list[str]:
     return [*command, *(container.get("args") or ())]
 
 
+def token_request(pod: Object) -> tuple[str, Object]:
+    """Whose token the pod gets, and how it is asked for: bound to the pod where the pod itself names the account."""
+    spec: Object = {"expirationSeconds": _TOKEN_SECONDS}
+    account = pod["spec"].get("serviceAccountName")
+    if account:
+        name = pod["metadata"]["name"]
+        spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": pod["metadata"]["uid"]}
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    return account or "default", body
+
+
 class PodPrograms:
     """Makes the programs of one pod."""
 
@@ -147,14 +158,8 @@ class PodPrograms:
         }
 
     async def _token(self, pod: Object) -> str:
-        namespace, name = key_of(pod)
-        account = pod["spec"].get("serviceAccountName") or "default"
-        reference = {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": pod["metadata"]["uid"]}
-        body = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": _TOKEN_SECONDS, "boundObjectRef": reference},
-        }
+        namespace, _ = key_of(pod)
+        account, body = token_request(pod)
         while True:
             try:
                 where = path("serviceaccounts", namespace, account, "token")

@@ -54,7 +54,8 @@ class PodSets:
                 "annotations": metadata.get("annotations") or {},
                 "ownerReferences": [owner_reference(owner, kind)],
             },
-            "spec": {**template["spec"], **more, "tolerations": tolerations},
+            # The account as the ServiceAccount admission plugin has it, which no real server of a lab runs.
+            "spec": {"serviceAccountName": "default", **template["spec"], **more, "tolerations": tolerations},
         }
         try:
             return await self._cluster.create("pods", body)

@@ -62,7 +62,10 @@ class PodPlace:
 def pod_status(
     spec: Object, place: PodPlace, containers: tuple[ContainerStatus, ...], now: str, previous: Object
 ) -> Object:
-    """The status to write; condition times move only when the condition does."""
+    """The status to write; condition times move only when the condition does.
+
+    Without `qosClass`: the API server has set it by the spec, and takes no other (core ValidatePodStatusUpdate).
+    """
     ready = bool(containers) and all(one.ready for one in containers)
     status: Object = {
         "phase": phase(spec.get("restartPolicy", "Always"), containers),
@@ -71,7 +74,6 @@ def pod_status(
         "hostIP": place.host_ips[0],
         "hostIPs": [{"ip": ip} for ip in place.host_ips],
         "startTime": place.since,
-        "qosClass": "Burstable",
         "containerStatuses": [_container(one) for one in containers],
     }
     unready = " ".join(one.name for one in containers if not one.ready)

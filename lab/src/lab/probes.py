@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.namespaces import inside
@@ -74,6 +74,10 @@ class Target:
     address: str
     ports: dict[str, int]
 
+    def at(self, action: Object) -> Target:
+        """The target of this action, which may name a host of its own; what it names is asked from the same network."""
+        return replace(self, address=action.get("host") or self.address)
+
     def port(self, value: int | str) -> int:
         return value if isinstance(value, int) else self.ports[value]
 
@@ -104,7 +108,7 @@ async def ask(probe: Probe, target: Target, run_command: Callable[[list[str]], A
                 case {"httpGet": action}:
                     return 200 <= await _http_status(action, target) < 400
                 case {"tcpSocket": action}:
-                    with await _connect(target, target.port(action["port"])):
+                    with await _connect(target.at(action), target.port(action["port"])):
                         return True
                 case {"exec": action}:
                     return await run_command(action["command"]) == 0
@@ -130,7 +134,8 @@ async def _connect(target: Target, port: int) -> socket.socket:
     return connection
 
 
-async def _http_status(action: Object, target: Target) -> int:
+async def _http_status(action: Object, pod: Target) -> int:
+    target = pod.at(action)
     connection = await _connect(target, target.port(action["port"]))
     context = None
     if action.get("scheme") == "HTTPS":
