@@ -585,3 +585,24 @@ def test_where_the_kernel_gives_no_namespaces_one_line_says_so(new_lab: NewLab) 
     assert done.returncode == 1
     assert "run it with sudo" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_where_the_root_is_no_mount_point_one_line_says_so(new_lab: NewLab, tmp_path: Path) -> None:
+    """As in a chroot: no namespace can keep its mounts to itself there."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can change the root")
+    root = tmp_path / "root"
+    parts = [path for path in Path("/").iterdir() if path.is_dir()]
+    inner = f"mkdir {root}; " + "; ".join(
+        f"cp -a {path} {root}" if path.is_symlink() else f"mkdir {root}{path} && mount --rbind {path} {root}{path}"
+        for path in parts
+    )
+    inner += f"; exec chroot {root} {sys.executable} -m lab up --bare --dir {new_lab('lab').folder}"
+
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation=private", "sh", "-c", inner], text=True, capture_output=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "/ is no mount point" in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -54,6 +55,7 @@ def main() -> None:
         try:
             lock = _lock(Path(settings.folder))
             user = _enter_namespaces()
+            _keep_mounts_private()
             if settings.images and user is not None:
                 raise NotAllowed("containers of images have users of their own, for which the lab needs root: use sudo")
         except LabError as failure:
@@ -108,8 +110,20 @@ def _enter_namespaces() -> int | None:
     return None
 
 
+def _keep_mounts_private() -> None:
+    """Whatever a lab mounts is seen by it alone. Raises NotAllowed."""
+    try:
+        namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    except OSError as failure:
+        if failure.errno != errno.EINVAL:
+            raise
+        raise NotAllowed(
+            "/ is no mount point here, as in a chroot, so that a lab couldn't keep its mounts to itself: "
+            "before you enter it, bind the folder to itself (mount --bind FOLDER FOLDER)"
+        ) from failure
+
+
 def _mount_own_proc() -> None:
-    namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
     flags = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
     # Where /proc is masked, as in some containers, the kernel refuses a new one; pids then read differently.
     with contextlib.suppress(PermissionError):
