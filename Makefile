@@ -104,7 +104,7 @@ locks:
 # Both images, as folders: purelb-lab demo --images .lab/images
 images:
 	@./prepare test
-	@$(BIN)/python -m lab.buildimages .lab/images
+	@$(BIN)/python -m lab.command.buildimages .lab/images
 
 clean:
 	rm -rf .venv .lab build ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

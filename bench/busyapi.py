@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from lab.kubeclient import ApiError, KubeClient, open_client
+from lab.api.kubeclient import ApiError, KubeClient, open_client
 
 WRITERS: Final = 16
 NAMESPACE: Final = "busy"

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.wire import Namespaces
-from lab import control
+from lab.command import control
+from lab.command.kubectl import run_kubectl
+from lab.command.lifecycle import install, start_lab, stop_lab
 from lab.errors import LabError
-from lab.kubectl import run_kubectl
-from lab.lifecycle import install, start_lab, stop_lab
-from lab.processes import REPOSITORY
+from lab.machine.processes import REPOSITORY
 from lab.settings import Settings
-from lab.topology import topology
+from lab.wire.topology import topology
 from purelb.election import owner, ranking
 
 MANIFEST: Final = REPOSITORY / "manifests" / "purelb-complete.yaml"

@@ -25,11 +25,11 @@ from typing import Any, Final
 from bench.cluster import Cluster, NotSettled, eventually, service
 from bench.report import event, figure, milliseconds, of_runs
 from bench.routewatch import ResilientGroup, RouteWatch
-from lab.frr import run_vtysh
-from lab.kubeclient import KubeClient, open_client
-from lab.lifecycle import ECMP_MANIFEST, install, start_lab, stop_lab
+from lab.api.kubeclient import KubeClient, open_client
+from lab.command.lifecycle import ECMP_MANIFEST, install, start_lab, stop_lab
 from lab.settings import Settings
-from lab.topology import topology
+from lab.wire.router import run_vtysh
+from lab.wire.topology import topology
 
 BENCH: Final = "ecmp"
 NODES: Final = topology(3).nodes

@@ -18,12 +18,12 @@ from typing import Final
 
 from bench.cluster import NotSettled, eventually, service, vips_of
 from bench.report import event, figure
-from lab import control
+from lab.command import control
+from lab.command.hosts import Hosts
+from lab.command.lifecycle import MANIFEST, install, start_lab, stop_lab
 from lab.errors import LabError
-from lab.hosts import Hosts
-from lab.lifecycle import MANIFEST, install, start_lab, stop_lab
 from lab.settings import Settings
-from lab.topology import topology
+from lab.wire.topology import topology
 
 BENCH: Final = "imagestart"
 BACKOFF: Final = 10.5

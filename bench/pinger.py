@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from lab.stopwatch import checksum
+from lab.demo.stopwatch import checksum
 
 HEADER: Final = struct.Struct("!BBHHHHI")
 """Type, code, checksum, identifier, sequence (RFC 792, RFC 4443); then which address, and which of its requests."""

@@ -18,8 +18,8 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Final
 
-from lab import control
-from lab.processes import python_path
+from lab.command import control
+from lab.machine.processes import python_path
 
 Span = tuple[float, float]
 """From, to: CLOCK_MONOTONIC in seconds."""

@@ -12,7 +12,7 @@ import pytest
 
 from kubedouble.testing.clusters import Embedded, Real
 from kubedouble.testing.fixtures import cluster
-from lab.kubectl import find_kubectl
+from lab.command.kubectl import find_kubectl
 
 __all__ = ["cluster"]
 Kubectl: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.kubectl import find_kubectl
+from lab.command.kubectl import find_kubectl
 from tests.install.conftest import Kubectl
 
 ROOT = Path(__file__).parents[2]

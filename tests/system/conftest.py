@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from lab.hosts import Hosts
+from lab.command.hosts import Hosts
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 from typing import Any
 
-from lab import control
-from lab.routes import NodeAddresses, next_hops, sessions_lost, show_route, updates_received
+from lab.command import control
+from lab.demo.routes import NodeAddresses, next_hops, sessions_lost, show_route, updates_received
 from tests.system.agentlab import AgentLab
 from tests.system.conftest import LabUnderTest, eventually
 

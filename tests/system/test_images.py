@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.buildimages import DOCKERFILES, build_all, tree_size
-from lab.demo import Walkthrough
-from lab.hosts import Hosts
-from lab.namespaces import CAPABILITIES
-from lab.sandbox import MASKED
-from lab.transcript import Transcript
-from lab.walkthrough import Families, scenario
+from lab.command.buildimages import DOCKERFILES, build_all, tree_size
+from lab.command.hosts import Hosts
+from lab.demo.scenario import Families, scenario
+from lab.demo.transcript import Transcript
+from lab.demo.walkthrough import Walkthrough
+from lab.machine.namespaces import CAPABILITIES
+from lab.machine.sandbox import MASKED
 from tests.system.conftest import LabUnderTest
 
 pytestmark = pytest.mark.timeout(600)

@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from lab import control
-from lab.controlplane import FAULTS_FILE
-from lab.processes import REPOSITORY
+from lab.command import control
+from lab.command.controlplane import FAULTS_FILE
+from lab.machine.processes import REPOSITORY
 from tests.system.conftest import LabUnderTest, eventually
 
 pytestmark = pytest.mark.timeout(180)
@@ -520,7 +520,7 @@ def _interpreter(user: pwd.struct_passwd) -> tuple[str, dict[str, str]] | None:
     for program in (sys.executable, f"/usr/bin/{version}"):
         environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": packages}
         try:
-            if _as_user(user, environment, program, "-c", "import lab.supervisor").returncode == 0:
+            if _as_user(user, environment, program, "-c", "import lab.command.supervisor").returncode == 0:
                 return program, environment
         except OSError:
             continue

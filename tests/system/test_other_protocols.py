@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import control
-from lab.frr import run_folder
+from lab.command import control
+from lab.wire.router import run_folder
 from tests.system.agentlab import NODES, SHORT, WORKER11, WORKER12, service
 from tests.system.conftest import LabUnderTest, eventually
 from tests.system.routerlab import CALM, GROUPS, RouterLab

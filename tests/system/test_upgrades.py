@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.lifecycle import MANIFEST
+from lab.command.lifecycle import MANIFEST
 from lbnodeagent.kubernetes.annotation import parse
 from purelb.election import owner
 from tests.system.agentlab import MASTER, NODES, WORKER11, WORKER12, AgentLab

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from kubedouble.envtest import assets
-from lab.demo import Walkthrough
-from lab.hosts import Hosts
-from lab.transcript import Transcript
-from lab.walkthrough import Families, Scenario, scenario
+from lab.command.hosts import Hosts
+from lab.demo.scenario import Families, Scenario, scenario
+from lab.demo.transcript import Transcript
+from lab.demo.walkthrough import Walkthrough
 from tests.system.conftest import LabUnderTest, eventually
 
 pytestmark = pytest.mark.timeout(240)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.demo_ecmp import EcmpWalkthrough
-from lab.hosts import Hosts
-from lab.transcript import Transcript
-from lab.walkthrough import Families, scenario
+from lab.command.hosts import Hosts
+from lab.demo.ecmp import EcmpWalkthrough
+from lab.demo.scenario import Families, scenario
+from lab.demo.transcript import Transcript
 from tests.system.conftest import LabUnderTest
 from tests.system.routerlab import CALM
 

@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import control, namespaces
-from lab.demo import run_demo
+from lab.command import control
+from lab.command.kubectl import find_kubectl, kubectl_environment
+from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
+from lab.demo.walkthrough import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
-from lab.frr import run_folder, vtysh_command
-from lab.kubectl import find_kubectl, kubectl_environment
-from lab.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
+from lab.machine import namespaces
 from lab.settings import CONTROL_PLANES, FAULTS, Settings
+from lab.wire.router import run_folder, vtysh_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -29,4 +29,4 @@ class Settings:
 
 def command(settings: Settings, progress: int) -> list[str]:
     """The command line of a supervisor with these settings; `progress` is the descriptor it reports on."""
-    return [sys.executable, "-m", "lab.supervisor", json.dumps(asdict(settings)), str(progress)]
+    return [sys.executable, "-m", "lab.command.supervisor", json.dumps(asdict(settings)), str(progress)]

@@ -1,0 +1,185 @@
+"""Builds both images with buildah, on a base of Debian's own packages, and lays them out for `purelb-lab up --images`.
+
+`python -m lab.command.buildimages DIR`; needs root, debootstrap and buildah, but no registry and no container runtime.
+Owns the way from Dockerfiles to folders (see `kubelet.images`); everything that it makes lies below DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from lab.errors import LabError
+from lab.kubelet.images import CONFIG, ROOTFS
+from lab.machine.processes import REPOSITORY
+
+DOCKERFILES: Final[Mapping[str, str]] = {
+    "purelb-allocator": "Dockerfile.allocator",
+    "purelb-lbnodeagent": "Dockerfile.agent",
+}
+_BASE: Final = "purelb-base"
+_SUITE: Final = "bookworm"
+_PACKAGES: Final = "python3,python3-venv"
+_APT_SOURCES: Final = Path("/etc/apt")
+_DEBIAN: Final = re.compile(r"https?://\S+/debian/?(?=\s|$)", re.MULTILINE)
+_PIP_SETTINGS: Final = ("cert", "extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
+_SECONDS: Final = 900
+
+
+class BuildFailed(LabError):
+    """A program of the build failed; its last words are in the sentence."""
+
+
+class Builder:
+    """One storage of buildah's: with layers as overlays where the kernel lets it, else as plain folders (vfs)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._storage = folder / "storage"
+        self._driver = "overlay"
+
+    def make_base(self) -> None:
+        """An image of minimal Debian with Python, by debootstrap from the mirror that this machine's apt uses."""
+        try:
+            container, root = self._empty_container()
+        except BuildFailed:  # an overlay can't lie on another one, as in some containers
+            self.forget()
+            self._driver = "vfs"
+            container, root = self._empty_container()
+        bootstrap = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, root, debian_mirror()]
+        _run(bootstrap)
+        for cache in ("var/cache/apt/archives", "var/lib/apt/lists", "var/log"):
+            shutil.rmtree(Path(root) / cache, ignore_errors=True)
+        self._buildah("umount", container)
+        self._buildah("commit", "--quiet", "--rm", container, _BASE)
+
+    def _empty_container(self) -> tuple[str, str]:
+        """Its name and the folder that it is mounted on."""
+        container = self._buildah("from", "--quiet", "scratch")
+        return container, self._buildah("mount", container)
+
+    def build(self, name: str, dockerfile: str) -> int:
+        """Build an image and lay it out; returns the bytes that it adds to its base."""
+        target = self._folder / name
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        self._buildah(
+            "build",
+            "--isolation=chroot",
+            f"--build-arg=BASE=localhost/{_BASE}",
+            *(f"--volume={source}:{inside}:ro" for source, inside in self._pip_mounts()),
+            f"--output=type=local,dest={target / ROOTFS}",
+            f"--file={dockerfile}",
+            f"--tag={name}",
+            ".",
+        )
+        described = json.loads(self._buildah("inspect", "--type=image", name))
+        (target / CONFIG).write_text(json.dumps(described["OCIv1"]["config"], indent=2))
+        return tree_size(target / ROOTFS / "opt" / "purelb")
+
+    def forget(self) -> None:
+        """Remove buildah's storage; the laid out images stay."""
+        if self._storage.exists():
+            with contextlib.suppress(BuildFailed):
+                self._buildah("umount", "--all")
+            shutil.rmtree(self._storage, ignore_errors=True)
+
+    def _pip_mounts(self) -> Iterator[tuple[Path, str]]:
+        """This machine's way to the package index, for the pip of the build."""
+        settings = pip_settings()
+        if not settings:
+            return
+        if "cert" in settings:
+            yield Path(settings["cert"]).resolve(), settings["cert"]
+        file = self._folder / "pip.conf"
+        file.write_text("[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()))
+        yield file, "/etc/pip.conf"
+
+    def _buildah(self, *arguments: str) -> str:
+        storage = ["--root", str(self._storage / "root"), "--runroot", str(self._storage / "run")]
+        return _run(["buildah", "--storage-driver", self._driver, *storage, *arguments]).strip()
+
+
+def debian_mirror() -> str:
+    """The first Debian mirror in apt's own sources. Raises BuildFailed."""
+    for file in sorted([*_APT_SOURCES.glob("sources.list"), *_APT_SOURCES.glob("sources.list.d/*")]):
+        lines = [line for line in file.read_text().splitlines() if not line.lstrip().startswith("#")]
+        if found := _DEBIAN.search("\n".join(lines)):
+            return found[0]
+    raise BuildFailed(f"apt's sources in {_APT_SOURCES} name no Debian mirror to make a base image from")
+
+
+def pip_settings() -> dict[str, str]:
+    """What this machine's pip was told about its index."""
+    listed = _run([sys.executable, "-m", "pip", "config", "list"])
+    pairs = (line.partition("=")[::2] for line in listed.splitlines())
+    known = {key.rpartition(".")[2]: value.strip().strip("'\"") for key, value in pairs}
+    return {key: known[key] for key in _PIP_SETTINGS if key in known}
+
+
+def tree_size(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def _run(command: Sequence[str]) -> str:
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env=environment,
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        raise BuildFailed(f"{command[0]}: {failure}") from failure
+    if done.returncode != 0:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-8:]
+        raise BuildFailed(f"{' '.join(command[:2])} ended with code {done.returncode}: {' / '.join(words)}")
+    return done.stdout
+
+
+def build_all(folder: Path) -> dict[str, int]:
+    """Both images below that folder, and the bytes of each beyond its base. Raises BuildFailed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    builder = Builder(folder)
+    builder.forget()
+    try:
+        builder.make_base()
+        return {name: builder.build(name, dockerfile) for name, dockerfile in DOCKERFILES.items()}
+    finally:
+        builder.forget()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m lab.command.buildimages", description="Build PureLB's images.")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where the images go")
+    folder: Path = parser.parse_args().folder.absolute()
+    began = time.monotonic()
+    try:
+        sizes = build_all(folder)
+    except LabError as failure:
+        print(f"lab.command.buildimages: {failure}", file=sys.stderr)
+        return 1
+    for name, size in sizes.items():
+        print(f"{name}: {size / 1e6:.0f} MB beyond its base, in {folder / name}")
+    print(f"built in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

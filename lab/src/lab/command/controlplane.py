@@ -1,0 +1,146 @@
+"""Brings up the API server that the lab uses, reachable from the root namespace and from the wire.
+
+Owns sockets, kubeconfigs and readiness of the control plane; which server it is, embedded or real, ends here.
+The lab's control plane is a host of its own on the wire (10.31.254.10:6443), so that no fault of a node takes
+it away; nobody but it has that address, and the root namespace sees it on a free port of loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubedouble.envtest import VARIABLE, NotStarted, assets, free_port
+from kubedouble.envtest import ControlPlane as RealControlPlane
+from lab.api.kubeclient import ApiError, open_client
+from lab.errors import StartFailed
+from lab.kubelet.programs import log_folder
+from lab.machine.processes import Child, Program, python_path, start
+from lab.wire.forward import forward
+from lab.wire.network import Network
+from lab.wire.topology import API_PORT
+
+FAULTS_FILE = "api-faults.url"
+_READY_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """A running control plane. `forward` is what has to run beside it, if anything."""
+
+    kubeconfig: Path
+    children: tuple[Child, ...]
+    forward: Coroutine[Any, Any, None] | None = None
+
+
+async def start_control_plane(kind: str, folder: Path, network: Network) -> ControlPlane:
+    """Start `embedded` or `envtest` and wait until it is ready. Raises StartFailed."""
+    api = network.topology.api
+    wire = [
+        await asyncio.to_thread(network.listen, api, str(address), API_PORT) for address in (api.ipv4.ip, api.ipv6.ip)
+    ]
+    starter = _start_envtest if kind == "envtest" else _start_embedded
+    plane = await starter(folder, network, wire)
+    await asyncio.to_thread(_write_wire_kubeconfig, folder, f"https://{api.ipv4.ip}:{API_PORT}")
+    await _wait_ready(plane)
+    return plane
+
+
+async def _start_embedded(folder: Path, network: Network, wire: list[socket.socket]) -> ControlPlane:
+    root = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    port = root.getsockname()[1]
+    listening = [root, *wire]
+    fds = tuple(one.fileno() for one in listening)
+    api = network.topology.api
+    argv = [sys.executable, "-m", "kubedouble"]
+    for fd in fds:
+        argv += ["--listen-fd", str(fd)]
+    for name in (str(api.ipv4.ip), str(api.ipv6.ip)):
+        argv += ["--san", name]
+    kubeconfig = folder / "kubeconfig"
+    argv += ["--kubeconfig", str(kubeconfig), "--server", f"https://127.0.0.1:{port}"]
+    faults = free_port()
+    argv += ["--admin", f"127.0.0.1:{faults}"]
+    argv += ["--tls-dir", str(folder / "control-plane" / "tls"), "--pod-logs", str(log_folder(folder))]
+    program = Program(
+        name="apiserver",
+        argv=tuple(argv),
+        log=folder / "logs" / "apiserver.log",
+        environment=python_path(),
+        pass_fds=fds,
+    )
+    child = await start(program)
+    for one in listening:
+        one.close()
+    await _wait_for_file(kubeconfig, child)
+    # Where tests ask the API server to fail: see kubedouble/src/kubedouble/admin.py.
+    await asyncio.to_thread((folder / FAULTS_FILE).write_text, f"http://127.0.0.1:{faults}\n")
+    return ControlPlane(kubeconfig, (child,))
+
+
+async def _start_envtest(folder: Path, network: Network, wire: list[socket.socket]) -> ControlPlane:
+    """A real etcd and kube-apiserver on loopback of the root namespace; the wire reaches them through us."""
+    api = network.topology.api
+    hosts = ("127.0.0.1", str(api.ipv4.ip), str(api.ipv6.ip))
+    try:
+        programs = assets()
+        if programs is None:
+            raise StartFailed(f"--control-plane envtest needs {VARIABLE}: a folder with etcd and kube-apiserver")
+        server = RealControlPlane(folder / "control-plane", programs, hosts=hosts)
+        await server.start()
+    except NotStarted as failure:
+        raise StartFailed(str(failure)) from failure
+    kubeconfig = folder / "kubeconfig"
+    await asyncio.to_thread(_write_private, kubeconfig, yaml.safe_dump(server.kubeconfig()))
+    port = int(server.url.rpartition(":")[2])
+    return ControlPlane(kubeconfig, (), forward(wire, "127.0.0.1", port))
+
+
+async def _wait_for_file(file: Path, child: Child) -> None:
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            while not await asyncio.to_thread(_has_content, file):
+                if not child.is_running:
+                    raise StartFailed(f"{child.program.name} ended at once; see {child.program.log}")
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise StartFailed(f"{child.program.name} writes no {file.name}; see {child.program.log}") from None
+
+
+def _has_content(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
+
+
+async def _wait_ready(plane: ControlPlane) -> None:
+    async with open_client(plane.kubeconfig) as client:
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while True:
+                    with contextlib.suppress(ApiError):
+                        await client.list("/api/v1/namespaces")
+                        return
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            logs = ", ".join(str(child.program.log) for child in plane.children)
+            raise StartFailed(f"the API server does not become ready; see {logs}") from None
+
+
+def _write_wire_kubeconfig(folder: Path, server: str) -> None:
+    """The same access from the nodes, for `purelb-lab exec NODE -- kubectl`."""
+    config = yaml.safe_load((folder / "kubeconfig").read_text())
+    for cluster in config["clusters"]:
+        cluster["cluster"]["server"] = server
+    _write_private(folder / "wire.kubeconfig", yaml.safe_dump(config))
+
+
+def _write_private(file: Path, text: str) -> None:
+    file.touch(mode=0o600)
+    file.write_text(text)

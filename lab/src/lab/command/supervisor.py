@@ -1,0 +1,260 @@
+"""The daemon behind one lab: brings everything up, answers the control socket, and takes all down with it.
+
+Owns the order of the start and the lab's life as a process: it is the first process of a PID namespace, so
+that the kernel ends every other process of the lab with it, also when it is killed. Must not know the
+command line; `__main__` starts it and asks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from lab.api.cluster import Cluster
+from lab.api.kubeclient import certificate_authority, open_client
+from lab.command import control
+from lab.command import desk as operations
+from lab.command.controlplane import FAULTS_FILE, start_control_plane
+from lab.controllers.disruptions import Disruptions
+from lab.controllers.endpointslices import EndpointSlices
+from lab.controllers.namespaceend import NamespaceEnd
+from lab.controllers.nodes import Nodes
+from lab.controllers.scheduler import NamespaceDefaults, Scheduler
+from lab.controllers.workloads import Workloads
+from lab.errors import LabError, LabRunning, NotAllowed
+from lab.kubelet.kubelets import Kubelet
+from lab.kubelet.programs import Surroundings
+from lab.machine import namespaces
+from lab.machine.processes import Child, Program, python_path, reap_orphans, start
+from lab.settings import Settings
+from lab.wire.network import Network
+from lab.wire.router import start_frr
+from lab.wire.topology import topology
+
+log = logging.getLogger("lab.supervisor")
+
+ECHO_PORT = 80
+
+
+def main() -> None:
+    """`python -m lab.command.supervisor SETTINGS-JSON PROGRESS-FD`: go into namespaces, leave the terminal, run.
+
+    Lines of JSON on PROGRESS-FD tell the command how far it is: `progress`, at last `ready` or `error`.
+    """
+    settings = Settings(**json.loads(sys.argv[1]))
+    with os.fdopen(int(sys.argv[2]), "w", buffering=1) as progress:
+        try:
+            lock = _lock(Path(settings.folder))
+            user = _enter_namespaces()
+            _keep_mounts_private()
+            if settings.images and user is not None:
+                raise NotAllowed("containers of images have users of their own, for which the lab needs root: use sudo")
+        except LabError as failure:
+            progress.write(json.dumps({"error": str(failure)}) + "\n")
+            return
+        if os.fork():
+            os._exit(0)  # the first process of the new PID namespace goes on
+        _mount_own_proc()
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        try:
+            asyncio.run(Supervisor(settings, user, lambda **line: progress.write(json.dumps(line) + "\n")).run())
+        except* LabError as failures:
+            reason = "; ".join(str(one) for one in _leaves(failures))
+            log.error("the lab ends: %s", reason)
+            with contextlib.suppress(BrokenPipeError):
+                progress.write(json.dumps({"error": reason}) + "\n")
+        finally:
+            os.close(lock)
+
+
+def _leaves(group: BaseExceptionGroup[LabError]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for one in group.exceptions:
+        found += _leaves(one) if isinstance(one, BaseExceptionGroup) else [one]
+    return found
+
+
+def _lock(folder: Path) -> int:
+    """Hold the folder: one lab in it at a time. The kernel lets go when we are gone."""
+    fd = os.open(folder / "lab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise LabRunning(f"a lab runs in {folder} already: `purelb-lab down` ends it") from None
+    return fd
+
+
+def _enter_namespaces() -> int | None:
+    """PID and mount namespaces of our own; without root inside a user namespace, whose descriptor it returns."""
+    own = namespaces.CLONE_NEWPID | namespaces.CLONE_NEWNS
+    try:
+        try:
+            namespaces.unshare(own)
+        except PermissionError:
+            # Asked of the kernel rather than of the uid: root in a container may lack the right as well.
+            namespaces.enter_user_namespace()
+            namespaces.unshare(own)
+            return os.open("/proc/self/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as failure:
+        raise NotAllowed(f"the kernel gives this user no namespaces ({failure}): run it with sudo") from failure
+    return None
+
+
+def _keep_mounts_private() -> None:
+    """Whatever a lab mounts is seen by it alone. Raises NotAllowed."""
+    try:
+        namespaces.mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_PRIVATE)
+    except OSError as failure:
+        if failure.errno != errno.EINVAL:
+            raise
+        raise NotAllowed(
+            "/ is no mount point here, as in a chroot, so that a lab couldn't keep its mounts to itself: "
+            "before you enter it, bind the folder to itself (mount --bind FOLDER FOLDER)"
+        ) from failure
+
+
+def _mount_own_proc() -> None:
+    flags = namespaces.MS_NOSUID | namespaces.MS_NODEV | namespaces.MS_NOEXEC
+    # Where /proc is masked, as in some containers, the kernel refuses a new one; pids then read differently.
+    with contextlib.suppress(PermissionError):
+        namespaces.mount("proc", "/proc", "proc", flags)
+
+
+class Progress(Protocol):
+    """Tells the command that started the lab: `progress=TEXT`, or at last `ready=…`."""
+
+    def __call__(self, **line: object) -> object: ...
+
+
+class Controller(Protocol):
+    """What works for ever on the cluster's objects."""
+
+    async def run(self) -> None: ...
+
+
+class Supervisor:
+    """Everything of one lab, from the first namespace to the last process."""
+
+    def __init__(self, settings: Settings, user_namespace: int | None, progress: Progress) -> None:
+        self._settings = settings
+        self._user_namespace = user_namespace
+        self._progress = progress
+        self._folder = Path(settings.folder)
+        self._network = Network(topology(settings.nodes), routes_are_learned=settings.ecmp)
+        self._end = asyncio.Event()
+
+    async def run(self) -> None:
+        """Bring the lab up, say so, and keep it until somebody ends it. Raises StartFailed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end.set)
+        await asyncio.to_thread(_clear, self._folder)
+        listening = await asyncio.to_thread(control.listen, self._folder)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(self._run_lab(listening))
+                ending = tasks.create_task(self._end.wait())
+                reaping = tasks.create_task(reap_orphans())
+                await asyncio.wait((running, ending), return_when=asyncio.FIRST_COMPLETED)
+                for task in (running, ending, reaping):
+                    task.cancel()
+        finally:
+            listening.close()
+            _forget(self._folder)
+
+    async def _run_lab(self, listening: socket.socket) -> None:
+        self._progress(progress=f"network: {len(self._network.topology.hosts)} hosts on one wire")
+        await asyncio.to_thread(self._network.build)
+        self._progress(progress=f"control plane: {self._settings.control_plane}")
+        plane = await start_control_plane(self._settings.control_plane, self._folder, self._network)
+        children = [*plane.children, await self._start_echo()]
+        if self._settings.ecmp:
+            self._progress(progress="router: FRR")
+            children += await start_frr(self._folder, self._network, self._settings.bfd_interval)
+        async with open_client(plane.kubeconfig) as client:
+            cluster = Cluster(client)
+            authority = certificate_authority(plane.kubeconfig)
+            images = Path(self._settings.images) if self._settings.images else None
+            shared = Surroundings(cluster, self._network, self._folder, authority, images)
+            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)
+            kubelet = Kubelet(shared)
+            controllers: list[Controller] = [
+                Workloads(cluster),
+                Scheduler(cluster),
+                NamespaceDefaults(cluster, shared.ca),
+                EndpointSlices(cluster),
+                Disruptions(cluster),
+            ]
+            if self._settings.control_plane == "envtest":
+                controllers.append(NamespaceEnd(cluster))
+            desk = operations.Desk(
+                self._network, cluster, kubelet, nodes, self._folder, self._user_namespace, self._end
+            )
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(cluster.run())
+                await nodes.register()
+                for part in (*controllers, nodes, kubelet):
+                    tasks.create_task(part.run())
+                for child in children:
+                    tasks.create_task(_tell_end(child))
+                if plane.forward is not None:
+                    tasks.create_task(plane.forward)
+                await cluster.wait_synced()
+                tasks.create_task(control.serve(listening, desk.handle))
+                log.info("ready")
+                self._progress(ready={"kubeconfig": str(plane.kubeconfig), "nodes": self._settings.nodes})
+
+    async def _start_echo(self) -> Child:
+        listening = {
+            node.name: await asyncio.to_thread(self._network.listen, node, "::", ECHO_PORT)
+            for node in self._network.topology.nodes
+        }
+        fds = {name: one.fileno() for name, one in listening.items()}
+        program = Program(
+            name="echo",
+            argv=(sys.executable, "-m", "lab.wire.echo", *(f"{fd}={name}" for name, fd in fds.items())),
+            log=self._folder / "logs" / "echo.log",
+            environment=python_path(),
+            pass_fds=tuple(fds.values()),
+        )
+        child = await start(program)
+        for one in listening.values():
+            one.close()
+        return child
+
+
+async def _tell_end(child: Child) -> None:
+    code = await child.wait()
+    log.error("%s ended with exit code %d; see %s", child.program.name, code, child.program.log)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier lab in this folder left behind."""
+    _forget(folder)
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+    (folder / "logs").mkdir(parents=True)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what is of no use without the lab; logs stay."""
+    for name in ("lab.sock", "kubeconfig", "wire.kubeconfig", FAULTS_FILE):
+        with contextlib.suppress(FileNotFoundError):
+            (folder / name).unlink()
+    for name in ("pods", "control-plane", "nodes", "router"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
