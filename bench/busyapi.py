@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from lab.api.kubeclient import ApiError, KubeClient, open_client
+from purelb.errors import KubeError
+from purelb.kube import Kube
 
 WRITERS: Final = 16
 NAMESPACE: Final = "busy"
@@ -39,17 +40,17 @@ def create_services(folder: Path, count: int) -> None:
 async def _create(folder: Path, count: int) -> None:
     todo = iter(range(count))
 
-    async def write(client: KubeClient) -> None:
+    async def write(kube: Kube) -> None:
         for number in todo:
-            await client.create(f"/api/v1/namespaces/{NAMESPACE}/services", _service(number))
+            await kube.create(f"/api/v1/namespaces/{NAMESPACE}/services", _service(number))
 
-    async with open_client(folder / "kubeconfig") as client:
-        await client.create(
+    async with Kube(folder / "kubeconfig") as kube:
+        await kube.create(
             "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         )
         async with asyncio.TaskGroup() as tasks:
             for _ in range(WRITERS):
-                tasks.create_task(write(client))
+                tasks.create_task(write(kube))
 
 
 class Churn:
@@ -78,18 +79,18 @@ class Churn:
         return self.changes / (time.monotonic() - self._began)
 
     async def _run(self) -> None:
-        async with open_client(self._folder / "kubeconfig") as client, asyncio.TaskGroup() as tasks:
+        async with Kube(self._folder / "kubeconfig") as kube, asyncio.TaskGroup() as tasks:
             due = time.monotonic()
             while not self._end.is_set():
-                tasks.create_task(self._change(client))
+                tasks.create_task(self._change(kube))
                 due += self._pause
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    async def _change(self, client: KubeClient) -> None:
+    async def _change(self, kube: Kube) -> None:
         path = f"/api/v1/namespaces/{NAMESPACE}/services/app-{random.randrange(self._count)}"
         body = {"metadata": {"annotations": {"example.com/deployed": f"{time.time():.3f}"}}}
         try:
-            await client.patch(path, body)
-        except ApiError:
+            await kube.patch(path, body)
+        except KubeError:
             return  # not counted
         self.changes += 1

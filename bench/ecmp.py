@@ -25,11 +25,11 @@ from typing import Any, Final
 from bench.cluster import Cluster, NotSettled, eventually, service
 from bench.report import event, figure, milliseconds, of_runs
 from bench.routewatch import ResilientGroup, RouteWatch
-from lab.api.kubeclient import KubeClient, open_client
 from lab.command.lifecycle import ECMP_MANIFEST, install, start_lab, stop_lab
 from lab.settings import Settings
 from lab.wire.router import run_vtysh
 from lab.wire.topology import topology
+from purelb.kube import Kube
 
 BENCH: Final = "ecmp"
 NODES: Final = topology(3).nodes
@@ -78,16 +78,16 @@ def created(lab: Cluster, watch: RouteWatch, runs: int) -> bool:
 
     async def measure() -> list[float]:
         found = []
-        async with open_client(lab.folder / "kubeconfig") as client:
+        async with Kube(lab.folder / "kubeconfig") as kube:
             for run in range(runs):
                 vip = f"10.189.100.{run + 1}"
                 began = time.monotonic()
-                await client.create(_SERVICES, service(f"created-{run}", vip, "routed"))
+                await kube.create(_SERVICES, service(f"created-{run}", vip, "routed"))
                 found.append(await asyncio.to_thread(watch.wait, [vip], len(NODES), 10.0) - began)
                 event(BENCH, run=run, created_ms=milliseconds(found[-1]))
                 await asyncio.sleep(0.2)
             for run in range(runs):
-                await client.delete(f"{_SERVICES}/created-{run}")
+                await kube.delete(f"{_SERVICES}/created-{run}")
         return found
 
     seconds = asyncio.run(measure())
@@ -100,22 +100,22 @@ def many(lab: Cluster, watch: RouteWatch, count: int) -> bool:
     """So many Services at once."""
     vips = [f"10.189.{150 + number // 250}.{number % 250 + 1}" for number in range(count)]
 
-    async def each(act: Callable[[KubeClient, int], Awaitable[object]]) -> None:
+    async def each(act: Callable[[Kube, int], Awaitable[object]]) -> None:
         gate = asyncio.Semaphore(16)
 
         async def one(number: int) -> None:
             async with gate:
-                await act(client, number)
+                await act(kube, number)
 
-        async with open_client(lab.folder / "kubeconfig") as client, asyncio.TaskGroup() as tasks:
+        async with Kube(lab.folder / "kubeconfig") as kube, asyncio.TaskGroup() as tasks:
             for number in range(count):
                 tasks.create_task(one(number))
 
-    def create(client: KubeClient, number: int) -> Awaitable[object]:
-        return client.create(_SERVICES, service(f"many-{number}", vips[number], "routed"))
+    def create(kube: Kube, number: int) -> Awaitable[object]:
+        return kube.create(_SERVICES, service(f"many-{number}", vips[number], "routed"))
 
-    def delete(client: KubeClient, number: int) -> Awaitable[object]:
-        return client.delete(f"{_SERVICES}/many-{number}")
+    def delete(kube: Kube, number: int) -> Awaitable[object]:
+        return kube.delete(f"{_SERVICES}/many-{number}")
 
     began = time.monotonic()
     asyncio.run(each(create))

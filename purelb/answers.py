@@ -54,6 +54,14 @@ class Page:
     token: str
 
 
+def decode_document(data: bytes, what: str) -> JsonObject:
+    """What the server says of itself, in an answer that is no object. Raises UnavailableError."""
+    answer = _decode(data, what)
+    if not (isinstance(answer, dict) and isinstance(answer.get("kind"), str)):
+        raise UnavailableError(f"the answer to {what} is not Kubernetes': {_shown(data)}")
+    return answer
+
+
 def decode_object(data: bytes, what: str) -> JsonObject:
     """The object in an answer; ``what`` was asked for. Raises UnavailableError."""
     answer = _decode(data, what)

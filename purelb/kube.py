@@ -25,7 +25,7 @@ from aiohttp import AddrInfoType
 from yarl import URL
 
 from purelb import names
-from purelb.answers import JsonObject, Lines, decode_event, decode_object, decode_page, refusal
+from purelb.answers import JsonObject, Lines, decode_document, decode_event, decode_object, decode_page, refusal
 from purelb.credentials import Credentials, Login, login
 from purelb.errors import SettingsError, UnavailableError
 
@@ -196,6 +196,21 @@ class Kube:
         timeout: float = TIMEOUT,
     ) -> JsonObject:
         """One request and the object that is its answer. Raises KubeError; ``timeout`` is in seconds."""
+        return decode_object(await self._exchange(method, path, body, content_type, query, timeout), f"{method} {path}")
+
+    async def discover(self, path: str) -> JsonObject:
+        """What the server serves below a path such as ``/apis``: lists of groups and resources, not objects."""
+        return decode_document(await self._exchange("GET", path), f"GET {path}")
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> bytes:
         what = f"{method} {path}"
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         try:
@@ -209,7 +224,7 @@ class Kube:
             raise UnavailableError(f"the API server can't be reached: {error}") from error
         if not 200 <= response.status < 300:
             raise refusal(response.status, response.headers, answer)
-        return decode_object(answer, what)
+        return answer
 
     async def watch(self, path: str, resource_version: str, **query: str) -> AsyncGenerator[JsonObject, None]:
         """The changes of a collection after ``resource_version``, as ``{"type": ..., "object": ...}``.

@@ -154,7 +154,7 @@ class Ordering(Generic[T]):
             if _is_older(state, known):
                 return None
             self._forget(state.key)
-            if state.resource_version == known.resource_version:
+            if state.resource_version == known.resource_version and not is_deleted:
                 return None
         if is_deleted:
             return Deleted(state.key, state.uid)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from allocator.ipam.requests import Seniority
 from allocator.reconcile.cache import ServiceCache
-from allocator.reconcile.workqueue import WorkQueue
 from purelb.retry import Backoff
 from purelb.services import ServiceKey
+from purelb.workqueue import WorkQueue
 
 AFTER_FAILURE: Final = Backoff(first=0.05, most=15.0)
 """The API server is away or refuses."""
@@ -26,7 +27,7 @@ class Schedule:
 
     def __init__(self, cache: ServiceCache) -> None:
         self._cache = cache
-        self._queue: WorkQueue[ServiceKey] = WorkQueue()
+        self._queue: WorkQueue[ServiceKey, Seniority] = WorkQueue()
         self._retries: dict[ServiceKey, tuple[Backoff, Iterator[float]]] = {}
 
     def __len__(self) -> int:

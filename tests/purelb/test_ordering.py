@@ -79,6 +79,14 @@ def test_a_deletion_ends_what_an_answer_told() -> None:
     assert ordering.heard(state(10), is_deleted=True) == Deleted(WEB, "u1")
 
 
+def test_the_answer_to_a_deletion_does_not_outlive_its_event() -> None:
+    """It shows the last form of the object, with the version of the event that takes it away."""
+    ordering = listed(7, state(6))
+    ordering.answered(state(9, "gone"), ordering.epoch)
+
+    assert ordering.heard(state(9, "gone"), is_deleted=True) == Deleted(WEB, "u1")
+
+
 def test_the_deletion_of_an_earlier_object_of_that_name_is_passed_over() -> None:
     ordering = listed(7, state(6))
     ordering.answered(state(9, "the new one", uid="u2"), ordering.epoch)

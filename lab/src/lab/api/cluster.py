@@ -1,34 +1,21 @@
-"""What the lab's controllers share: one cache per kind they watch, the paths of objects, and writes.
+"""What the lab's controllers share: one cache per kind they watch, and writes that show in it.
 
-Owns the watches on the API server. Must not decide anything.
+Owns the connection to the API server, by the admin kubeconfig. Must not decide anything.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-from lab.api.kubeclient import ApiError, Cache, KubeClient, Object, key_of
+from lab.api.cache import Cache
+from lab.api.objects import Object, now, path
+from purelb.errors import ConflictError, ForbiddenError, NotFoundError
+from purelb.kube import Kube
+from purelb.ordering import key_of
 
-_GROUPS = {
-    "nodes": "/api/v1",
-    "pods": "/api/v1",
-    "services": "/api/v1",
-    "namespaces": "/api/v1",
-    "serviceaccounts": "/api/v1",
-    "configmaps": "/api/v1",
-    "secrets": "/api/v1",
-    "events": "/api/v1",
-    "deployments": "/apis/apps/v1",
-    "replicasets": "/apis/apps/v1",
-    "daemonsets": "/apis/apps/v1",
-    "controllerrevisions": "/apis/apps/v1",
-    "endpointslices": "/apis/discovery.k8s.io/v1",
-    "leases": "/apis/coordination.k8s.io/v1",
-    "poddisruptionbudgets": "/apis/policy/v1",
-}
 _KINDS = {"Deployment": "deployments", "ReplicaSet": "replicasets", "DaemonSet": "daemonsets"}
 WATCHED = (
     "nodes",
@@ -43,68 +30,14 @@ WATCHED = (
 )
 
 
-def path(plural: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
-    """`path("pods", "x", "y", "status")` is /api/v1/namespaces/x/pods/y/status."""
-    scope = f"namespaces/{namespace}/{plural}" if namespace else plural
-    return "/".join(part for part in (_GROUPS[plural], scope, name, subresource) if part)
-
-
-def now() -> str:
-    """The time as API objects carry it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def controller_of(obj: Object) -> Object | None:
-    """The ownerReference of the object's controller."""
-    for owner in obj["metadata"].get("ownerReferences") or ():
-        if owner.get("controller"):
-            return dict(owner)
-    return None
-
-
-def is_daemon_pod(pod: Object) -> bool:
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return any(owner["kind"] == "DaemonSet" for owner in owners)
-
-
-def owner_reference(owner: Object, kind: str, api: str = "apps/v1") -> Object:
-    metadata = owner["metadata"]
-    return {
-        "apiVersion": api,
-        "kind": kind,
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
-def is_terminating(obj: Object) -> bool:
-    return bool(obj["metadata"].get("deletionTimestamp"))
-
-
-def condition(obj: Object, kind: str) -> Object | None:
-    """The status condition of that type."""
-    for one in (obj.get("status") or {}).get("conditions") or ():
-        if one["type"] == kind:
-            return dict(one)
-    return None
-
-
-def is_ready(obj: Object) -> bool:
-    """Whether a Pod or a Node is Ready."""
-    ready = condition(obj, "Ready")
-    return ready is not None and ready["status"] == "True"
-
-
 class Cluster:
     """The caches, and writes that show in them at once."""
 
-    def __init__(self, client: KubeClient) -> None:
-        self.client = client
+    def __init__(self, kube: Kube) -> None:
+        self.kube = kube
         self._listeners: dict[str, list[Callable[[Object], None]]] = {plural: [] for plural in WATCHED}
         self.caches = {
-            plural: Cache(client, path(plural), lambda obj, plural=plural: self._tell(plural, obj))  # type: ignore[misc]
+            plural: Cache(kube, plural, path(plural), lambda obj, plural=plural: self._tell(plural, obj))  # type: ignore[misc]
             for plural in WATCHED
         }
 
@@ -137,12 +70,12 @@ class Cluster:
     # --- writes ---
 
     async def create(self, plural: str, body: Object) -> Object:
-        made = await self.client.create(path(plural, body["metadata"].get("namespace", "")), body)
+        made = await self.kube.create(path(plural, body["metadata"].get("namespace", "")), body)
         return self._keep(plural, made)
 
     async def patch(self, plural: str, obj: Object, body: Object, subresource: str = "") -> Object:
         """Merge patch of an object, or of its status."""
-        changed = await self.client.patch(path(plural, *key_of(obj), subresource), body)
+        changed = await self.kube.patch(path(plural, *key_of(obj), subresource), body)
         return self._keep(plural, changed)
 
     async def patch_status(self, plural: str, obj: Object, status: Object) -> None:
@@ -153,20 +86,20 @@ class Cluster:
 
     async def delete(self, plural: str, obj: Object, grace: int | None = None) -> None:
         """Delete this very object; already gone is fine."""
-        uid = obj["metadata"]["uid"]
+        options: Object = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": obj["metadata"]["uid"]},
+        }
+        if grace is not None:
+            options["gracePeriodSeconds"] = grace
         try:
-            answer = await self.client.delete(path(plural, *key_of(obj)), uid=uid, grace=grace)
-        except ApiError as failure:
-            if not failure.is_gone:
-                raise
+            answer = await self.kube.delete(path(plural, *key_of(obj)), options)
+        except (NotFoundError, ConflictError):
             return
-        if plural not in self.caches:
-            return
-        # A graceful deletion answers with the object as it now is, a finished one with a Status or its last form.
-        if answer.get("kind") != "Status" and is_terminating(answer) and grace != 0:
-            self.caches[plural].apply(answer)
-        elif grace == 0:
-            self.caches[plural].forget(obj)
+        if answer["kind"] != "Status":
+            self._keep(plural, answer)
 
     async def record(self, obj: Object, kind: str, api: str, reason: str, message: str, source: str) -> None:
         """A Warning event on an object; failing to write it is no failure."""
@@ -192,11 +125,8 @@ class Cluster:
             "lastTimestamp": stamp,
             "source": {"component": source},
         }
-        try:
-            await self.client.create(path("events", namespace), body)
-        except ApiError as failure:
-            if failure.code not in (403, 404):
-                raise
+        with contextlib.suppress(ForbiddenError, NotFoundError):
+            await self.kube.create(path("events", namespace), body)
 
     def _keep(self, plural: str, obj: Object) -> Object:
         if plural in self.caches:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError, NoLab
+from purelb.errors import KubeError
 
 _NAME = "lab.sock"
 _MOST_FDS = 4
@@ -71,7 +72,7 @@ async def _answer(connection: socket.socket, handle: Handler) -> None:
         try:
             answer = await handle(request["op"], request.get("arguments", {}))
             line, fds = {"ok": answer.values}, answer.fds
-        except LabError as failure:
+        except (LabError, KubeError) as failure:
             line = {"error": f"{failure}"}  # type: ignore[dict-item]
         raw = json.dumps(line).encode() + b"\n"
         if fds:

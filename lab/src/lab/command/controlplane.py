@@ -8,6 +8,7 @@ it away; nobody but it has that address, and the root namespace sees it on a fre
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import socket
 import sys
@@ -20,14 +21,17 @@ import yaml
 
 from kubedouble.envtest import VARIABLE, NotStarted, assets, free_port
 from kubedouble.envtest import ControlPlane as RealControlPlane
-from lab.api.kubeclient import ApiError, open_client
 from lab.errors import StartFailed
 from lab.kubelet.programs import log_folder
 from lab.machine.processes import Child, Program, python_path, start
 from lab.wire.forward import forward
 from lab.wire.network import Network
 from lab.wire.topology import API_PORT
+from purelb.errors import KubeError
+from purelb.kube import Kube
 
+USER_AGENT = "lab"
+"""Not a part of the programs' own, so that faults can be theirs alone."""
 FAULTS_FILE = "api-faults.url"
 _READY_SECONDS = 30.0
 
@@ -104,6 +108,12 @@ async def _start_envtest(folder: Path, network: Network, wire: list[socket.socke
     return ControlPlane(kubeconfig, (), forward(wire, "127.0.0.1", port))
 
 
+def certificate_authority(kubeconfig: Path) -> str:
+    """The CA certificate that a kubeconfig of ours trusts, PEM; empty for plain HTTP."""
+    cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
+    return base64.b64decode(cluster.get("certificate-authority-data", "")).decode()
+
+
 async def _wait_for_file(file: Path, child: Child) -> None:
     try:
         async with asyncio.timeout(_READY_SECONDS):
@@ -120,12 +130,12 @@ def _has_content(file: Path) -> bool:
 
 
 async def _wait_ready(plane: ControlPlane) -> None:
-    async with open_client(plane.kubeconfig) as client:
+    async with Kube(plane.kubeconfig, user_agent=USER_AGENT) as kube:
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 while True:
-                    with contextlib.suppress(ApiError):
-                        await client.list("/api/v1/namespaces")
+                    with contextlib.suppress(KubeError):
+                        await kube.list("/api/v1/namespaces")
                         return
                     await asyncio.sleep(0.1)
         except TimeoutError:

@@ -12,8 +12,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from lab.api.cluster import Cluster, is_ready, path
-from lab.api.kubeclient import Object
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, is_ready, path
 from lab.command.control import Answer
 from lab.command.kubectl import run_kubectl
 from lab.controllers.nodes import Nodes
@@ -51,7 +51,7 @@ class Desk:
             cluster.on_change(plural, lambda _: self._workloads_changed.set())
 
     async def handle(self, op: str, arguments: dict[str, Any]) -> Answer:
-        """Answer one request. Raises LabError with the sentence for the operator."""
+        """Answer one request. Raises LabError or KubeError with the sentence for the operator."""
         match op:
             case "status":
                 return Answer(self._status())
@@ -165,8 +165,7 @@ class Desk:
         """Until each Deployment and DaemonSet of the namespace runs as its spec says. Raises StartFailed."""
         # What was applied a moment ago may not have reached the caches yet.
         for plural in ("deployments", "daemonsets"):
-            items, _ = await self._cluster.client.list(path(plural, namespace))
-            for item in items:
+            for item in (await self._cluster.kube.list(path(plural, namespace))).items:
                 self._cluster.caches[plural].apply(item)
         try:
             async with asyncio.timeout(timeout):

@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Protocol
 
 from lab.api.cluster import Cluster
-from lab.api.kubeclient import certificate_authority, open_client
 from lab.command import control
 from lab.command import desk as operations
-from lab.command.controlplane import FAULTS_FILE, start_control_plane
+from lab.command.controlplane import FAULTS_FILE, USER_AGENT, certificate_authority, start_control_plane
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
 from lab.controllers.namespaceend import NamespaceEnd
@@ -41,6 +40,8 @@ from lab.settings import Settings
 from lab.wire.network import Network
 from lab.wire.router import start_frr
 from lab.wire.topology import topology
+from purelb.errors import PureLBError
+from purelb.kube import Kube
 
 log = logging.getLogger("lab.supervisor")
 
@@ -69,7 +70,7 @@ def main() -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         try:
             asyncio.run(Supervisor(settings, user, lambda **line: progress.write(json.dumps(line) + "\n")).run())
-        except* LabError as failures:
+        except* (LabError, PureLBError) as failures:
             reason = "; ".join(str(one) for one in _leaves(failures))
             log.error("the lab ends: %s", reason)
             with contextlib.suppress(BrokenPipeError):
@@ -78,7 +79,7 @@ def main() -> None:
             os.close(lock)
 
 
-def _leaves(group: BaseExceptionGroup[LabError]) -> list[BaseException]:
+def _leaves(group: BaseExceptionGroup[LabError | PureLBError]) -> list[BaseException]:
     found: list[BaseException] = []
     for one in group.exceptions:
         found += _leaves(one) if isinstance(one, BaseExceptionGroup) else [one]
@@ -183,9 +184,9 @@ class Supervisor:
         if self._settings.ecmp:
             self._progress(progress="router: FRR")
             children += await start_frr(self._folder, self._network, self._settings.bfd_interval)
-        async with open_client(plane.kubeconfig) as client:
-            cluster = Cluster(client)
-            authority = certificate_authority(plane.kubeconfig)
+        async with Kube(plane.kubeconfig, user_agent=USER_AGENT) as kube:
+            cluster = Cluster(kube)
+            authority = await asyncio.to_thread(certificate_authority, plane.kubeconfig)
             images = Path(self._settings.images) if self._settings.images else None
             shared = Surroundings(cluster, self._network, self._folder, authority, images)
             nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)

@@ -6,11 +6,13 @@ not start anything.
 
 from __future__ import annotations
 
-from lab.api.cluster import Cluster, is_ready, is_terminating, owner_reference
-from lab.api.kubeclient import ApiError, Object, key_of
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, is_ready, is_terminating, owner_reference
 from lab.controllers.podsets import DAEMON_HASH, PodSets
 from lab.controllers.rollout import DaemonPod, plan_daemonset, template_hash
 from lab.controllers.scheduling import may_schedule, may_stay, with_daemonset_tolerations
+from purelb.errors import KubeError
+from purelb.ordering import key_of
 
 
 class DaemonSets:
@@ -66,8 +68,8 @@ class DaemonSets:
         }
         try:
             await self._cluster.create("controllerrevisions", body)
-        except ApiError as failure:
-            if failure.code != 409:
+        except KubeError as failure:
+            if failure.status != 409:
                 raise
             # `rollout undo` went back to this template: it is the newest revision again.
             await self._cluster.patch("controllerrevisions", body, {"revision": body["revision"]})

@@ -6,8 +6,8 @@ not start anything.
 
 from __future__ import annotations
 
-from lab.api.cluster import Cluster, condition, is_ready, is_terminating, now, owner_reference
-from lab.api.kubeclient import Object
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, condition, is_ready, is_terminating, now, owner_reference
 from lab.controllers.podsets import PodSets
 from lab.controllers.rollout import Replicas, deployment_strategy, scale_deployment, template_hash
 from lab.controllers.scheduling import with_default_tolerations

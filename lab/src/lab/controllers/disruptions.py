@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lab.api.cluster import Cluster, controller_of, is_ready, is_terminating
-from lab.api.kubeclient import Object, key_of
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, controller_of, is_ready, is_terminating
+from lab.controllers.reconciler import Reconciler
 from lab.controllers.scheduling import matches_selector
-from lab.controllers.workqueue import WorkQueue
+from purelb.ordering import key_of
 
 
 class Disruptions:
@@ -20,19 +21,19 @@ class Disruptions:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._queue: WorkQueue[tuple[str, str]] = WorkQueue("disruption budget", self._reconcile)
-        cluster.on_change("poddisruptionbudgets", lambda budget: self._queue.add(key_of(budget)))
+        self._reconciler: Reconciler[tuple[str, str]] = Reconciler("disruption budget", self._reconcile)
+        cluster.on_change("poddisruptionbudgets", lambda budget: self._reconciler.add(key_of(budget)))
         for plural in ("pods", "replicasets"):
             cluster.on_change(plural, self._look_at_budgets_of)
 
     async def run(self) -> None:
         await self._cluster.wait_synced()
-        await self._queue.run()
+        await self._reconciler.run()
 
     def _look_at_budgets_of(self, obj: Object) -> None:
         for budget in self._cluster.caches["poddisruptionbudgets"]:
             if budget["metadata"]["namespace"] == obj["metadata"]["namespace"]:
-                self._queue.add(key_of(budget))
+                self._reconciler.add(key_of(budget))
 
     async def _reconcile(self, key: tuple[str, str]) -> None:
         budget = self._cluster.caches["poddisruptionbudgets"].get(*key)

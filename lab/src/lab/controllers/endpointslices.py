@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lab.api.cluster import Cluster, is_ready, is_terminating, owner_reference
-from lab.api.kubeclient import Object, key_of
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, is_ready, is_terminating, owner_reference
+from lab.controllers.reconciler import Reconciler
 from lab.controllers.scheduling import matches_labels
-from lab.controllers.workqueue import WorkQueue
+from purelb.ordering import key_of
 
 _MANAGER = "endpointslice-controller.k8s.io"
 _SERVICE = "kubernetes.io/service-name"
@@ -24,20 +25,20 @@ class EndpointSlices:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._queue: WorkQueue[tuple[str, str]] = WorkQueue("endpoints", self._reconcile)
-        cluster.on_change("services", lambda obj: self._queue.add(key_of(obj)))
+        self._reconciler: Reconciler[tuple[str, str]] = Reconciler("endpoints", self._reconcile)
+        cluster.on_change("services", lambda obj: self._reconciler.add(key_of(obj)))
         cluster.on_change("pods", self._look_at_services_of)
 
     async def run(self) -> None:
         await self._cluster.wait_synced()
-        await self._queue.run()
+        await self._reconciler.run()
 
     def _look_at_services_of(self, pod: Object) -> None:
         labels, namespace = pod["metadata"].get("labels") or {}, pod["metadata"]["namespace"]
         for service in self._cluster.caches["services"]:
             selector = service["spec"].get("selector")
             if selector and service["metadata"]["namespace"] == namespace and matches_labels(selector, labels):
-                self._queue.add(key_of(service))
+                self._reconciler.add(key_of(service))
 
     async def _reconcile(self, key: tuple[str, str]) -> None:
         namespace, name = key

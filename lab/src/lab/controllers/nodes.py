@@ -10,10 +10,11 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from lab.api.cluster import Cluster, condition, is_ready, is_terminating, now, path
-from lab.api.kubeclient import ApiError, Object
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, condition, is_ready, is_terminating, now, path
 from lab.controllers.scheduling import NOT_READY, UNREACHABLE, UNSCHEDULABLE, eviction_delay, node_taints
 from lab.wire.topology import CONTROL_PLANE_LABEL, Host, Role, Topology
+from purelb.errors import KubeError
 
 log = logging.getLogger("lab.nodes")
 
@@ -61,10 +62,10 @@ class Nodes:
         body = node_object(node, is_only=len(self._nodes) == 1)
         try:
             made = await self._cluster.create("nodes", body)
-        except ApiError as failure:
-            if failure.code != 409:
+        except KubeError as failure:
+            if failure.status != 409:
                 raise
-            made = await self._cluster.client.get(path("nodes", name=node.name))
+            made = await self._cluster.kube.get(path("nodes", name=node.name))
         await self._cluster.patch("nodes", made, {"status": body["status"]}, "status")
         await self._beat(node.name)
 
@@ -79,7 +80,7 @@ class Nodes:
             for name in self._nodes:
                 try:
                     await self._attend(name, loop.time())
-                except ApiError as failure:
+                except KubeError as failure:
                     log.info("node %s: %s", name, failure)
             await self._evict(loop.time())
             await asyncio.sleep(_TICK)
@@ -106,9 +107,9 @@ class Nodes:
         spec = {"holderIdentity": name, "leaseDurationSeconds": _LEASE_SECONDS, "renewTime": stamp}
         where = path("leases", "kube-node-lease", name)
         try:
-            await self._cluster.client.patch(where, {"spec": spec})
-        except ApiError as failure:
-            if failure.code != 404:
+            await self._cluster.kube.patch(where, {"spec": spec})
+        except KubeError as failure:
+            if failure.status != 404:
                 raise
             body = {
                 "apiVersion": "coordination.k8s.io/v1",
@@ -117,9 +118,9 @@ class Nodes:
                 "spec": spec,
             }
             try:
-                await self._cluster.client.create(path("leases", "kube-node-lease"), body)
-            except ApiError as refusal:
-                if refusal.code != 404:
+                await self._cluster.kube.create(path("leases", "kube-node-lease"), body)
+            except KubeError as refusal:
+                if refusal.status != 404:
                     raise
                 namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-node-lease"}}
                 await self._cluster.create("namespaces", namespace)
@@ -176,7 +177,7 @@ class Nodes:
     async def _evict_pod(self, pod: Object) -> None:
         try:
             await self._cluster.delete("pods", pod)
-        except ApiError as failure:
+        except KubeError as failure:
             log.info("eviction of %s: %s", pod["metadata"]["name"], failure)
 
 

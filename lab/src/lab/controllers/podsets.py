@@ -5,8 +5,9 @@ Owns what Deployments, ReplicaSets and DaemonSets have in common; must not decid
 
 from __future__ import annotations
 
-from lab.api.cluster import Cluster, controller_of, is_terminating, owner_reference
-from lab.api.kubeclient import ApiError, Object
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, controller_of, is_terminating, owner_reference
+from purelb.errors import KubeError
 
 DAEMON_HASH = "controller-revision-hash"
 
@@ -59,8 +60,8 @@ class PodSets:
         }
         try:
             return await self._cluster.create("pods", body)
-        except ApiError as failure:
-            if failure.code in (403, 422):
+        except KubeError as failure:
+            if failure.status in (403, 422):
                 await self._cluster.record(
                     owner, kind, "apps/v1", "FailedCreate", f"Error creating: {failure}", "lab-controller"
                 )

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-from lab.api.cluster import Cluster, condition, is_daemon_pod, is_terminating, now, path
-from lab.api.kubeclient import ApiError, Object, key_of
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, condition, is_daemon_pod, is_terminating, now, path
+from lab.controllers.reconciler import Reconciler
 from lab.controllers.scheduling import choose_node
-from lab.controllers.workqueue import WorkQueue
+from purelb.errors import KubeError
+from purelb.ordering import key_of
 
 log = logging.getLogger("lab.scheduler")
 
@@ -22,17 +24,17 @@ class Scheduler:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._queue: WorkQueue[tuple[str, str]] = WorkQueue("pod", self._schedule)
+        self._reconciler: Reconciler[tuple[str, str]] = Reconciler("pod", self._schedule)
         cluster.on_change("pods", self._look_at)
         cluster.on_change("nodes", lambda _: self._look_at_all())
 
     async def run(self) -> None:
         await self._cluster.wait_synced()
-        await self._queue.run()
+        await self._reconciler.run()
 
     def _look_at(self, pod: Object) -> None:
         if not pod["spec"].get("nodeName") and not is_terminating(pod):
-            self._queue.add(key_of(pod))
+            self._reconciler.add(key_of(pod))
 
     def _look_at_all(self) -> None:
         for pod in self._cluster.caches["pods"]:
@@ -57,8 +59,8 @@ class Scheduler:
             "metadata": {"name": name, "namespace": namespace},
             "target": {"apiVersion": "v1", "kind": "Node", "name": node},
         }
-        await self._cluster.client.create(path("pods", namespace, name, "binding"), body)
-        self._cluster.caches["pods"].apply(await self._cluster.client.get(path("pods", namespace, name)))
+        await self._cluster.kube.create(path("pods", namespace, name, "binding"), body)
+        self._cluster.caches["pods"].apply(await self._cluster.kube.get(path("pods", namespace, name)))
 
     async def _say_unschedulable(self, pod: Object, nodes: int) -> None:
         known = condition(pod, "PodScheduled")
@@ -82,12 +84,12 @@ class NamespaceDefaults:
     def __init__(self, cluster: Cluster, ca: str) -> None:
         self._cluster = cluster
         self._ca = ca
-        self._queue: WorkQueue[str] = WorkQueue("namespace", self._fill)
-        cluster.on_change("namespaces", lambda obj: self._queue.add(obj["metadata"]["name"]))
+        self._reconciler: Reconciler[str] = Reconciler("namespace", self._fill)
+        cluster.on_change("namespaces", lambda obj: self._reconciler.add(obj["metadata"]["name"]))
 
     async def run(self) -> None:
         await self._cluster.wait_synced()
-        await self._queue.run()
+        await self._reconciler.run()
 
     async def _fill(self, name: str) -> None:
         namespace = self._cluster.caches["namespaces"].get("", name)
@@ -103,6 +105,6 @@ class NamespaceDefaults:
         for plural, body in (("serviceaccounts", account), ("configmaps", trust)):
             try:
                 await self._cluster.create(plural, body)
-            except ApiError as failure:
-                if failure.code != 409:
+            except KubeError as failure:
+                if failure.status != 409:
                     raise

@@ -6,12 +6,13 @@ What is done about each is `deployments`' and `daemonsets`'.
 
 from __future__ import annotations
 
-from lab.api.cluster import Cluster, controller_of, is_terminating
-from lab.api.kubeclient import Object, key_of
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, controller_of, is_terminating
 from lab.controllers.daemonsets import DaemonSets
 from lab.controllers.deployments import Deployments
 from lab.controllers.podsets import PodSets
-from lab.controllers.workqueue import WorkQueue
+from lab.controllers.reconciler import Reconciler
+from purelb.ordering import key_of
 
 WorkKey = tuple[str, str, str]  # plural, namespace, name
 
@@ -25,16 +26,16 @@ class Workloads:
         sets = PodSets(cluster)
         self._deployments = Deployments(cluster, sets)
         self._daemonsets = DaemonSets(cluster, sets)
-        self._queue: WorkQueue[WorkKey] = WorkQueue("workload", self._reconcile)
+        self._reconciler: Reconciler[WorkKey] = Reconciler("workload", self._reconcile)
         for plural in ("deployments", "replicasets", "daemonsets"):
-            cluster.on_change(plural, lambda obj, plural=plural: self._queue.add((plural, *key_of(obj))))  # type: ignore[misc]
+            cluster.on_change(plural, lambda obj, plural=plural: self._reconciler.add((plural, *key_of(obj))))  # type: ignore[misc]
         for plural in ("pods", "replicasets", "deployments", "daemonsets"):
             cluster.on_change(plural, self._look_at_relatives)
         cluster.on_change("nodes", self._look_at_daemonsets)
 
     async def run(self) -> None:
         await self._cluster.wait_synced()
-        await self._queue.run()
+        await self._reconciler.run()
 
     # --- which objects a change concerns ---
 
@@ -43,26 +44,26 @@ class Workloads:
         owner = controller_of(obj)
         plurals = {"ReplicaSet": "replicasets", "Deployment": "deployments", "DaemonSet": "daemonsets"}
         if owner is not None and owner["kind"] in plurals:
-            self._queue.add((plurals[owner["kind"]], namespace, owner["name"]))
+            self._reconciler.add((plurals[owner["kind"]], namespace, owner["name"]))
             if owner["kind"] == "ReplicaSet":
                 parent = self._caches["replicasets"].get(namespace, owner["name"])
                 above = controller_of(parent) if parent else None
                 if above is not None:
-                    self._queue.add(("deployments", namespace, above["name"]))
+                    self._reconciler.add(("deployments", namespace, above["name"]))
             if not self._cluster.owner_exists(owner, namespace):
                 plural = "pods" if owner["kind"] != "Deployment" else "replicasets"
-                self._queue.add((plural, namespace, obj["metadata"]["name"]))
+                self._reconciler.add((plural, namespace, obj["metadata"]["name"]))
         if "template" in (obj.get("spec") or {}):
             # Its children notice that their owner is gone.
             for plural in ("pods", "replicasets"):
                 for child in self._caches[plural]:
                     reference = controller_of(child)
                     if reference is not None and reference["uid"] == obj["metadata"]["uid"]:
-                        self._queue.add((plural, *key_of(child)))
+                        self._reconciler.add((plural, *key_of(child)))
 
     def _look_at_daemonsets(self, _: Object) -> None:
         for daemonset in self._caches["daemonsets"]:
-            self._queue.add(("daemonsets", *key_of(daemonset)))
+            self._reconciler.add(("daemonsets", *key_of(daemonset)))
 
     async def _reconcile(self, key: WorkKey) -> None:
         plural, namespace, name = key

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.api.kubeclient import Object
+from lab.api.objects import Object
 from lab.kubelet.environment import MissingReference
 from lab.kubelet.images import Image
 

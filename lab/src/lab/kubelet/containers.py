@@ -11,13 +11,13 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from lab.api.cluster import now
-from lab.api.kubeclient import Object
+from lab.api.objects import Object, now
 from lab.errors import LabError
 from lab.kubelet.environment import MissingReference
 from lab.kubelet.probes import Probe, Target, watch
 from lab.kubelet.status import ContainerStatus, Running, Terminated, Waiting
 from lab.machine.processes import Child, Program, start
+from purelb.errors import KubeError
 
 # Far shorter than kubelet's 10 s to 5 min: an experiment must not wait for it.
 _FIRST_BACKOFF, _LAST_BACKOFF = 0.5, 10.0  # seconds
@@ -55,7 +55,7 @@ class ContainerRunner:
             await self._gate.wait()
             try:
                 program = await self._make_program(self.status.restarts)
-            except (MissingReference, LabError) as missing:
+            except (MissingReference, LabError, KubeError) as missing:
                 self._update(state=Waiting("CreateContainerConfigError", str(missing)))
                 await asyncio.sleep(1.0)
                 continue

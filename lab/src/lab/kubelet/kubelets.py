@@ -11,8 +11,8 @@ import logging
 import signal
 from ipaddress import IPv4Address, IPv6Address
 
-from lab.api.cluster import Cluster, is_daemon_pod
-from lab.api.kubeclient import Object
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, is_daemon_pod
 from lab.kubelet.pods import PodWorker, is_own, is_router
 from lab.kubelet.programs import Surroundings
 from lab.wire.topology import Host

@@ -10,8 +10,7 @@ import asyncio
 import logging
 from ipaddress import IPv4Address, IPv6Address
 
-from lab.api.cluster import is_ready, is_terminating, now
-from lab.api.kubeclient import ApiError, Object, key_of
+from lab.api.objects import Object, is_ready, is_terminating, now
 from lab.errors import LabError
 from lab.kubelet.containers import ContainerRunner
 from lab.kubelet.probes import Target
@@ -21,6 +20,8 @@ from lab.kubelet.volumes import remove
 from lab.machine.processes import Program
 from lab.wire.network import PodWire
 from lab.wire.topology import Host
+from purelb.errors import ConflictError, KubeError, NotFoundError
+from purelb.ordering import key_of
 
 log = logging.getLogger("lab.kubelet")
 
@@ -112,7 +113,7 @@ class PodWorker:
                     task.cancel()
                 telling.cancel()
             await self._finish()
-        except* LabError as failures:
+        except* (LabError, KubeError) as failures:
             for failure in failures.exceptions:
                 log.warning("pod %s/%s: %s", namespace, name, failure)
         finally:
@@ -154,7 +155,7 @@ class PodWorker:
             try:
                 await self._cluster.delete("pods", self.pod, grace=0)
                 return
-            except ApiError as failure:
+            except KubeError as failure:
                 log.info("pod %s: %s", self.pod["metadata"]["name"], failure)
                 await asyncio.sleep(1.0)
 
@@ -177,8 +178,8 @@ class PodWorker:
             status = pod_status(self.pod["spec"], self._place, self._containers(), now(), previous)
             try:
                 self.pod = await self._cluster.patch("pods", self.pod, {"status": status}, "status")
-            except ApiError as failure:
-                if failure.is_gone:
+            except KubeError as failure:
+                if isinstance(failure, NotFoundError | ConflictError):
                     return
                 log.info("status of pod %s: %s", self.pod["metadata"]["name"], failure)
                 self._changed.set()

@@ -12,8 +12,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.api.cluster import Cluster, path
-from lab.api.kubeclient import ApiError, Object, key_of
+from lab.api.cluster import Cluster
+from lab.api.objects import Object, path
 from lab.kubelet.confinement import capabilities_of, confine
 from lab.kubelet.environment import expand, references, resolve_environment
 from lab.kubelet.images import Image, load
@@ -30,6 +30,8 @@ from lab.kubelet.volumes import (
 from lab.machine.processes import BASE_ENVIRONMENT, Program
 from lab.wire.network import Network
 from lab.wire.topology import API_PORT, Host
+from purelb.errors import KubeError
+from purelb.ordering import key_of
 
 log = logging.getLogger("lab.kubelet")
 
@@ -82,7 +84,7 @@ class PodPrograms:
         self._files = files
 
     async def make(self, pod: Object, container: Object, restart: int, netns: int) -> Program:
-        """The container's program. Raises LabError or MissingReference for what is not as the manifest wants it."""
+        """The container's program. Raises LabError, KubeError or MissingReference for what it lacks."""
         pod = {**pod, "status": {**(pod.get("status") or {}), **self._addresses_in_status()}}
         namespace, name = key_of(pod)
         image = await asyncio.to_thread(self._image, container)
@@ -163,9 +165,9 @@ class PodPrograms:
         while True:
             try:
                 where = path("serviceaccounts", namespace, account, "token")
-                answer = await self._shared.cluster.client.create(where, body)
+                answer = await self._shared.cluster.kube.create(where, body)
                 return str(answer["status"]["token"])
-            except ApiError as failure:
+            except KubeError as failure:
                 # The account may come a moment after the pod; admission refuses pods without one upstream.
                 log.info("token of %s/%s: %s", namespace, account, failure)
                 await asyncio.sleep(0.3)
@@ -176,9 +178,9 @@ class PodPrograms:
         found: dict[tuple[str, str], dict[str, str]] = {}
         for kind, name in references(container, pod["spec"].get("volumes") or ()):
             try:
-                found[kind, name] = decode(await self._shared.cluster.client.get(path(kind, namespace, name)), kind)
-            except ApiError as failure:
-                if failure.code != 404:
+                found[kind, name] = decode(await self._shared.cluster.kube.get(path(kind, namespace, name)), kind)
+            except KubeError as failure:
+                if failure.status != 404:
                     raise
         return found
 

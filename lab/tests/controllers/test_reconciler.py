@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from lab.controllers.workqueue import WorkQueue
-from lab.errors import LabError
+from lab.controllers.reconciler import Reconciler
+from purelb.errors import UnavailableError
 
 
 def test_many_changes_of_one_key_are_one_pass() -> None:
@@ -16,10 +16,10 @@ def test_many_changes_of_one_key_are_one_pass() -> None:
         async def work(key: str) -> None:
             seen.append(key)
 
-        queue = WorkQueue("test", work)
+        reconciler = Reconciler("test", work)
         for key in ("a", "b", "a", "a"):
-            queue.add(key)
-        await _work_until(queue, lambda: len(seen) == 2)
+            reconciler.add(key)
+        await _work_until(reconciler, lambda: len(seen) == 2)
 
     asyncio.run(run())
     assert seen == ["a", "b"]
@@ -36,11 +36,11 @@ def test_a_change_during_the_pass_is_looked_at_afterwards() -> None:
             states.append(state)
             if state == 1:
                 state = 2
-                queue.add(key)
+                reconciler.add(key)
 
-        queue = WorkQueue("test", work)
-        queue.add("a")
-        await _work_until(queue, lambda: len(states) == 2)
+        reconciler = Reconciler("test", work)
+        reconciler.add("a")
+        await _work_until(reconciler, lambda: len(states) == 2)
 
     asyncio.run(run())
     assert states == [1, 2]
@@ -53,20 +53,20 @@ def test_a_pass_that_failed_is_tried_again_and_does_not_hold_up_others() -> None
         async def work(key: str) -> None:
             seen.append(key)
             if seen.count("bad") < 2 and key == "bad":
-                raise LabError("not yet")
+                raise UnavailableError("not yet")
 
-        queue = WorkQueue("test", work)
-        queue.add("bad")
-        queue.add("good")
-        await _work_until(queue, lambda: seen.count("bad") == 2)
+        reconciler = Reconciler("test", work)
+        reconciler.add("bad")
+        reconciler.add("good")
+        await _work_until(reconciler, lambda: seen.count("bad") == 2)
 
     asyncio.run(run())
     assert seen == ["bad", "good", "bad"]
 
 
-async def _work_until(queue: WorkQueue[str], done: Callable[[], bool]) -> None:
+async def _work_until(reconciler: Reconciler[str], done: Callable[[], bool]) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(queue.run())
+        running = tasks.create_task(reconciler.run())
         while not done():
             await asyncio.sleep(0.005)
         running.cancel()

@@ -1,26 +1,32 @@
-"""A queue of keys to look at: each at most once, the urgent first, then the senior, some only after a while. Pure.
+"""A queue of keys to look at: each at most once, the urgent first, then by rank, some only after a while. Pure.
 
-It owns order and delay, and knows nothing of what the keys stand for. Times are monotonic seconds.
+It owns order and delay, and knows nothing of what keys and ranks stand for. Times are monotonic seconds.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from allocator.ipam.requests import Seniority
+
+class Ordered(Protocol):
+    """What can be compared with its like: the lesser comes first."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
+
 
 Key = TypeVar("Key", bound=Hashable)
+Rank = TypeVar("Rank", bound=Ordered)
 
 
-class WorkQueue(Generic[Key]):
+class WorkQueue(Generic[Key, Rank]):
     """Coalesces: a key that is added twice before it is taken is taken once."""
 
     def __init__(self) -> None:
-        self._ready: list[tuple[bool, Seniority, Key]] = []
+        self._ready: list[tuple[bool, Rank, Key]] = []
         self._queued: set[Key] = set()
-        self._later: list[tuple[float, int, Seniority, Key, bool]] = []
+        self._later: list[tuple[float, int, Rank, Key, bool]] = []
         self._due: dict[Key, int] = {}
         self._count = 0
 
@@ -28,14 +34,14 @@ class WorkQueue(Generic[Key]):
         """Keys that are to be looked at now."""
         return len(self._queued)
 
-    def add(self, key: Key, rank: Seniority, *, urgent: bool = False) -> None:
+    def add(self, key: Key, rank: Rank, *, urgent: bool = False) -> None:
         """Look at ``key`` as soon as the urgent and its seniors are done; a delay it was given is void."""
         self._due.pop(key, None)
         if key not in self._queued:
             self._queued.add(key)
             heapq.heappush(self._ready, (not urgent, rank, key))
 
-    def add_at(self, key: Key, rank: Seniority, due: float, *, urgent: bool = False) -> None:
+    def add_at(self, key: Key, rank: Rank, due: float, *, urgent: bool = False) -> None:
         """Look at ``key`` when it is ``due``, unless it is added before."""
         if key not in self._queued:
             self._count += 1
