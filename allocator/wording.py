@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 from allocator.ipam.groups import Stray
 from allocator.ipam.requests import Claim, Decision, Reason, Refusal
+from allocator.ipam.sharing import tell
 from allocator.notice import Notice
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.services import ServiceKey, ServiceView, describe_ingress
+from purelb.services import ServiceView, describe_ingress
 
 # --- on a Service: done ----------------------------------------------------------------------------------------------
 
@@ -53,9 +54,8 @@ def displaced(service: ServiceView, senior: Claim, *, waits: bool = False) -> No
     """Two Services showed one address, and this one gives way."""
     shared = ", ".join(str(address) for address in service.ingress if address in senior.addresses)
     verb = "waits for" if waits else "gets"
-    text = (
-        f"{shared} is also held by {senior.service}, which is older and keeps it; this Service {verb} another address"
-    )
+    whom = tell([senior.service], service.key.namespace)
+    text = f"{shared} is also held by {whom}, which is older and keeps it; this Service {verb} another address"
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
 
 
@@ -72,7 +72,8 @@ def group_ignored() -> Notice:
 
 def failed(service: ServiceView, refusal: Refusal) -> Notice:
     """No address, and why."""
-    text = f'Failed to allocate IP for "{service.key}": {refusal.message}'
+    sentence = f"{refusal.message}; {refusal.advice}" if refusal.advice else refusal.message
+    text = f'Failed to allocate IP for "{service.key}": {sentence}'
     return Notice("Warning", names.REASON_ALLOCATION_FAILED, text)
 
 
@@ -113,16 +114,6 @@ def stray(stray: Stray) -> Notice:
         else f'belongs to ServiceGroup "{stray.owner}" now, not to "{stray.group}"'
     )
     text = f"{stray.address} {where}; the Service keeps it until it is deleted or re-evaluated"
-    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
-
-
-def shared_locally(service: ServiceView, others: Iterable[ServiceKey]) -> Notice:
-    """A Service that shares its address wants its traffic on nodes with its own endpoints only."""
-    shared, whom = ", ".join(map(str, service.ingress)), ", ".join(map(str, others))
-    text = (
-        f"{shared} is shared with {whom}, but externalTrafficPolicy is Local: a node without endpoints of this "
-        "Service may receive its traffic and drop it; Services that share an address should have policy Cluster"
-    )
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
 
 

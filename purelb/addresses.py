@@ -55,6 +55,35 @@ def parse_address(text: str) -> IPAddress:
     return address
 
 
+MOST_PINS: Final = 256
+"""Addresses that ``purelb.io/addresses`` may list."""
+WIDEST_PIN: Final = 48
+"""Characters of the longest form of one (45), and blanks and a comma."""
+
+
+def parse_pins(text: str) -> tuple[IPAddress, ...]:
+    """The annotation ``purelb.io/addresses``: addresses divided by commas, each once, in its order.
+
+    Its length is bounded before anything is looked at: its author is any tenant, and an annotation may have 256 KiB.
+    Raises AddressError with PureLB's sentence.
+    """
+    if len(text) > MOST_PINS * WIDEST_PIN or text.count(",") >= MOST_PINS:
+        raise AddressError(f"invalid user-specified address: the list has more than {MOST_PINS} addresses")
+    return tuple(dict.fromkeys(_parse_pin(one) for one in text.split(",")))
+
+
+def _parse_pin(text: str) -> IPAddress:
+    try:
+        return parse_address(text)
+    except AddressError:
+        raise AddressError(f'invalid user-specified address: ""{excerpt(text)}""') from None
+
+
+def excerpt(text: str, most: int = 64) -> str:
+    """As much of a stranger's text as a sentence may quote."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def parse_network(text: str) -> IPNetwork:
     """Parse a CIDR; host bits are cleared (Kubernetes users write ``10.0.0.1/24``). Raises AddressError."""
     if "/" not in text:

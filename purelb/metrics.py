@@ -5,6 +5,8 @@ Names and labels are PureLB's, so that dashboards and alerts go on working; ours
 
 from __future__ import annotations
 
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -53,11 +55,16 @@ class ClientMetrics:
         )
 
 
+MOST_UNKNOWN_POOLS: Final = 64
+"""Names of ServiceGroups that there aren't which are counted each by itself; all others as ``<unknown>``."""
+
+
 class AllocatorMetrics(ClientMetrics):
     """The allocator's."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)
+        self._asked_for: set[str] = set()
         self.pool_size = Gauge("purelb_address_pool_size", "Addresses in a ServiceGroup.", ["pool"], registry=registry)
         self.pool_in_use = Gauge(
             "purelb_address_pool_addresses_in_use",
@@ -126,16 +133,18 @@ class AllocatorMetrics(ClientMetrics):
             registry=registry,
         )
 
+    def count_refusal(self, pool: str, reason: str) -> None:
+        """A request was refused. Names of groups that there aren't are any tenant's text: some are counted by name."""
+        if reason == "unknown_pool" and pool not in self._asked_for:
+            if len(self._asked_for) >= MOST_UNKNOWN_POOLS:
+                pool = "<unknown>"
+            else:
+                self._asked_for.add(pool)
+        self.rejected.labels(pool, reason).inc()
+
     def forget_pool(self, name: str) -> None:
-        """A ServiceGroup is no more: neither are its series."""
-        for metric in (
-            self.pool_size,
-            self.pool_in_use,
-            self.rejected,
-            self.multi_pool,
-            self.multi_pool_partial,
-            self.balanced,
-        ):
+        """A ServiceGroup is no more, and neither are its gauges; what was counted stays, as counters must."""
+        for metric in (self.pool_size, self.pool_in_use):
             metric.remove_by_labels({"pool": name})
 
 

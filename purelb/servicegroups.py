@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from purelb.addresses import (
+    MOST_PINS,
     AddressRange,
     Family,
     IPAddress,
@@ -72,6 +73,11 @@ class SidecarSource:
     announce: Scope
 
 
+MAX_ADDRESSES: Final = 16
+"""How many addresses a Service may have of a group that doesn't say; PureLB v0.17 takes as many from a sidecar."""
+MOST_ADDRESSES: Final = MOST_PINS
+"""How many a group may allow: an agent, its router and every reader of a status pay for each of them."""
+
 AddressSource: TypeAlias = PoolSource | NetboxSource | SidecarSource
 
 
@@ -86,6 +92,10 @@ class ServiceGroup:
     namespaces: tuple[str, ...] | None = None
     enforce_namespaces: bool = False
     namespace_default: bool = False
+    max_addresses: int = MAX_ADDRESSES
+    """How many of its addresses one Service may have (maxAddressesPerService)."""
+    share_across_namespaces: bool = False
+    """Whether a sharing key means the same in every namespace."""
     written_as: Literal["v1", "v2"] = "v1"
     """The API version of its manifest, which says what ``local`` means."""
 
@@ -132,8 +142,20 @@ def parse_service_group(body: Json) -> ServiceGroup:
         namespaces=namespaces,
         enforce_namespaces=bool(spec.get("enforceNamespaces")),
         namespace_default=bool(spec.get("namespaceDefault")),
+        max_addresses=_max_addresses(spec.get("maxAddressesPerService"), source),
+        share_across_namespaces=bool(spec.get("shareAcrossNamespaces")),
         written_as="v2" if _is_written_as_v2(metadata) else "v1",
     )
+
+
+def _max_addresses(wanted: object, source: AddressSource) -> int:
+    """What the group says; else enough for one of each range, if that is what the group gives."""
+    if wanted is None:
+        ranges = len(source.pools) if isinstance(source, PoolSource) and source.multi_pool else 0
+        return min(max(MAX_ADDRESSES, ranges), MOST_ADDRESSES)
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= MOST_ADDRESSES:
+        raise SpecError(f"maxAddressesPerService {wanted} is not a number from 1 to {MOST_ADDRESSES}")
+    return wanted
 
 
 def _is_written_as_v2(metadata: Json) -> bool:

@@ -50,6 +50,8 @@ class ServiceView:
     ip_family_policy: str | None = None
     external_traffic_policy: str | None = None
     ports: frozenset[Port] = frozenset()
+    selector: tuple[tuple[str, str], ...] = ()
+    """Labels of the pods behind it, sorted by key."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     ingress: tuple[IPAddress, ...] = ()
     """The addresses in status.loadBalancer, in their order; host names and garbage are left out."""
@@ -58,6 +60,17 @@ class ServiceView:
     @property
     def is_load_balancer(self) -> bool:
         return self.type == "LoadBalancer"
+
+    @property
+    def backend(self) -> str:
+        """Whose nodes alone take its traffic (policy Local), as text that is equal for the same pods; else nothing.
+
+        Without a selector its endpoints are its own, whoever writes them.
+        """
+        if self.external_traffic_policy != "Local":
+            return ""
+        pods = ",".join(f"{key}={value}" for key, value in self.selector)
+        return f"{self.key.namespace}/{pods}" if pods else f"{self.key} itself"
 
     @property
     def is_branded(self) -> bool:
@@ -88,6 +101,7 @@ def view_service(body: Json) -> ServiceView:
         ip_family_policy=spec.get("ipFamilyPolicy"),
         external_traffic_policy=spec.get("externalTrafficPolicy"),
         ports=frozenset(Port(port.get("protocol", "TCP"), port["port"]) for port in spec.get("ports") or ()),
+        selector=tuple(sorted((spec.get("selector") or {}).items())),
         annotations=dict(metadata.get("annotations") or {}),
         ingress=tuple(_addresses(entry.get("ip") for entry in status.get("ingress") or ())),
         deleting=metadata.get("deletionTimestamp") is not None,

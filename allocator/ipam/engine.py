@@ -14,10 +14,11 @@ from itertools import chain
 
 from allocator.ipam.grants import Grants
 from allocator.ipam.groups import Groups, RangeIndex, Stray
-from allocator.ipam.ledger import Ledger, collision
-from allocator.ipam.picking import Picker, refuse_every_range, wanted_families, wants_every_range
+from allocator.ipam.ledger import Ledger
+from allocator.ipam.picking import Picker, refuse_every_range, too_many, wanted_families, wants_every_range
 from allocator.ipam.pools import Pool
-from allocator.ipam.requests import Answer, Claim, Consultation, Decision, Reason, Refusal, Request, Terms
+from allocator.ipam.requests import Answer, Claim, Consultation, Decision, Reason, Refusal, Request
+from allocator.ipam.sharing import conflict
 from allocator.ipam.waiting import WaitingRoom
 from purelb.addresses import Family, IPAddress, family_of
 from purelb.servicegroups import PoolSource, ServiceGroup
@@ -53,7 +54,7 @@ class Engine:
         """Serve ``groups`` from now on. Nobody loses an address by it."""
         self._groups = groups
         self._pools = {group.name: [Pool(pool) for pool in group.pools] for group in groups.served.values()}
-        self._picker = Picker(self._pools, self._ledger)
+        self._picker = Picker(self._pools, self._ledger, groups)
         self._index = RangeIndex()
         for pool in chain.from_iterable(self._pools.values()):
             self._index.add(pool.spec.range, pool)
@@ -107,7 +108,8 @@ class Engine:
 
     def is_contested(self, service: ServiceKey) -> bool:
         """Whether another Service is on an address of ``service`` without sharing it by right."""
-        return self._ledger.is_contested(service)
+        claim = self._ledger.claim(service)
+        return claim is not None and any(self._rivals(claim, address) for address in claim.addresses)
 
     def is_incomplete(self, request: Request) -> bool:
         """Whether a Service that holds addresses of a group should have others: ipFamilies or ranges have changed."""
@@ -130,7 +132,7 @@ class Engine:
         claim = self._ledger.claim(service)
         if claim is None or not claim.is_ours:
             return None
-        return next((senior for address in claim.addresses if (senior := self._ledger.usurper(claim, address))), None)
+        return next((senior for address in claim.addresses if (senior := self._usurper(claim, address))), None)
 
     def quarrel(self, service: ServiceKey) -> Refusal | None:
         """Why ``service`` could not get today what it holds and keeps, another being on it too; None if all is well.
@@ -144,11 +146,13 @@ class Engine:
         for address in claim.addresses:
             rivals = [
                 rival
-                for rival in self._ledger.rivals(address, service, claim.terms)
+                for rival in self._rivals(claim, address)
                 if rival.seniority < claim.seniority or not rival.is_ours
             ]
             if rivals:
-                return self._conflict(service, claim.terms, address, rivals)
+                label = self.owner(address) or "<unknown>"
+                across = self._across(address, claim.groups)
+                return conflict(address, service, claim.terms, rivals, across=across, group=label)
         return None
 
     def usage(self) -> Iterator[Usage]:
@@ -231,8 +235,7 @@ class Engine:
             kept = [
                 address
                 for address in claim.addresses
-                if self._ledger.usurper(claim, address) is None
-                and not (request.moves and group.pool_of(address) is None)
+                if self._usurper(claim, address) is None and not (request.moves and group.pool_of(address) is None)
             ]
         picker = self._picker
         addresses = (
@@ -254,18 +257,18 @@ class Engine:
     def _choose_pinned(self, request: Request) -> Answer:
         owners: list[ServiceGroup] = []
         if (outside := self._keeper(request)) is not None:
-            return self._grants.choose(request, outside, None)
+            return too_many(request, outside) or self._grants.choose(request, outside, None)
         for address in request.pinned:
             if misfit := request.misfit(address):
                 return misfit
             owner = self._groups.owner(address)
             if owner is None:
-                return Refusal(Reason.OTHER, f'"{address}" does not belong to any group', "<unknown>")
+                sentence, advice = f'"{address}" does not belong to any group', "it has to be in a ServiceGroup's pool"
+                return Refusal(Reason.OTHER, sentence, "<unknown>", advice)
             if denied := self._groups.deny(owner, request.service.namespace):
                 return denied
-            rivals = self._ledger.rivals(address, request.service, request.terms)
-            if rivals:
-                return self._conflict(request.service, request.terms, address, rivals)
+            if refusal := too_many(request, owner) or self._picker.refuse(request, owner, address):
+                return refusal
             owners.append(owner)
         sources = [owner.source for owner in owners]
         first = sources[0]
@@ -286,16 +289,17 @@ class Engine:
         chosen = self._groups.choose(request.group, request.service.namespace)
         return None if isinstance(chosen, Refusal) or isinstance(chosen[0].source, PoolSource) else chosen[0]
 
-    def _conflict(self, service: ServiceKey, terms: Terms, address: IPAddress, rivals: list[Claim]) -> Refusal:
-        owner = self._groups.owner(address)
-        label = owner.name if owner is not None else "<unknown>"
-        if clash := collision(rivals, terms):
-            port, rival = clash
-            sentence = f'port {port} on "{address}" is already in use by {rival.service}'
-            return Refusal(Reason.PORT_CONFLICT, sentence, label)
-        others = ",".join(sorted(str(rival.service) for rival in rivals))
-        sentence = f'can\'t change sharing key for "{service}", address also in use by {others}'
-        return Refusal(Reason.SHARING_KEY_CONFLICT, sentence, label)
+    def _across(self, address: IPAddress, groups: tuple[str, ...]) -> bool:
+        """Whether sharing keys count across namespaces for an address: what its pool's group says, else whose it is."""
+        group = self._groups.owner(address) or (self._groups.served.get(groups[0]) if len(groups) == 1 else None)
+        return group is not None and group.share_across_namespaces
+
+    def _rivals(self, claim: Claim, address: IPAddress) -> list[Claim]:
+        across = self._across(address, claim.groups)
+        return self._ledger.rivals(address, claim.service, claim.terms, across=across)
+
+    def _usurper(self, claim: Claim, address: IPAddress) -> Claim | None:
+        return self._ledger.usurper(claim, address, across=self._across(address, claim.groups))
 
     # --- bookkeeping -------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ from then on decides as always: what is granted is checked against the ledger an
 
 from __future__ import annotations
 
-from allocator.ipam.ledger import Ledger, collision
+from allocator.ipam.ledger import Ledger
 from allocator.ipam.requests import Answer, Consultation, Decision, Reason, Refusal, Request
+from allocator.ipam.sharing import conflict, tell
 from purelb.addresses import Family, IPAddress, family_of
 from purelb.servicegroups import NetboxSource, ServiceGroup, SidecarSource
 from purelb.services import ServiceKey
@@ -68,28 +69,32 @@ class Grants:
     def choose(self, request: Request, group: ServiceGroup, warning: str | None) -> Answer:
         """What a Service gets of a group whose addresses others keep."""
         assert isinstance(group.source, NetboxSource | SidecarSource)
+        across = group.share_across_namespaces
         granted = self.of(request.service, group.name)
         claim = self._ledger.claim(request.service)
         kept: tuple[IPAddress, ...] = ()
         lost: frozenset[IPAddress] = frozenset()
         if claim is not None and claim.groups == (group.name,):
-            lost = frozenset(address for address in claim.addresses if self._ledger.usurper(claim, address))
+            lost = frozenset(
+                address for address in claim.addresses if self._ledger.usurper(claim, address, across=across)
+            )
             kept = tuple(address for address in claim.addresses if address not in lost)
         addresses = _fitting(request, granted or kept, is_final=bool(granted))
         if addresses is None and isinstance(group.source, NetboxSource):
-            addresses = self._shared(request, group, kept)
+            shared = self._shared(request, group, kept)
+            if isinstance(shared, Refusal):
+                return shared
+            addresses = shared
         if addresses is None:
             return Consultation(group.name, request, lost)
         for address in addresses:
-            rivals = self._ledger.rivals(address, request.service, request.terms)
-            if rivals:
-                if clash := collision(rivals, request.terms):
-                    port, rival = clash
-                    sentence = f'port {port} on "{address}" is already in use by {rival.service}'
-                    return Refusal(Reason.PORT_CONFLICT, sentence, group.name)
-                others = ",".join(sorted(str(rival.service) for rival in rivals))
-                sentence = f'"{address}", which {group.name} gave for "{request.service}", is in use by {others}'
+            rivals = self._ledger.rivals(address, request.service, request.terms, across=across)
+            if rivals and not any(rival.terms.key and rival.terms.key == request.terms.key for rival in rivals):
+                whom = tell((rival.service for rival in rivals), request.service.namespace)
+                sentence = f'"{address}", which {group.name} gave for "{request.service}", is in use by {whom}'
                 return Refusal(Reason.SHARING_KEY_CONFLICT, sentence, group.name)
+            if rivals:
+                return conflict(address, request.service, request.terms, rivals, across=across, group=group.name)
         if granted:
             self._content[request.service] = request.families
         scope = group.source.announce if isinstance(group.source, SidecarSource) else "local"
@@ -97,18 +102,20 @@ class Grants:
 
     def _shared(
         self, request: Request, group: ServiceGroup, kept: tuple[IPAddress, ...]
-    ) -> tuple[IPAddress, ...] | None:
-        """Addresses that Services of the same key have of this group; a sidecar minds sharing itself."""
+    ) -> tuple[IPAddress, ...] | Refusal | None:
+        """Addresses of this group to which the key of a Service is bound; a sidecar minds sharing itself."""
         if not request.terms.key or request.pinned:
             return None
-        fitting = [
-            address
-            for address in self._ledger.shared_by(request.terms.key)
-            if not self._ledger.rivals(address, request.service, request.terms)
-            and any(holder.groups == (group.name,) for holder in self._ledger.holders(address))
-        ]
-        one_each = {family_of(address): address for address in reversed([*kept, *fitting])}
-        return _fitting(request, tuple(one_each.values()), is_final=False)
+        across = group.share_across_namespaces
+        one_each = {family_of(address): address for address in kept}
+        for address in self._ledger.shared_by(request.service, request.terms.key, across=across):
+            if any(holder.groups == (group.name,) for holder in self._ledger.holders(address)):
+                one_each.setdefault(family_of(address), address)
+        shared = _fitting(request, tuple(one_each.values()), is_final=False)
+        for address in shared or ():
+            if rivals := self._ledger.rivals(address, request.service, request.terms, across=across):
+                return conflict(address, request.service, request.terms, rivals, across=across, group=group.name)
+        return shared
 
 
 def _fitting(request: Request, addresses: tuple[IPAddress, ...], *, is_final: bool) -> tuple[IPAddress, ...] | None:

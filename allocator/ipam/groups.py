@@ -6,18 +6,29 @@ Source of the namespace rules: PureLB v0.17.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address
-from typing import Generic, NamedTuple, TypeVar
+from itertools import islice
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from allocator.ipam.requests import Claim, Reason, Refusal
-from purelb.addresses import AddressRange, IPAddress
+from purelb import names
+from purelb.addresses import AddressRange, IPAddress, excerpt
 from purelb.names import DEFAULT_GROUP
 from purelb.servicegroups import NetboxSource, PoolSource, ServiceGroup
 
 Owner = TypeVar("Owner")
+
+COMPARED: Final = 64
+"""How many groups are compared with a name that is none: any tenant can ask, as often as it likes."""
+NAMED: Final = 3
+"""How many are suggested."""
+NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""What can be the name of an object (RFC 1123); anything else is a tenant's free text."""
 
 
 class RangeIndex(Generic[Owner]):
@@ -92,8 +103,9 @@ class Groups:
         for name, address in zip(names, claim.addresses, strict=False):
             group = self.served.get(name)
             is_elsewhere = group is not None and not isinstance(group.source, PoolSource)
-            if not is_elsewhere and (group is None or group.pool_of(address) is None):
-                strays.append(Stray(address, name, self.index.find(address)))
+            owner = self.index.find(address)
+            if not is_elsewhere and (group is None or owner != name):
+                strays.append(Stray(address, name, owner))
         return strays
 
     def choose(self, named: str | None, namespace: str) -> tuple[ServiceGroup, str | None] | Refusal:
@@ -127,8 +139,21 @@ class Groups:
                 return Refusal(
                     Reason.NO_USABLE_POOL, f'no usable pool: ServiceGroup "{name}" {self.broken[name]}', name
                 )
-            return Refusal(Reason.UNKNOWN_POOL, f'unknown pool "{name}"', "<unknown>")
+            return self._unknown(name, namespace)
         return self.deny(group, namespace) or (group, warning)
+
+    def _unknown(self, name: str, namespace: str) -> Refusal:
+        """No such group; those that the namespace may use are named."""
+        usable = [group.name for group in islice(self.served.values(), COMPARED) if not self.deny(group, namespace)]
+        near = get_close_matches(excerpt(name), usable, n=1)
+        if near:
+            advice = f'did you mean "{near[0]}"?'
+        else:
+            some = " or ".join(f'"{one}"' for one in sorted(usable)[:NAMED])
+            choice = f"name {some} in the annotation {names.SERVICE_GROUP}, or " if some else ""
+            advice = f'{choice}create a ServiceGroup "{excerpt(name)}"'
+        label = name if NAME.fullmatch(name) else "<unknown>"
+        return Refusal(Reason.UNKNOWN_POOL, f'unknown pool "{excerpt(name)}"', label, advice)
 
     def deny(self, group: ServiceGroup, namespace: str) -> Refusal | None:
         """Why ``group`` may not serve ``namespace``; None if it may.

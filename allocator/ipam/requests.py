@@ -26,10 +26,13 @@ class Seniority(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms a Service would share its addresses: those with one key may, if none of their ports collide."""
+    """On what terms a Service would share its addresses: sharing.py judges them."""
 
     key: str | None = None
     ports: frozenset[Port] = frozenset()
+    backend: str = ""
+    """Whose nodes alone take its traffic (externalTrafficPolicy Local), as text: equal for the same pods. Empty with
+    policy Cluster, where any node does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +111,14 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a Service gets no address: one sentence for its owner."""
+    """Why a Service gets no address, for its owner: PureLB's sentence where it has one, and what can be done."""
 
     reason: Reason
     message: str
     group: str = "<none>"
     """The group concerned; the metric's label."""
+    advice: str = ""
+    """What to do, where the message doesn't say it; it follows after a semicolon."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Notices:
         for notice in fresh:
             self._on_service(service, notice)
         if plan.refusal is not None and (fresh or plan.step is not None):
-            self._metrics.rejected.labels(plan.refusal.group, plan.refusal.reason.value).inc()
+            self._metrics.count_refusal(plan.refusal.group, plan.refusal.reason.value)
 
     def done(self, write: Write, now: float) -> None:
         """Say what was written."""

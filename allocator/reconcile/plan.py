@@ -15,7 +15,7 @@ from allocator.notice import Notice
 from allocator.reconcile.request import named_group
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.services import ServiceKey, ServiceView
+from purelb.services import ServiceView
 
 _OWN_ANNOTATIONS = (
     names.ALLOCATED_BY,
@@ -134,7 +134,6 @@ def peace(
     group: str | None,
     strays: Iterable[Stray],
     quarrel: Refusal | None,
-    companions: Sequence[ServiceKey],
 ) -> Plan:
     """For a Service that keeps what it has, of ``group``: what it asks for in vain, and what is odd about it."""
     said: list[Notice] = []
@@ -149,8 +148,6 @@ def peace(
     said += map(wording.stray, strays)
     if quarrel is not None:
         said.append(wording.failed(service, quarrel))
-    elif service.external_traffic_policy == "Local" and companions:
-        said.append(wording.shared_locally(service, companions))
     return Plan(standing=tuple(said))
 
 

@@ -10,7 +10,7 @@ import ipaddress
 
 from allocator.ipam.requests import Claim, Reason, Refusal, Request, Seniority, Terms
 from purelb import names
-from purelb.addresses import IPAddress, parse_address
+from purelb.addresses import IPAddress, excerpt, parse_address, parse_pins
 from purelb.errors import AddressError
 from purelb.services import ServiceView
 
@@ -85,7 +85,7 @@ def claim_of(service: ServiceView, seniority: Seniority, *, default_announcer: b
 
 def terms_of(service: ServiceView) -> Terms:
     """On what terms a Service shares."""
-    return Terms(service.annotations.get(names.ALLOW_SHARED_IP) or None, service.ports)
+    return Terms(service.annotations.get(names.ALLOW_SHARED_IP) or None, service.ports, service.backend)
 
 
 def claims_differ(one: ServiceView, other: ServiceView) -> bool:
@@ -115,8 +115,8 @@ def _groups_of(service: ServiceView) -> tuple[str, ...]:
 
 
 def named_group(service: ServiceView) -> str | None:
-    """The group that a Service names; an empty name is none."""
-    return service.annotations.get(names.SERVICE_GROUP) or None
+    """The group that a Service names; an empty name is none, and blanks around it mean nothing."""
+    return service.annotations.get(names.SERVICE_GROUP, "").strip() or None
 
 
 def wants_re_evaluation(service: ServiceView) -> bool:
@@ -150,17 +150,10 @@ def _pinned(service: ServiceView) -> tuple[IPAddress, ...]:
     """Raises AddressError with PureLB's sentence."""
     annotation = service.annotations.get(names.ADDRESSES)
     if annotation:
-        return tuple(dict.fromkeys(_parse_pinned(text) for text in annotation.split(",")))
+        return parse_pins(annotation)
     if service.load_balancer_ip:
         try:
             return (parse_address(service.load_balancer_ip),)
         except AddressError:
-            raise AddressError(f'invalid spec.loadBalancerIP "{service.load_balancer_ip}"') from None
+            raise AddressError(f'invalid spec.loadBalancerIP "{excerpt(service.load_balancer_ip)}"') from None
     return ()
-
-
-def _parse_pinned(text: str) -> IPAddress:
-    try:
-        return parse_address(text)
-    except AddressError:
-        raise AddressError(f'invalid user-specified address: ""{text}""') from None

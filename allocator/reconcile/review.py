@@ -126,7 +126,6 @@ class Reviewer:
             group=group,
             strays=self._engine.strays(service.key),
             quarrel=self._engine.quarrel(service.key),
-            companions=self._engine.companions(service.key),
         )
 
     def _decide(self, request: Request | Refusal) -> Answer:

@@ -88,6 +88,7 @@ def request(
     families: str = "4",
     share: str | None = None,
     ports: Iterable[str] = ("TCP/80",),
+    backend: str = "",
     **more: Any,
 ) -> Request:
     """A request; ``families`` is "4", "6", "46", "64" or nothing."""
@@ -97,7 +98,7 @@ def request(
         group=group,
         pinned=tuple(parse_address(text) for text in pinned),
         families=tuple(Family.IPV4 if digit == "4" else Family.IPV6 for digit in families),
-        terms=Terms(share, frozenset(port(text) for text in ports)),
+        terms=Terms(share, frozenset(port(text) for text in ports), backend),
         **more,
     )
 

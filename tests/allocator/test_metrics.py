@@ -63,7 +63,7 @@ def test_the_names_and_labels_are_purelb_s() -> None:
 @pytest.mark.parametrize(
     ("annotations", "labels"),
     [
-        ({names.SERVICE_GROUP: "nope"}, {"pool": "<unknown>", "reason": "unknown_pool"}),
+        ({names.SERVICE_GROUP: "nope"}, {"pool": "nope", "reason": "unknown_pool"}),
         ({names.ADDRESSES: "10.9.9.9"}, {"pool": "<unknown>", "reason": "other"}),
         ({names.MULTI_POOL: "true"}, {"pool": "default", "reason": "multipool_refused"}),
     ],
@@ -92,12 +92,25 @@ def test_multi_pool_and_balanced_allocations_are_counted_and_partial_ones_apart(
     assert ear.count("purelb_address_pool_multipool_allocations_total", pool="even") is None
 
 
-def test_the_series_of_a_removed_pool_go_with_it() -> None:
+def test_the_gauges_of_a_removed_pool_go_with_it_and_its_counters_stay() -> None:
+    every = group("every", local={"v4pools": entries("10.1.0.0/32", "10.2.0.0/30"), "multiPool": True})
+    ear = Ear(every)
+    ear.hear("a", annotations={names.SERVICE_GROUP: "every"})
+    ear.metrics.pool_size.labels("every").set(5)
+
+    ear.metrics.forget_pool("every")
+
+    assert ear.count("purelb_address_pool_size", pool="every") is None
+    assert ear.count("purelb_address_pool_multipool_allocations_total", pool="every") == 1
+
+
+def test_a_tenant_can_t_fill_the_metrics_with_names_of_groups_that_there_are_not() -> None:
     ear = Ear(group("default", local=local("10.1.0.0/30")))
-    ear.hear("a", annotations={names.MULTI_POOL: "true"})
-    ear.metrics.pool_size.labels("default").set(4)
 
-    ear.metrics.forget_pool("default")
+    for number in range(200):
+        ear.hear("a", annotations={names.SERVICE_GROUP: f"nope-{number}"})
 
-    assert ear.count("purelb_address_pool_size", pool="default") is None
-    assert ear.count("purelb_address_pool_multipool_allocations_total", pool="default") is None
+    labels = {"reason": "unknown_pool"}
+    assert ear.count("purelb_address_pool_allocation_rejected_total", pool="nope-0", **labels) == 1
+    assert ear.count("purelb_address_pool_allocation_rejected_total", pool="nope-199", **labels) is None
+    assert ear.count("purelb_address_pool_allocation_rejected_total", pool="<unknown>", **labels) == 136

@@ -226,6 +226,16 @@ WRONG: Final = [
                 "{external: {provider: x, announce: local, socket: ipam.sock}}",
                 "socket must be a path that begins with a slash",
             ),
+            (
+                "no address for a Service",
+                more("maxAddressesPerService: 0"),
+                "spec.maxAddressesPerService in body should be greater than or equal to 1",
+            ),
+            (
+                "too many addresses for a Service",
+                more("maxAddressesPerService: 257"),
+                "spec.maxAddressesPerService in body should be less than or equal to 256",
+            ),
             ("NetBox by FTP", "{netbox: {url: 'ftp://n/', tenant: t}}", "url must begin with http:// or https://"),
             (
                 "too many ranges",
@@ -302,6 +312,7 @@ RIGHT: Final = [
             ("next to multicast", anywhere("223.0.0.0-223.255.255.255")),
             ("unique local IPv6", anywhere("fc00::/7")),
             ("global IPv6", anywhere("2001:db8::/32")),
+            ("more addresses for a Service", more("maxAddressesPerService: 256, shareAcrossNamespaces: true")),
             ("range of one address", v4("192.168.1.10-192.168.1.10")),
             ("range across a digit", v4("192.168.1.9-192.168.1.10")),
             ("blanks around the dash", v4("192.168.1.10 - 192.168.1.20")),

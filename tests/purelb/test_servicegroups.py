@@ -75,6 +75,18 @@ def test_a_pool_may_be_one_bare_address() -> None:
     assert [str(p.range) for p in parsed.pools] == ["10.0.0.7-10.0.0.7", "10.0.0.9-10.0.0.9"]
 
 
+def test_a_service_may_have_sixteen_addresses_of_a_group_that_says_nothing_or_one_of_each_of_its_ranges() -> None:
+    few = {"v4pool": pool("10.0.0.0/24", "10.0.0.0/24")}
+    many = {"v4pools": [pool(f"10.0.{number}.0/24", "10.0.0.0/8") for number in range(40)]}
+
+    assert parse_service_group(group(local=few)).max_addresses == 16
+    assert parse_service_group(group(local=many)).max_addresses == 16
+    assert parse_service_group(group(local={**many, "multiPool": True})).max_addresses == 40
+    assert parse_service_group(group(local={**many, "multiPool": True}, maxAddressesPerService=3)).max_addresses == 3
+    with pytest.raises(SpecError, match="maxAddressesPerService 0 is not a number from 1 to 256"):
+        parse_service_group(group(local=few, maxAddressesPerService=0))
+
+
 def test_a_group_of_thousands_of_ranges_is_read_in_order_of_them() -> None:
     ranges = [f"10.{number // 256}.{number % 256}.0/28" for number in range(2048)]
     pools = [pool(",".join(ranges[start : start + 32]), "10.0.0.0/8") for start in range(0, 2048, 32)]

@@ -74,3 +74,16 @@ def test_annotations_are_patched_on_what_was_read() -> None:
 
 def test_a_status_is_described_as_the_article_shows_it() -> None:
     assert describe_ingress([ip_address("10.31.188.64")]) == "{Ingress:[{IP:10.31.188.64 Hostname: Ports:[]}]}"
+
+
+def test_the_backend_is_equal_for_the_same_pods_and_empty_where_any_node_serves() -> None:
+    def backend(name: str = "web", **spec: Any) -> str:
+        return view_service({"metadata": {"name": name, "namespace": "shop"}, "spec": spec}).backend
+
+    pods = {"app": "web", "tier": "front"}
+    assert backend(externalTrafficPolicy="Cluster", selector=pods) == backend(selector=pods) == ""
+    assert backend(externalTrafficPolicy="Local", selector=pods) == "shop/app=web,tier=front"
+    assert backend("other", externalTrafficPolicy="Local", selector=dict(reversed(pods.items()))) == (
+        backend(externalTrafficPolicy="Local", selector=pods)
+    )
+    assert backend("a", externalTrafficPolicy="Local") != backend("b", externalTrafficPolicy="Local")

@@ -77,7 +77,9 @@ def test_an_exhausted_group_refuses_with_a_sentence_and_remembers_who_waits() ->
 
     answer = engine.decide(request("d"))
 
-    assert refused(answer) == ('no available addresses for service default/d in family 2: pool "default" is exhausted')
+    assert refused(answer) == (
+        'no available addresses for service default/d in family 2 (IPv4): pool "default" is exhausted'
+    )
     assert isinstance(answer, Refusal)
     assert (answer.reason, answer.group) == (Reason.EXHAUSTED, "default")
     assert engine.waiting == 1
@@ -127,7 +129,9 @@ def test_all_families_or_none() -> None:
 
     answer = engine.decide(request("b", families="46"))
 
-    assert refused(answer) == ('no available addresses for service default/b in family 10: pool "default" is exhausted')
+    assert refused(answer) == (
+        'no available addresses for service default/b in family 10 (IPv6): pool "default" is exhausted'
+    )
     assert given(engine.decide(request("c"))) == ["10.0.0.0"], "nothing stays reserved for the one refused"
 
 
@@ -135,7 +139,7 @@ def test_required_dual_stack_is_refused_by_a_group_of_one_family_and_preferred_i
     engine = engine_with(LAYER2)
 
     assert refused(engine.decide(request("a", families="46"))) == (
-        'no available addresses for service default/a in family 10: pool "default" has no IPv6 range'
+        'no available addresses for service default/a in family 10 (IPv6): pool "default" has no IPv6 range'
     )
     assert given(engine.decide(request("b", families="46", takes_one_family=True))) == ["10.31.188.64"]
 
@@ -207,6 +211,33 @@ def test_a_pinned_pair_is_given_whole_or_not_at_all() -> None:
     assert given(engine.decide(request("c", pinned=["10.0.0.1"]))) == ["10.0.0.1"]
 
 
+def test_a_service_may_pin_as_many_addresses_as_its_group_allows() -> None:
+    many = [f"10.1.0.{number}" for number in range(17)]
+    engine = engine_with(group("default", local=local("10.1.0.0/24")))
+
+    answer = engine.decide(request("a", pinned=many))
+
+    assert refused(answer) == "17 addresses are asked for"
+    assert isinstance(answer, Refusal)
+    assert answer.advice == 'ServiceGroup "default" gives a Service 16 at most (maxAddressesPerService)'
+    assert len(given(engine.decide(request("b", pinned=many[:16])))) == 16
+
+    engine.configure(configured(group("default", local=local("10.1.0.0/24"), maxAddressesPerService=17)))
+    engine.release(key("b"))
+    assert engine.wake() == [key("a")]
+
+
+def test_who_asks_for_one_address_of_each_range_gets_no_more_than_the_group_allows() -> None:
+    ranges = {"v4pools": entries(*(f"10.{number}.0.0/24" for number in range(20)))}
+    wish = request("a", multi_pool=True)
+
+    answer = engine_with(group("default", local=ranges)).decide(wish)
+    theirs = engine_with(group("default", local={**ranges, "multiPool": True})).decide(request("a"))
+
+    assert refused(answer) == "multi-pool allocation would take 20 addresses, one of each range"
+    assert len(given(theirs)) == 20
+
+
 # --- sharing ---------------------------------------------------------------------------------------------------------
 
 
@@ -227,11 +258,107 @@ def test_the_address_bound_to_the_key_wins_over_a_lower_free_one() -> None:
     assert given(engine.decide(request("b", share="web", ports=["TCP/443"]))) == ["10.31.188.65"]
 
 
-def test_a_port_collision_moves_on_to_an_address_of_its_own() -> None:
+def test_a_key_is_bound_to_one_address_so_that_a_port_collision_is_refused() -> None:
     engine = engine_with(LAYER2)
     engine.decide(request("a", share="web", ports=["TCP/80"]))
 
-    assert given(engine.decide(request("b", share="web", ports=["TCP/80", "TCP/443"]))) == ["10.31.188.65"]
+    answer = engine.decide(request("b", share="web", ports=["TCP/80", "TCP/443"]))
+
+    assert refused(answer) == 'port TCP/80 on "10.31.188.64" is already in use by default/a'
+    assert isinstance(answer, Refusal)
+    assert (answer.reason, answer.advice) == (
+        Reason.PORT_CONFLICT,
+        "Services that share an address need different ports",
+    )
+    engine.release(key("a"))
+    assert engine.wake() == [key("b")]
+
+
+def test_a_key_that_is_bound_pins_nothing_else() -> None:
+    engine = engine_with(LAYER2)
+    engine.decide(request("a", share="web", ports=["TCP/80"]))
+
+    answer = engine.decide(request("b", share="web", ports=["TCP/443"], pinned=["10.31.188.66"]))
+
+    assert refused(answer) == 'sharing key "web" is bound to 10.31.188.64, cannot use 10.31.188.66'
+    engine.release(key("a"))
+    assert engine.wake() == [key("b")]
+
+
+def test_who_shares_alone_may_move_with_its_key() -> None:
+    engine = engine_with(LAYER2)
+    engine.decide(request("a", share="web", ports=["TCP/80"]))
+
+    moved = engine.decide(request("a", share="web", ports=["TCP/80"], pinned=["10.31.188.66"], moves=True))
+
+    assert given(moved) == ["10.31.188.66"]
+
+
+def test_a_key_is_bound_to_an_address_in_each_group_and_family() -> None:
+    engine = engine_with(DUAL, group("other", local=local("10.7.0.0/30")))
+
+    assert given(engine.decide(request("a", share="web", families="46"))) == ["10.0.0.0", "fd00::"]
+    assert given(engine.decide(request("b", share="web", families="64", ports=["TCP/443"]))) == ["fd00::", "10.0.0.0"]
+    assert given(engine.decide(request("c", share="web", group="other"))) == ["10.7.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "may_share"),
+    [
+        ("", "", True),
+        ("", "default/app=web", False),
+        ("default/app=web", "", False),
+        ("default/app=web", "default/app=web", True),
+        ("default/app=web", "default/app=mail", False),
+    ],
+)
+def test_who_would_take_the_address_from_nodes_where_another_needs_it_may_not_share(
+    first: str, second: str, may_share: bool
+) -> None:
+    engine = engine_with(LAYER2)
+    engine.decide(request("victim", share="web", ports=["TCP/80"], backend=first))
+
+    answer = engine.decide(request("newcomer", share="web", ports=["TCP/443"], backend=second))
+
+    if may_share:
+        assert given(answer) == ["10.31.188.64"]
+    else:
+        assert refused(answer) == '"10.31.188.64" is shared with default/victim, whose traffic goes to other nodes'
+        pinned = request("newcomer", share="web", ports=["TCP/443"], backend=second, pinned=["10.31.188.64"])
+        assert isinstance(engine.decide(pinned), Refusal)
+    assert engine.quarrel(key("victim")) is None
+
+
+def test_a_key_means_nothing_to_services_of_another_namespace() -> None:
+    engine = engine_with(LAYER2)
+    engine.decide(request("a", share="web", ports=["TCP/80"]))
+
+    assert given(engine.decide(request("a", namespace="team", share="web", ports=["TCP/80"]))) == ["10.31.188.65"]
+    pinned = request("b", namespace="team", share="web", ports=["TCP/443"], pinned=["10.31.188.64"])
+    answer = engine.decide(pinned)
+    assert refused(answer) == '"10.31.188.64" is in use by a Service of another namespace'
+    assert isinstance(answer, Refusal)
+    assert "shareAcrossNamespaces" in answer.advice
+
+
+def test_a_group_may_let_a_key_count_in_all_namespaces() -> None:
+    engine = engine_with(group("default", local=local("10.1.0.0/30"), shareAcrossNamespaces=True))
+    engine.decide(request("a", share="web", ports=["TCP/80"]))
+
+    assert given(engine.decide(request("a", namespace="team", share="web", ports=["TCP/443"]))) == ["10.1.0.0"]
+    assert refused(engine.decide(request("b", namespace="team", share="web", ports=["TCP/80"]))) == (
+        'port TCP/80 on "10.1.0.0" is already in use by a Service of another namespace'
+    )
+
+
+def test_services_of_other_namespaces_are_counted_and_not_named() -> None:
+    engine = engine_with(group("default", local=local("10.1.0.0/30"), shareAcrossNamespaces=True))
+    for number, namespace in enumerate(("default", "bank", "clinic")):
+        engine.decide(request("a", namespace=namespace, share="web", ports=[f"TCP/{number}"]))
+
+    assert refused(engine.decide(request("b", pinned=["10.1.0.0"]))) == (
+        'can\'t change sharing key for "default/b", address also in use by default/a and 2 Services of other namespaces'
+    )
 
 
 def test_a_pinned_address_is_shared_by_the_same_rules() -> None:

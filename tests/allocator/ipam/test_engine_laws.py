@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from allocator.ipam.engine import Engine
 from allocator.ipam.requests import Answer, Decision, Refusal, Request
-from purelb.addresses import Family, family_of
+from purelb.addresses import family_of
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey
 from tests.allocator.builders import configured, entries, group, local, request
@@ -29,6 +30,8 @@ requests = st.builds(
     pinned=st.lists(st.sampled_from(["10.0.0.1", "10.0.0.3", "10.2.0.1", "10.9.9.9"]), max_size=1),
     families=st.sampled_from(["4", "6", "46", "64", ""]),
     share=st.sampled_from([None, None, "web", "mail"]),
+    namespace=st.sampled_from(["default", "team"]),
+    backend=st.sampled_from(["", "", "default/app=web"]),
     ports=st.lists(st.sampled_from(["TCP/80", "TCP/443", "UDP/80"]), min_size=1, max_size=2, unique=True),
     takes_one_family=st.booleans(),
 )
@@ -44,6 +47,8 @@ class Allocation(RuleBasedStateMachine):
         self.wishes: dict[ServiceKey, Request] = {}
         self.given: dict[ServiceKey, Decision] = {}
         self.refused: set[ServiceKey] = set()
+        self.exchanged: set[str] = set()
+        """Groups that were taken away or changed while keys were bound to their addresses."""
 
     @initialize(groups=st.sampled_from(CONFIGURATIONS))
     def start(self, groups: list[ServiceGroup]) -> None:
@@ -51,6 +56,7 @@ class Allocation(RuleBasedStateMachine):
 
     @rule(groups=st.sampled_from(CONFIGURATIONS))
     def configure(self, groups: list[ServiceGroup]) -> None:
+        self.exchanged |= {one.name for one in self.groups if one not in groups}
         self.groups = groups
         self.engine.configure(configured(*groups))
 
@@ -59,11 +65,14 @@ class Allocation(RuleBasedStateMachine):
         if wish.service in self.wishes:
             return
         self.wishes[wish.service] = wish
-        free_before = self._free()
+        before = self._account()
         answer = self.engine.decide(wish)
         self._note(wish.service, answer)
+        assert self.engine.decide(wish) == answer, "the same question has the same answer"
         if isinstance(answer, Refusal):
-            assert self._free() == free_before, "a refusal reserves nothing"
+            assert self._account() == before, "a refusal changes nothing"
+            strangers = {str(other) for other in self.wishes if other.namespace != wish.service.namespace}
+            assert not strangers & set(re.findall(r"\w+/\w+", f"{answer.message} {answer.advice}"))
 
     @precondition(lambda self: self.wishes)
     @rule(data=st.data())
@@ -99,8 +108,9 @@ class Allocation(RuleBasedStateMachine):
         elif wish.families and not wish.takes_one_family and not decision.is_multi_pool:
             assert tuple(families) == wish.families
 
-    def _free(self) -> dict[tuple[str, Family], int]:
-        return {(usage.group, usage.family): usage.size - usage.in_use for usage in self.engine.usage()}
+    def _account(self) -> tuple[object, ...]:
+        """Who holds what, and how full the groups are."""
+        return tuple(map(self.engine.claim, sorted(self.wishes))), tuple(self.engine.usage())
 
     @invariant()
     def no_address_is_held_twice_but_by_sharing(self) -> None:
@@ -110,6 +120,19 @@ class Allocation(RuleBasedStateMachine):
                 assert terms[0].key is not None
                 assert terms[0].key == terms[1].key
                 assert not terms[0].ports & terms[1].ports
+                assert terms[0].backend == terms[1].backend
+                assert one.namespace == other.namespace
+
+    @invariant()
+    def a_sharing_key_is_bound_to_one_address_of_a_group_and_family(self) -> None:
+        bound: dict[tuple[object, ...], object] = {}
+        for service, decision in self.given.items():
+            wish = self.wishes[service]
+            for address in decision.addresses if wish.terms.key else ():
+                group = next((one.name for one in self.groups if one.pool_of(address) is not None), None)
+                binding = (service.namespace, wish.terms.key, group, family_of(address))
+                if group is not None and group not in self.exchanged:
+                    assert bound.setdefault(binding, address) == address
 
     @invariant()
     def who_was_given_addresses_keeps_them(self) -> None:

@@ -106,7 +106,10 @@ def test_services_share_a_netbox_address_without_asking() -> None:
     engine.decide(request("a", share="k", ports=["TCP/80"]))
 
     assert given(engine.decide(request("b", share="k", ports=["TCP/443"]))) == ["10.9.0.1"]
-    assert asks(engine.decide(request("c", share="k", ports=["TCP/80"]))) == "default"
+    assert refused(engine.decide(request("c", share="k", ports=["TCP/80"]))) == (
+        'port TCP/80 on "10.9.0.1" is already in use by default/a'
+    )
+    assert asks(engine.decide(request("c", namespace="team", share="k", ports=["TCP/443"]))) == "default"
     assert asks(engine.decide(request("d"))) == "default"
 
 

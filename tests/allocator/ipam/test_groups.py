@@ -139,3 +139,22 @@ def test_an_enforced_namespace_is_closed_both_ways() -> None:
 
 def test_without_enforcement_a_list_is_no_boundary() -> None:
     assert chosen(configured(DEFAULT, listing("team", 1, "shop")), "team", "other") == "team"
+
+
+def test_who_names_no_group_that_there_is_hears_of_those_that_it_may_use() -> None:
+    closed = group("closed", local=local("10.9.0.0/24"), namespaces=["bank"], enforceNamespaces=True)
+    there = configured(group("layer2-ippool", local=local("10.7.0.0/24")), closed)
+
+    assert refusal(there, "layer2-ipool").advice == 'did you mean "layer2-ippool"?'
+    assert refusal(there, "closd").advice == (
+        'name "layer2-ippool" in the annotation purelb.io/service-group, or create a ServiceGroup "closd"'
+    )
+    assert refusal(configured(), None).advice == 'create a ServiceGroup "default"'
+
+
+@pytest.mark.parametrize(("asked", "label"), [("shop", "shop"), ("Shop!", "<unknown>"), ("x" * 300, "<unknown>")])
+def test_only_what_can_be_a_name_counts_as_one(asked: str, label: str) -> None:
+    answer = refusal(configured(), asked)
+
+    assert answer.group == label
+    assert len(answer.message) + len(answer.advice) < 300

@@ -78,7 +78,8 @@ def test_who_takes_its_sharing_key_away_drives_nobody_from_the_address() -> None
     assert plan.step is None
     assert messages(plan) == [
         'Failed to allocate IP for "default/young": can\'t change sharing key for "default/young", '
-        "address also in use by default/old"
+        "address also in use by default/old; 10.1.0.1 is taken, and may be shared only by Services with one "
+        "purelb.io/allow-shared-ip and different ports"
     ]
 
 
@@ -90,13 +91,14 @@ def test_ports_that_come_to_collide_later_are_told_to_the_younger_and_nobody_mov
 
     assert plan.step is None
     assert messages(plan) == [
-        'Failed to allocate IP for "default/young": port TCP/80 on "10.1.0.1" is already in use by default/old'
+        'Failed to allocate IP for "default/young": port TCP/80 on "10.1.0.1" is already in use by default/old; '
+        "Services that share an address need different ports"
     ]
     old = desk.review("old", age=9, annotations=SHARED, ingress=["10.1.0.1"], ports=[80])
     assert messages(old) == []
 
 
-def test_a_shared_address_and_a_local_traffic_policy_are_warned_about() -> None:
+def test_who_takes_policy_local_later_while_it_shares_is_told_so_and_nobody_moves() -> None:
     desk = Desk(DEFAULT)
     desk.review("a", age=9, annotations=SHARED, ingress=["10.1.0.1"], ports=[80])
 
@@ -104,9 +106,19 @@ def test_a_shared_address_and_a_local_traffic_policy_are_warned_about() -> None:
 
     assert plan.step is None
     assert messages(plan) == [
-        "10.1.0.1 is shared with default/a, but externalTrafficPolicy is Local: a node without endpoints of this "
-        "Service may receive its traffic and drop it; Services that share an address should have policy Cluster"
+        'Failed to allocate IP for "default/b": "10.1.0.1" is shared with default/a, whose traffic goes to other '
+        "nodes; Services that share an address need policy Cluster, or policy Local and the same selector"
     ]
+
+
+def test_services_with_policy_local_and_the_same_pods_share_without_a_word() -> None:
+    desk = Desk(DEFAULT)
+    local = {"externalTrafficPolicy": "Local", "selector": {"app": "web"}}
+    desk.review("a", age=9, annotations=SHARED, ingress=["10.1.0.1"], ports=[80], **local)
+
+    plan = desk.review("b", annotations=SHARED, ingress=["10.1.0.1"], ports=[443], **local)
+
+    assert messages(plan) == []
 
 
 def test_a_pinned_address_whose_family_left_the_service_is_kept_and_told() -> None:

@@ -73,7 +73,12 @@ def test_a_refusal_is_purelb_s_warning_and_no_write() -> None:
 
     assert plan.step is None
     assert [(notice.type, notice.reason, notice.message) for notice in plan.standing] == [
-        ("Warning", "AllocationFailed", 'Failed to allocate IP for "default/nginx": unknown pool "nope"')
+        (
+            "Warning",
+            "AllocationFailed",
+            'Failed to allocate IP for "default/nginx": unknown pool "nope"; name "layer2-ippool" in the annotation '
+            'purelb.io/service-group, or create a ServiceGroup "nope"',
+        )
     ]
     assert plan.refusal is not None
     assert plan.refusal.reason is Reason.UNKNOWN_POOL
@@ -109,7 +114,19 @@ def test_load_balancer_ip_pins_the_address(text: str) -> None:
     [
         ({"loadBalancerIP": "10.1.0"}, 'invalid spec.loadBalancerIP "10.1.0"'),
         ({"annotations": {names.ADDRESSES: "10.1.0.1,x"}}, 'invalid user-specified address: ""x""'),
-        ({"loadBalancerIP": "10.99.0.1"}, '"10.99.0.1" does not belong to any group'),
+        (
+            {"loadBalancerIP": "10.99.0.1"},
+            '"10.99.0.1" does not belong to any group; it has to be in a ServiceGroup\'s pool',
+        ),
+        ({"annotations": {names.ADDRESSES: "x" * 99}}, f'invalid user-specified address: ""{"x" * 64}…""'),
+        (
+            {"annotations": {names.ADDRESSES: ",".join(["10.1.0.1"] * 257)}},
+            "invalid user-specified address: the list has more than 256 addresses",
+        ),
+        (
+            {"annotations": {names.ADDRESSES: "1" * 200_000}},
+            "invalid user-specified address: the list has more than 256 addresses",
+        ),
     ],
 )
 def test_a_wrong_address_is_refused_in_one_sentence(parts: dict[str, Any], sentence: str) -> None:
@@ -248,7 +265,7 @@ def test_re_evaluate_that_can_t_be_met_keeps_the_address_and_says_why() -> None:
 
     assert ingress(plan) == ["10.1.0.1"]
     assert write_of(plan).annotations == {names.RE_EVALUATE: None}
-    assert messages(plan) == ['Failed to allocate IP for "default/a": unknown pool "nope"']
+    assert messages(plan)[0].startswith('Failed to allocate IP for "default/a": unknown pool "nope"; ')
 
 
 def test_a_service_being_deleted_keeps_its_address_until_it_is_gone_and_gets_no_new_one() -> None:
