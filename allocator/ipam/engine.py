@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from allocator.ipam.forbidden import Barred, Forbidden
 from allocator.ipam.grants import Grants
 from allocator.ipam.groups import Groups, RangeIndex, Stray
 from allocator.ipam.ledger import Ledger
 from allocator.ipam.picking import Picker, refuse_every_range, too_many, wanted_families, wants_every_range
-from allocator.ipam.pools import Pool
+from allocator.ipam.pools import NOTHING_BARRED, Pool
 from allocator.ipam.requests import Answer, Claim, Consultation, Decision, Reason, Refusal, Request
 from allocator.ipam.sharing import conflict
 from allocator.ipam.waiting import WaitingRoom
@@ -46,15 +47,19 @@ class Engine:
         self._picker = Picker({}, self._ledger)
         self._grants = Grants(self._ledger)
         self._waiting = WaitingRoom()
+        self._barred = NOTHING_BARRED
         self._has_news = False
 
     # --- configuration and state -------------------------------------------------------------------------------------
 
-    def configure(self, groups: Groups) -> None:
-        """Serve ``groups`` from now on. Nobody loses an address by it."""
+    def configure(self, groups: Groups, barred: Barred | None = None) -> None:
+        """Serve ``groups`` from now on, without what is barred (None: as before). Nobody loses an address by it."""
         self._groups = groups
-        self._pools = {group.name: [Pool(pool) for pool in group.pools] for group in groups.served.values()}
-        self._picker = Picker(self._pools, self._ledger, groups)
+        self._barred = barred if barred is not None else self._barred
+        self._pools = {
+            group.name: [Pool(pool, self._barred) for pool in group.pools] for group in groups.served.values()
+        }
+        self._picker = Picker(self._pools, self._ledger, groups, self._barred)
         self._index = RangeIndex()
         for pool in chain.from_iterable(self._pools.values()):
             self._index.add(pool.spec.range, pool)
@@ -62,6 +67,14 @@ class Engine:
             if found := self._index.find(address):
                 found.take(address)
         self._has_news = True
+
+    def forbid(self, forbidden: Iterable[Forbidden]) -> bool:
+        """Give none of these addresses from now on. Nobody loses one by it: see ``barred``. False if it is no news."""
+        barred = Barred(forbidden)
+        if barred == self._barred:
+            return False
+        self.configure(self._groups, barred)
+        return True
 
     def restore(self, claim: Claim) -> None:
         """Learn what a Service holds, as its status shows it; replaces what was known of that Service."""
@@ -168,6 +181,12 @@ class Engine:
         claim = self._ledger.claim(service)
         return self._groups.strays(claim) if claim is not None and claim.is_ours else []
 
+    def barred(self, service: ServiceKey) -> list[tuple[IPAddress, str]]:
+        """The addresses of a Service of ours that nobody may be given today, and why."""
+        claim = self._ledger.claim(service)
+        addresses = claim.addresses if claim is not None and claim.is_ours else ()
+        return [(address, reason) for address in addresses if (reason := self._barred.reason(address)) is not None]
+
     def stranded(self) -> dict[str, int]:
         """By group, the Services that hold an address which their group has no more."""
         count: Counter[str] = Counter()
@@ -225,7 +244,7 @@ class Engine:
         group, warning = chosen
         source = group.source
         if not isinstance(source, PoolSource):
-            return self._grants.choose(request, group, warning)
+            return self._grants.choose(request, group, warning, self._barred)
         multi_pool = wants_every_range(request, source)
         if multi_pool and (refusal := refuse_every_range(request, group, source)):
             return refusal
@@ -235,7 +254,8 @@ class Engine:
             kept = [
                 address
                 for address in claim.addresses
-                if self._usurper(claim, address) is None and not (request.moves and group.pool_of(address) is None)
+                if self._usurper(claim, address) is None
+                and not (request.moves and (group.pool_of(address) is None or self._barred.reason(address)))
             ]
         picker = self._picker
         addresses = (
@@ -257,7 +277,7 @@ class Engine:
     def _choose_pinned(self, request: Request) -> Answer:
         owners: list[ServiceGroup] = []
         if (outside := self._keeper(request)) is not None:
-            return too_many(request, outside) or self._grants.choose(request, outside, None)
+            return too_many(request, outside) or self._grants.choose(request, outside, None, self._barred)
         for address in request.pinned:
             if misfit := request.misfit(address):
                 return misfit

@@ -6,7 +6,9 @@ from then on decides as always: what is granted is checked against the ledger an
 
 from __future__ import annotations
 
+from allocator.ipam.forbidden import Barred
 from allocator.ipam.ledger import Ledger
+from allocator.ipam.picking import refuse_barred
 from allocator.ipam.requests import Answer, Consultation, Decision, Reason, Refusal, Request
 from allocator.ipam.sharing import conflict, tell
 from purelb.addresses import Family, IPAddress, family_of
@@ -66,8 +68,8 @@ class Grants:
         held = {family_of(address) for address in claim.addresses}
         return held != set(request.families) and self._content.get(request.service) != request.families
 
-    def choose(self, request: Request, group: ServiceGroup, warning: str | None) -> Answer:
-        """What a Service gets of a group whose addresses others keep."""
+    def choose(self, request: Request, group: ServiceGroup, warning: str | None, barred: Barred) -> Answer:
+        """What a Service gets of a group whose addresses others keep; nothing new that is barred."""
         assert isinstance(group.source, NetboxSource | SidecarSource)
         across = group.share_across_namespaces
         granted = self.of(request.service, group.name)
@@ -88,6 +90,8 @@ class Grants:
         if addresses is None:
             return Consultation(group.name, request, lost)
         for address in addresses:
+            if address not in kept and (refusal := refuse_barred(address, barred, group)):
+                return refusal
             rivals = self._ledger.rivals(address, request.service, request.terms, across=across)
             if rivals and not any(rival.terms.key and rival.terms.key == request.terms.key for rival in rivals):
                 whom = tell((rival.service for rival in rivals), request.service.namespace)

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from allocator.ipam.forbidden import Barred
 from allocator.ipam.groups import Groups
 from allocator.ipam.ledger import Ledger
-from allocator.ipam.pools import Pool
+from allocator.ipam.pools import NOTHING_BARRED, Pool
 from allocator.ipam.requests import Reason, Refusal, Request
 from allocator.ipam.sharing import conflict
 from purelb import names
@@ -56,6 +57,14 @@ def refuse_every_range(request: Request, group: ServiceGroup, source: PoolSource
     return Refusal(Reason.MULTI_POOL_REFUSED, sentence, group.name)
 
 
+def refuse_barred(address: IPAddress, barred: Barred, group: ServiceGroup) -> Refusal | None:
+    """Why nobody can have ``address``; None if it can be given."""
+    reason = barred.reason(address)
+    if reason is None:
+        return None
+    return Refusal(Reason.OTHER, f'"{address}" {reason}', group.name, "no Service can have it")
+
+
 def too_many(request: Request, group: ServiceGroup) -> Refusal | None:
     """Why a Service can't have as many addresses as it pins; None if it can."""
     if len(request.pinned) <= group.max_addresses:
@@ -80,9 +89,12 @@ class Picker:
     """By group."""
     ledger: Ledger
     groups: Groups = field(default_factory=Groups)
+    barred: Barred = NOTHING_BARRED
 
     def refuse(self, request: Request, group: ServiceGroup, address: IPAddress) -> Refusal | None:
         """Why a Service can't have ``address`` of this group, which it pins; None if it can."""
+        if barred := refuse_barred(address, self.barred, group):
+            return barred
         across = group.share_across_namespaces
         if rivals := self.ledger.rivals(address, request.service, request.terms, across=across):
             return conflict(address, request.service, request.terms, rivals, across=across, group=group.name)
@@ -171,7 +183,9 @@ class Picker:
         return [
             address
             for address in self.ledger.shared_by(request.service, request.terms.key, across=across)
-            if family_of(address) is family and self.groups.index.find(address) == group.name
+            if family_of(address) is family
+            and self.groups.index.find(address) == group.name
+            and self.barred.reason(address) is None
         ]
 
     def _exhausted(self, request: Request, group: ServiceGroup, family: Family) -> Refusal:

@@ -1,14 +1,19 @@
 """One range of addresses: which are taken, and the first that is free. Pure.
 
-It knows neither Services nor groups nor sharing: whoever uses an address takes it once and puts it back once.
+What is barred is passed over. It knows neither Services nor groups nor sharing: whoever uses an address takes it once
+and puts it back once.
 """
 
 from __future__ import annotations
 
 import heapq
+from typing import Final
 
+from allocator.ipam.forbidden import Barred
 from purelb.addresses import IPAddress
 from purelb.servicegroups import AddressPool
+
+NOTHING_BARRED: Final = Barred()
 
 
 class Pool:
@@ -19,8 +24,12 @@ class Pool:
     a heap, all above it that aren't in ``_taken`` are free. The frontier passes each address once.
     """
 
-    def __init__(self, spec: AddressPool) -> None:
+    def __init__(self, spec: AddressPool, barred: Barred = NOTHING_BARRED) -> None:
         self.spec = spec
+        self._barred = barred
+        self._barred_count = barred.count(spec.range)
+        self._barred_taken = 0
+        """Who has a barred address keeps it, and it counts as in use."""
         self.family = spec.family
         self._kind = type(spec.range.first)
         self._first = self._frontier = int(spec.range.first)
@@ -31,8 +40,8 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """Number of addresses, taken ones included; it can exceed 64 bits."""
-        return self.spec.range.size
+        """Number of addresses that can be given or are taken; it can exceed 64 bits."""
+        return self.spec.range.size - self._barred_count + self._barred_taken
 
     @property
     def in_use(self) -> int:
@@ -44,17 +53,21 @@ class Pool:
         return int(address) in self._taken
 
     def first_free(self) -> IPAddress | None:
-        """The lowest free address, which stays free until it is taken; None if there is none."""
+        """The lowest free address that isn't barred, which stays free until it is taken; None if there is none."""
         while self._returned:
             lowest = self._returned[0]
-            if lowest not in self._taken:
+            if lowest not in self._taken and not self._is_barred(lowest):
                 return self._kind(lowest)
             heapq.heappop(self._returned)
             self._queued.discard(lowest)
         while self._frontier <= self._last:
-            if self._frontier not in self._taken:
+            beyond = self._barred.first_from(self._kind(self._frontier))
+            if beyond != self._frontier:
+                self._frontier = beyond
+            elif self._frontier not in self._taken:
                 return self._kind(self._frontier)
-            self._frontier += 1
+            else:
+                self._frontier += 1
         return None
 
     def take(self, address: IPAddress) -> None:
@@ -63,6 +76,7 @@ class Pool:
         if number in self._taken or not self._contains(address, number):
             raise ValueError(f"{address} is not a free address of {self.spec.range}")
         self._taken.add(number)
+        self._barred_taken += self._is_barred(number)
 
     def put_back(self, address: IPAddress) -> None:
         """Mark a taken address as free. Raises ValueError if it wasn't taken: the caller's mistake."""
@@ -70,9 +84,13 @@ class Pool:
         if number not in self._taken or not self._contains(address, number):
             raise ValueError(f"{address} is not a taken address of {self.spec.range}")
         self._taken.remove(number)
+        self._barred_taken -= self._is_barred(number)
         if number < self._frontier and number not in self._queued:
             self._queued.add(number)
             heapq.heappush(self._returned, number)
+
+    def _is_barred(self, number: int) -> bool:
+        return self._barred.first_from(self._kind(number)) != number
 
     def _contains(self, address: IPAddress, number: int) -> bool:
         return type(address) is self._kind and self._first <= number <= self._last

@@ -1,0 +1,107 @@
+"""The cluster's own addresses, read from its objects: what no Service may be given. Pure.
+
+Nodes, pods, the API server and the resolver. What the API doesn't show (gateways, a resolver outside) an operator says
+(``parse_forbidden``). What tenants write, such as externalIPs, counts for nothing here: else one of them could take a
+pool from all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from allocator.ipam.forbidden import Forbidden
+from purelb.addresses import AddressRange, IPAddress, parse_address, parse_network, parse_range
+from purelb.errors import AddressError
+from purelb.servicegroups import ServiceGroup
+
+Json = Mapping[str, Any]
+
+NODE_ADDRESSES: Final = frozenset({"InternalIP", "ExternalIP"})
+RESOLVER: Final = {"k8s-app": "kube-dns"}
+"""The label that CoreDNS and kube-dns bear on their Service alike."""
+
+
+def node_addresses(nodes: Iterable[Json]) -> Iterator[Forbidden]:
+    """The addresses of Node objects, and the networks of their pods (podCIDRs)."""
+    for node in nodes:
+        name = node["metadata"]["name"]
+        for entry in (node.get("status") or {}).get("addresses") or ():
+            if entry.get("type") in NODE_ADDRESSES:
+                yield from _one(entry.get("address"), f"is an address of node {name}")
+        spec = node.get("spec") or {}
+        for text in spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")]):
+            yield from _network(text, f"is of {text}, the network of the pods of node {name}")
+
+
+def service_addresses(services: Iterable[Json], slices: Iterable[Json], ranges: Iterable[Json]) -> Iterator[Forbidden]:
+    """Where the API server and the resolver are, and the ranges of ClusterIPs.
+
+    ``services`` and ``slices`` (EndpointSlices) may be any; of them ``default/kubernetes`` and kube-system's resolver
+    count. ``ranges`` are ServiceCIDRs (networking.k8s.io), where the API server has them.
+    """
+    for service in services:
+        metadata, spec = service["metadata"], service.get("spec") or {}
+        of = metadata.get("namespace"), metadata["name"]
+        if of == ("default", "kubernetes"):
+            whose = "is the API server's ClusterIP"
+        elif of[0] == "kube-system" and RESOLVER.items() <= (metadata.get("labels") or {}).items():
+            whose = "is the ClusterIP of the cluster's resolver"
+        else:
+            continue
+        for text in spec.get("clusterIPs") or [spec.get("clusterIP")]:
+            yield from _one(text, whose)
+    for piece in slices:
+        metadata = piece["metadata"]
+        labels = metadata.get("labels") or {}
+        if (metadata.get("namespace"), labels.get("kubernetes.io/service-name")) == ("default", "kubernetes"):
+            for endpoint in piece.get("endpoints") or ():
+                for text in endpoint.get("addresses") or ():
+                    yield from _one(text, "is an address of the API server")
+    for one in ranges:
+        for text in (one.get("spec") or {}).get("cidrs") or ():
+            yield from _network(text, f"is of {text}, the range of ClusterIPs")
+
+
+def ends_of_subnets(groups: Iterable[ServiceGroup], nodes: Iterable[Forbidden]) -> Iterator[Forbidden]:
+    """The network and broadcast address of each IPv4 subnet of a group that has a node in it.
+
+    Only then is a group's subnet known to be one that nodes are on; of any other, such as 10.31.188.64/26 within the
+    nodes' /16, the first and the last address are like all others, and PureLB gives them.
+    """
+    there = {entry.addresses.first for entry in nodes if entry.addresses.size == 1}
+    for subnet in {pool.subnet for group in groups for pool in group.pools}:
+        if subnet.version == 4 and subnet.prefixlen < 31 and any(address in subnet for address in there):
+            yield _forbid(subnet.network_address, f"is the network address of {subnet}, which nodes are on")
+            yield _forbid(subnet.broadcast_address, f"is the broadcast address of {subnet}, which nodes are on")
+
+
+def parse_forbidden(text: str) -> tuple[Forbidden, ...]:
+    """What an operator forbids (gateways, resolvers): addresses, ranges and CIDRs divided by commas.
+
+    Raises AddressError.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(
+        Forbidden(parse_range(part), f"is of {part}, which the allocator was told to leave alone") for part in parts
+    )
+
+
+def _one(text: str | None, reason: str) -> Iterator[Forbidden]:
+    try:
+        if text:
+            yield _forbid(parse_address(text), reason)
+    except AddressError:
+        return  # "None", a host name
+
+
+def _network(text: str, reason: str) -> Iterator[Forbidden]:
+    try:
+        network = parse_network(text)
+    except AddressError:
+        return
+    yield Forbidden(AddressRange(network.network_address, network.broadcast_address), reason)
+
+
+def _forbid(address: IPAddress, reason: str) -> Forbidden:
+    return Forbidden(AddressRange(address, address), reason)

@@ -1,0 +1,105 @@
+"""The cluster's own addresses, read from its objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from allocator.ipam.forbidden import Forbidden
+from allocator.reconcile.clusteraddresses import ends_of_subnets, node_addresses, parse_forbidden, service_addresses
+from purelb.errors import AddressError
+from tests.allocator.builders import group
+
+NODE = {
+    "metadata": {"name": "m"},
+    "spec": {"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24", "fd00:244:1::/64"]},
+    "status": {
+        "addresses": [
+            {"type": "InternalIP", "address": "10.31.188.1"},
+            {"type": "ExternalIP", "address": "203.0.113.7"},
+            {"type": "Hostname", "address": "m"},
+        ]
+    },
+}
+
+
+def told(forbidden: Iterable[Forbidden]) -> dict[str, str]:
+    return {str(one.addresses): one.reason for one in forbidden}
+
+
+def test_a_node_has_its_addresses_and_the_network_of_its_pods() -> None:
+    assert told(node_addresses([NODE])) == {
+        "10.31.188.1-10.31.188.1": "is an address of node m",
+        "203.0.113.7-203.0.113.7": "is an address of node m",
+        "10.244.1.0-10.244.1.255": "is of 10.244.1.0/24, the network of the pods of node m",
+        "fd00:244:1::-fd00:244:1:0:ffff:ffff:ffff:ffff": "is of fd00:244:1::/64, the network of the pods of node m",
+    }
+    assert told(node_addresses([{"metadata": {"name": "new"}}])) == {}
+
+
+def test_the_api_server_and_the_resolver_are_known_by_their_services() -> None:
+    services: list[dict[str, Any]] = [
+        {"metadata": {"namespace": "default", "name": "kubernetes"}, "spec": {"clusterIP": "10.96.0.1"}},
+        {
+            "metadata": {"namespace": "kube-system", "name": "coredns", "labels": {"k8s-app": "kube-dns", "x": "y"}},
+            "spec": {"clusterIPs": ["10.96.0.10", "fd00:96::a"]},
+        },
+        {"metadata": {"namespace": "kube-system", "name": "metrics"}, "spec": {"clusterIPs": ["10.96.0.11"]}},
+        {
+            "metadata": {"namespace": "tenant", "name": "kubernetes", "labels": {"k8s-app": "kube-dns"}},
+            "spec": {"clusterIP": "10.96.7.7", "externalIPs": ["10.31.188.64"]},
+        },
+    ]
+    slices: list[dict[str, Any]] = [
+        {
+            "metadata": {"namespace": namespace, "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "endpoints": [{"addresses": [address]}],
+        }
+        for namespace, address in (("default", "10.31.188.1"), ("tenant", "10.31.188.65"))
+    ]
+    ranges = [{"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16"]}}]
+
+    assert told(service_addresses(services, slices, ranges)) == {
+        "10.96.0.1-10.96.0.1": "is the API server's ClusterIP",
+        "10.96.0.10-10.96.0.10": "is the ClusterIP of the cluster's resolver",
+        "fd00:96::a-fd00:96::a": "is the ClusterIP of the cluster's resolver",
+        "10.31.188.1-10.31.188.1": "is an address of the API server",
+        "10.96.0.0-10.96.255.255": "is of 10.96.0.0/16, the range of ClusterIPs",
+    }
+
+
+def test_a_headless_service_has_no_address() -> None:
+    headless = {"metadata": {"namespace": "default", "name": "kubernetes"}, "spec": {"clusterIP": "None"}}
+
+    assert told(service_addresses([headless, {**headless, "spec": {}}], [], [])) == {}
+
+
+@pytest.mark.parametrize(
+    ("subnet", "pool", "ends"),
+    [
+        ("10.31.0.0/16", "10.31.188.0/24", ["10.31.0.0", "10.31.255.255"]),
+        ("10.31.188.64/26", "10.31.188.64/26", []),
+        ("10.31.188.0/31", "10.31.188.0/31", []),
+    ],
+)
+def test_only_a_subnet_with_nodes_in_it_has_a_network_and_a_broadcast_address(
+    subnet: str, pool: str, ends: list[str]
+) -> None:
+    groups = [group("g", local={"v4pool": {"subnet": subnet, "pool": pool}})]
+
+    found = list(ends_of_subnets(groups, node_addresses([NODE])))
+
+    assert sorted(str(one.addresses.first) for one in found) == ends
+
+
+def test_an_operator_may_forbid_more() -> None:
+    assert list(told(parse_forbidden("10.31.255.254, 10.31.0.1-10.31.0.9,10.32.0.0/24"))) == [
+        "10.31.255.254-10.31.255.254",
+        "10.31.0.1-10.31.0.9",
+        "10.32.0.0-10.32.0.255",
+    ]
+    assert parse_forbidden(" ") == ()
+    with pytest.raises(AddressError, match='"gateway" is neither'):
+        parse_forbidden("gateway")
