@@ -117,6 +117,15 @@ def stray(stray: Stray) -> Notice:
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
 
 
+def barred(address: IPAddress, reason: str) -> Notice:
+    """A Service keeps an address that something else on the network has."""
+    text = (
+        f'{address} {reason}, so no Service should have it; set the annotation {names.RE_EVALUATE} to "true" for '
+        "another"
+    )
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
 # --- on a ServiceGroup -----------------------------------------------------------------------------------------------
 
 

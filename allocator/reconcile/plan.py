@@ -6,7 +6,7 @@ One function for each reason to ask the engine. The sentences are wording.py's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from allocator import wording
 from allocator.ipam.groups import Stray
@@ -15,6 +15,7 @@ from allocator.notice import Notice
 from allocator.reconcile.request import named_group
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.annotations import meaningless
 from purelb.services import ServiceView
 
 _OWN_ANNOTATIONS = (
@@ -133,6 +134,7 @@ def peace(
     *,
     group: str | None,
     strays: Iterable[Stray],
+    barred: Iterable[tuple[IPAddress, str]],
     quarrel: Refusal | None,
 ) -> Plan:
     """For a Service that keeps what it has, of ``group``: what it asks for in vain, and what is odd about it."""
@@ -146,9 +148,16 @@ def peace(
     elif named is not None and group is not None and named != group:
         said.append(wording.unmoved_by_group(service, named))
     said += map(wording.stray, strays)
+    said += [wording.barred(address, reason) for address, reason in barred]
     if quarrel is not None:
         said.append(wording.failed(service, quarrel))
     return Plan(standing=tuple(said))
+
+
+def remarked(plan: Plan, service: ServiceView) -> Plan:
+    """The plan, and what is to be said of the Service whatever becomes of it: annotations that mean nothing."""
+    odd = tuple(map(wording.warned, meaningless(service.annotations)))
+    return replace(plan, standing=plan.standing + odd) if odd else plan
 
 
 # --- what is written -------------------------------------------------------------------------------------------------

@@ -39,7 +39,12 @@ class Reviewer:
     def review(self, service: ServiceView, seniority: Seniority) -> Plan:
         """What to do about ``service``; what the plan gives away is reserved in the engine already."""
         self.learn(service, seniority)
-        match case_of(service, default_announcer=self._default_announcer):
+        case = case_of(service, default_announcer=self._default_announcer)
+        reviewed = self._review(service, seniority, case)
+        return plan.remarked(reviewed, service) if case in (Case.WAITING, Case.SERVED) else reviewed
+
+    def _review(self, service: ServiceView, seniority: Seniority, case: Case) -> Plan:
+        match case:
             case Case.FOREIGN:
                 if not (service.is_load_balancer and service.ingress):
                     self._engine.release(service.key)
@@ -125,6 +130,7 @@ class Reviewer:
             request,
             group=group,
             strays=self._engine.strays(service.key),
+            barred=self._engine.barred(service.key),
             quarrel=self._engine.quarrel(service.key),
         )
 

@@ -20,7 +20,10 @@ from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
 from purelb.services import ServiceKey, ServiceView
 
-LOCAL_OVERRIDE: Final = "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster."
+LOCAL_OVERRIDE: Final = (
+    "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster. "
+    f"To keep Local, annotate the Service with {names.ALLOW_LOCAL} and set the policy again."
+)
 LOCAL_KEPT: Final = (
     "ExternalTrafficPolicy override annotation found: the policy stays Local, "
     "and only nodes with a ready endpoint announce"

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from allocator.ipam.engine import Engine
+from allocator.ipam.forbidden import Forbidden
 from allocator.ipam.requests import Reason
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.plan import NOTHING, Plan, Write
 from allocator.reconcile.review import Reviewer
 from purelb import names
+from purelb.addresses import parse_range
 from purelb.servicegroups import ServiceGroup
 from tests.allocator.builders import engine_with, entries, group, local, service
 
@@ -361,3 +363,28 @@ def test_a_change_of_type_releases_the_address_and_says_so(default_announcer: bo
 
 def test_after_the_release_nothing_is_left_to_do() -> None:
     assert Desk(DEFAULT).review("a", type="NodePort", annotations={"mine": "stays"}) == NOTHING
+
+
+def test_an_annotation_that_means_nothing_is_told_of_whatever_becomes_of_the_service() -> None:
+    desk = Desk(DEFAULT)
+    odd = {"purelb.io/address": "10.1.0.2"}
+    sentence = "the annotation purelb.io/address means nothing to PureLB; did you mean purelb.io/addresses?"
+
+    waiting = desk.review("a", annotations=odd)
+    served = desk.review("b", annotations={**BRANDED, **odd}, ingress=["10.1.0.1"])
+
+    assert [notice.message for notice in waiting.standing] == [sentence]
+    assert [notice.message for notice in served.standing] == [sentence]
+    assert desk.review("c", annotations=odd, loadBalancerClass="another.example/lb").standing == ()
+
+
+def test_who_has_an_address_that_is_a_node_s_is_told_so() -> None:
+    desk = Desk(DEFAULT)
+    desk.engine.forbid([Forbidden(parse_range("10.1.0.1"), "is an address of node m")])
+
+    plan = desk.review("a", annotations=BRANDED, ingress=["10.1.0.1"])
+
+    assert messages(plan) == [
+        "10.1.0.1 is an address of node m, so no Service should have it; set the annotation purelb.io/re-evaluate to "
+        '"true" for another'
+    ]

@@ -252,8 +252,10 @@ def test_a_policy_that_is_set_to_cluster_is_told_also_when_the_address_was_there
     told(tmp_path, api, local, act)
 
     assert [patch["spec"] for patch in api.patches] == [{"externalTrafficPolicy": "Cluster"}]
-    text = "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster."
-    assert api.events == [("LocalOverride", text)]
+    ((reason, text),) = api.events
+    assert reason == "LocalOverride"
+    assert text.startswith("ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster. ")
+    assert "purelb.io/allow-local" in text
 
 
 def test_a_policy_that_is_kept_is_told_once(tmp_path: Path) -> None:
