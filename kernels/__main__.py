@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--kernel", action="append", choices=versions, help="only this one; may be repeated")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="for each kernel (default: %(default)s)")
     parser.add_argument("arguments", nargs="*", help=f"of pytest; files among them replace {TESTS}")
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell in the background has it ignored
+        signal.signal(number, signal.default_int_handler)
     options, more = parser.parse_known_args(argv)
     arguments = [*options.arguments, *more]
     if not any(one.startswith("tests/") for one in arguments):

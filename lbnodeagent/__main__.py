@@ -8,13 +8,16 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.driver import DataPlane
-from lbnodeagent.errors import KernelError
+from lbnodeagent.errors import KernelError, LedgerHeld
 from lbnodeagent.gossip.peers import Peers
+from lbnodeagent.kernel.holdings import keeps_marks
+from lbnodeagent.kernel.ledger import Ledger, this_life
 from lbnodeagent.kernel.netlink import Netlink
 from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.kubernetes.thread import ControlThread
@@ -42,7 +45,7 @@ SWITCH_INTERVAL: Final = 0.001
 
 
 async def run(settings: AgentSettings) -> int:
-    """The agent's life on this, the data plane's, loop; returns the exit code. Raises KernelError, OSError."""
+    """The agent's life on this, the data plane's, loop; the exit code. Raises KernelError, LedgerHeld and OSError."""
     registry = new_registry()
     metrics = AgentMetrics(registry)
     inbox: Mailbox[ToldKey, Told] = Mailbox()
@@ -62,8 +65,8 @@ async def run(settings: AgentSettings) -> int:
     def still() -> str | None:
         return plane.pulse.trouble() or control.pulse.trouble()
 
-    with FrameSender() as sender, FrameListener() as listener:
-        async with Netlink() as netlink:
+    with FrameSender() as sender, FrameListener() as listener, ledger_of(settings) as ledger:
+        async with Netlink(ledger) as netlink:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
             plane = DataPlane(settings.node_name, netlink, sender, listener, peers, inbox, outbox, metrics, router)
             await plane.start()
@@ -88,6 +91,17 @@ async def run(settings: AgentSettings) -> int:
                     task.cancel()
             await asyncio.to_thread(control.stop, 2.0)
     return 0
+
+
+@contextmanager
+def ledger_of(settings: AgentSettings) -> Iterator[Ledger | None]:
+    """Where our addresses are noted; None where they carry a mark. Raises LedgerHeld, OSError."""
+    by_mark = settings.ownership == "mark" or (settings.ownership == "auto" and keeps_marks(os.uname().release))
+    if by_mark:
+        yield None
+        return
+    with Ledger(settings.ledger, this_life(settings.node_name)) as ledger:
+        yield ledger
 
 
 async def serve(build: Callable[[], Page], host: str, port: int) -> None:
@@ -122,7 +136,7 @@ def main() -> int:
     gc.freeze()
     try:
         return asyncio.run(run(settings))
-    except (KernelError, OSError) as error:
+    except (KernelError, LedgerHeld, OSError) as error:
         log.error("the agent can't run here", extra={"error": str(error)})
         return 1
 

@@ -3,6 +3,8 @@
 AgentError
 ├── FrameError          bytes that are no ARP or NDP frame we know: dropped and counted, never fatal
 ├── MetaError           gossip meta or a message of a peer that we can't read: likewise
+├── LedgerError         a ledger of our addresses that can't be read: a warning, and it's begun anew
+├── LedgerHeld          another agent has it: this one can't run here
 └── KernelError         the kernel refused a change; carries its errno; tried again by the next pass
     └── AddressTaken    the address is there already and isn't ours
 """
@@ -23,6 +25,14 @@ class FrameError(AgentError, ValueError):
 
 class MetaError(AgentError, ValueError):
     """A peer's meta or message that this agent can't read."""
+
+
+class LedgerError(AgentError, ValueError):
+    """A ledger of our addresses that can't be read; says why."""
+
+
+class LedgerHeld(AgentError):
+    """Another agent of this node has the ledger."""
 
 
 class KernelError(AgentError):

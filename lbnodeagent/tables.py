@@ -91,6 +91,8 @@ class PresentAddress:
     address: IPAddress
     prefix_length: int
     is_ours: bool = False
+    looks_ours: bool = False
+    """Whether it has what earlier versions gave theirs, on a kernel without marks; nothing follows from it alone."""
     is_secondary: bool = False
     """IPv4: not the first of its subnet on this interface."""
     no_prefix_route: bool = False

@@ -18,6 +18,7 @@ from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
 KEY_SIZES: Final = (16, 24, 32)
 """Bytes of a gossip key: AES-128, -192 or -256."""
 _FORMATS: Final = ("v1", "v2")
+_OWNERSHIPS: Final = ("auto", "mark", "ledger")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -75,6 +76,11 @@ class AgentSettings:
     bird_socket: Path | None = None
     """BIRD's control socket: addresses of the dummy interface wait for it to have a session. None: they don't."""
 
+    ownership: Literal["auto", "mark", "ledger"] = "auto"
+    """How the agent knows its addresses again: by a mark on them, or by a ledger where the kernel keeps no marks."""
+    ledger: Path = Path("/run/purelb")
+    """The folder of that ledger; it must outlive the pod."""
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AgentSettings:
         """Raises SettingsError; prints help and exits for ``--help``."""
@@ -118,7 +124,20 @@ class AgentSettings:
             default=environ.get("PURELB_BIRD_SOCKET", ""),
             help="BIRD's control socket; addresses of kube-lb0 wait until BIRD has a session (PURELB_BIRD_SOCKET)",
         )
+        parser.add_argument(
+            "--ownership",
+            choices=_OWNERSHIPS,
+            default=environ.get("PURELB_OWNERSHIP") or "auto",
+            help="how the agent knows its addresses again: mark (Linux 5.18 on), ledger, or auto (PURELB_OWNERSHIP)",
+        )
+        parser.add_argument(
+            "--ledger",
+            default=environ.get("PURELB_LEDGER") or "/run/purelb",
+            help="folder of that ledger (PURELB_LEDGER)",
+        )
         arguments = parser.parse_args(argv)
+        if arguments.ownership not in _OWNERSHIPS:
+            raise SettingsError(f'PURELB_OWNERSHIP "{arguments.ownership}" is none of {", ".join(_OWNERSHIPS)}')
         if arguments.announcing_format not in _FORMATS:  # of the environment: argparse doesn't check a default
             raise SettingsError(f'PURELB_ANNOUNCING_FORMAT "{arguments.announcing_format}" is neither v1 nor v2')
         if not arguments.node_name:
@@ -134,6 +153,8 @@ class AgentSettings:
             gossip_profile=arguments.gossip_profile,
             announcing_format=arguments.announcing_format,
             bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
+            ownership=arguments.ownership,
+            ledger=Path(arguments.ledger),
         )
 
 

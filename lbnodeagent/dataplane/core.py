@@ -14,7 +14,17 @@ from typing import Final, assert_never
 
 from lbnodeagent import tables
 from lbnodeagent.bird.status import BirdStatus
-from lbnodeagent.dataplane.outputs import Answer, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta
+from lbnodeagent.dataplane.outputs import (
+    Adopted,
+    Answer,
+    Counted,
+    Execute,
+    JoinAtOnce,
+    Output,
+    RemovedOften,
+    SayMeta,
+    Swept,
+)
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.changes import Changes
@@ -56,6 +66,7 @@ class Core:
         self._now = now
         read(dump, self._state.present)
         self._state.routes.adopt(dump.marked_routes)
+        self._state.adoption.offer()
         for there in list(self._state.present.all_ours()):
             self._state.statuses.adopt(there.address)
             self._state.wanted.adopt(there)
@@ -90,6 +101,8 @@ class Core:
                 self._needs_turn = True
             case VipChanged(vip, wanted):
                 self._state.wanted.change(vip, wanted)
+                if wanted is not None:
+                    self._adopt(vip)
                 self._state.mark((vip,))
             case Configured(config):
                 self._state.config, self._state.neighbours.garp = config, config.garp
@@ -109,6 +122,7 @@ class Core:
             case Synced():
                 self._state.candidacy.is_synced = True
                 self._state.wanted.synced()
+                self._state.adoption.end()
                 self._candidacy_changed(now)
                 self._state.mark_all()
             case _:
@@ -272,8 +286,16 @@ class Core:
             state.are_routes_dirty = True
             state.members.forget_old(now)
             self._owners_changed(state.candidacy.elect())
+            there = state.present.all_ours()
+            self._outputs.append(Swept(frozenset((one.index, one.address, one.prefix_length) for one in there)))
             state.mark_all()
         state.are_links_dirty = state.are_links_dirty or due.links or due.everything
+
+    def _adopt(self, vip: IPAddress) -> None:
+        """An address that looks like one of an earlier run is one, as a Service has it."""
+        for there, interface in self._state.adoption.claim(vip):
+            self._state.statuses.adopt(vip)
+            self._outputs.append(Adopted(there, interface))
 
     # --- what it means -----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.executor import Executor
 from lbnodeagent.dataplane.looplag import measure_lag
-from lbnodeagent.dataplane.outputs import Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta
+from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
 from lbnodeagent.gossip.peers import Peers
@@ -193,6 +193,10 @@ class DataPlane:
         match output:
             case Execute():
                 self._to_execute.append(output)
+            case Adopted(there, interface):
+                self._netlink.adopt(there, interface)
+            case Swept(present):
+                self._netlink.keep(present)
             case Announce() | Probe():
                 self._sending.send(output)
             case Send(to, message):

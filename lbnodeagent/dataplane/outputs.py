@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gossip.meta import Meta
-from lbnodeagent.tables import Action, Outcome, Report
+from lbnodeagent.tables import Action, IfIndex, Outcome, PresentAddress, Report
 from lbnodeagent.wire.neighbours import WireOutput
 from purelb.addresses import IPAddress
 
@@ -50,7 +50,24 @@ class RemovedOften:
     """The netlink port of who did it last; 0: unknown."""
 
 
-Output: TypeAlias = Execute | WireOutput | Send | SayMeta | JoinAtOnce | Counted | RemovedOften | Report
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """An address that an earlier run left without a note of it is ours."""
+
+    there: PresentAddress
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What we know of addresses was looked through: these are there, by interface, address and prefix length."""
+
+    present: frozenset[tuple[IfIndex, IPAddress, int]]
+
+
+Output: TypeAlias = (
+    Adopted | Swept | Execute | WireOutput | Send | SayMeta | JoinAtOnce | Counted | RemovedOften | Report
+)
 
 Answer: TypeAlias = tuple[float, list[Outcome]]
 """When the kernel had done it, monotonic seconds, and what came of each action."""

@@ -18,6 +18,7 @@ from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.negotiation import Negotiation
 from lbnodeagent.election.subnets import Subnets
 from lbnodeagent.gossip.members import Members
+from lbnodeagent.kernel.adoption import Adoption
 from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, nic_subnets
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.kernel.removals import Removals
@@ -39,6 +40,7 @@ class State:
         self.config = NodeAgentConfig()
         self.is_configured = False
         self.present = Present()
+        self.adoption = Adoption(self.present)
         self.members = Members(node)
         self.candidacy = Candidacy(node, self.members)
         self.subnets = Subnets(self.present, self.candidacy)

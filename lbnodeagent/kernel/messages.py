@@ -1,8 +1,7 @@
 """What the kernel says of links, addresses and default routes: its rtnetlink messages, parsed, as our values. No I/O.
 
-Which addresses are ours: those that carry our mark, IFA_PROTO (Linux 5.18 on). On an older kernel the mark is a
-combination nobody else uses: no prefix route, no preferred lifetime and a short valid one; on a dummy interface that we
-made, everything of global scope.
+Which addresses are ours: those that carry our mark, IFA_PROTO (Linux 5.18 on); on an older kernel those that we hold
+(holdings.py).
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
+from lbnodeagent.kernel.adoption import has_signature
+from lbnodeagent.kernel.holdings import Holdings
 from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, LinkGone, LinkSeen
 from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, DadState, DefaultRoute, IfIndex, Link, Mac, PresentAddress
 from purelb.addresses import Family
 
 MARK: Final = 80
 """IFA_PROTO of our addresses (RFC-less; 0 to 3 are the kernel's). ``80 purelb`` in rt_addrprotos names it."""
-_MARK_LIFETIME: Final = 600
-"""Seconds; on kernels without IFA_PROTO an address of ours never has longer to live than this."""
 
 INFINITE: Final = 0xFFFFFFFF
 """A lifetime without an end."""
@@ -54,9 +53,9 @@ Notification: TypeAlias = LinkSeen | LinkGone | AddressSeen | AddressGone | Rout
 class MessageReader:
     """Reads messages as pyroute2 parses them."""
 
-    def __init__(self, *, has_marks: bool) -> None:
-        self.has_marks = has_marks
-        """Whether this kernel keeps IFA_PROTO."""
+    def __init__(self, holdings: Holdings | None) -> None:
+        self._holdings = holdings
+        """What we hold, on a kernel that keeps no marks."""
         self.made: set[IfIndex] = set()
         """The dummy interfaces that are of our making."""
         self.own_port = 0
@@ -114,19 +113,27 @@ class MessageReader:
         cache = message.get_attr("IFA_CACHEINFO") or {"ifa_valid": INFINITE, "ifa_preferred": INFINITE}
         valid = cache["ifa_valid"]
         index = IfIndex(message["index"])
-        if self.has_marks:
-            is_ours = message.get_attr("IFA_PROTO") == MARK
-        elif index in self.made:
-            is_ours = not address.is_link_local
+        no_prefix_route = bool(flags & F_NOPREFIXROUTE)
+        if self._holdings is None:
+            is_ours, looks_ours = message.get_attr("IFA_PROTO") == MARK, False
         else:
-            is_ours = bool(flags & F_NOPREFIXROUTE) and cache["ifa_preferred"] == 0 and valid <= _MARK_LIFETIME
+            label = message.get_attr("IFA_LABEL") if address.version == 4 else None
+            is_ours = self._holdings.claims((index, address, message["prefixlen"]), label)
+            looks_ours = has_signature(
+                address,
+                is_on_made=index in self.made,
+                no_prefix_route=no_prefix_route,
+                preferred=cache["ifa_preferred"],
+                valid=valid,
+            )
         return PresentAddress(
             index=index,
             address=address,
             prefix_length=message["prefixlen"],
             is_ours=is_ours,
+            looks_ours=looks_ours,
             is_secondary=address.version == 4 and bool(flags & _F_SECONDARY),
-            no_prefix_route=bool(flags & F_NOPREFIXROUTE),
+            no_prefix_route=no_prefix_route,
             is_usable=not flags & (_F_TENTATIVE | _F_DADFAILED | _F_DEPRECATED),
             expires=FOREVER if valid == INFINITE else now + valid,
             dad=_dad_state(flags) if address.version == 6 else "done",

@@ -9,12 +9,10 @@ import asyncio
 import ctypes
 import errno
 import logging
-import os
-import re
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, Final, Self
@@ -24,11 +22,10 @@ from pyroute2.netlink import rtnl
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
-from lbnodeagent.errors import AddressTaken, KernelError
+from lbnodeagent.errors import KernelError
+from lbnodeagent.kernel.holdings import Key
+from lbnodeagent.kernel.ledger import Ledger
 from lbnodeagent.kernel.messages import (
-    F_NODAD,
-    F_NOPREFIXROUTE,
-    INFINITE,
     MAIN_TABLE,
     MARK,
     MessageReader,
@@ -38,14 +35,13 @@ from lbnodeagent.kernel.messages import (
     default_route,
 )
 from lbnodeagent.kernel.notifications import Change, Dump, RoutesRead
-from lbnodeagent.kernel.requests import NewAddress, attribute, decode_answers, encode_delete, encode_new
-from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, DefaultRoute, IfIndex, Place, PresentAddress, Remove, network_of
+from lbnodeagent.kernel.placing import NOT_FOUND, Telling, encode, result_of
+from lbnodeagent.kernel.requests import attribute, decode_answers
+from lbnodeagent.tables import DUMMY_ALIAS, DefaultRoute, IfIndex, Place, PresentAddress, Remove, network_of
 from purelb.addresses import IPNetwork
 
 log = logging.getLogger(__name__)
 
-_EXPIRY_SLACK: Final = 2
-"""Seconds by which the kernel is late with IPv4 (it looks at whole seconds, rounded up): 20.9 to 21.7 s for 20 seen."""
 _GROUPS: Final = (
     rtnl.RTMGRP_LINK
     | rtnl.RTMGRP_IPV4_IFADDR
@@ -58,28 +54,29 @@ _SO_RCVBUFFORCE: Final = 33
 _SO_ATTACH_FILTER: Final = 26
 _SOL_NETLINK: Final = 270
 _CAP_ACK: Final = 10
-_NOT_FOUND: Final = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENOENT, errno.ENXIO})
 _METRIC: Final = 8080
 """Of our routes. Above 256, the kernel's own: with the last address of a prefix it takes the first route to it away."""
-_NO_ROUTE: Final = _NOT_FOUND | {errno.ESRCH}
+_NO_ROUTE: Final = NOT_FOUND | {errno.ESRCH}
 _DUMP_ATTEMPTS: Final = 5
 _AT_ONCE: Final = 64
 """Requests in one send: their answers must fit into the socket's buffer."""
 
 
 class Netlink:
-    """``async with Netlink() as netlink``: one socket for requests, one that watches from the start."""
+    """``async with Netlink() as netlink``: one socket for requests, one that watches from the start.
 
-    def __init__(self) -> None:
+    ``ledger``: where our addresses are noted, on a kernel that keeps no marks; None: they carry our mark.
+    """
+
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger
         self._requests = AsyncIPRoute()
         self._watch = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._sequence = 0
         """Of the next request: an answer that came too late is told by its number."""
         self._marshal = MarshalRtnl()
-        self.has_marks = kernel_version(os.uname().release) >= (5, 18)
-        """Whether this kernel keeps IFA_PROTO."""
-        self._reader = MessageReader(has_marks=self.has_marks)
+        self._reader = MessageReader(ledger.holdings if ledger is not None else None)
 
     async def __aenter__(self) -> Self:
         self._watch.setblocking(False)
@@ -111,6 +108,7 @@ class Netlink:
     async def _dump(self) -> Dump:
         links = [link for message in await self._dumped("link") if (link := self._reader.link(message)) is not None]
         addresses = [self._reader.address(message, time.monotonic()) for message in await self._dumped("addr")]
+        self.keep((there.index, there.address, there.prefix_length) for there in addresses)
         return Dump(tuple(links), tuple(addresses), await self._default_routes())
 
     async def _default_routes(self) -> tuple[DefaultRoute, ...]:
@@ -182,48 +180,34 @@ class Netlink:
         to be removed is gone already is fine. The kernel does it all within the send, so nothing is waited for.
         """
         results: list[PresentAddress | KernelError | None] = []
+        how: Telling = "marked"
+        if self._ledger is not None:
+            self._ledger.expect(changes)
+            how = "noted" if self._ledger.trouble is None else "unnoted"
         for start in range(0, len(changes), _AT_ONCE):
             part = changes[start : start + _AT_ONCE]
             first = self._take_numbers(len(part))
-            codes = self._ask([self._encode(change, number) for number, change in enumerate(part, first)], first)
+            codes = self._ask([encode(change, how, number) for number, change in enumerate(part, first)], first)
             now = time.monotonic()
-            results += (self._result(change, code, now) for change, code in zip(part, codes, strict=True))
+            results += (result_of(change, how, code, now) for change, code in zip(part, codes, strict=True))
+        if self._ledger is not None:
+            self._ledger.conclude(changes, results)
         return results
+
+    def adopt(self, there: PresentAddress, interface: str) -> None:
+        """An address that the kernel has turned out to be ours."""
+        if self._ledger is not None:
+            self._ledger.adopt(there, interface)
+
+    def keep(self, present: Iterable[Key]) -> None:
+        """These are all the addresses that the kernel has: what else was noted is gone."""
+        if self._ledger is not None:
+            self._ledger.keep(present)
 
     def _take_numbers(self, count: int) -> int:
         first = self._sequence
         self._sequence = (first + count) % (1 << 31)
         return first
-
-    def _encode(self, change: Place | Remove, number: int) -> bytes:
-        if isinstance(change, Remove):
-            return encode_delete(change.index, change.vip, change.prefix_length, number)
-        return encode_new(self._new_address(change), number)
-
-    def _new_address(self, place: Place) -> NewAddress:
-        """Without duplicate address detection it answers at once; IPv6 would else be silent for a second or two."""
-        vip, spot = place.vip, place.spot
-        lifetime = spot.addressing.valid_lifetime
-        valid = lifetime - _EXPIRY_SLACK if lifetime else INFINITE
-        preferred = spot.preferred_lifetime(vip) or valid
-        if preferred < 0 or (spot.is_local and not self.has_marks):
-            preferred = 0
-        flags = F_NOPREFIXROUTE if spot.addressing.no_prefix_route else 0
-        if vip.version == 6 and not place.detects_duplicates:
-            flags |= F_NODAD
-        has_broadcast = vip.version == 4 and spot.prefix_length < 31
-        return NewAddress(
-            index=spot.index,
-            address=vip,
-            prefix_length=spot.prefix_length,
-            flags=flags,
-            valid=valid,
-            preferred=min(preferred, valid),
-            proto=MARK if self.has_marks else None,
-            broadcast=network_of(vip, spot.prefix_length).broadcast_address if has_broadcast else None,
-            # Not replacing fails if the address is there: a first placement never takes over somebody else's.
-            replaces=place.is_renewal,
-        )
 
     def _ask(self, requests: Sequence[bytes], first: int) -> list[int]:
         """Send these requests, numbered from ``first``; the errno of each answer."""
@@ -240,27 +224,6 @@ class Netlink:
         except OSError as error:
             missing = error.errno or errno.EIO
         return [codes.get(number, missing) for number in numbers]
-
-    @staticmethod
-    def _result(change: Place | Remove, code: int, now: float) -> PresentAddress | KernelError | None:
-        if isinstance(change, Remove):
-            return KernelError(f"removing {change.vip}", code) if code and code not in _NOT_FOUND else None
-        vip, spot = change.vip, change.spot
-        if code:
-            kind = AddressTaken if code == errno.EEXIST else KernelError
-            return kind(f"adding {vip} to {spot.interface}", code)
-        lifetime = spot.addressing.valid_lifetime
-        return PresentAddress(
-            index=spot.index,
-            address=vip,
-            prefix_length=spot.prefix_length,
-            is_ours=True,
-            is_secondary=True,  # until the kernel's own notification says otherwise
-            no_prefix_route=spot.addressing.no_prefix_route,
-            expires=now + lifetime - _EXPIRY_SLACK if lifetime else FOREVER,
-            # The kernel makes the route of an IPv6 address a moment later, and says so, also where it detects nothing.
-            dad="running" if vip.version == 6 and not change.is_renewal else "done",
-        )
 
     # --- routes of aggregates ----------------------------------------------------------------------------------------
 
@@ -330,7 +293,7 @@ class Netlink:
         try:
             await self._requests.link("del", index=index)
         except NetlinkError as error:
-            if error.code not in _NOT_FOUND:
+            if error.code not in NOT_FOUND:
                 raise KernelError(f"deleting {name}", error.code) from error
 
     def promote_secondaries(self, index: IfIndex) -> None:
@@ -347,12 +310,6 @@ class Netlink:
         (code,) = self._ask([header + body], number)
         if code:
             raise KernelError("setting promote_secondaries", code)
-
-
-def kernel_version(release: str) -> tuple[int, int]:
-    """Major and minor number of a kernel release such as ``5.10.0-27-amd64``."""
-    found = re.match(r"(\d+)\.(\d+)", release)
-    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
 
 def _attach_route_filter(watch: socket.socket) -> None:

@@ -27,6 +27,7 @@ _CREATE: Final = 0x400
 
 _ADDRESS: Final = 1
 _LOCAL: Final = 2
+_LABEL: Final = 3
 _BROADCAST: Final = 4
 _CACHEINFO: Final = 6
 _FLAGS: Final = 8
@@ -49,6 +50,8 @@ class NewAddress:
     proto: int | None
     broadcast: IPAddress | None
     replaces: bool
+    label: str | None = None
+    """IPv4 alone has one; the interface's name where none is given."""
 
 
 def encode_new(new: NewAddress, sequence: int) -> bytes:
@@ -56,6 +59,8 @@ def encode_new(new: NewAddress, sequence: int) -> bytes:
     body = attribute(_LOCAL, new.address.packed) + attribute(_ADDRESS, new.address.packed)
     if new.broadcast is not None:
         body += attribute(_BROADCAST, new.broadcast.packed)
+    if new.label is not None:
+        body += attribute(_LABEL, new.label.encode() + b"\0")
     body += attribute(_CACHEINFO, struct.pack("=IIII", new.preferred, new.valid, 0, 0))
     body += attribute(_FLAGS, struct.pack("=I", new.flags))
     if new.proto is not None:

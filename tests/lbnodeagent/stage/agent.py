@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, assert_never
 
 from lbnodeagent.dataplane.core import Core
-from lbnodeagent.dataplane.outputs import Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta
+from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
@@ -184,7 +184,7 @@ class Agent:
                         return
             case SayMeta(meta):
                 self._simulation.update_meta(self.name, self.correspondence.meta(meta))
-            case JoinAtOnce() | Counted() | RemovedOften():
+            case JoinAtOnce() | Counted() | RemovedOften() | Adopted() | Swept():
                 pass
             case Announcement() | Conflict() | Wiped() | Surroundings() | Members():
                 self.reports.append(output)
