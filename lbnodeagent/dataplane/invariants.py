@@ -1,0 +1,119 @@
+"""What no agent does, whatever it was told and by whom: all placing and removing goes through here. Pure.
+
+The rules are few, and stand on their own: they hold also when the planner, the allocator, another controller or a
+tenant is wrong. Their reasons, one by one: docs/invariants.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from lbnodeagent.kernel.interfaces import IPVS_INTERFACE
+from lbnodeagent.kernel.present import Present
+from lbnodeagent.tables import Action, IfIndex, Place, Remove, network_of
+from purelb.addresses import IPAddress, IPNetwork
+
+Rule: TypeAlias = Literal["forbidden-address", "not-given", "shadows-subnet", "not-ours", "no-single-host"]
+"""By which a refusal is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A subnet that an interface of this node is on by an address that isn't ours."""
+
+    network: IPNetwork
+    index: IfIndex
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rules look at."""
+
+    forbidden: Mapping[IPAddress, str]
+    """Addresses that are somebody's, each with whose: "node w11's address", "the default gateway"."""
+    given: Mapping[IPAddress, object]
+    """The VIPs that our allocator gave, or that an earlier run of this agent left."""
+    connected: tuple[Connected, ...]
+    ours: frozenset[tuple[IfIndex, IPAddress, int]]
+    """Addresses that provably carry our mark: interface, address, prefix length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An action that isn't done, and why, in one sentence for the user."""
+
+    vip: IPAddress
+    interface: str
+    rule: Rule
+    reason: str
+
+
+def refusal_of(action: Action, facts: Facts) -> Refusal | None:
+    """Why ``action`` must not be done; None: nothing speaks against it."""
+    match action:
+        case Place(vip, spot):
+            return _refusal_of_place(vip, spot.index, spot.interface, spot.prefix_length, spot.is_local, facts)
+        case Remove(vip, index, interface, prefix_length):
+            if (index, vip, prefix_length) in facts.ours:
+                return None
+            return Refusal(vip, interface, "not-ours", f"{vip} on {interface} carries no mark of PureLB's")
+        case _:
+            return None  # the dummy interface itself: planner and kernel know whether it is ours
+
+
+def _refusal_of_place(
+    vip: IPAddress, index: IfIndex, interface: str, prefix_length: int, is_local: bool, facts: Facts
+) -> Refusal | None:
+    if vip not in facts.given:
+        return Refusal(vip, interface, "not-given", f"{vip} was not given by PureLB's allocator")
+    whose = facts.forbidden.get(vip)
+    if whose is not None:
+        return Refusal(vip, interface, "forbidden-address", f"{vip} is {whose}: take it out of the pool")
+    if not is_usable(vip):
+        return Refusal(vip, interface, "no-single-host", f"{vip} is no address of a single host")
+    if is_local:
+        return None
+    shadowed = shadowed_by(network_of(vip, prefix_length), index, facts.connected)
+    if shadowed is None:
+        return None
+    return Refusal(
+        vip,
+        interface,
+        "shadows-subnet",
+        f"{network_of(vip, prefix_length)} on {interface} would take traffic from {shadowed.network}, the subnet of "
+        f"{shadowed.interface}: name that interface in the LBNodeAgent's localInterface or interfaces, or use a pool "
+        "of another subnet",
+    )
+
+
+def shadowed_by(network: IPNetwork, index: IfIndex, connected: Iterable[Connected]) -> Connected | None:
+    """The connected subnet of another interface that a route to ``network`` by interface ``index`` would cut into."""
+    return next(
+        (
+            other
+            for other in connected
+            if other.index != index and other.network.version == network.version and other.network.overlaps(network)
+        ),
+        None,
+    )
+
+
+def is_usable(vip: IPAddress) -> bool:
+    """Whether an address can be one host's on a network: RFC 6890's special ranges can't."""
+    is_special = vip.is_multicast or vip.is_loopback or vip.is_unspecified or vip.is_link_local
+    return not is_special and not (vip.version == 4 and int(vip) >> 28 == 0xF)
+
+
+def connected_subnets(present: Present, dummy: str) -> tuple[Connected, ...]:
+    """The subnets of this node's interfaces, pods' ones included; not those of the dummy interface or kube-proxy's."""
+    subnets: dict[Connected, None] = {}
+    for link in present.links.values():
+        if link.name in (dummy, IPVS_INTERFACE) or link.is_loopback:
+            continue
+        for there in present.foreign(link.index):
+            if there.prefix_length < there.address.max_prefixlen and not there.address.is_link_local:
+                subnets[Connected(there.network, link.index, link.name)] = None
+    return tuple(subnets)
