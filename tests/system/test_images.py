@@ -27,6 +27,8 @@ MEGABYTES = {"purelb-allocator": 60, "purelb-lbnodeagent": 60}
 """What an image may add to its base."""
 OF_EVERY_CONTAINER = {"/proc", "/dev", "/dev/shm", *(f"/dev/{name}" for name in ("null", "zero", "full", "random"))}
 OF_EVERY_CONTAINER |= {"/dev/urandom", "/dev/tty", *MASKED}  # what is masked is /dev/null there
+LEDGER = "/run/purelb"
+"""Of the node: an agent's next pod finds there what this one placed."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +163,10 @@ def test_each_program_has_the_user_and_the_rights_of_its_manifest_and_no_others(
         assert status["NSpid"].split()[-1] == "1", "the first process of its container"
 
 
-def test_no_program_can_write_anywhere_but_where_every_container_can(walked: Walked) -> None:
+def test_no_program_can_write_anywhere_but_where_every_container_can_and_agents_in_their_ledger(walked: Walked) -> None:
     for one in programs(walked.lab):
-        assert one.writable_mounts() <= OF_EVERY_CONTAINER
+        own = {LEDGER} if one.program == AGENT else set()
+        assert one.writable_mounts() <= OF_EVERY_CONTAINER | own
         for path in ("/new", "/opt/purelb/new", "/tmp/new", "/etc/hosts", "/run/new"):
             with pytest.raises(OSError, match="Read-only file system"):
                 os.close(os.open(one.root(path), os.O_WRONLY | os.O_CREAT))
