@@ -1,9 +1,10 @@
-"""Random power cuts, kills, freezes, partitions and API outages for some minutes; then everything has to be right.
+"""Random faults of nodes, wire, API server and other controllers for some minutes; then everything has to be right.
 
 A lab with the programs as they are deployed, 50 VIPs, and on every node addresses of an operator's. A client pings
 every VIP, and every node's kernel is followed. At the end each VIP must be on exactly one node and answer, no foreign
-address may be missing, and no log may hold an exception. For each incident it's told for how long two nodes had a VIP,
-and how much of that came after it was over. Prints JSON lines. Seeded: the same seed gives the same incidents.
+address may be missing, no node may ever have had an address that nobody gave it, and no log may hold an exception. For
+each incident it's told for how long two nodes had a VIP, and how much of that came after it was over. Prints JSON
+lines. Seeded: the same seed gives the same incidents.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import argparse
 import random
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from bench.cluster import LINK, POOL4, POOL6, Cluster, NotSettled, cluster, eventually
-from bench.incidents import FREEZE, Incident, cause_of, plan_incidents
+from bench.cluster import LINK, POOL4, POOL6, Cluster, NotSettled, cluster, eventually, is_pooled
+from bench.incidents import Incident, cause_of, plan_incidents
+from bench.mischief import act
 from bench.report import event, figure, milliseconds
 from bench.wire import AddressWatch, Change, Doubled, Pinger, doubled, holdings
 
@@ -48,6 +50,8 @@ class Outcome:
     silent: list[str]
     """VIPs that lost replies when all was over."""
     foreign_removed: list[str]
+    never_given: list[str]
+    """Addresses that a node had for a while and that are neither its own nor of a pool."""
     exceptions: list[str]
     rest_after: float
     """Seconds from the end of the last incident until every VIP was on its owner alone."""
@@ -60,7 +64,7 @@ class Outcome:
 
     @property
     def is_right(self) -> bool:
-        return not (self.misplaced or self.silent or self.foreign_removed or self.exceptions)
+        return not (self.misplaced or self.silent or self.foreign_removed or self.never_given or self.exceptions)
 
 
 def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
@@ -68,14 +72,15 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
     chance = random.Random(seed)
     vips = [str((POOL6 if number % 5 == 4 else POOL4) + 7 * number) for number in range(count)]
     foreign = add_foreign(lab)
-    lab.place([f"vip-{number}" for number in range(count)], vips)
+    names = [f"vip-{number}" for number in range(count)]
+    lab.place(names, vips)
     incidents = plan_incidents(lab.nodes, seconds, chance)
 
     before = {node: lab.addresses(node) for node in lab.nodes}
     watch = AddressWatch(lab.spaces, lab.nodes, lab.scratch)
     pinger = Pinger(lab.spaces, vips, INTERVAL)
     begin = time.monotonic()
-    happened = act(lab, incidents, begin)
+    happened = act(lab, names, incidents, begin)
     over = time.monotonic()
     try:
         rest = eventually("", lambda: lab.is_settled(vips), CALM)
@@ -93,6 +98,7 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
         misplaced={vip: nodes for vip, nodes in lab.holders(vips).items() if len(nodes) != 1},
         silent=[vip for vip, trace in afterwards.items() if trace.lost()],
         foreign_removed=sorted({*missing(lab, foreign), *removed(changes, foreign)}),
+        never_given=strangers(changes, foreign),
         exceptions=lab.exceptions(),
         rest_after=time.monotonic() - over if rest >= CALM else rest,
     )
@@ -159,34 +165,17 @@ def removed(changes: Sequence[Change], foreign: set[tuple[str, str, str]]) -> li
     return [" ".join(one) for one in gone & foreign]
 
 
+def strangers(changes: Sequence[Change], foreign: set[tuple[str, str, str]]) -> list[str]:
+    """Addresses that came and are neither an operator's or a node's own, nor of a pool, nor link-local."""
+    came = {(change.node, change.link, change.address) for change in changes if change.is_there}
+    return [
+        " ".join(one)
+        for one in sorted(came - foreign)
+        if not is_pooled(one[2]) and not ip_address(one[2]).is_link_local
+    ]
+
+
 # --- incidents -------------------------------------------------------------------------------------------------------
-
-
-def act(lab: Cluster, incidents: Sequence[Incident], begin: float) -> list[Incident]:
-    """Let them happen, each on a thread; returns them with the times (CLOCK_MONOTONIC) at which they really did."""
-    happened: list[Incident] = []
-
-    def one(incident: Incident) -> None:
-        time.sleep(max(0.0, begin + incident.begin - time.monotonic()))
-        since = time.monotonic()
-        match incident.kind:
-            case "api-refused" | "api-silent":
-                with lab.api_away(swallow=incident.kind == "api-silent"):
-                    time.sleep(incident.end - incident.begin)
-            case "freeze":
-                lab.freeze(incident.node, FREEZE)
-            case kind:
-                lab.fault(incident.node, kind)
-                time.sleep(incident.end - incident.begin)
-                lab.heal(incident.node)
-        happened.append(Incident(incident.kind, incident.node, since, time.monotonic()))
-
-    threads = [threading.Thread(target=one, args=(incident,)) for incident in incidents]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(happened, key=lambda incident: incident.begin)
 
 
 def two_owners(incidents: Sequence[Incident], together: Sequence[Doubled]) -> list[tuple[Incident, float, float]]:
@@ -231,6 +220,7 @@ def tell(outcome: Outcome, seed: int, seconds: float, count: int) -> bool:
         ("VIPs not on exactly one node", outcome.misplaced),
         ("VIPs that don't answer", outcome.silent),
         ("foreign addresses removed", outcome.foreign_removed),
+        ("addresses that nobody gave", outcome.never_given),
         ("exceptions in logs", outcome.exceptions),
     )
     for what, found in checks:

@@ -1,7 +1,7 @@
 """What goes wrong when, in a run of chaos. Pure: the same seed gives the same incidents.
 
 Never more than two nodes are broken at a time, and no node by two things at once, so that somebody is always left to
-serve and every incident can be told from the next.
+serve and every incident can be told from the next. What befalls the API server or a Service comes on top of that.
 """
 
 from __future__ import annotations
@@ -11,28 +11,65 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["power", "agent-kill", "agent-stop", "freeze", "partition", "api-refused", "api-silent"]
+Kind = Literal[
+    "power",
+    "flap",
+    "agent-kill",
+    "agent-stop",
+    "freeze",
+    "partition",
+    "cordon",
+    "api-refused",
+    "api-silent",
+    "api-restart",
+    "foreign-status",
+    "stripped",
+    "key-deleted",
+    "replay",
+]
 
 FREEZE: Final = 2.0
 """Seconds for which a process is stopped by SIGSTOP."""
+FLAPS: Final = 3
+"""How often the cable goes out and in again in one ``flap``."""
 _WEIGHTS: Final[dict[Kind, int]] = {
     "power": 4,
+    "flap": 3,
     "agent-kill": 4,
     "agent-stop": 2,
     "freeze": 4,
     "partition": 4,
+    "cordon": 3,
     "api-refused": 1,
     "api-silent": 1,
+    "api-restart": 2,
+    "foreign-status": 2,
+    "stripped": 2,
+    "key-deleted": 1,
+    "replay": 2,
 }
 _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "power": (1.0, 8.0),
+    "flap": (1.0, 5.0),
     "agent-kill": (0.1, 6.0),
     "agent-stop": (0.5, 6.0),
     "freeze": (FREEZE, FREEZE),
     "partition": (1.0, 8.0),
+    "cordon": (2.0, 10.0),
     "api-refused": (3.0, 20.0),
     "api-silent": (3.0, 20.0),
+    "api-restart": (3.0, 15.0),
+    "foreign-status": (1.0, 1.0),
+    "stripped": (1.0, 1.0),
+    "key-deleted": (1.0, 1.0),
+    "replay": (8.0, 25.0),
 }
+API: Final = frozenset[Kind](("api-refused", "api-silent", "api-restart"))
+"""One at a time, whichever it is."""
+NODELESS: Final = API | frozenset[Kind](("foreign-status", "stripped", "key-deleted"))
+"""What befalls no node."""
+HARMLESS: Final = frozenset[Kind](("replay",))
+"""What a node is named for, but must not be broken by."""
 PAUSE: Final = 3.0
 """Seconds between two incidents, on average."""
 MOST_BROKEN: Final = 2
@@ -42,12 +79,14 @@ REST: Final = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """``begin`` and ``end`` are seconds from the run's begin; ``node`` is empty for the API server's."""
+    """``begin`` and ``end`` are seconds from the run's begin; ``node`` is empty for what befalls none."""
 
     kind: Kind
     node: str
     begin: float
     end: float
+    choice: float = 0.0
+    """In [0, 1): which of the Services, where that is still to be chosen."""
 
 
 def plan_incidents(nodes: Sequence[str], seconds: float, chance: random.Random) -> list[Incident]:
@@ -62,12 +101,15 @@ def plan_incidents(nodes: Sequence[str], seconds: float, chance: random.Random) 
             return planned
         if end > seconds:
             continue
-        if kind in ("api-refused", "api-silent"):
-            if not any(one.node == "" and one.end + 1 > at for one in planned):
-                planned.append(Incident(kind, "", at, end))
+        if kind in NODELESS or kind in HARMLESS:
+            rivals = API if kind in API else frozenset((kind,))
+            if not any(one.kind in rivals and one.end + 1 > at for one in planned):
+                node = chance.choice(nodes) if kind in HARMLESS else ""
+                planned.append(Incident(kind, node, at, end, chance.random()))
             continue
-        broken = {one.node for one in planned if one.node and one.end > at}
-        resting = {one.node for one in planned if one.node and one.end + REST > at}
+        breaking = [one for one in planned if one.node and one.kind not in HARMLESS]
+        broken = {one.node for one in breaking if one.end > at}
+        resting = {one.node for one in breaking if one.end + REST > at}
         whole = [node for node in nodes if node not in resting]
         # With one node of three or fewer broken, a second would leave no majority to look at.
         if whole and len(broken) < min(MOST_BROKEN, (len(nodes) - 1) // 2):
@@ -79,6 +121,6 @@ def cause_of(begin: float, nodes: Collection[str], incidents: Sequence[Incident]
 
     A partition also explains what happens between the others, who see a node that is no longer there.
     """
-    earlier = [one for one in incidents if one.node and one.begin <= begin]
+    earlier = [one for one in incidents if one.node and one.kind not in HARMLESS and one.begin <= begin]
     theirs = [one for one in earlier if one.node in nodes]
     return max(theirs or earlier, key=lambda one: one.begin, default=None)

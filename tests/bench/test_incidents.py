@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from itertools import combinations
+from typing import get_args
 
 import pytest
 
-from bench.chaos import two_owners
+from bench.chaos import strangers, two_owners
 from bench.cluster import is_exception, is_pooled, vips_of
-from bench.incidents import REST, Incident, cause_of, plan_incidents
+from bench.incidents import API, HARMLESS, REST, Incident, Kind, cause_of, plan_incidents
 from bench.keepalived import INSTANCES, configuration
-from bench.wire import Doubled
+from bench.replayer import is_gossip
+from bench.wire import Change, Doubled
 from purelb.election import ranking
 
 NODES = ("a", "b", "c", "d", "e")
@@ -24,16 +26,19 @@ def test_at_most_two_nodes_are_broken_at_a_time_and_none_twice(seed: int) -> Non
     assert planned == plan_incidents(NODES, 120.0, random.Random(seed))
     assert len(planned) > 15
     assert all(0 < one.begin < one.end <= 120.0 for one in planned)
-    for one, other in combinations([one for one in planned if one.node], 2):
+    broken = [one for one in planned if one.node and one.kind not in HARMLESS]
+    for one, other in combinations(broken, 2):
         assert one.node != other.node or one.end + REST <= other.begin
     for one in planned:
-        assert len({other.node for other in planned if other.node and other.begin <= one.begin < other.end}) <= 2
+        assert len({other.node for other in broken if other.begin <= one.begin < other.end}) <= 2
+    for one, other in combinations([one for one in planned if one.kind in API], 2):
+        assert one.end + 1 <= other.begin
 
 
 def test_over_some_minutes_everything_happens() -> None:
     kinds = {one.kind for one in plan_incidents(NODES, 600.0, random.Random(4))}
 
-    assert kinds == {"power", "agent-kill", "agent-stop", "freeze", "partition", "api-refused", "api-silent"}
+    assert kinds == set(get_args(Kind))
 
 
 def test_two_owners_are_explained_by_the_last_incident_of_one_of_them() -> None:
@@ -87,3 +92,34 @@ def test_keepalived_gets_the_version_of_vrrp_that_its_interval_needs() -> None:
     assert "advert_int 1\n" in default
     assert "version 3" in fast
     assert "advert_int 0.1\n" in fast
+
+
+def test_an_address_that_nobody_gave_is_told() -> None:
+    def came(node: str, address: str, *, is_there: bool = True) -> Change:
+        return Change(1.0, node, "eth0", address, is_there)
+
+    changes = [
+        came("a", "10.31.64.9"),
+        came("a", "10.31.188.1"),
+        came("b", "10.31.188.1"),
+        came("b", "fe80::1"),
+        came("c", "10.31.188.2", is_there=False),
+    ]
+
+    assert strangers(changes, {("a", "eth0", "10.31.188.1")}) == ["b eth0 10.31.188.1"]
+
+
+@pytest.mark.parametrize(
+    ("header", "port", "expected"),
+    [
+        ("4500", 7934, True),
+        ("4500", 53, False),
+        ("6000", 7934, False),
+    ],
+)
+def test_gossip_is_known_by_its_port(header: str, port: int, expected: bool) -> None:
+    ip = bytes.fromhex(header) + bytes(7) + b"\x11" + bytes(10)
+
+    assert is_gossip(ip + bytes(2) + port.to_bytes(2, "big") + bytes(4)) is expected
+    assert not is_gossip(ip[:6] + b"\x00\xb9" + ip[8:] + bytes(2) + port.to_bytes(2, "big") + bytes(4)), "a fragment"
+    assert not is_gossip(ip)
