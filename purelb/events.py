@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from purelb.correlator import PREFIX, Similar
+from purelb.correlator import PREFIX, WINDOW, Similar
 from purelb.errors import InvalidError, KubeError, NotFoundError, UnavailableError
 from purelb.kube import Kube, core_path
 
@@ -263,7 +263,8 @@ class EventRecorder:
         }
         await self._kube.create(core_path("events", namespace), body)
         self._sent[event] = _Sent(namespace, name, pending.count, time.monotonic())
-        if len(self._sent) > REMEMBERED:
+        # Nothing tells us that an object is gone; whatever is said once more after that time is a new event.
+        while len(self._sent) > REMEMBERED or time.monotonic() - next(iter(self._sent.values())).at > WINDOW:
             self._sent.popitem(last=False)
 
 
