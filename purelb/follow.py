@@ -101,16 +101,18 @@ class Follower(Generic[T]):
         *,
         clock: Callable[[], float],
         rng: random.Random,
+        pace: Backoff = AFTER_FAILURE,
     ) -> None:
         """``parse`` takes what the program needs from an object, or returns None if that's nothing; it doesn't raise.
 
-        ``clock`` is monotonic seconds.
+        ``clock`` is monotonic seconds; ``pace`` is that of tries after a failure.
         """
         self._kube = kube
         self._source = source
         self._parse = parse
         self._clock = clock
         self._rng = rng
+        self._pace = pace
         self._ordering: Ordering[T] = Ordering()
         self._needs_list = True
         self._is_history_doubtful = False
@@ -163,7 +165,7 @@ class Follower(Generic[T]):
             await asyncio.sleep(wait)
 
     def _delays(self) -> Iterator[float]:
-        return (delay * self._rng.uniform(0.5, 1.5) for delay in AFTER_FAILURE.delays())
+        return (delay * self._rng.uniform(0.5, 1.5) for delay in self._pace.delays())
 
     def show(self, metrics: ClientMetrics) -> None:
         """Let ``metrics`` tell how it stands, whenever they are read."""
