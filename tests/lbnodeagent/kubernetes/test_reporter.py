@@ -190,8 +190,11 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_a_conflict_is_decided_again_on_what_the_service_is_now(tmp_path: Path) -> None:
+def test_a_conflict_is_decided_again_on_what_the_service_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api = RecordingApi(stored(announcing_IPv4="w12,eth0"), conflicts=1)
+    monkeypatch.setattr(annotator, "CALM", 0.05)
 
     async def act(reporter: Reporter) -> None:
         reporter.vip_stands(HERE)
