@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,187 +33,6 @@ SERVICE: dict[str, Any] = {
     "metadata": {"name": "web", "namespace": "default", "annotations": {"purelb.io/allocated-by": "PureLB"}},
     "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
 }
-
-
-async def until(true: Callable[[], object], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.02)
-
-
-async def populate(kube: Kube) -> None:
-    """Our CRDs, a node, and a Service with an address."""
-    for file in sorted(CRDS.glob("*.purelb.io.yaml")):
-        definition = yaml.safe_load(await asyncio.to_thread(file.read_text))
-        await kube.create(group_path("apiextensions.k8s.io/v1", "customresourcedefinitions"), definition)
-    await kube.create(core_path("nodes"), {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w11"}})
-    await kube.create(services_path("default"), SERVICE)
-    status = {"status": {"loadBalancer": {"ingress": [{"ip": "10.31.188.64"}]}}}
-    await kube.patch(services_path("default", "web", "status"), status)
-
-
-@pytest.mark.timeout(90)
-def test_it_is_started_again_until_it_works_and_tells_everything_and_writes(tmp_path: Path) -> None:
-    path = tmp_path / "kubeconfig"
-    environ = {"KUBECONFIG": str(path), "PURELB_NODE_NAME": "w11", "ML_GROUP": KEY}
-    settings = AgentSettings.from_environment(environ, [])
-    inbox: Mailbox[ToldKey, Told] = Mailbox()
-    outbox: Mailbox[ReportKey, Report] = Mailbox()
-    control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, AgentMetrics(CollectorRegistry())))
-
-    async def scene() -> tuple[list[Told], dict[str, Any]]:
-        server = ApiServer()
-        await server.start()
-        told: list[Told] = []
-        try:
-            own = tmp_path / "own"
-            await asyncio.to_thread(own.write_text, yaml.safe_dump(server.kubeconfig()))
-            async with Kube(own) as kube:
-                await populate(kube)
-                control.start()
-                await until(lambda: "no way to the Kubernetes API" in (control.trouble or ""))
-                own.rename(path)
-                inbox.open()
-                while not any(isinstance(one, Synced) for one in told):
-                    async with asyncio.timeout(30):
-                        told += (await inbox.take()).values()
-                assert control.trouble is None
-                vip = next(one.vip for one in told if isinstance(one, VipChanged))
-                here = Announcement(vip, "announcing", "eth0", is_local=True)
-                outbox.put((Announcement, vip), here)
-                async with asyncio.timeout(30):
-                    while True:
-                        service = await kube.get(services_path("default", "web"))
-                        if "purelb.io/announcing-IPv4" in service["metadata"]["annotations"]:
-                            return told, service
-                        await asyncio.sleep(0.05)
-        finally:
-            await asyncio.to_thread(control.stop, 5.0)
-            await until(lambda: all(thread.name != "control" for thread in threading.enumerate()))
-            await server.stop()
-
-    told, service = asyncio.run(scene())
-
-    assert isinstance(told[0], Begun)
-    assert {type(one) for one in told} >= {KeysKnown, Configured, VipChanged, Synced}
-    assert service["metadata"]["annotations"]["purelb.io/announcing-IPv4"] == "w11,eth0"
-
-
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("code", [401, 403])
-def test_an_api_server_that_refuses_for_a_while_leaves_no_agent_deaf(tmp_path: Path, code: int) -> None:
-    path = tmp_path / "kubeconfig"
-    environ = {"KUBECONFIG": str(path), "PURELB_NODE_NAME": "w11", "ML_GROUP": KEY}
-    settings = AgentSettings.from_environment(environ, [])
-    inbox: Mailbox[ToldKey, Told] = Mailbox()
-    outbox: Mailbox[ReportKey, Report] = Mailbox()
-    control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, AgentMetrics(CollectorRegistry())))
-    wanted: set[str] = set()
-
-    async def scene() -> None:
-        server = ApiServer()
-        await server.start()
-        try:
-            await asyncio.to_thread(path.write_text, yaml.safe_dump(server.kubeconfig()))
-            async with Kube(path, user_agent="test") as kube:
-                await populate(kube)
-                control.start()
-                inbox.open()
-                await until_told(inbox, wanted, "10.31.188.64")
-
-                server.faults.status(code, user_agent=names.AGENT_COMPONENT)
-                server.faults.drop_watches()
-                await asyncio.sleep(5)
-                server.faults.clear()
-                await kube.create(
-                    services_path("default"), {**SERVICE, "metadata": {**SERVICE["metadata"], "name": "two"}}
-                )
-                status = {"status": {"loadBalancer": {"ingress": [{"ip": "10.31.188.65"}]}}}
-                await kube.patch(services_path("default", "two", "status"), status)
-
-                await until_told(inbox, wanted, "10.31.188.65")
-                await until(lambda: control.unready() is None)
-                assert control.pulse.trouble() is None
-        finally:
-            await asyncio.to_thread(control.stop, 5.0)
-            await until(lambda: all(thread.name != "control" for thread in threading.enumerate()))
-            await server.stop()
-
-    asyncio.run(scene())
-
-
-async def until_told(inbox: Mailbox[ToldKey, Told], wanted: set[str], vip: str) -> None:
-    """Hear what the control plane says until ``vip`` is wanted."""
-    async with asyncio.timeout(40):
-        while vip not in wanted:
-            for one in (await inbox.take()).values():
-                if isinstance(one, VipChanged) and one.wanted is not None:
-                    wanted.add(str(one.vip))
-
-
-@pytest.mark.timeout(120)
-def test_what_was_deleted_while_no_watch_stood_is_gone_of_every_kind(tmp_path: Path) -> None:
-    """An EndpointSlice and an LBNodeAgent go unseen; so does a Service."""
-    path = tmp_path / "kubeconfig"
-    environ = {"KUBECONFIG": str(path), "PURELB_NODE_NAME": "w11", "ML_GROUP": KEY}
-    settings = AgentSettings.from_environment(environ, [])
-    inbox: Mailbox[ToldKey, Told] = Mailbox()
-    outbox: Mailbox[ReportKey, Report] = Mailbox()
-    control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, AgentMetrics(CollectorRegistry())))
-    wanted: dict[str, WantedVip | None] = {}
-    config: list[NodeAgentConfig] = []
-
-    async def hear(holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(40):
-            while not holds():
-                for one in (await inbox.take()).values():
-                    match one:
-                        case VipChanged(vip, entry):
-                            wanted[str(vip)] = entry
-                        case Configured(applies):
-                            config[:] = [applies]
-                        case _:
-                            continue
-
-    async def scene() -> None:
-        server = ApiServer()
-        await server.start()
-        try:
-            await asyncio.to_thread(path.write_text, yaml.safe_dump(server.kubeconfig()))
-            async with Kube(path, user_agent="test") as kube:
-                await populate(kube)
-                await kube.patch(services_path("default", "web"), {"spec": {"externalTrafficPolicy": "Local"}})
-                await kube.create(group_path("discovery.k8s.io/v1", "endpointslices", "default"), SLICE)
-                await kube.create(core_path("namespaces"), {"metadata": {"name": "purelb"}})
-                await kube.create(custom_path(names.LB_NODE_AGENTS, "purelb"), AGENT)
-                control.start()
-                inbox.open()
-                await hear(lambda: endpoints_of(wanted) == {"w11"} and bool(config) and config[0].name == "only")
-
-                server.faults.status(503, user_agent=names.AGENT_COMPONENT)
-                server.faults.drop_watches()
-                await kube.delete(group_path("discovery.k8s.io/v1", "endpointslices", "default", "web-1"))
-                await kube.delete(custom_path(names.LB_NODE_AGENTS, "purelb", "only"))
-                server.faults.expire()
-                server.faults.clear()
-
-                await hear(lambda: endpoints_of(wanted) == set() and config[0].name == "built-in")
-
-                server.faults.status(503, user_agent=names.AGENT_COMPONENT)
-                server.faults.drop_watches()
-                await kube.delete(services_path("default", "web"))
-                server.faults.expire()
-                server.faults.clear()
-
-                await hear(lambda: wanted["10.31.188.64"] is None)
-        finally:
-            await asyncio.to_thread(control.stop, 5.0)
-            await until(lambda: all(thread.name != "control" for thread in threading.enumerate()))
-            await server.stop()
-
-    asyncio.run(scene())
-
-
 SLICE = {
     "apiVersion": "discovery.k8s.io/v1",
     "kind": "EndpointSlice",
@@ -227,9 +47,184 @@ AGENT = {
     "metadata": {"name": "only", "namespace": "purelb"},
     "spec": {"local": {"localint": "default", "extlbint": "kube-lb0"}},
 }
+WEB = "10.31.188.64"
+"""The address that the Service has."""
+FOLLOWED = ("services", names.SERVICE_GROUPS, "endpointslices", names.LB_NODE_AGENTS)
+WITHIN = 40.0
+"""Seconds for what takes one or two."""
 
 
-def endpoints_of(wanted: dict[str, WantedVip | None]) -> set[str] | None:
-    """The nodes with an endpoint of the one VIP; None: it isn't wanted, or policy Cluster."""
-    entry = wanted.get("10.31.188.64")
-    return None if entry is None or entry.endpoints is None else set(entry.endpoints)
+class Scene:
+    """A cluster with one Service, and an agent's Kubernetes half: what it is told, and what it tells the data plane."""
+
+    def __init__(self, server: ApiServer, kube: Kube, folder: Path) -> None:
+        """The server is where ``folder / "kubeconfig"`` says, once ``find_the_server`` was called."""
+        self.server = server
+        self.kube = kube
+        self._kubeconfig = folder / "kubeconfig"
+        environ = {"KUBECONFIG": str(self._kubeconfig), "PURELB_NODE_NAME": "w11", "ML_GROUP": KEY}
+        settings = AgentSettings.from_environment(environ, [])
+        self._inbox: Mailbox[ToldKey, Told] = Mailbox()
+        self.outbox: Mailbox[ReportKey, Report] = Mailbox()
+        metrics = AgentMetrics(CollectorRegistry())
+        self.control = ControlThread(lambda: ControlPlane(settings, self._inbox, self.outbox, metrics))
+        self._inbox.open()
+        self.told: list[Told] = []
+        self.wanted: dict[str, WantedVip | None] = {}
+        self.config: NodeAgentConfig | None = None
+
+    def find_the_server(self) -> None:
+        """From now on the agent knows where it is."""
+        whole = self._kubeconfig.with_suffix(".new")
+        whole.write_text(yaml.safe_dump(self.server.kubeconfig()))
+        whole.rename(self._kubeconfig)
+
+    async def hear(self, holds: Callable[[], object]) -> None:
+        """Take what the control plane tells until ``holds``."""
+        async with asyncio.timeout(WITHIN):
+            while not holds():
+                for one in (await self._inbox.take()).values():
+                    self.told.append(one)
+                    match one:
+                        case VipChanged(vip, entry):
+                            self.wanted[str(vip)] = entry
+                        case Configured(applies):
+                            self.config = applies
+                        case _:
+                            continue
+
+    def is_wanted(self, vip: str) -> bool:
+        return self.wanted.get(vip) is not None
+
+    def endpoints(self) -> set[str] | None:
+        """The nodes with an endpoint of the one VIP; None: it isn't wanted, or policy Cluster."""
+        entry = self.wanted.get(WEB)
+        return None if entry is None or entry.endpoints is None else set(entry.endpoints)
+
+    async def create(self, name: str, vip: str) -> None:
+        """A Service with an address."""
+        await self.kube.create(services_path("default"), {**SERVICE, "metadata": {**SERVICE["metadata"], "name": name}})
+        status = {"status": {"loadBalancer": {"ingress": [{"ip": vip}]}}}
+        await self.kube.patch(services_path("default", name, "status"), status)
+
+
+@asynccontextmanager
+async def staged(folder: Path) -> AsyncIterator[Scene]:
+    """With our CRDs, a node, and a Service with an address; the agent is still to be started."""
+    server = ApiServer()
+    await server.start()
+    try:
+        own = folder / "own"
+        await asyncio.to_thread(own.write_text, yaml.safe_dump(server.kubeconfig()))
+        async with Kube(own, user_agent="test") as kube:
+            for file in sorted(CRDS.glob("*.purelb.io.yaml")):
+                definition = yaml.safe_load(await asyncio.to_thread(file.read_text))
+                await kube.create(group_path("apiextensions.k8s.io/v1", "customresourcedefinitions"), definition)
+            await kube.create(core_path("nodes"), {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w11"}})
+            scene = Scene(server, kube, folder)
+            await scene.create("web", WEB)
+            try:
+                yield scene
+            finally:
+                await asyncio.to_thread(scene.control.stop, 5.0)
+                await until(lambda: all(thread.name != "control" for thread in threading.enumerate()))
+    finally:
+        await server.stop()
+
+
+async def until(true: Callable[[], object], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.timeout(90)
+def test_it_is_started_again_until_it_works_and_tells_everything_and_writes(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with staged(tmp_path) as scene:
+            scene.control.start()
+            await until(lambda: "no way to the Kubernetes API" in (scene.control.trouble or ""))
+            scene.find_the_server()
+
+            await scene.hear(lambda: any(isinstance(one, Synced) for one in scene.told))
+
+            assert scene.control.trouble is None
+            assert isinstance(scene.told[0], Begun)
+            assert {type(one) for one in scene.told} >= {KeysKnown, Configured, VipChanged, Synced}
+            vip = next(one.vip for one in scene.told if isinstance(one, VipChanged))
+            scene.outbox.put((Announcement, vip), Announcement(vip, "announcing", "eth0", is_local=True))
+            async with asyncio.timeout(30):
+                while "purelb.io/announcing-IPv4" not in (annotations := await annotations_of(scene.kube)):
+                    await asyncio.sleep(0.05)
+            assert annotations["purelb.io/announcing-IPv4"] == "w11,eth0"
+
+    asyncio.run(play())
+
+
+async def annotations_of(kube: Kube) -> dict[str, str]:
+    service = await kube.get(services_path("default", "web"))
+    annotations: dict[str, str] = service["metadata"]["annotations"]
+    return annotations
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("code", "often"), [(401, 6), (403, 3)])  # a token that isn't taken is read and tried again
+def test_an_api_server_that_refuses_for_a_while_leaves_no_agent_deaf(tmp_path: Path, code: int, often: int) -> None:
+    async def play() -> None:
+        async with staged(tmp_path) as scene:
+            scene.find_the_server()
+            scene.control.start()
+            await scene.hear(lambda: scene.is_wanted(WEB))
+
+            faults, agent = scene.server.faults, names.AGENT_COMPONENT
+            refusals = [faults.status(code, user_agent=agent, resource=kind) for kind in FOLLOWED]
+            faults.status(code, user_agent=agent)  # and everything else
+            faults.drop_watches()
+            await until(lambda: all(refusal.hits >= often for refusal in refusals))
+            faults.clear()
+            await scene.create("two", "10.31.188.65")
+
+            await scene.hear(lambda: scene.is_wanted("10.31.188.65"))
+            await until(lambda: scene.control.unready() is None)
+            assert scene.control.pulse.trouble() is None
+
+    asyncio.run(play())
+
+
+@pytest.mark.timeout(120)
+def test_what_was_deleted_while_no_watch_stood_is_gone_of_every_kind(tmp_path: Path) -> None:
+    """An EndpointSlice and an LBNodeAgent go unseen; so does a Service."""
+
+    async def play() -> None:
+        async with staged(tmp_path) as scene:
+            kube, faults = scene.kube, scene.server.faults
+            await kube.patch(services_path("default", "web"), {"spec": {"externalTrafficPolicy": "Local"}})
+            await kube.create(group_path("discovery.k8s.io/v1", "endpointslices", "default"), SLICE)
+            await kube.create(core_path("namespaces"), {"metadata": {"name": "purelb"}})
+            await kube.create(custom_path(names.LB_NODE_AGENTS, "purelb"), AGENT)
+            scene.find_the_server()
+            scene.control.start()
+            await scene.hear(
+                lambda: scene.endpoints() == {"w11"} and scene.config is not None and scene.config.name == "only"
+            )
+
+            faults.status(503, user_agent=names.AGENT_COMPONENT)
+            faults.drop_watches()
+            await kube.delete(group_path("discovery.k8s.io/v1", "endpointslices", "default", "web-1"))
+            await kube.delete(custom_path(names.LB_NODE_AGENTS, "purelb", "only"))
+            faults.expire()
+            faults.clear()
+
+            await scene.hear(
+                lambda: scene.endpoints() == set() and scene.config is not None and scene.config.name == "built-in"
+            )
+
+            faults.status(503, user_agent=names.AGENT_COMPONENT)
+            faults.drop_watches()
+            await kube.delete(services_path("default", "web"))
+            faults.expire()
+            faults.clear()
+
+            await scene.hear(lambda: scene.wanted[WEB] is None)
+
+    asyncio.run(play())
