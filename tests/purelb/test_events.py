@@ -156,7 +156,7 @@ class SlowApi:
     async def _create(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
         self.under_way += 1
         self.most = max(self.most, self.under_way)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.002)
         self.under_way -= 1
         self.created.append(body["message"])
         return body
