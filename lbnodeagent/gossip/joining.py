@@ -52,6 +52,11 @@ class Joining:
         self._try_at.update(dict.fromkeys(chosen, FOREVER))
         return chosen
 
+    def next_due(self, members: Set[str]) -> float:
+        """When there is next somebody to try; a time that is past: now. A try that is under way ends first."""
+        missing = (self.addresses | self._seen) - members
+        return min((self._try_at.get(address, 0.0) for address in missing), default=FOREVER)
+
     def tried(self, address: str, now: float, *, worked: bool) -> None:
         """How a try ended."""
         failures = 0 if worked else self._failures.get(address, 0) + 1

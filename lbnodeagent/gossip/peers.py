@@ -34,7 +34,9 @@ from memberlist import (
 log = logging.getLogger(__name__)
 
 LOOK: Final = 0.2
-"""Seconds between two looks for peers that could be joined."""
+"""Seconds between two looks for peers that could be joined, unless there is haste."""
+REST: Final = 30.0
+"""Seconds without such a look while everybody is there; whatever changes that has it made at once."""
 REBIND: Final = 0.5
 """Seconds until the gossip port is tried again when it's taken (by an agent that is just stopping)."""
 UNREAD: Final = 1024
@@ -57,6 +59,8 @@ class Peers:
         self._alive: set[str] = set()
         self._joining = Joining(random.Random())
         self._hurry = asyncio.Event()
+        self._changed = asyncio.Event()
+        """Who is there, who should be, or how a try ended."""
         self._events: deque[PeerEvent] = deque()
         self._happened = asyncio.Event()
 
@@ -94,11 +98,13 @@ class Peers:
         if addresses - self._joining.addresses:
             self._hurry.set()
         self._joining.addresses = addresses
+        self._changed.set()
 
     def hurry(self) -> None:
         """This node's network came back: try everybody at once."""
         self._joining.start_over()
         self._hurry.set()
+        self._changed.set()
 
     def set_meta(self, meta: Meta) -> None:
         """What this node says of itself."""
@@ -160,6 +166,7 @@ class Peers:
     def _on_event(self, event: Event) -> None:
         if isinstance(event, MemberJoined | MemberUpdated) and event.member.name != self._node:
             self._joining.seen(str(event.member.address))
+        self._changed.set()
         happened = self._correspondence.hear(event)
         if happened is not None:
             self._happens(happened)
@@ -188,15 +195,23 @@ class Peers:
         self._joining.start_over()
         async with asyncio.TaskGroup() as tries:
             while True:
+                self._changed.clear()
+                self._hurry.clear()
                 alive = (one for one in gossip.members.values() if one.state in (State.ALIVE, State.SUSPECT))
                 here = {str(gossip.endpoint.address), *(str(member.address) for member in alive)}
                 for address in self._joining.due(here, loop.time()):
                     tries.create_task(self._try(gossip, address))
-                self._hurry.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK):
-                        await self._hurry.wait()
+                await _within(LOOK, self._hurry)
+                await _within(min(self._joining.next_due(here) - loop.time(), REST), self._changed)
 
     async def _try(self, gossip: Memberlist, address: str) -> None:
         worked = await gossip.join([(address, self._port)])
         self._joining.tried(address, asyncio.get_running_loop().time(), worked=worked > 0)
+        self._changed.set()
+
+
+async def _within(seconds: float, happens: asyncio.Event) -> None:
+    """Wait for it, but not longer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await happens.wait()
