@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Final
 
-BEAT: Final = 1.0
+BEAT: Final = 3.0
 """Seconds between two signs of life."""
 STILL: Final = 60.0
 """Seconds without one after which a loop counts as dead: more than any pause of ours."""

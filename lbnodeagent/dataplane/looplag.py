@@ -7,8 +7,8 @@ from typing import Final
 
 from purelb.metrics import AgentMetrics
 
-PROBE: Final = 0.1
-"""Seconds between two measurements."""
+PROBE: Final = 0.5
+"""Seconds between two measurements: each wakes a process that has nothing else to do."""
 
 
 async def measure_lag(metrics: AgentMetrics) -> None:
