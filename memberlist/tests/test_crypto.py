@@ -1,12 +1,13 @@
 """The keyring and the sealed layout."""
 
+import itertools
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memberlist.crypto import MAX_OVERHEAD, Keyring
+from memberlist.crypto import MAX_OVERHEAD, RESERVE, Keyring, Reserve
 from memberlist.errors import ConfigError, Unauthentic, WireError
 
 OLD, NEW, OTHER = b"o" * 16, b"n" * 24, b"x" * 32
@@ -29,6 +30,26 @@ def test_version_1_adds_29_bytes_and_version_0_pads_to_16() -> None:
     assert len(ring.seal(b"x" * 16, b"", 1)) == 16 + 29
     assert len(ring.seal(b"x" * 16, b"", 0)) == 32 + 29
     assert len(ring.seal(b"x" * 15, b"", 0)) == 16 + 29
+
+
+@given(sizes=st.lists(st.integers(0, 2 * RESERVE), max_size=40))
+def test_random_bytes_are_given_out_once_each_and_as_many_as_asked_for(sizes: list[int]) -> None:
+    numbers = itertools.count()
+    reserve = Reserve(lambda size: b"".join(next(numbers).to_bytes(4, "big") for _ in range(-(-size // 4)))[:size])
+
+    given_out = [reserve(4 * size) for size in sizes]
+
+    assert [len(one) for one in given_out] == [4 * size for size in sizes]
+    every = [one[at : at + 4] for one in given_out for at in range(0, len(one), 4)]
+    assert len(set(every)) == len(every)
+
+
+def test_no_two_seals_have_the_same_nonce() -> None:
+    ring = Keyring([OLD])
+
+    sealed = {ring.seal(b"x", b"")[1:13] for _ in range(1000)}
+
+    assert len(sealed) == 1000
 
 
 @given(place=st.integers(0, 10**6), bit=st.integers(0, 7))

@@ -16,11 +16,32 @@ if TYPE_CHECKING:
 
 KEY_SIZES = (16, 24, 32)
 NONCE_SIZE = 12
+RESERVE = 64 * NONCE_SIZE
+"""Random bytes asked for at once."""
 TAG_SIZE = 16
 BLOCK = 16
 MAX_OVERHEAD = {0: 1 + NONCE_SIZE + BLOCK + TAG_SIZE, 1: 1 + NONCE_SIZE + TAG_SIZE}
 """Bytes that sealing adds at most, by encryption version (version 0 pads)."""
 MIN_SIZE = {0: 1 + NONCE_SIZE + BLOCK + TAG_SIZE, 1: 1 + NONCE_SIZE + TAG_SIZE}
+
+
+class Reserve:
+    """Random bytes of the kernel, asked for many at a time: the system call costs more than to seal a packet.
+
+    Each is given out once. A process that forks afterwards must make a new one.
+    """
+
+    def __init__(self, kernel: Callable[[int], bytes] = os.urandom) -> None:
+        self._kernel = kernel
+        self._bytes = b""
+        self._at = 0
+
+    def __call__(self, size: int) -> bytes:
+        begin, self._at = self._at, self._at + size
+        if self._at > len(self._bytes):
+            self._bytes = self._kernel(max(RESERVE, size))
+            begin, self._at = 0, size
+        return self._bytes[begin : self._at]
 
 
 class Keyring:
@@ -30,7 +51,8 @@ class Keyring:
     old one everywhere.
     """
 
-    def __init__(self, keys: Iterable[bytes], *, nonces: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(self, keys: Iterable[bytes], *, nonces: Callable[[int], bytes] | None = None) -> None:
+        """`nonces` gives so many random bytes that nobody ever saw; by default they are the kernel's."""
         # Imported here because it brings 7 MB of memory, which a cluster without a key needn't pay.
         try:
             from cryptography.exceptions import InvalidTag
@@ -41,7 +63,7 @@ class Keyring:
         self._cipher = AESGCM
         self._wrong_key = InvalidTag
         self._ciphers: dict[bytes, AESGCM] = {}
-        self._nonces = nonces
+        self._nonces = nonces or Reserve()
         for key in keys:
             self.add(key)
         if not self._ciphers:

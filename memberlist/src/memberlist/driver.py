@@ -77,6 +77,8 @@ class Memberlist:
         self._delegate = delegate
         self._rng = rng or random.Random()
         self._core: Core | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept, because asking for the running one takes a system call (getpid) before Python 3.12."""
         self._sockets: Sockets | None = None
         self._intake: Intake | None = None
         self._exchanges: Exchanges | None = None
@@ -96,7 +98,7 @@ class Memberlist:
 
         After its end `members` stays as it was, and what is said goes nowhere; it may be run again.
         """
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         sockets = bind(self._bind.address, self._bind.port)
         self._sockets = sockets
         self._departure.clear()
@@ -239,7 +241,8 @@ class Memberlist:
             if self._timer.when() == due and not self._timer.cancelled():
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(due, self._guarded, self._on_timer)
+        assert self._loop is not None
+        self._timer = self._loop.call_at(due, self._guarded, self._on_timer)
 
     def _carry_out_one(self, core: Core, output: Output) -> None:
         if isinstance(output, SendPacket):
@@ -339,6 +342,6 @@ class Memberlist:
             return Endpoint(own_address(bound.address), bound.port)
         return bound
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+    def _now(self) -> float:
+        assert self._loop is not None
+        return self._loop.time()

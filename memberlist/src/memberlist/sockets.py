@@ -40,14 +40,11 @@ class Sockets:
 
     udp: socket.socket
     tcp: socket.socket
+    is_ipv6: bool
 
     @property
     def endpoint(self) -> Endpoint:
         return from_socket(self.udp.getsockname())
-
-    @property
-    def is_ipv6(self) -> bool:
-        return self.udp.family == socket.AF_INET6
 
     def sift(self, program: bytes) -> None:
         """Let the kernel run a classic BPF `program` on each packet; if it can't, all packets come to us."""
@@ -89,7 +86,7 @@ def bind(address: Address, port: int) -> Sockets:
                 raise
             continue  # the free TCP port that the kernel chose was taken for UDP
         _enlarge(udp)
-        return Sockets(udp, tcp)
+        return Sockets(udp, tcp, is_ipv6=address.version == 6)
     raise AssertionError("unreachable")
 
 
