@@ -728,6 +728,28 @@ class TestAccess:
         assert robot.merge(f"{SERVICES.format(namespace)}/a", {}).status == 403
         assert robot.get("/api/v1/services").status == 403
 
+    def test_a_list_and_a_watch_of_one_name_need_the_right_to_that_name_only(self, api: Api, namespace: str) -> None:
+        robot = self.account(api, namespace)
+        rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["a"], "verbs": ["list", "watch"]}
+        self.grant(api, namespace, rule)
+        maps, user = MAPS.format(namespace), f"system:serviceaccount:{namespace}:robot"
+        for name in ("a", "b"):
+            api.post(maps, config_map(name)).ok()
+        eventually(lambda: robot.get(maps, fieldSelector="metadata.name=a").status == 200)
+
+        listed = robot.get(maps, fieldSelector="metadata.name=a").ok()
+        assert [one["metadata"]["name"] for one in listed["items"]] == ["a"]
+        with robot.watch(maps, fieldSelector="metadata.name=a") as watch:
+            assert next(watch)["object"]["metadata"]["name"] == "a"
+        assert robot.get(maps, fieldSelector="metadata.name=b").refused(403) == (
+            f'configmaps "b" is forbidden: User "{user}" cannot list resource "configmaps" in API group "" in the'
+            f' namespace "{namespace}"'
+        )
+        for wider in ("metadata.name!=b", f"metadata.namespace={namespace}"):
+            assert robot.get(maps, fieldSelector=wider).status == 403
+        assert robot.get(maps).status == 403
+        assert robot.get(maps, fieldSelector="metadata.name=b", watch="true").status == 403
+
     def test_access_reviews(self, api: Api, namespace: str) -> None:
         robot = self.account(api, namespace)
         self.grant(api, namespace, {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"]})

@@ -41,6 +41,7 @@ from .protobuf import ProtobufReader, WireError
 from .rbac import Attributes, Authorizer
 from .reading import Reader
 from .resources import Resource
+from .selectors import named_alone
 from .store import Event, Record, encode
 from .streams import send_log, send_watch
 from .subresources import Subresources, delete_options
@@ -78,9 +79,10 @@ class Handlers:
         if target is None:
             self.authorizer.require(user, Attributes(request.method.lower(), path=request.path))
             return await self._documents.answer(request)
-        attributes = Attributes(
-            target.verb, target.group, target.resource, target.subresource, target.namespace, target.name
-        )
+        name = target.name
+        if target.verb in ("list", "watch", "deletecollection"):
+            name = name or named_alone(request.query.get("fieldSelector", ""))
+        attributes = Attributes(target.verb, target.group, target.resource, target.subresource, target.namespace, name)
         self.authorizer.require(user, attributes)
         resource = self._cluster.registry.find(target.group, target.version, target.resource)
         if resource is None:
