@@ -59,7 +59,7 @@ async def run(settings: AgentSettings) -> int:
 
     def trouble() -> str | None:
         if not peers.is_running:
-            return control.trouble or "the gossip has not started"
+            return control.unready() or "the gossip has not started"
         return control.unready()
 
     def still() -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -18,6 +19,9 @@ from lbnodeagent.kubernetes.following import (
     Learned,
     OfAgents,
     OfGroups,
+    OfNode,
+    OfPods,
+    OfSecret,
     OfServices,
     OfSlices,
     ServiceAnswers,
@@ -59,6 +63,8 @@ class ControlPlane:
         self._outbox = outbox
         self._metrics = metrics
         self._following: Following | None = None
+        self._keys: GossipKeys | None = None
+        self._learned = Learned()
         self.is_synced = False
         self.is_done = threading.Event()
         """Everything was said; what is left to do at a stop is kopf's own."""
@@ -73,17 +79,19 @@ class ControlPlane:
         async with Kube(kubeconfig, user_agent=names.AGENT_COMPONENT) as kube:
             wanted = WantedTable()
             events = EventRecorder(kube, names.AGENT_COMPONENT)
-            following = Following(kube, metrics)
+            following = Following(kube, metrics, settings)
             self._following = following
             answers = ServiceAnswers(following.services)
             reporter = Reporter(settings.node_name, kube, events, wanted, metrics, answers, settings.announcing_format)
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
-            node = NodeFeed(settings, kube, self._tell, configuration.set_labels)
-            keys = GossipKeys(kube, settings, events, metrics, self._tell)
+            node = NodeFeed(self._tell, configuration.set_labels)
+            keys = self._keys = GossipKeys(events, metrics, self._tell, time.monotonic)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()
             begun = Begun()
             self._inbox.start_over(key_of(begun), begun)
             self._outbox.open()
+            if settings.gossip_key is not None:
+                keys.fixed(settings.gossip_key)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     # kopf ends in its own time, up to 5 s: the program that is stopped doesn't wait for it.
@@ -93,10 +101,10 @@ class ControlPlane:
                         tasks.create_task(events.run()),
                         tasks.create_task(reporter.annotator.run()),
                         tasks.create_task(self._follow_outbox(reporter, configuration)),
-                        tasks.create_task(keys.follow()),
-                        tasks.create_task(node.follow_node()),
-                        tasks.create_task(node.find_peers()),
-                        tasks.create_task(self._follow(following, answers, wanted, configuration, node, reporter)),
+                        tasks.create_task(keys.run()),
+                        tasks.create_task(
+                            self._follow(following, answers, wanted, configuration, node, keys, reporter)
+                        ),
                     ]
                     await stop.wait()
                     await asyncio.gather(reporter.annotator.flush(FLUSH), events.flush(FLUSH))
@@ -114,8 +122,16 @@ class ControlPlane:
         self._inbox.put_all({key_of(one): one for one in told})
 
     def trouble(self, now: float) -> str | None:
-        """What can't be followed for longer than a moment, in one sentence; ``now`` is monotonic seconds."""
-        return None if self._following is None else self._following.trouble(now)
+        """What can't be followed for longer than a moment, or is missing, in one sentence.
+
+        ``now`` is monotonic seconds.
+        """
+        if self._following is None or self._keys is None:
+            return None
+        trouble = self._following.trouble(now) or self._keys.trouble
+        if trouble is None and self._learned.lacks_node:
+            trouble = f"there is no Node {self._settings.node_name}"
+        return trouble
 
     async def _follow(
         self,
@@ -124,13 +140,12 @@ class ControlPlane:
         wanted: WantedTable,
         configuration: Configuration,
         node: NodeFeed,
+        keys: GossipKeys,
         reporter: Reporter,
     ) -> None:
-        """Pass on what happens, and have it said when everything was learned once."""
-        feed, learned = ServiceFeed(wanted), Learned()
+        """Pass on what happens, and say when everything was learned once."""
+        feed, learned = ServiceFeed(wanted), self._learned
         async with asyncio.TaskGroup() as tasks:
-            are_listed = asyncio.Event()
-            tasks.create_task(self._synchronise(node, are_listed, wanted, configuration))
             async for news in merged(following, answers, tasks):
                 self._metrics.updates.inc()
                 match news:
@@ -142,18 +157,20 @@ class ControlPlane:
                         self._pass_on(feed.slices(one), reporter)
                     case OfAgents(one):
                         configuration.agents(one)
+                    case OfNode(one):
+                        node.node(one)
+                    case OfPods(one):
+                        node.pods(one)
+                    case OfSecret(one):
+                        keys.heard(one)
                     case _:
                         assert_never(news)
                 learned.heard(news)
-                if learned.is_all(needs_slices=wanted.needs_endpoints):
-                    are_listed.set()
+                if not self.is_synced and learned.is_all(needs_slices=wanted.needs_endpoints):
+                    self._synced(wanted, configuration)
 
-    async def _synchronise(
-        self, node: NodeFeed, are_listed: asyncio.Event, wanted: WantedTable, configuration: Configuration
-    ) -> None:
-        """Say when everything was learned once. A Node that can't be read holds up this, but no news."""
-        await node.learn()
-        await are_listed.wait()
+    def _synced(self, wanted: WantedTable, configuration: Configuration) -> None:
+        """Everything was learned once."""
         self.is_synced = True
         log.info("synced", extra={"services": len(wanted.services), "vips": len(wanted.table)})
         configuration.synced()

@@ -1,7 +1,9 @@
-"""What an agent follows of the API, as one stream of values: Services, ServiceGroups, EndpointSlices, LBNodeAgents.
+"""What an agent follows of the API, as one stream of values.
 
-It owns the followers and the queue in which their news meets the API server's answers to our own requests. What news
-means is the feeds'.
+Services, ServiceGroups, EndpointSlices and LBNodeAgents of the whole cluster; its own Node and the gossip Secret, each
+as a collection of one, which Kubernetes lets those see who may see that one; and the pods of the other agents. It owns
+the followers and the queue in which their news meets the API server's answers to our own requests. What news means is
+the feeds'.
 """
 
 from __future__ import annotations
@@ -9,20 +11,23 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from lbnodeagent.kubernetes.gossipkey import GossipSecret, parse_secret
+from lbnodeagent.kubernetes.nodefeed import OwnNode, parse_node, peer_address
 from lbnodeagent.kubernetes.servicefeed import parse_group, parse_service
 from lbnodeagent.kubernetes.viptable import EndpointSlice, endpoint_slice
 from purelb import names
 from purelb.answers import JsonObject
 from purelb.follow import Follower, Source, complaint, pour, whole
-from purelb.kube import Kube, custom_path, group_path, services_path
+from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics
-from purelb.ordering import News, Replaced
+from purelb.ordering import Changed, News, Replaced
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceView
+from purelb.settings import AgentSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +58,38 @@ class OfAgents:
     news: News[Mapping[str, Any]]
 
 
-Heard: TypeAlias = OfServices | OfGroups | OfSlices | OfAgents
+@dataclass(frozen=True, slots=True)
+class OfNode:
+    """News of this node's own Node."""
+
+    news: News[OwnNode]
+
+
+@dataclass(frozen=True, slots=True)
+class OfPods:
+    """News of the other agents' pods: where each can be reached."""
+
+    news: News[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OfSecret:
+    """News of the Secret with the gossip's keys."""
+
+    news: News[GossipSecret]
+
+
+Heard: TypeAlias = OfServices | OfGroups | OfSlices | OfAgents | OfNode | OfPods | OfSecret
 
 
 class Following:
     """One follower per kind."""
 
-    def __init__(self, kube: Kube, metrics: AgentMetrics) -> None:
-        rng = random.Random()
-        clock = time.monotonic
+    def __init__(self, kube: Kube, metrics: AgentMetrics, settings: AgentSettings) -> None:
+        rng, clock, node = random.Random(), time.monotonic, settings.node_name
+        namespace = settings.common.namespace
+        pods = Source("agents' pods", core_path("pods", settings.gossip_namespace), _labelled(settings.gossip_labels))
+        secret = Source(f"Secret {names.GOSSIP_SECRET}", core_path("secrets", namespace), _named(names.GOSSIP_SECRET))
         self.services: Follower[ServiceView] = Follower(
             kube, Source("Services", services_path()), parse_service, clock=clock, rng=rng
         )
@@ -78,13 +106,33 @@ class Following:
         self.agents: Follower[Mapping[str, Any]] = Follower(
             kube, Source("LBNodeAgents", custom_path(names.LB_NODE_AGENTS)), whole, clock=clock, rng=rng
         )
-        for one in (self.services, self.groups, self.slices, self.agents):
+        self.node: Follower[OwnNode] = Follower(
+            kube, Source("own Node", core_path("nodes"), _named(node)), parse_node, clock=clock, rng=rng
+        )
+        self.pods: Follower[str] = Follower(kube, pods, lambda pod: peer_address(pod, node), clock=clock, rng=rng)
+        self.secret: Follower[GossipSecret] | None = None
+        """None where settings say the key."""
+        if settings.gossip_key is None:
+            self.secret = Follower(kube, secret, parse_secret, clock=clock, rng=rng)
+        for one in self._all():
             one.show(metrics)
 
     def trouble(self, now: float) -> str | None:
         """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""
-        standings = (one.standing for one in (self.services, self.groups, self.slices, self.agents))
-        return complaint(standings, now)
+        return complaint((one.standing for one in self._all()), now)
+
+    def _all(self) -> Iterator[Follower[Any]]:
+        yield from (self.services, self.groups, self.slices, self.agents, self.node, self.pods)
+        if self.secret is not None:
+            yield self.secret
+
+
+def _named(name: str) -> Mapping[str, str]:
+    return {"fieldSelector": f"metadata.name={name}"}
+
+
+def _labelled(selector: str) -> Mapping[str, str]:
+    return {"labelSelector": selector} if selector else {}
 
 
 class ServiceAnswers:
@@ -116,20 +164,37 @@ async def merged(
     tasks.create_task(pour(following.groups, OfGroups, queue))
     tasks.create_task(pour(following.slices, OfSlices, queue))
     tasks.create_task(pour(following.agents, OfAgents, queue))
+    tasks.create_task(pour(following.node, OfNode, queue))
+    tasks.create_task(pour(following.pods, OfPods, queue))
+    if following.secret is not None:
+        tasks.create_task(pour(following.secret, OfSecret, queue))
     while True:
         yield await queue.get()
 
 
 class Learned:
-    """What was heard as a whole. Whether a follower has listed says nothing: its list may still wait to be heard."""
+    """What was heard as a whole. Whether a follower has listed says nothing: its list may still wait to be heard.
+
+    Pods and Secret aren't waited for: what is wanted doesn't depend on them.
+    """
 
     def __init__(self) -> None:
-        self._missing: set[type[Heard]] = {OfServices, OfGroups, OfSlices, OfAgents}
+        self._missing: set[type[Heard]] = {OfServices, OfGroups, OfSlices, OfAgents, OfNode}
 
     def heard(self, heard: Heard) -> None:
         """This was passed on."""
-        if isinstance(heard.news, Replaced):
-            self._missing.discard(type(heard))
+        match heard:
+            case OfNode(Replaced(items)) if not items:
+                return  # an agent may be there before its node is registered
+            case OfNode(Changed()):
+                self._missing.discard(OfNode)
+            case _ if isinstance(heard.news, Replaced):
+                self._missing.discard(type(heard))
+
+    @property
+    def lacks_node(self) -> bool:
+        """Whether this node's Node was not seen yet."""
+        return OfNode in self._missing
 
     def is_all(self, *, needs_slices: bool) -> bool:
         """Whether all that decides what is wanted was."""

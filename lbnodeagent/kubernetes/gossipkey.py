@@ -1,7 +1,7 @@
 """Where the gossip's keys come from: ML_GROUP, as PureLB v0.6 to v0.13 has it, else the Secret of the allocator.
 
 The Secret's entry ``key`` is the one that seals; every other entry, whatever its name, only opens. Agents follow the
-Secret while they run. What they do with a change is keyrotation.py's.
+Secret while they run. What they do with a change is keyrotation.py's; a Secret that is gone, or wrong, changes nothing.
 """
 
 from __future__ import annotations
@@ -9,84 +9,109 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import random
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
 
 from lbnodeagent.kubernetes.keyrotation import Rotation
 from lbnodeagent.messages import KeysKnown
 from purelb import names
-from purelb.errors import KubeError, NotFoundError
-from purelb.events import EventRecorder, reference
-from purelb.kube import FROM_CACHE, Kube, core_path, decode_secret
+from purelb.events import EventRecorder, ObjectReference, reference
+from purelb.kube import decode_secret
 from purelb.metrics import AgentMetrics
-from purelb.retry import Backoff, persist
-from purelb.settings import KEY_SIZES, AgentSettings
+from purelb.ordering import Changed, Deleted, News, Replaced
+from purelb.settings import KEY_SIZES
 
 log = logging.getLogger(__name__)
 
-LOOK: Final = 10.0
-"""Seconds between two looks at the Secret."""
 SETTLE: Final = 45.0
-"""Seconds after which every agent has seen a change: three looks, and some of them may fail."""
+"""Seconds after which every agent has seen a change."""
+TURN: Final = 1.0
+"""Seconds between two looks at what time has changed."""
 
 
-class BadKey(NotFoundError):
-    """The Secret has no key that can be used; it's waited for as if there were none."""
+@dataclass(frozen=True, slots=True)
+class GossipSecret:
+    """What an agent reads of the Secret."""
+
+    keys: tuple[bytes, ...]
+    """The one that seals first; none if it can't be used."""
+    complaint: str
+    """What is wrong with it; empty: nothing."""
+    about: ObjectReference
 
 
 class GossipKeys:
-    """Tells the data plane the keys, and changes of them."""
+    """Tells the data plane the keys, and changes of them.
+
+    An agent without a key waits for the Secret, as it may start before the allocator: it could not talk to those that
+    have one, and would announce what they announce.
+    """
 
     def __init__(
         self,
-        kube: Kube,
-        settings: AgentSettings,
         events: EventRecorder,
         metrics: AgentMetrics,
         tell: Callable[[KeysKnown], None],
+        clock: Callable[[], float],
     ) -> None:
-        self._kube = kube
-        self._settings = settings
+        """``clock`` is monotonic seconds."""
         self._events = events
         self._metrics = metrics
         self._tell = tell
+        self._clock = clock
+        self._rotation: Rotation | None = None
         self._told: tuple[bytes, ...] = ()
         self._complaint = ""
 
-    async def follow(self) -> None:
-        """Until cancelled; with ML_GROUP there is nothing to follow.
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no key yet, in one sentence; None: there is one."""
+        return None if self._told else self._complaint or "the gossip key has not been read yet"
 
-        It waits for the Secret, as agents may start before the allocator: an agent without a key could not talk to
-        those that have one, and would announce what they announce.
-        """
-        if self._settings.gossip_key is not None:
-            self._use((self._settings.gossip_key,))
+    def fixed(self, key: bytes) -> None:
+        """ML_GROUP says it: there is nothing to follow."""
+        self._use((key,))
+
+    def heard(self, news: News[GossipSecret]) -> None:
+        """News of the one Secret."""
+        match news:
+            case Replaced(items):
+                secret = next(iter(items.values()), None)
+            case Changed(_, item):
+                secret = item
+            case Deleted():
+                secret = None
+            case _:
+                assert_never(news)
+        if secret is None:
+            stays = "the keys stay in use" if self._told else "the allocator makes it"
+            self._complain(f"the Secret {names.GOSSIP_SECRET} isn't there; {stays}")
             return
-        loop = asyncio.get_running_loop()
-        keys = await persist("the gossip key", self._read, Backoff(first=0.1, most=1.0))
-        rotation = Rotation(keys, loop.time(), SETTLE)
-        while True:
-            self._use(rotation.ring(loop.time()))
-            await asyncio.sleep(LOOK * random.uniform(0.8, 1.2))
-            try:
-                rotation.seen(await self._read(**FROM_CACHE), loop.time())
-            except KubeError as error:  # what is known stays in use
-                log.debug("gossip key not read", extra={"reason": str(error)})
+        if self._complain(secret.complaint):
+            self._events.record(secret.about, "Warning", names.REASON_GOSSIP_KEY_INVALID, secret.complaint)
+        if not secret.keys:
+            return
+        if self._rotation is None:
+            self._rotation = Rotation(secret.keys, self._clock(), SETTLE)
+        else:
+            self._rotation.seen(secret.keys, self._clock())
+        self._use(self._rotation.ring(self._clock()))
 
-    async def _read(self, **query: str) -> tuple[bytes, ...]:
-        path = core_path("secrets", self._settings.common.namespace, names.GOSSIP_SECRET)
-        secret = await self._kube.get(path, **query)
-        keys, complaint = keys_of(secret)
-        if complaint != self._complaint:
-            self._complaint = complaint
-            if complaint:
-                log.warning("gossip key", extra={"reason": complaint})
-                about = reference(secret, "Secret", "v1")
-                self._events.record(about, "Warning", names.REASON_GOSSIP_KEY_INVALID, complaint)
-        if not keys:
-            raise BadKey(complaint)
-        return keys
+    async def run(self) -> None:
+        """Let time do its part, until cancelled."""
+        while True:
+            await asyncio.sleep(TURN)
+            if self._rotation is not None:
+                self._use(self._rotation.ring(self._clock()))
+
+    def _complain(self, complaint: str) -> bool:
+        """Whether it is a new one."""
+        is_new = bool(complaint) and complaint != self._complaint
+        self._complaint = complaint
+        if is_new:
+            log.warning("gossip key", extra={"reason": complaint})
+        return is_new
 
     def _use(self, ring: tuple[bytes, ...]) -> None:
         if ring == self._told:
@@ -97,6 +122,11 @@ class GossipKeys:
             self._metrics.gossip_keys.labels(fingerprint(key), "opens" if number else "seals").set(1)
         log.info("gossip keys", extra={"seals": fingerprint(ring[0]), "opens": [fingerprint(key) for key in ring]})
         self._tell(KeysKnown(ring))
+
+
+def parse_secret(body: Mapping[str, Any]) -> GossipSecret:
+    """The Secret as it is in the API."""
+    return GossipSecret(*keys_of(body), reference(body, "Secret", "v1"))
 
 
 def keys_of(secret: Mapping[str, Any]) -> tuple[tuple[bytes, ...], str]:

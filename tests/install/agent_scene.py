@@ -144,7 +144,7 @@ class Scene:
         await kube.create(core_path("secrets", "purelb"), secret)
         for name in ["elsewhere", *(agent.node for agent in self._agents)]:
             await kube.create(core_path("nodes"), {"metadata": {"name": name}})
-        await _peer(stage)
+        await _peer(stage, "peer", "10.0.0.9")
         await stage.group("wire", local={"v4pool": {"pool": "10.1.0.0/16", "subnet": "10.1.0.0/16"}})
         await kube.create(custom_path(names.LB_NODE_AGENTS, "purelb"), _config("eth7"))
         await self._allocated("early", EARLY)
@@ -190,6 +190,18 @@ class Scene:
         changed = {"spec": {"local": {"localInterface": "eth8"}}}
         await kube.patch(custom_path(names.LB_NODE_AGENTS, "purelb", "default"), changed)
         await self.told("it hears of the LBNodeAgent's change", lambda agent: _interface(agent) == "eth8")
+        for agent in self._agents:
+            await kube.patch(core_path("nodes", name=agent.node), {"spec": {"unschedulable": True}})
+        await self.told("it hears of a cordon", lambda agent: agent.knows(NodeExcluded) == NodeExcluded(True))
+        await _peer(self._stage, "another", "10.0.0.10")
+        await self.told(
+            "it hears of new agents", lambda agent: "10.0.0.10" in getattr(agent.knows(PeersKnown), "addresses", ())
+        )
+        more = {"data": {"more": base64.b64encode(b"m" * 16).decode()}}
+        await kube.patch(core_path("secrets", "purelb", names.GOSSIP_SECRET), more)
+        await self.told(
+            "it hears of another key", lambda agent: agent.knows(KeysKnown) == KeysKnown((b"k" * 16, b"m" * 16))
+        )
 
     async def _reports(self) -> None:
         for agent in self._agents:
@@ -252,12 +264,12 @@ def _slice(node: str) -> dict[str, Any]:
     }
 
 
-async def _peer(stage: Stage) -> None:
+async def _peer(stage: Stage, name: str, address: str) -> None:
     """The pod of an agent on another node."""
     pod = {
-        "metadata": {"name": "peer", "labels": {"component": "lbnodeagent"}},
+        "metadata": {"name": name, "labels": {"component": "lbnodeagent"}},
         "spec": {"nodeName": "elsewhere", "containers": [{"name": "agent", "image": "agent"}]},
     }
     await stage.kube.create(core_path("pods", "purelb"), pod)
-    status = {"status": {"phase": "Running", "podIP": "10.0.0.9", "podIPs": [{"ip": "10.0.0.9"}]}}
-    await stage.kube.patch(core_path("pods", "purelb", "peer", "status"), status)
+    status = {"status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}}
+    await stage.kube.patch(core_path("pods", "purelb", name, "status"), status)

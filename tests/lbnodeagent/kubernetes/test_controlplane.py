@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,17 @@ from kubedouble import ApiServer
 from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.kubernetes.thread import ControlThread
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Begun, Configured, KeysKnown, Synced, Told, ToldKey, VipChanged
+from lbnodeagent.messages import (
+    Begun,
+    Configured,
+    KeysKnown,
+    NodeExcluded,
+    PeersKnown,
+    Synced,
+    Told,
+    ToldKey,
+    VipChanged,
+)
 from lbnodeagent.tables import Announcement, Report, ReportKey, WantedVip
 from purelb import names
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
@@ -26,7 +37,7 @@ from purelb.nodeagents import NodeAgentConfig
 from purelb.settings import AgentSettings
 
 CRDS = Path(__file__).parents[3] / "crds"
-KEY = "8sb7ikA5qHwQQqxc"
+KEYED = {"ML_GROUP": "8sb7ikA5qHwQQqxc"}
 SERVICE: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -57,12 +68,12 @@ WITHIN = 40.0
 class Scene:
     """A cluster with one Service, and an agent's Kubernetes half: what it is told, and what it tells the data plane."""
 
-    def __init__(self, server: ApiServer, kube: Kube, folder: Path) -> None:
+    def __init__(self, server: ApiServer, kube: Kube, folder: Path, **settings_of_its_own: str) -> None:
         """The server is where ``folder / "kubeconfig"`` says, once ``find_the_server`` was called."""
         self.server = server
         self.kube = kube
         self._kubeconfig = folder / "kubeconfig"
-        environ = {"KUBECONFIG": str(self._kubeconfig), "PURELB_NODE_NAME": "w11", "ML_GROUP": KEY}
+        environ = {"KUBECONFIG": str(self._kubeconfig), "PURELB_NODE_NAME": "w11", **(settings_of_its_own or KEYED)}
         settings = AgentSettings.from_environment(environ, [])
         self._inbox: Mailbox[ToldKey, Told] = Mailbox()
         self.outbox: Mailbox[ReportKey, Report] = Mailbox()
@@ -72,6 +83,9 @@ class Scene:
         self.told: list[Told] = []
         self.wanted: dict[str, WantedVip | None] = {}
         self.config: NodeAgentConfig | None = None
+        self.keys: tuple[bytes, ...] = ()
+        self.peers = 0
+        self.is_excluded: bool | None = None
 
     def find_the_server(self) -> None:
         """From now on the agent knows where it is."""
@@ -90,6 +104,12 @@ class Scene:
                             self.wanted[str(vip)] = entry
                         case Configured(applies):
                             self.config = applies
+                        case KeysKnown(keys):
+                            self.keys = keys
+                        case PeersKnown(addresses):
+                            self.peers = len(addresses)
+                        case NodeExcluded(is_excluded):
+                            self.is_excluded = is_excluded
                         case _:
                             continue
 
@@ -109,7 +129,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def staged(folder: Path) -> AsyncIterator[Scene]:
+async def staged(folder: Path, **settings: str) -> AsyncIterator[Scene]:
     """With our CRDs, a node, and a Service with an address; the agent is still to be started."""
     server = ApiServer()
     await server.start()
@@ -121,7 +141,7 @@ async def staged(folder: Path) -> AsyncIterator[Scene]:
                 definition = yaml.safe_load(await asyncio.to_thread(file.read_text))
                 await kube.create(group_path("apiextensions.k8s.io/v1", "customresourcedefinitions"), definition)
             await kube.create(core_path("nodes"), {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w11"}})
-            scene = Scene(server, kube, folder)
+            scene = Scene(server, kube, folder, **settings)
             await scene.create("web", WEB)
             try:
                 yield scene
@@ -228,3 +248,52 @@ def test_what_was_deleted_while_no_watch_stood_is_gone_of_every_kind(tmp_path: P
             await scene.hear(lambda: scene.wanted[WEB] is None)
 
     asyncio.run(play())
+
+
+@pytest.mark.timeout(120)
+def test_a_node_a_secret_and_pods_that_went_while_no_watch_stood_are_missed_and_found_again(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with staged(tmp_path, PURELB_NAMESPACE="purelb") as scene:
+            kube, faults = scene.kube, scene.server.faults
+            await kube.create(core_path("namespaces"), {"metadata": {"name": "purelb"}})
+            for name, node in (("a", "w12"), ("b", "w13"), ("own", "w11")):
+                await add_pod(kube, name, node)
+            await kube.create(core_path("secrets", "purelb"), gossip_secret(b"o" * 16))
+            scene.find_the_server()
+            scene.control.start()
+            await scene.hear(lambda: scene.keys == (b"o" * 16,) and scene.peers == 2 and scene.is_excluded is False)
+
+            faults.status(503, user_agent=names.AGENT_COMPONENT)
+            faults.drop_watches()
+            await kube.delete(core_path("nodes", name="w11"))
+            await kube.delete(core_path("pods", "purelb", "a"), {"gracePeriodSeconds": 0})
+            await kube.delete(core_path("secrets", "purelb", names.GOSSIP_SECRET))
+            faults.expire()
+            faults.clear()
+
+            await scene.hear(lambda: scene.is_excluded and scene.peers == 1)
+            assert scene.keys == (b"o" * 16,), "what is known stays in use"
+
+            faults.status(503, user_agent=names.AGENT_COMPONENT)
+            faults.drop_watches()
+            await kube.create(core_path("nodes"), {"metadata": {"name": "w11", "labels": {"rack": "2"}}})
+            await kube.create(core_path("secrets", "purelb"), gossip_secret(b"n" * 16))
+            faults.expire()
+            faults.clear()
+
+            await scene.hear(lambda: scene.is_excluded is False)
+            await scene.hear(lambda: scene.keys == (b"o" * 16, b"n" * 16))
+
+    asyncio.run(play())
+
+
+async def add_pod(kube: Kube, name: str, node: str) -> None:
+    """A running pod of the agent."""
+    spec = {"nodeName": node, "containers": [{"name": "agent", "image": "agent"}]}
+    await kube.create(core_path("pods", "purelb"), {"metadata": {"name": name}, "spec": spec})
+    status = {"status": {"podIP": f"10.31.0.{ord(name[0])}"}}
+    await kube.patch(core_path("pods", "purelb", name, "status"), status)
+
+
+def gossip_secret(key: bytes) -> dict[str, Any]:
+    return {"metadata": {"name": names.GOSSIP_SECRET}, "data": {"key": base64.b64encode(key).decode()}}
