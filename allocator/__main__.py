@@ -9,6 +9,7 @@ import signal
 import sys
 
 from allocator.bootstrap import install
+from allocator.gossipkey import GossipSecret
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
 from allocator.leadership import Leadership, LeadershipLostError
@@ -69,6 +70,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             clock,
             default_announcer=settings.default_announcer,
         )
+        gossip = GossipSecret(kube, common.namespace, metrics, clock)
         publisher = Publisher(kube, engine, configuration, external, metrics)
         begun = asyncio.Event()
 
@@ -85,6 +87,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
                         duties.create_task(leadership.keep()),
                         duties.create_task(publisher.run()),
                         duties.create_task(install(kube, common.namespace)),
+                        duties.create_task(gossip.keep()),
                     ]
                     await controller.run()
                     for task in others:
@@ -94,22 +97,25 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
                 await leadership.release()
 
         def unready() -> str | None:
+            now = clock()
+            trouble = following.trouble(now) or gossip.trouble(now)
             stands_by = not leadership.is_ours and following.is_listed
-            if controller.is_synchronised or stands_by:
-                return following.trouble(clock())
-            return following.trouble(clock()) or "not everything is listed yet"
+            if trouble is None and not (controller.is_synchronised or stands_by):
+                return "not everything is listed yet"
+            return trouble
 
         pulse = Pulse("the allocator")
         page = await Page(registry, ready=unready, healthy=pulse.trouble).start(common.host, common.port)
         try:
             async with asyncio.TaskGroup() as tasks:
                 recording, beating = tasks.create_task(recorder.run()), tasks.create_task(pulse.beat())
+                keeping = tasks.create_task(gossip.follow())
                 leading = tasks.create_task(lead())
                 framing = tasks.create_task(run_operator(kube, begun=begun, stop=stop))
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, recording, beating, framing):
+                for task in (leading, keeping, recording, beating, framing):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:

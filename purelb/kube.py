@@ -35,9 +35,6 @@ TIMEOUT: Final = 10.0
 """Seconds that one request may take, connecting included, and a watch until it is answered."""
 PAGE: Final = 500
 """Objects asked for at once while listing."""
-FROM_CACHE: Final[Mapping[str, str]] = {"resourceVersion": "0"}
-"""Query of a read that the API server answers from its memory, without asking etcd: for looks that come again and
-again, of a thousand agents."""
 LONGEST_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of an answer; a page of the largest Services that we give addresses to has a tenth."""
 CONNECTIONS: Final = 100

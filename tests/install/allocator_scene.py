@@ -88,7 +88,17 @@ class Scene:
         stage = self._stage
         key, agent = core_path("secrets", "purelb", names.GOSSIP_SECRET), custom_path(names.LB_NODE_AGENTS, "purelb")
         await self.fact("there is a gossip key", lambda: stage.kube.get(key))
+        if await self._exists(key):
+            await stage.kube.delete(key)
+            await self.fact("a gossip key that somebody deleted is there again", lambda: stage.kube.get(key))
         await self.fact("there is a default LBNodeAgent", lambda: stage.kube.get(f"{agent}/{names.DEFAULT_NODE_AGENT}"))
+
+    async def _exists(self, path: str) -> bool:
+        try:
+            await self._stage.kube.get(path)
+        except NotFoundError:
+            return False
+        return True
 
     async def _later_objects(self) -> None:
         await self._stage.service("later")
