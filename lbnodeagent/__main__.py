@@ -60,7 +60,7 @@ async def run(settings: AgentSettings) -> int:
     def trouble() -> str | None:
         if not peers.is_running:
             return control.unready() or "the gossip has not started"
-        return control.unready()
+        return control.unready() or peers.trouble
 
     def still() -> str | None:
         return plane.pulse.trouble() or control.pulse.trouble()

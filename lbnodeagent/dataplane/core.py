@@ -28,7 +28,7 @@ from lbnodeagent.dataplane.outputs import (
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.changes import Changes
-from lbnodeagent.gossip.events import GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
+from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
 from lbnodeagent.kernel.watch import TakenAway, note, read
@@ -141,6 +141,9 @@ class Core:
                 self._candidacy_changed(now)
             case PeerGone(node, for_good):
                 self._state.members.gone(node, now, for_good=for_good)
+                self._candidacy_changed(now)
+            case Deaf(is_deaf):
+                self._state.candidacy.is_deaf = is_deaf
                 self._candidacy_changed(now)
             case HandoverMessage():
                 learned = self._state.negotiation.received(event, now)

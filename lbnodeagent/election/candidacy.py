@@ -20,6 +20,11 @@ SETTLE: Final = 2.0
 """Seconds for which a node that starts or gets its cable back looks for its peers before it takes VIPs."""
 
 
+DEAF: Final = 60.0
+"""Seconds for which one that starts among agents with another key waits for them: by then they have the same, unless
+somebody gave them different ones, and VIPs on two nodes are better than, after a death, on none."""
+
+
 class Candidacy:
     """A node is a candidate when it knows what is wanted, can be heard, and doesn't go."""
 
@@ -32,12 +37,15 @@ class Candidacy:
         """The gossip runs: before that, the silence of peers means nothing."""
         self.is_alone: bool | None = None
         """Whether there are no other agents; None: it was not told yet."""
+        self.is_deaf = False
+        """There are agents whose gossip no key of ours opens."""
         self._node = node
         self._members = members
         self._election = Election()
         self._subnets: tuple[NicSubnet, ...] = ()
         self._macs: frozenset[Mac] = frozenset()
         self._settle_until = 0.0
+        self._deaf_until = 0.0
         self._has_news_to_hear = False
 
     @property
@@ -55,7 +63,7 @@ class Candidacy:
         """When this node may become a candidate just by waiting."""
         if not self.is_synced or not self.hears_peers or self.is_candidate or self.is_leaving:
             return None
-        return self._settle_until
+        return max(self._settle_until, self._deaf_until) if self.is_deaf else self._settle_until
 
     def owner(self, vip: IPAddress) -> str | None:
         """The owner by what is known; None where nobody is on its subnet."""
@@ -77,6 +85,7 @@ class Candidacy:
         self._members.all_gone(now)
         self.hears_peers = True
         self._settle_until = now + SETTLE
+        self._deaf_until = now + DEAF
         return self.update(now)
 
     def set_subnets(self, subnets: Iterable[NicSubnet], macs: Iterable[Mac], now: float) -> set[IPAddress]:
@@ -120,4 +129,6 @@ class Candidacy:
 
     def _is_settled(self, now: float) -> bool:
         """Whether what this node sees of its peers can be believed: it hears one, there are none, or it waited."""
-        return bool(self._members.others) or now >= self._settle_until or self.is_alone is True
+        if self._members.others or self.is_alone is True:
+            return True
+        return now >= self._settle_until and not (self.is_deaf and now < self._deaf_until)

@@ -9,6 +9,7 @@ from typing import TypeAlias, assert_never
 from lbnodeagent.gossip.meta import HandoverMessage
 from memberlist.events import (
     Event,
+    JoinSealed,
     MemberFailed,
     MemberJoined,
     MemberLeft,
@@ -47,7 +48,14 @@ class PeerGone:
     for_good: bool
 
 
-PeerEvent: TypeAlias = GossipStarted | GossipEnded | PeerAlive | PeerGone | HandoverMessage
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """Whether there are agents that answer what no key of ours opens: they have another one."""
+
+    is_deaf: bool
+
+
+PeerEvent: TypeAlias = GossipStarted | GossipEnded | PeerAlive | PeerGone | Deaf | HandoverMessage
 
 
 def peer_event(event: Event, own: str) -> PeerEvent | None:
@@ -63,6 +71,8 @@ def peer_event(event: Event, own: str) -> PeerEvent | None:
             return None
         case UserMessage():
             return None  # correspondence.py reads it
+        case JoinSealed():
+            return None  # whom it concerns is known to peers.py, which tried
         case NameConflict(existing, address, _):
             log.error(
                 "two nodes gossip under one name",

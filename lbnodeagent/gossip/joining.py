@@ -32,6 +32,11 @@ class Joining:
         self._failures: dict[str, int] = {}
         self._try_at: dict[str, float] = {}
 
+    @property
+    def known(self) -> frozenset[str]:
+        """Where an agent is, or was."""
+        return self.addresses | self._seen
+
     def seen(self, address: str) -> None:
         """A member is, or was, there."""
         self._seen.add(address)
@@ -43,7 +48,7 @@ class Joining:
 
     def due(self, members: Set[str], now: float) -> list[str]:
         """The addresses to try now; ``members``: where live members are, this one included."""
-        known = self.addresses | self._seen
+        known = self.known
         for memory in (self._failures, self._try_at):
             for address in memory.keys() - known:
                 del memory[address]

@@ -12,17 +12,18 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from typing import Final
 
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
-from lbnodeagent.gossip.events import GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
+from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.joining import Joining
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from memberlist import (
     Config,
     Event,
+    JoinSealed,
     Keyring,
     MemberJoined,
     Memberlist,
@@ -58,6 +59,10 @@ class Peers:
         self._gossip: Memberlist | None = None
         self._alive: set[str] = set()
         self._joining = Joining(random.Random())
+        self._deaf_to: set[str] = set()
+        """Where agents are whose answers no key of ours opens."""
+        self._sealed: set[str] = set()
+        """Addresses whose answer to the try under way was like that."""
         self._hurry = asyncio.Event()
         self._changed = asyncio.Event()
         """Who is there, who should be, or how a try ended."""
@@ -68,6 +73,14 @@ class Peers:
     def refused(self) -> int:
         """Messages of peers that didn't count so far."""
         return self._correspondence.refused
+
+    @property
+    def trouble(self) -> str | None:
+        """Why this node's view of its peers is wrong, in one sentence; None: nothing speaks for that."""
+        if self._alive or not self._deaf_to:
+            return None
+        where = ", ".join(sorted(self._deaf_to)[:3])
+        return f"the agents at {where} have another gossip key than this one, which can't hear them"
 
     @property
     def is_running(self) -> bool:
@@ -164,6 +177,8 @@ class Peers:
                 self._happens(GossipEnded())
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, JoinSealed):
+            self._sealed.add(str(event.address))
         if isinstance(event, MemberJoined | MemberUpdated) and event.member.name != self._node:
             self._joining.seen(str(event.member.address))
         self._changed.set()
@@ -199,15 +214,33 @@ class Peers:
                 self._hurry.clear()
                 alive = (one for one in gossip.members.values() if one.state in (State.ALIVE, State.SUSPECT))
                 here = {str(gossip.endpoint.address), *(str(member.address) for member in alive)}
+                self._heard_from(here)
                 for address in self._joining.due(here, loop.time()):
                     tries.create_task(self._try(gossip, address))
                 await _within(LOOK, self._hurry)
                 await _within(min(self._joining.next_due(here) - loop.time(), REST), self._changed)
 
     async def _try(self, gossip: Memberlist, address: str) -> None:
+        self._sealed.discard(address)
         worked = await gossip.join([(address, self._port)])
+        if address in self._sealed:
+            self._joining.seen(address)
+            self._is_deaf_to(self._deaf_to | {address})
+        else:
+            self._is_deaf_to(self._deaf_to - {address})
         self._joining.tried(address, asyncio.get_running_loop().time(), worked=worked > 0)
         self._changed.set()
+
+    def _heard_from(self, members: Set[str]) -> None:
+        """Who is a member by now, or isn't tried any more, is nobody to be deaf to."""
+        self._is_deaf_to((self._deaf_to - members) & self._joining.known)
+
+    def _is_deaf_to(self, addresses: Set[str]) -> None:
+        was_deaf, self._deaf_to = bool(self._deaf_to), set(addresses)
+        if bool(addresses) != was_deaf:
+            if addresses:
+                log.warning("agents with another gossip key", extra={"addresses": sorted(addresses)})
+            self._happens(Deaf(bool(addresses)))
 
 
 async def _within(seconds: float, happens: asyncio.Event) -> None:

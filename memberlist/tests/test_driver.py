@@ -18,6 +18,7 @@ from memberlist import (
     Config,
     ConfigError,
     Event,
+    JoinSealed,
     Keyring,
     MemberFailed,
     MemberJoined,
@@ -210,6 +211,7 @@ def test_joining_counts_the_peers_that_answered_and_never_raises() -> None:
 
             assert await two.join(peers) == 1
             assert await two.join([]) == 0
+            assert [(str(one.address), one.port) for one in guests.saw("two", JoinSealed)] == [at(stranger)]
 
     run(story())
 

@@ -18,6 +18,7 @@ from memberlist.errors import (
 )
 from memberlist.events import (
     Event,
+    JoinSealed,
     Member,
     MemberFailed,
     MemberJoined,
@@ -35,6 +36,7 @@ __all__ = [
     "ConfigError",
     "Delegate",
     "Event",
+    "JoinSealed",
     "Keyring",
     "LabelMismatch",
     "Member",

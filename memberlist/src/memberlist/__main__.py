@@ -20,6 +20,7 @@ from memberlist import (
     Config,
     ConfigError,
     Event,
+    JoinSealed,
     Keyring,
     MemberFailed,
     MemberJoined,
@@ -96,6 +97,8 @@ def show(event: Event) -> None:
                 "node": event.existing.name,
                 "addr": written(event.address, event.port),
             }
+        case JoinSealed():
+            line |= {"event": "sealed", "addr": written(event.address, event.port)}
         case _:
             member = event.member
             line |= {"event": NAMES[type(event)], "node": member.name, "addr": written(member.address, member.port)}

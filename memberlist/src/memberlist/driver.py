@@ -21,8 +21,8 @@ from memberlist.config import Config
 from memberlist.core import Core
 from memberlist.crypto import Keyring
 from memberlist.delegate import Delegate
-from memberlist.errors import ConfigError, StreamFailed
-from memberlist.events import Event, Member, MemberJoined
+from memberlist.errors import AnswerSealed, ConfigError, StreamFailed
+from memberlist.events import Event, JoinSealed, Member, MemberJoined
 from memberlist.exchanges import Exchanges
 from memberlist.intake import Intake
 from memberlist.messages import META_MAX, Endpoint
@@ -316,6 +316,8 @@ class Memberlist:
                     await self._outcome(core, core.push_pull(self._now(), where, join=True))
                 except StreamFailed as error:
                     log.info("join failed", extra={"peer": str(where.address), "sentence": str(error)})
+                    if isinstance(error, AnswerSealed):
+                        self._on_event(JoinSealed(where.address, where.port))
                 else:
                     worked = True
         return worked

@@ -7,6 +7,7 @@
     │   ├── LabelMismatch   another cluster's traffic
     │   └── Unauthentic     no key opens it, or plaintext where a key is set
     └── StreamFailed        the world: refused, reset, timed out, or the peer answered with an error
+        └── AnswerSealed    the peer is there, and no key of ours opens what it answers
 
 Decoders raise WireError and nothing else.  Owns no behaviour.
 """
@@ -45,3 +46,7 @@ class Unauthentic(WireError):
 
 class StreamFailed(MemberlistError):
     """A TCP exchange with one peer did not work."""
+
+
+class AnswerSealed(StreamFailed):
+    """The peer answered with what no key of ours opens: it has another one, or none."""

@@ -86,4 +86,14 @@ class NameConflict:
     port: int
 
 
-Event = MemberJoined | MemberUpdated | MemberSuspected | MemberFailed | MemberLeft | UserMessage | NameConflict
+@dataclass(frozen=True, slots=True)
+class JoinSealed:
+    """Whoever is there answered our wish to join with what no key of ours opens."""
+
+    address: Address
+    port: int
+
+
+Event = (
+    MemberJoined | MemberUpdated | MemberSuspected | MemberFailed | MemberLeft | UserMessage | NameConflict | JoinSealed
+)

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 
 from memberlist.core import Core
-from memberlist.errors import StreamFailed, WireError
+from memberlist.errors import AnswerSealed, StreamFailed, Unauthentic, WireError
 from memberlist.messages import Endpoint, StreamMessage
 from memberlist.outbox import Dial
 from memberlist.sockets import dialer, from_socket, to_socket
@@ -66,22 +66,24 @@ class Exchanges:
     async def _dial(self, dial: Dial) -> None:
         """The world's failures end here."""
         loop = asyncio.get_running_loop()
-        failure: str | None = None
+        failure: StreamFailed | None = None
         try:
             async with asyncio.timeout_at(dial.deadline):
                 reply = await self._exchange(dial)
         except (OSError, WireError, StreamFailed) as error:  # TimeoutError is an OSError
-            failure = str(error) or type(error).__name__
+            kind = AnswerSealed if isinstance(error, Unauthentic) else StreamFailed
+            failure = kind(str(error) or type(error).__name__)
             self._core.dial_failed(loop.time(), dial.id)
         else:
             if reply is not None:
-                failure = self._core.dial_answered(loop.time(), dial.id, reply, dial.to)
+                refusal = self._core.dial_answered(loop.time(), dial.id, reply, dial.to)
+                failure = None if refusal is None else StreamFailed(refusal)
         future = self._waiting.pop(dial.id, None)
         if future is not None and not future.done():
             if failure is None:
                 future.set_result(None)
             else:
-                future.set_exception(StreamFailed(failure))
+                future.set_exception(failure)
         self._carry_out()
 
     async def _exchange(self, dial: Dial) -> StreamMessage | None:

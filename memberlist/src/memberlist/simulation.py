@@ -18,6 +18,7 @@ from memberlist.core import Core
 from memberlist.crypto import Keyring
 from memberlist.events import (
     Event,
+    JoinSealed,
     MemberFailed,
     MemberJoined,
     MemberLeft,
@@ -272,6 +273,7 @@ class Simulation:
                     | MemberFailed()
                     | MemberLeft()
                     | UserMessage()
+                    | JoinSealed()
                     | NameConflict()
                 ):
                     if self.keeps_observations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from lbnodeagent.election.candidacy import SETTLE, Candidacy
+from lbnodeagent.election.candidacy import DEAF, SETTLE, Candidacy
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.interfaces import NicSubnet
@@ -91,3 +91,39 @@ def test_it_tells_where_it_is_also_without_a_cable() -> None:
 
     assert members.own.reach == frozenset()
     assert members.own.idle == {WIRE.network}
+
+
+def test_among_agents_with_another_key_it_waits_before_it_takes_what_they_may_own() -> None:
+    own, _ = candidacy()
+    own.is_synced = True
+    own.set_subnets([WIRE], [], 0.0)
+    own.is_deaf = True
+
+    own.update(SETTLE)
+    assert not own.is_candidate
+    assert own.deadline == DEAF
+
+    assert own.update(DEAF) == {VIP}, "but not for ever"
+
+
+def test_it_takes_part_at_once_when_the_keys_have_become_the_same() -> None:
+    own, members = candidacy()
+    own.is_synced = own.is_deaf = True
+    own.set_subnets([WIRE], [], 0.0)
+    own.update(SETTLE)
+
+    own.is_deaf = False
+    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))))
+    own.update(SETTLE + 1)
+    assert own.is_candidate
+
+
+def test_an_agent_that_has_worked_for_a_while_keeps_its_vips_when_one_with_another_key_comes() -> None:
+    own, _ = candidacy()
+    own.is_synced = True
+    own.set_subnets([WIRE], [], 0.0)
+    own.update(DEAF)
+
+    own.is_deaf = True
+    own.update(DEAF + 1)
+    assert own.is_candidate

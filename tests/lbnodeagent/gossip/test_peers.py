@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from lbnodeagent.gossip.events import PeerAlive, PeerGone
+from lbnodeagent.gossip.events import Deaf, PeerAlive, PeerGone
 from lbnodeagent.gossip.meta import Meta, decode_meta
 from lbnodeagent.gossip.peers import Peers
 from memberlist import Config
@@ -37,6 +37,7 @@ class Agent:
 
     def __init__(self, name: str, host: str, port: int) -> None:
         self.peers = Peers(name, host, port, Config.fast())
+        self.is_deaf = False
         self.heard: dict[str, Meta] = {}
         """What each peer says of itself, but its life."""
 
@@ -47,6 +48,8 @@ class Agent:
                     said = decode_meta(meta)
                     assert said is not None
                     self.heard[node] = replace(said, life=None)
+                case Deaf(is_deaf):
+                    self.is_deaf = is_deaf
                 case PeerGone(node):
                     self.heard.pop(node, None)
                 case _:
@@ -106,10 +109,14 @@ def test_an_agent_with_another_key_is_not_heard() -> None:
             one.peers.set_keys((NEW,))
             other.peers.set_keys((OLD,))
             await asyncio.sleep(1)
-            is_deaf = not one.heard and not other.heard
+            is_deaf = not one.heard and not other.heard and one.is_deaf
+            assert one.peers.trouble == (
+                f"the agents at {HOSTS[1]} have another gossip key than this one, which can't hear them"
+            )
             other.peers.set_keys((OLD, NEW))
             one.peers.set_keys((NEW, OLD))
-            await until(lambda: bool(one.heard) and bool(other.heard))
+            await until(lambda: bool(one.heard) and bool(other.heard) and not one.is_deaf)
+            assert one.peers.trouble is None
         return is_deaf
 
     assert asyncio.run(scene())
