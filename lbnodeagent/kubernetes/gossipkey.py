@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from lbnodeagent.kubernetes.keyrotation import Rotation
+from lbnodeagent.gossip.keyrotation import Rotation
 from lbnodeagent.messages import KeysKnown
 from purelb import names
 from purelb.events import EventRecorder, ObjectReference, reference
