@@ -32,7 +32,7 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class KeysKnown:
-    """The gossip's keys: the first one seals, all open."""
+    """The gossip's keys: the first one is to seal, as soon as all peers open it; all open."""
 
     keys: tuple[bytes, ...]
 

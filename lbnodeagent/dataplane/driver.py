@@ -20,6 +20,7 @@ from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
+from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.addressmanagers import advice, likely_managers, read_process, read_sockets
 from lbnodeagent.kernel.netlink import Netlink
@@ -71,6 +72,7 @@ class DataPlane:
         self._wake = asyncio.Event()
         self._departed = asyncio.Event()
         self._to_execute: deque[Execute] = deque()
+        self._shown_ring: tuple[bytes, ...] = ()
         self.pulse = Pulse("the data plane", STILL)
         """Shown at each turn: neither a loop that is blocked nor a kernel that never answers goes unseen."""
 
@@ -185,6 +187,8 @@ class DataPlane:
         self._outbox.put_all(reports)
         self._metrics.members.set(self._core.member_count)
         self._metrics.messages_refused.set(self._peers.refused)
+        if self._peers.ring != self._shown_ring:
+            self._show_ring(self._peers.ring)
         if self._core.has_left:
             self._departed.set()
 
@@ -229,6 +233,12 @@ class DataPlane:
             case _:
                 assert_never(counted.what)
         counter.inc(counted.times)
+
+    def _show_ring(self, ring: tuple[bytes, ...]) -> None:
+        self._shown_ring = ring
+        self._metrics.gossip_keys.clear()
+        for number, key in enumerate(ring):
+            self._metrics.gossip_keys.labels(fingerprint(key), "opens" if number else "seals").set(1)
 
     @staticmethod
     def _now() -> float:

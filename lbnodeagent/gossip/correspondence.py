@@ -1,6 +1,6 @@
 """What this run of the agent writes to its peers, and what of theirs it believes: metas with lives, sealed messages.
 
-Keeps which life each live member says that it has, and lets through what envelope.py's rules take. Pure.
+Keeps which life and which keys each live member says that it has, and lets through what envelope.py's rules take. Pure.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from lbnodeagent.errors import MetaError
 from lbnodeagent.gossip.envelope import Life, Recipient, Ruling, Sender, admits_bare, opened
 from lbnodeagent.gossip.events import PeerAlive, PeerEvent, PeerGone, peer_event
+from lbnodeagent.gossip.keyrotation import Mark, Others
 from lbnodeagent.gossip.meta import (
     HandoverMessage,
     Meta,
@@ -37,6 +38,8 @@ class Correspondence:
     """Of one node in one run of its agent, which ``life`` tells from the others: six random bytes."""
 
     def __init__(self, node: str, life: Life) -> None:
+        self.keys: tuple[Mark, ...] = ()
+        """Of the keys that this node opens, the one that it seals with first."""
         self.refused = 0
         """Messages that didn't count: recordings, and those of a life that isn't known yet."""
         self._node = node
@@ -44,10 +47,21 @@ class Correspondence:
         self._sender = Sender(node, life)
         self._recipient = Recipient(life)
         self._lives: dict[str, Life] = {}
+        self._keys: dict[str, tuple[Mark, ...]] = {}
+
+    def begin_again(self) -> None:
+        """Nobody is heard any more."""
+        self._lives.clear()
+        self._keys.clear()
 
     def meta(self, meta: Meta) -> bytes:
-        """What this node says of itself, with its life."""
-        return encode_meta(replace(meta, life=self._life))
+        """What this node says of itself, with its life and its keys."""
+        return encode_meta(replace(meta, life=self._life, keys=self.keys))
+
+    @property
+    def others(self) -> Others:
+        """What the other live members say of their keys."""
+        return Others(self._keys.values())
 
     def write(self, to: str, message: HandoverMessage) -> list[bytes]:
         """The payloads of a message, sealed for the life of its recipient if that has one."""
@@ -63,12 +77,16 @@ class Correspondence:
         match happened:
             case PeerAlive(node, data):
                 self._lives.pop(node, None)
+                self._keys[node] = ()
                 with contextlib.suppress(MetaError):  # what is wrong with it is said where it is used
                     meta = decode_meta(data)
-                    if meta is not None and meta.life is not None:
-                        self._lives[node] = meta.life
+                    if meta is not None:
+                        self._keys[node] = meta.keys
+                        if meta.life is not None:
+                            self._lives[node] = meta.life
             case PeerGone(node):
                 self._lives.pop(node, None)
+                self._keys.pop(node, None)
             case _:
                 pass
         return happened

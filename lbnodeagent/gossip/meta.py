@@ -1,8 +1,9 @@
 """What agents tell each other through the gossip: a member's meta, and the messages of a hand-over. Pure.
 
-Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, MAC addresses; then per subnet its IP version, with
-the high bit set if it is idle, and prefix length in one byte each, and the network's leading bytes. PureLB's own agents
-have an empty meta. Bytes that can't be read raise MetaError; an unknown version counts as a member without meta.
+Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, entries of six bytes each (life, keys, MAC addresses);
+then per subnet its IP version, with the high bit set if it is idle, and prefix length in one byte each, and the
+network's leading bytes. PureLB's own agents have an empty meta. Bytes that can't be read raise MetaError; an unknown
+version counts as a member without meta.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final, Literal
 
 from lbnodeagent.errors import MetaError
 from lbnodeagent.gossip.envelope import Life
+from lbnodeagent.gossip.keyrotation import Mark
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress, IPNetwork
 
@@ -24,6 +26,10 @@ _READY: Final = 0x01
 _LEAVING: Final = 0x02
 _EXCLUDED: Final = 0x04
 _LIFE: Final = 0x08
+_MARKS: Final = 4
+"""From this bit on, three bits: how many keys the member says that it opens."""
+_MARKS_MOST: Final = 7
+_ENTRIES: Final = 16
 _IDLE: Final = 0x80
 
 
@@ -45,16 +51,19 @@ class Meta:
     """Of the interfaces on those subnets: who else may rightly answer for a VIP during a hand-over."""
     life: Life | None = None
     """Of the agent that says it (envelope.py); None: it's one from before there were lives."""
+    keys: tuple[Mark, ...] = ()
+    """Of the keys that it opens, the one that it seals with first; empty: it doesn't say (keyrotation.py)."""
 
 
 def encode_meta(meta: Meta) -> bytes:
     """At most 512 bytes; the subnets that don't fit are left out, the widest ones last."""
     flags = _READY * meta.is_ready | _LEAVING * meta.is_leaving | _EXCLUDED * meta.is_excluded
-    # The life goes where agents from before read one MAC more, which no NIC has.
+    # The life and the keys go where agents from before read MACs, which no NIC has.
     lives = [] if meta.life is None else [meta.life]
-    flags |= _LIFE * len(lives)
-    macs = [*lives, *sorted(meta.macs)[: 16 - len(lives)]]
-    data = _MAGIC + struct.pack("!BB", flags, len(macs)) + b"".join(macs)
+    keys = meta.keys[:_MARKS_MOST]
+    flags |= _LIFE * len(lives) | len(keys) << _MARKS
+    entries = [*lives, *keys, *sorted(meta.macs)][:_ENTRIES]
+    data = _MAGIC + struct.pack("!BB", flags, len(entries)) + b"".join(entries)
     known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
     for network, idle in sorted(known, key=lambda one: (one[1], one[0].prefixlen, one[0].version, one[0])):
         kept = (network.prefixlen + 7) // 8
@@ -75,11 +84,12 @@ def decode_meta(data: bytes) -> Meta | None:
         start = len(_MAGIC) + 2
         end = start + 6 * count
         if end > len(data):
-            raise MetaError("a meta that ends within its MAC addresses")
-        macs = [data[at : at + 6] for at in range(start, end, 6)]
-        if flags & _LIFE and not macs:
-            raise MetaError("a meta that says that it has a life, and has none")
-        life = Life(macs.pop(0)) if flags & _LIFE else None
+            raise MetaError("a meta that ends within its entries")
+        entries = [data[at : at + 6] for at in range(start, end, 6)]
+        lives, keys = int(bool(flags & _LIFE)), flags >> _MARKS & _MARKS_MOST
+        if lives + keys > count:
+            raise MetaError("a meta that says that it has a life or keys, and has none")
+        life = Life(entries[0]) if lives else None
         networks = list(_networks(data[end:]))
     except (struct.error, ValueError) as error:
         raise MetaError(f"a meta that can't be read: {error}") from error
@@ -89,8 +99,9 @@ def decode_meta(data: bytes) -> Meta | None:
         bool(flags & _EXCLUDED),
         reach=frozenset(network for network, is_idle in networks if not is_idle),
         idle=frozenset(network for network, is_idle in networks if is_idle),
-        macs=frozenset(map(Mac, macs)),
+        macs=frozenset(map(Mac, entries[lives + keys :])),
         life=life,
+        keys=tuple(map(Mark, entries[lives : lives + keys])),
     )
 
 

@@ -19,6 +19,7 @@ from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
 from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.joining import Joining
+from lbnodeagent.gossip.keyrotation import Rotation, fingerprint, mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from memberlist import (
     Config,
@@ -52,10 +53,14 @@ class Peers:
         self._host = host
         self._port = port
         self._config = config
+        self._rotation: Rotation | None = None
         self._key: Keyring | None = None
         self._has_key = asyncio.Event()
+        self.ring: tuple[bytes, ...] = ()
+        """The keys in use: the first one seals, all open."""
         self._correspondence = Correspondence(node, Life(os.urandom(LIFE_SIZE)))
-        self._meta = self._correspondence.meta(Meta())  # none would make it a candidate, as PureLB's own agents are
+        self._said = Meta()
+        self._meta = self._correspondence.meta(self._said)  # none would make it a candidate, as PureLB's own agents are
         self._gossip: Memberlist | None = None
         self._alive: set[str] = set()
         self._joining = Joining(random.Random())
@@ -96,15 +101,31 @@ class Peers:
                 yield self._events.popleft()
 
     def set_keys(self, keys: Sequence[bytes]) -> None:
-        """The gossip's keys, of 16, 24 or 32 bytes: the first one seals, all open. May change while it runs."""
-        if self._key is None:
-            self._key = Keyring(keys)
-        for key in keys:
-            self._key.add(key)
-        self._key.use(keys[0])
-        for key in set(self._key.keys) - set(keys):
-            self._key.remove(key)
+        """The gossip's keys, of 16, 24 or 32 bytes: the first one is to seal, all open. May change while it runs."""
+        now = asyncio.get_running_loop().time()
+        if self._rotation is None:
+            self._rotation = Rotation(keys, now)
+        else:
+            self._rotation.seen(keys, now)
+        self._rotate(self._rotation)
         self._has_key.set()
+
+    def _rotate(self, rotation: Rotation) -> None:
+        """Use the keys that are to be used now, and say so."""
+        ring = rotation.ring(asyncio.get_running_loop().time(), self._correspondence.others)
+        if ring == self.ring:
+            return
+        self.ring = ring
+        log.info("gossip keys", extra={"seals": fingerprint(ring[0]), "opens": [fingerprint(key) for key in ring]})
+        if self._key is None:
+            self._key = Keyring(ring)
+        for key in ring:
+            self._key.add(key)
+        self._key.use(ring[0])
+        for key in set(self._key.keys) - set(ring):
+            self._key.remove(key)
+        self._correspondence.keys = tuple(mark(key) for key in ring)
+        self.set_meta(self._said)
 
     def set_addresses(self, addresses: frozenset[str]) -> None:
         """Where the other agents' pods are now."""
@@ -121,6 +142,7 @@ class Peers:
 
     def set_meta(self, meta: Meta) -> None:
         """What this node says of itself."""
+        self._said = meta
         self._meta = self._correspondence.meta(meta)
         if self._gossip is not None:
             self._gossip.update_meta(self._meta)
@@ -194,6 +216,7 @@ class Peers:
                     self._alive.add(node)
             case GossipEnded():
                 self._alive.clear()
+                self._correspondence.begin_again()
             case PeerGone(node, for_good):
                 self._alive.discard(node)
                 log.info("peer left" if for_good else "peer failed", extra={"node": node})
@@ -215,6 +238,8 @@ class Peers:
                 alive = (one for one in gossip.members.values() if one.state in (State.ALIVE, State.SUSPECT))
                 here = {str(gossip.endpoint.address), *(str(member.address) for member in alive)}
                 self._heard_from(here)
+                if self._rotation is not None and not self._rotation.is_at_rest:
+                    self._rotate(self._rotation)
                 for address in self._joining.due(here, loop.time()):
                     tries.create_task(self._try(gossip, address))
                 await _within(LOOK, self._hurry)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -85,7 +84,7 @@ class ControlPlane:
             reporter = Reporter(settings.node_name, kube, events, wanted, metrics, answers, settings.announcing_format)
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
             node = NodeFeed(self._tell, configuration.set_labels)
-            keys = self._keys = GossipKeys(events, metrics, self._tell, time.monotonic)
+            keys = self._keys = GossipKeys(events, self._tell)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()
             begun = Begun()
             self._inbox.start_over(key_of(begun), begun)
@@ -101,7 +100,6 @@ class ControlPlane:
                         tasks.create_task(events.run()),
                         tasks.create_task(reporter.annotator.run()),
                         tasks.create_task(self._follow_outbox(reporter, configuration)),
-                        tasks.create_task(keys.run()),
                         tasks.create_task(
                             self._follow(following, answers, wanted, configuration, node, keys, reporter)
                         ),

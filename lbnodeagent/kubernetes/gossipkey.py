@@ -1,33 +1,25 @@
 """Where the gossip's keys come from: ML_GROUP, as PureLB v0.6 to v0.13 has it, else the Secret of the allocator.
 
 The Secret's entry ``key`` is the one that seals; every other entry, whatever its name, only opens. Agents follow the
-Secret while they run. What they do with a change is keyrotation.py's; a Secret that is gone, or wrong, changes nothing.
+Secret while they run. What they do with a change is the gossip's (keyrotation.py there); a Secret that is gone, or
+wrong, changes nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
-from lbnodeagent.gossip.keyrotation import Rotation
 from lbnodeagent.messages import KeysKnown
 from purelb import names
 from purelb.events import EventRecorder, ObjectReference, reference
 from purelb.kube import decode_secret
-from purelb.metrics import AgentMetrics
 from purelb.ordering import Changed, Deleted, News, Replaced
 from purelb.settings import KEY_SIZES
 
 log = logging.getLogger(__name__)
-
-SETTLE: Final = 45.0
-"""Seconds after which every agent has seen a change."""
-TURN: Final = 1.0
-"""Seconds between two looks at what time has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +40,9 @@ class GossipKeys:
     have one, and would announce what they announce.
     """
 
-    def __init__(
-        self,
-        events: EventRecorder,
-        metrics: AgentMetrics,
-        tell: Callable[[KeysKnown], None],
-        clock: Callable[[], float],
-    ) -> None:
-        """``clock`` is monotonic seconds."""
+    def __init__(self, events: EventRecorder, tell: Callable[[KeysKnown], None]) -> None:
         self._events = events
-        self._metrics = metrics
         self._tell = tell
-        self._clock = clock
-        self._rotation: Rotation | None = None
         self._told: tuple[bytes, ...] = ()
         self._complaint = ""
 
@@ -90,20 +72,8 @@ class GossipKeys:
             return
         if self._complain(secret.complaint):
             self._events.record(secret.about, "Warning", names.REASON_GOSSIP_KEY_INVALID, secret.complaint)
-        if not secret.keys:
-            return
-        if self._rotation is None:
-            self._rotation = Rotation(secret.keys, self._clock(), SETTLE)
-        else:
-            self._rotation.seen(secret.keys, self._clock())
-        self._use(self._rotation.ring(self._clock()))
-
-    async def run(self) -> None:
-        """Let time do its part, until cancelled."""
-        while True:
-            await asyncio.sleep(TURN)
-            if self._rotation is not None:
-                self._use(self._rotation.ring(self._clock()))
+        if secret.keys:
+            self._use(secret.keys)
 
     def _complain(self, complaint: str) -> bool:
         """Whether it is a new one."""
@@ -113,15 +83,10 @@ class GossipKeys:
             log.warning("gossip key", extra={"reason": complaint})
         return is_new
 
-    def _use(self, ring: tuple[bytes, ...]) -> None:
-        if ring == self._told:
-            return
-        self._told = ring
-        self._metrics.gossip_keys.clear()
-        for number, key in enumerate(ring):
-            self._metrics.gossip_keys.labels(fingerprint(key), "opens" if number else "seals").set(1)
-        log.info("gossip keys", extra={"seals": fingerprint(ring[0]), "opens": [fingerprint(key) for key in ring]})
-        self._tell(KeysKnown(ring))
+    def _use(self, keys: tuple[bytes, ...]) -> None:
+        if keys != self._told:
+            self._told = keys
+            self._tell(KeysKnown(keys))
 
 
 def parse_secret(body: Mapping[str, Any]) -> GossipSecret:
@@ -148,8 +113,3 @@ def keys_of(secret: Mapping[str, Any]) -> tuple[tuple[bytes, ...], str]:
         if entry == names.GOSSIP_SECRET_KEY:
             return (), complaints[0]
     return tuple(keys), "; ".join(complaints)
-
-
-def fingerprint(key: bytes) -> str:
-    """By which users tell keys apart without seeing them: the first 8 digits of ``sha256sum``."""
-    return hashlib.sha256(key).hexdigest()[:8]

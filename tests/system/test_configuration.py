@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lbnodeagent.kubernetes.gossipkey import fingerprint
+from lbnodeagent.gossip.keyrotation import fingerprint
 from tests.system import nodeaddress
 from tests.system.agentlab import (
     MASTER,

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbnodeagent.errors import MetaError
+from lbnodeagent.gossip.envelope import Life
+from lbnodeagent.gossip.keyrotation import Mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta, decode_message, decode_meta, encode_messages, encode_meta
 from lbnodeagent.tables import Mac
 
@@ -26,7 +28,16 @@ NETWORKS = st.one_of(
     ),
 )
 FLAGS = (st.booleans(), st.booleans(), st.booleans())
-METAS = st.builds(Meta, *FLAGS, st.frozensets(NETWORKS, max_size=6), st.frozensets(NETWORKS, max_size=6), MACS)
+SIX = st.binary(min_size=6, max_size=6)
+METAS = st.builds(
+    Meta,
+    *FLAGS,
+    st.frozensets(NETWORKS, max_size=6),
+    st.frozensets(NETWORKS, max_size=6),
+    MACS,
+    st.one_of(st.none(), SIX.map(Life)),
+    st.lists(SIX.map(Mark), max_size=7).map(tuple),
+)
 
 
 @given(METAS)

@@ -39,7 +39,7 @@ class Agent:
         self.peers = Peers(name, host, port, Config.fast())
         self.is_deaf = False
         self.heard: dict[str, Meta] = {}
-        """What each peer says of itself, but its life."""
+        """What each peer says of itself, but its life and keys."""
 
     async def follow(self) -> None:
         async for event in self.peers.events():
@@ -47,7 +47,7 @@ class Agent:
                 case PeerAlive(node, meta):
                     said = decode_meta(meta)
                     assert said is not None
-                    self.heard[node] = replace(said, life=None)
+                    self.heard[node] = replace(said, life=None, keys=())
                 case Deaf(is_deaf):
                     self.is_deaf = is_deaf
                 case PeerGone(node):
@@ -120,3 +120,44 @@ def test_an_agent_with_another_key_is_not_heard() -> None:
         return is_deaf
 
     assert asyncio.run(scene())
+
+
+@pytest.mark.timeout(90)
+def test_a_new_key_seals_as_soon_as_all_open_it_and_not_before() -> None:
+    async def scene() -> None:
+        async with two_agents() as (one, other):
+            for agent in (one, other):
+                agent.peers.set_keys((OLD,))
+            await until(lambda: "b" in one.heard and "a" in other.heard)
+
+            one.peers.set_keys((NEW,))
+            await converse(one, other, 1)
+            assert one.peers.ring == (OLD, NEW)
+
+            other.peers.set_keys((NEW,))
+            await until(lambda: one.peers.ring == other.peers.ring == (NEW, OLD), seconds=10)
+            await converse(one, other, 2)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.timeout(90)
+def test_an_agent_that_starts_with_a_new_key_waits_for_those_that_still_seal_with_the_old_one() -> None:
+    """The Secret was lost with its key: who starts knows the new one only, and the others are about to learn it."""
+
+    async def scene() -> list[str]:
+        seen: list[str] = []
+        async with two_agents() as (late, running):
+            running.peers.set_keys((OLD,))
+            late.peers.set_keys((NEW,))
+            await until(lambda: late.is_deaf)
+            seen.append("deaf")
+
+            running.peers.set_keys((NEW,))
+            await until(lambda: "b" in late.heard and "a" in running.heard, seconds=10)
+            assert running.peers.ring[0] == NEW
+            await until(lambda: not late.is_deaf)
+            seen.append("heard")
+        return seen
+
+    assert asyncio.run(scene()) == ["deaf", "heard"]

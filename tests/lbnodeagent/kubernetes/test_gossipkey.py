@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from lbnodeagent.kubernetes.gossipkey import fingerprint, keys_of
+from lbnodeagent.kubernetes.gossipkey import keys_of
 
 OLD, NEW = b"0" * 32, b"1" * 16
 
@@ -26,7 +26,3 @@ def test_a_key_of_an_impossible_length_is_named() -> None:
     text = "has 5 bytes, but a gossip key has 16, 24 or 32"
     assert keys_of(secret(key=b"short")) == ((), f"key of the Secret purelb-gossip {text}")
     assert keys_of(secret(key=NEW, old=b"short")) == ((NEW,), f"old of the Secret purelb-gossip {text}")
-
-
-def test_a_fingerprint_is_what_sha256sum_says() -> None:
-    assert fingerprint(b"8sb7ikA5qHwQQqxc") == "d2fa9417"
