@@ -311,6 +311,32 @@ def test_the_key_is_changed_under_running_agents_and_no_reply_is_lost(agents: Ag
     assert agents.holders(VIP) == [WORKER11]
 
 
+@pytest.mark.timeout(300)
+def test_an_agent_that_starts_with_a_new_key_only_takes_no_address_of_the_others(agents: AgentLab) -> None:
+    """The Secret was lost with its key, and another one has just come: the others still seal with the old one."""
+    vips = [f"10.31.188.{number}" for number in range(64, 76)]
+    agents.apply(*(service(f"s{number}", "wire", ip=vip) for number, vip in enumerate(vips)))
+    assert eventually(lambda: all(len(agents.holders(vip)) == 1 for vip in vips))
+
+    agents.lab.must("fault", "master", "agent-stop")
+    assert eventually(lambda: all(agents.holders(vip) not in ([], [MASTER]) for vip in vips))
+    change_secret(agents, key=secrets.token_bytes(32))
+    agents.lab.must("heal", "master")
+
+    def on_two() -> list[str]:
+        return [vip for vip in vips if len(agents.holders(vip)) > 1]
+
+    twice = [0] * len(vips)
+    joined = "purelb_election_member_count 3.0"
+    for _ in range(60):
+        held = set(on_two())
+        twice = [seen + 1 if vip in held else 0 for seen, vip in zip(twice, vips, strict=True)]
+        assert max(twice) < 8, "longer than a hand-over"
+        if joined in metrics(agents, MASTER) and not held:
+            break
+    assert joined in metrics(agents, MASTER)
+
+
 def change_secret(agents: AgentLab, **keys: bytes) -> None:
     """Replace the keys of the gossip."""
     data = {name: base64.b64encode(key).decode() for name, key in keys.items()}
