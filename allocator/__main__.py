@@ -24,6 +24,7 @@ from allocator.sources.opening import SourceFactory
 from purelb import logs, names
 from purelb.errors import SettingsError
 from purelb.events import EventRecorder
+from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics, new_registry
@@ -98,7 +99,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
 
         def unready() -> str | None:
             now = clock()
-            trouble = following.trouble(now) or gossip.trouble(now)
+            trouble = following.trouble(now) or gossip.trouble(now) or kube.rights.trouble(now)
             stands_by = not leadership.is_ours and following.is_listed
             if trouble is None and not (controller.is_synchronised or stands_by):
                 return "not everything is listed yet"
@@ -110,12 +111,13 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             async with asyncio.TaskGroup() as tasks:
                 recording, beating = tasks.create_task(recorder.run()), tasks.create_task(pulse.beat())
                 keeping = tasks.create_task(gossip.follow())
+                telling = tasks.create_task(tell(kube.rights, own_pod(common), recorder, metrics, clock))
                 leading = tasks.create_task(lead())
                 framing = tasks.create_task(run_operator(kube, begun=begun, stop=stop))
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, keeping, recording, beating, framing):
+                for task in (leading, keeping, telling, recording, beating, framing):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:

@@ -8,7 +8,6 @@ loop.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import socket
 import ssl
@@ -28,6 +27,7 @@ from purelb import names
 from purelb.answers import JsonObject, Lines, decode_document, decode_event, decode_object, decode_page, refusal
 from purelb.credentials import Credentials, Login, login
 from purelb.errors import SettingsError, UnavailableError
+from purelb.rights import Rights
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -105,6 +105,8 @@ class Kube:
     def __init__(self, kubeconfig: Path | None = None, *, user_agent: str = "purelb") -> None:
         self._kubeconfig = kubeconfig
         self._user_agent = user_agent
+        self.rights = Rights()
+        """What the answers say of them."""
         self._login: Login | None = None
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
@@ -220,7 +222,10 @@ class Kube:
         except (aiohttp.ClientError, OSError) as error:
             raise UnavailableError(f"the API server can't be reached: {error}") from error
         if not 200 <= response.status < 300:
-            raise refusal(response.status, response.headers, answer)
+            refused = refusal(response.status, response.headers, answer)
+            self.rights.failed(method, path, refused, asyncio.get_running_loop().time())
+            raise refused
+        self.rights.worked(method, path)
         return answer
 
     async def watch(self, path: str, resource_version: str, **query: str) -> AsyncGenerator[JsonObject, None]:
@@ -342,9 +347,3 @@ def _lively_socket(where: AddrInfoType) -> socket.socket:
         if hasattr(socket, option):  # an operator's own machine needn't be Linux
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made
-
-
-def decode_secret(secret: Mapping[str, Any], key: str) -> bytes | None:
-    """One value of a Secret object, decoded; None if it isn't there."""
-    value = (secret.get("data") or {}).get(key)
-    return base64.b64decode(value) if value is not None else None

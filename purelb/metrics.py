@@ -41,6 +41,12 @@ class ClientMetrics:
             "1 if the configuration was read and is used.",
             registry=registry,
         )
+        self.forbidden = Gauge(
+            "purelb_k8s_client_forbidden",
+            "1 per kind of request that the API server refuses, for lack of a right, again and again.",
+            ["request"],
+            registry=registry,
+        )
         self.synced = Gauge(
             "purelb_k8s_client_synced_bool",
             "1 while all objects of a kind are known and their changes are heard.",

@@ -31,6 +31,8 @@ class CommonSettings:
     host: str
     port: int
     log_level: str
+    pod: tuple[str, str] | None = None
+    """Name and uid of our own pod; None: we run in none, or weren't told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +191,14 @@ def _parser(program: str, description: str, environ: Mapping[str, str]) -> argpa
 def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> CommonSettings:
     if arguments.log_level not in _LOG_LEVELS:
         raise SettingsError(f'PURELB_LOG_LEVEL "{arguments.log_level}" is none of {", ".join(_LOG_LEVELS)}')
+    name, uid = environ.get("PURELB_POD_NAME", ""), environ.get("PURELB_POD_UID", "")
     return CommonSettings(
         namespace=arguments.namespace or own_namespace(environ),
         kubeconfig=arguments.kubeconfig,
         host=arguments.host,
         port=arguments.port,
         log_level=arguments.log_level,
+        pod=(name, uid) if name and uid else None,
     )
 
 

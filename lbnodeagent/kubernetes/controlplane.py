@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -36,9 +37,11 @@ from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_o
 from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKey, Surroundings, Wiped
 from purelb import names
 from purelb.events import EventRecorder
+from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
+from purelb.rights import Rights
 from purelb.settings import AgentSettings
 
 log = logging.getLogger(__name__)
@@ -64,6 +67,7 @@ class ControlPlane:
         self._following: Following | None = None
         self._keys: GossipKeys | None = None
         self._learned = Learned()
+        self._rights = Rights()
         self.is_synced = False
         self.is_done = threading.Event()
         """Everything was said; what is left to do at a stop is kopf's own."""
@@ -79,7 +83,7 @@ class ControlPlane:
             wanted = WantedTable()
             events = EventRecorder(kube, names.AGENT_COMPONENT)
             following = Following(kube, metrics, settings)
-            self._following = following
+            self._following, self._rights = following, kube.rights
             answers = ServiceAnswers(following.services)
             reporter = Reporter(settings.node_name, kube, events, wanted, metrics, answers, settings.announcing_format)
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
@@ -98,6 +102,7 @@ class ControlPlane:
                     await kopf_begun.wait()
                     running = [
                         tasks.create_task(events.run()),
+                        tasks.create_task(tell(kube.rights, own_pod(settings.common), events, metrics, time.monotonic)),
                         tasks.create_task(reporter.annotator.run()),
                         tasks.create_task(self._follow_outbox(reporter, configuration)),
                         tasks.create_task(
@@ -126,7 +131,7 @@ class ControlPlane:
         """
         if self._following is None or self._keys is None:
             return None
-        trouble = self._following.trouble(now) or self._keys.trouble
+        trouble = self._following.trouble(now) or self._keys.trouble or self._rights.trouble(now)
         if trouble is None and self._learned.lacks_node:
             trouble = f"there is no Node {self._settings.node_name}"
         return trouble

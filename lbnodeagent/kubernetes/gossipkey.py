@@ -7,6 +7,7 @@ wrong, changes nothing.
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from typing import Any, assert_never
 from lbnodeagent.messages import KeysKnown
 from purelb import names
 from purelb.events import EventRecorder, ObjectReference, reference
-from purelb.kube import decode_secret
 from purelb.ordering import Changed, Deleted, News, Replaced
 from purelb.settings import KEY_SIZES
 
@@ -97,14 +97,14 @@ def parse_secret(body: Mapping[str, Any]) -> GossipSecret:
 def keys_of(secret: Mapping[str, Any]) -> tuple[tuple[bytes, ...], str]:
     """The keys of the Secret, the one that seals first, and what is wrong with it; none without one that seals."""
     name, complaints, keys = names.GOSSIP_SECRET, [], list[bytes]()
-    entries = dict.fromkeys((names.GOSSIP_SECRET_KEY, *sorted(secret.get("data") or {})))
-    for entry in entries:
+    data = secret.get("data") or {}
+    for entry in dict.fromkeys((names.GOSSIP_SECRET_KEY, *sorted(data))):
+        if entry not in data:
+            return (), f"the Secret {name} has no entry {entry}"
         try:
-            key = decode_secret(secret, entry)
+            key = base64.b64decode(data[entry])
         except ValueError:
             key = b""
-        if key is None:
-            return (), f"the Secret {name} has no entry {entry}"
         if len(key) in KEY_SIZES:
             if key not in keys:
                 keys.append(key)
