@@ -8,10 +8,13 @@ leads to another try after a while, and never to an end. What was told before st
 
 How it lists: a page at a time, so that a large collection is never in memory as a whole, and always what is now (no
 resourceVersion). Pages come from the API server's memory since 1.34, and from etcd before; but a list is made at a
-start and after a gap only, never on an interval. The two cheaper ways were tried. A list from memory as it is
-(resourceVersion=0) may be stale: an agent that was restarted would take a VIP away that was given a moment before. One
-"not older than" what was told was refused after 3 s (504, kube-apiserver 1.36.2) in a quiet collection, where the API
-server's memory is behind the version of its own list.
+start and after a gap only, never on an interval. The three cheaper ways were tried. A list from memory as it is
+(resourceVersion=0) may be stale: an agent that was restarted would take a VIP away that was given a moment before, and
+one that has followed for a while would take it for a history that went back. One "not older than" what was told was
+refused after 3 s (504, kube-apiserver 1.36.2) in a quiet collection, where the API server's memory is behind the
+version of its own list. A watch that begins with all there is (a streaming list, KEP-3157) ended at once, with an
+internal error: 1.36.2 needs RequestWatchProgress for it, which etcd 3.4.23 hasn't; where it works, pages come from
+memory as well.
 
 How it watches: from the position of what was told, with bookmarks, for a while that the server is asked to bound. That
 bound is the only one on silence: a real server sent no bookmark at all for 230 s in a quiet collection. After
