@@ -1,8 +1,8 @@
 """The way of a Service: news comes in, it is reviewed, the plan is carried out, and what came of it is news again.
 
 It owns the order of things: nothing is given away before all Services and ServiceGroups were listed; decisions are
-made one at a time, and only the writes that follow from them overlap; a Service has one write under way at most. What
-happens elsewhere comes in as values and is passed on here. It judges nothing itself: that is review.py and catalog.py.
+made one at a time, and only the steps that follow from them overlap (steps.py). What happens elsewhere comes in as
+values and is passed on here. It judges nothing itself: that is review.py and catalog.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
 from allocator.ipam.requests import Consultation
 from allocator.leadership import Term
-from allocator.reconcile.asking import Denied, Granted, Reply, ask
+from allocator.reconcile.asking import Denied, Granted, Reply
 from allocator.reconcile.cache import Entry, ServiceCache
 from allocator.reconcile.following import Following, Heard, OfGroups, OfServices, is_list
 from allocator.reconcile.notices import Notices
@@ -24,6 +24,7 @@ from allocator.reconcile.plan import Plan, Write, allocation
 from allocator.reconcile.request import claims_differ
 from allocator.reconcile.review import Reviewer
 from allocator.reconcile.schedule import AFTER_CONFLICT, AFTER_FAILURE, Schedule
+from allocator.reconcile.steps import Steps
 from allocator.reconcile.writer import Answer, Conflicted, Failed, Gone, Outcome, Read, Seen, Writer, Written
 from allocator.sources.external import ExternalSources
 from allocator.sources.source import Disputed, Room
@@ -36,9 +37,6 @@ from purelb.services import ServiceKey, ServiceView
 
 log = logging.getLogger(__name__)
 
-WRITES: Final = 32
-"""Writes under way at once: enough that neither the API server's latency bounds the rate nor those who create Services
-as fast as they can crowd the writes out."""
 BREATH: Final = 32
 """Reviews in a row before other tasks get their turn."""
 
@@ -65,19 +63,14 @@ class Controller:
         self._cache = cache
         self._configuration = configuration
         self._external = external
-        self._term = term
         self._metrics = metrics
         self._clock = clock
         self._notices = Notices(recorder, metrics)
         self._reviewer = Reviewer(engine, default_announcer=default_announcer)
         self._schedule = Schedule(cache)
-        self._writer = Writer(kube)
         self._following = following
+        self._steps = Steps(Writer(kube), following, external, term, clock)
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(WRITES)
-        self._asks: set[asyncio.Task[None]] = set()
-        self._busy: set[ServiceKey] = set()
-        """Who has a write, a read or a question under way."""
         self._unclear: dict[ServiceKey, Write | None] = {}
         """Who is to be read before anything else, with the write whose answer was lost."""
         self._are_listed = asyncio.Event()
@@ -136,7 +129,7 @@ class Controller:
             return
         entry = self._cache.get(service.key)
         assert entry is not None
-        if service.key in self._busy:
+        if self._steps.is_busy(service.key):
             return  # looked at again when its write is done
         self._notices.heard(service, self._clock())
         self._reviewer.learn(service, entry.seniority)
@@ -186,7 +179,8 @@ class Controller:
                 tasks.create_task(self._hear_sources()),
             ]
             await self._work(tasks)
-            for task in (*others, *self._asks):
+            self._steps.stop_asking()
+            for task in others:
                 task.cancel()
 
     def stop(self) -> None:
@@ -197,7 +191,7 @@ class Controller:
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         looks = 0
         while True:
-            await self._slots.acquire()
+            await self._steps.slot()
             while True:
                 key = await self._next()
                 if key is None:
@@ -220,7 +214,7 @@ class Controller:
             key = self._schedule.take(now)
             if key is None:
                 await self._wait(self._schedule.due, now)
-            elif key not in self._busy:
+            elif not self._steps.is_busy(key):
                 return key
         return None
 
@@ -250,8 +244,7 @@ class Controller:
             return False
         self._metrics.updates.inc()
         if key in self._unclear:
-            self._begin(entry, Read(key), tasks)
-            return True
+            return self._steps.begin(entry, Read(key), tasks, self._conclude)
         try:
             plan = self._reviewer.review(entry.service, entry.seniority)
         except Exception:
@@ -264,8 +257,7 @@ class Controller:
         if plan.step is None:
             self._settle(key, plan)
             return False
-        self._begin(entry, plan.step, tasks)
-        return isinstance(plan.step, Write)  # whoever is slow to answer a question must not hold up writes
+        return self._steps.begin(entry, plan.step, tasks, self._conclude)
 
     def _settle(self, key: ServiceKey, plan: Plan) -> None:
         """Nothing is left to do for a Service."""
@@ -274,30 +266,6 @@ class Controller:
         else:
             self._schedule.settled(key)
             self._external.settle(key)
-
-    def _begin(self, entry: Entry, step: Write | Read | Consultation, tasks: asyncio.TaskGroup) -> None:
-        self._busy.add(entry.service.key)
-        task = tasks.create_task(self._carry_out(entry, step))
-        if isinstance(step, Consultation):
-            self._asks.add(task)
-            task.add_done_callback(self._asks.discard)
-
-    async def _carry_out(self, entry: Entry, step: Write | Read | Consultation) -> None:
-        try:
-            match step:
-                case Write():
-                    outcome: Outcome | Reply = await self._writer.write(
-                        step, self._following.epoch, within=self._term.left(self._clock())
-                    )
-                case Read():
-                    outcome = await self._writer.read(step, self._following.epoch)
-                case Consultation():
-                    outcome = await ask(self._external, step)
-        finally:
-            self._busy.discard(entry.service.key)
-            if not isinstance(step, Consultation):
-                self._slots.release()
-        self._conclude(entry, outcome)
 
     def _conclude(self, entry: Entry, outcome: Outcome | Reply) -> None:
         """What came of a step; ``entry`` is what it was decided on."""
