@@ -30,6 +30,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
 from purelb.answers import JsonObject
@@ -57,6 +58,8 @@ LONGEST_WAIT: Final = 30.0
 """Seconds of a server's Retry-After that are believed."""
 PATIENCE: Final = 20.0
 """Seconds for which what was read before may be behind, before a program says that it isn't ready."""
+ABSENT: Final = 300.0
+"""Seconds, give or take a fifth, after which a server is asked again for a kind that it needn't have and hasn't."""
 BREATH: Final = 64
 """Objects in a row before other tasks get their turn."""
 
@@ -70,6 +73,8 @@ class Source:
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     """Selectors."""
+    may_lack: bool = False
+    """Whether there are servers without this kind, older ones; of theirs there is no object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,10 @@ class Follower(Generic[T]):
                 self._follows()
                 self._needs_list = False
                 yield self._ordering.listed(*listed)
+            if not self._ordering.position:
+                self._needs_list = True
+                await asyncio.sleep(ABSENT * self._rng.uniform(0.8, 1.2))
+                continue
             seconds = WATCH * self._rng.uniform(0.8, 1.2)
             begun = self._clock()
             self._is_history_doubtful = True
@@ -207,6 +216,7 @@ class Follower(Generic[T]):
             self._needs_list = True
 
     async def _list(self) -> tuple[dict[ObjectKey, T], str]:
+        """All objects, and when it was so; no version where the server may lack the kind, and does."""
         items, version = dict[ObjectKey, T](), ""
         self._ordering.listing()
         pages = self._kube.pages(self._source.path, **self._source.query)
@@ -221,6 +231,11 @@ class Follower(Generic[T]):
                     await asyncio.sleep(0)
         except TimeoutError:
             raise UnavailableError(f"the API server did not list them in {LIST:g} s") from None
+        except KubeError as error:
+            # From one that has shown it, it is a failure: what was told of it stays true.
+            if self._source.may_lack and error.status == HTTPStatus.NOT_FOUND and not self._ordering.position:
+                return {}, ""
+            raise
         if not version:
             raise UnavailableError("the API server sent a list without a version")
         return items, version

@@ -15,7 +15,7 @@ from kubedouble import ApiServer
 from kubedouble.store import Store
 from purelb.answers import JsonObject
 from purelb.follow import Follower, Source, Standing, complaint
-from purelb.kube import Kube, core_path, custom_path
+from purelb.kube import Kube, core_path, custom_path, group_path
 from purelb.metrics import ClientMetrics, new_registry
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
 from purelb.retry import Backoff
@@ -329,6 +329,19 @@ def restore(store: Store, rv: int, maps: dict[tuple[str, str], Any]) -> None:
     table = store.table("/configmaps")
     table.forget()
     table.records, table._sorted, table.last_rv, store.rv = dict(maps), None, rv, rv
+
+
+def test_a_kind_that_older_servers_lack_has_no_object_there(api: Api) -> None:
+    async def play() -> None:
+        async with api.connected() as (_, kube):
+            absent = Source("Ranges", group_path("networking.k8s.io/v9", "ranges"), may_lack=True)
+            async with reading(kube, absent) as reader:
+                await reader.until(lambda: reader.lists() == 1)
+                assert reader.items == {}
+                assert reader.follower.standing.complaint(0.0, 0.0) is None
+                assert reader.follower.standing.trouble == ""
+
+    asyncio.run(play())
 
 
 def test_after_etcd_was_restored_the_older_state_is_the_truth(api: Api) -> None:
