@@ -14,6 +14,8 @@ from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
 from allocator.leadership import Leadership, LeadershipLostError
 from allocator.reconcile.cache import ServiceCache
+from allocator.reconcile.clusteraddresses import told_by_operator
+from allocator.reconcile.clusterobjects import ClusterObjects
 from allocator.reconcile.controller import Controller
 from allocator.reconcile.following import Following
 from allocator.reconcile.holdings import ServiceHoldings
@@ -57,6 +59,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             leadership,
             clock,
         )
+        cluster = ClusterObjects(told_by_operator(settings.forbidden))
         following = Following(kube, metrics, clock)
         controller = Controller(
             kube,
@@ -64,6 +67,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
             engine,
             cache,
             configuration,
+            cluster,
             external,
             leadership,
             recorder,

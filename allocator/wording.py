@@ -6,15 +6,20 @@ engine, a source, the API server) and stands in these sentences as it came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
+from allocator.ipam.forbidden import Forbidden
 from allocator.ipam.groups import Stray
 from allocator.ipam.requests import Claim, Decision, Reason, Refusal
 from allocator.ipam.sharing import tell
 from allocator.notice import Notice
 from purelb import names
-from purelb.addresses import IPAddress
+from purelb.addresses import AddressRange, IPAddress
 from purelb.services import ServiceView, describe_ingress
+
+NAMED: Final = 3
+"""How many of a kind a sentence names."""
 
 # --- on a Service: done ----------------------------------------------------------------------------------------------
 
@@ -142,6 +147,23 @@ def not_served(trouble: str) -> Notice:
 def unparsable(sentence: str) -> str:
     """Why a group is not served: its spec is wrong."""
     return f"Failed to parse: {sentence}"
+
+
+def pool_contains(pools: Sequence[tuple[AddressRange, Sequence[Forbidden]]]) -> Notice:
+    """Pools contain what something else on the network has: here the range of each, and what forbids some of it."""
+    found = [(pool, entry) for pool, entries in pools for entry in entries]
+    told = [
+        f"pool {pool} contains {_first_common(pool, entry.addresses)}, which {entry.reason}"
+        for pool, entry in found[:NAMED]
+    ]
+    more = f"; and {len(found) - NAMED} more like that" if len(found) > NAMED else ""
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, f"{'; '.join(told)}{more}: never given to a Service")
+
+
+def _first_common(pool: AddressRange, other: AddressRange) -> str:
+    first, last = max(int(pool.first), int(other.first)), min(int(pool.last), int(other.last))
+    more = last - first
+    return f"{type(pool.first)(first)}" + (f" and {more} more" if more else "")
 
 
 def stranded(count: int) -> Notice:

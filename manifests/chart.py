@@ -20,6 +20,7 @@ _HEADER: Final = "{{- /* Made by `make manifests` from purelb-complete.yaml. */ 
 _PULL_POLICY: Final = (
     '{{- with .Values.image.pullPolicy }}{{ nindent INDENT (printf "imagePullPolicy: %s" .) }}{{- end }}'
 )
+_FORBIDDEN: Final = '{{- include "purelb.forbidden" . | nindent INDENT }}'
 _GOSSIP_KEY: Final = '{{- include "purelb.gossipKey" . | nindent INDENT }}'
 
 
@@ -112,8 +113,7 @@ def _template_pod(spec: Object, program: str, slots: Slots) -> None:
     for entry in container["env"]:
         if entry["name"] == "DEFAULT_ANNOUNCER":
             entry["value"] = slots.scalar("{{ .Values.defaultAnnouncer | quote }}")
-    if program == "lbnodeagent":
-        container["env"].append({"name": slots.line(_GOSSIP_KEY)})
+    container["env"].append({"name": slots.line(_GOSSIP_KEY if program == "lbnodeagent" else _FORBIDDEN)})
 
 
 def _context(program: str) -> str:

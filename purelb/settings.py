@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from purelb.addresses import parse_range
 from purelb.credentials import kubeconfig_from, own_namespace
-from purelb.errors import SettingsError
+from purelb.errors import AddressError, SettingsError
 from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
 
 KEY_SIZES: Final = (16, 24, 32)
@@ -45,6 +46,8 @@ class AllocatorSettings:
     netbox_token: str | None
     identity: str
     """Who we are in the leader election: the pod's name."""
+    forbidden: tuple[str, ...] = ()
+    """Addresses, ranges and CIDRs that no Service may be given: gateways, resolvers, hosts outside the cluster."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AllocatorSettings:
@@ -55,6 +58,7 @@ class AllocatorSettings:
             default_announcer=environ.get("DEFAULT_ANNOUNCER") == DEFAULT_ANNOUNCER,
             netbox_token=environ.get("NETBOX_USER_TOKEN") or None,
             identity=environ.get("PURELB_POD_NAME") or environ.get("HOSTNAME") or "allocator",
+            forbidden=_forbidden(environ.get("PURELB_FORBIDDEN_ADDRESSES", "")),
         )
 
 
@@ -200,6 +204,16 @@ def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Common
         log_level=arguments.log_level,
         pod=(name, uid) if name and uid else None,
     )
+
+
+def _forbidden(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.replace(",", " ").split())
+    try:
+        for part in parts:
+            parse_range(part)
+    except AddressError as error:
+        raise SettingsError(f"PURELB_FORBIDDEN_ADDRESSES: {error}") from None
+    return parts
 
 
 def _key(text: str) -> bytes | None:

@@ -136,6 +136,14 @@ def test_another_announcer_may_be_the_clusters_default(chart: Chart) -> None:
     assert {"name": "DEFAULT_ANNOUNCER", "value": "other"} in environment
 
 
+def test_addresses_that_are_never_given_reach_the_allocator(chart: Chart) -> None:
+    values = {"forbiddenAddresses": ["10.31.255.254", "10.32.0.0/24"]}
+
+    environment = container(render(chart, values), "Deployment", "allocator")["env"]
+
+    assert {"name": "PURELB_FORBIDDEN_ADDRESSES", "value": "10.31.255.254,10.32.0.0/24"} in environment
+
+
 def test_a_gossip_key_of_ones_own_reaches_the_agents_by_a_secret(chart: Chart) -> None:
     objects = render(chart, {"memberlistSecretKey": "0123456789abcdef"})
 

@@ -5,14 +5,16 @@ It feeds the engine and returns what is to be said of the groups; it looks at no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from allocator import wording
 from allocator.groups.catalog import Catalog, GroupKey, Verdict, group_key, read_catalog
 from allocator.ipam.engine import Engine
+from allocator.ipam.forbidden import Barred, Forbidden
 from allocator.notice import Notice
 from purelb.ordering import Changed, Deleted, News, changes
+from purelb.servicegroups import ServiceGroup
 
 
 class Configuration:
@@ -23,6 +25,8 @@ class Configuration:
         self._has_netbox_token = has_netbox_token
         self._bodies: dict[GroupKey, Mapping[str, Any]] = {}
         self._stranded: dict[str, int] = {}
+        self._warned: set[tuple[str, int]] = set()
+        """Uid and generation of the groups that are known to contain what is never given."""
         self.catalog: Catalog | None = None
         """What is in force; None before the first."""
         self.is_stale = False
@@ -32,6 +36,11 @@ class Configuration:
     def bodies(self) -> Mapping[GroupKey, Mapping[str, Any]]:
         """The ServiceGroup objects as last seen."""
         return self._bodies
+
+    @property
+    def groups(self) -> Iterable[ServiceGroup]:
+        """Those that are served."""
+        return self.catalog.groups.served.values() if self.catalog is not None else ()
 
     def take(self, news: News[Mapping[str, Any]]) -> None:
         """News of ServiceGroups; a list replaces all that was known."""
@@ -76,6 +85,26 @@ class Configuration:
             if count > self._stranded.get(verdict.key.name, 0):
                 notices.append((verdict, wording.stranded(count)))
         self._stranded = stranded
+        return notices
+
+    def forbid(self, forbidden: Iterable[Forbidden]) -> list[tuple[Verdict, Notice]]:
+        """Have none of these addresses given; returns which groups contain some, each once while its spec is the same.
+
+        Nodes come and go, and so would a warning that names them all.
+        """
+        barred = Barred(forbidden)
+        self._engine.forbid(barred)
+        verdicts = self.catalog.verdicts.values() if self.catalog is not None else ()
+        notices, warned = [], set[tuple[str, int]]()
+        for verdict in verdicts:
+            if verdict.trouble is not None or verdict.group is None:
+                continue
+            pools = [(pool.range, found) for pool in verdict.group.pools if (found := barred.within(pool.range))]
+            if pools:
+                warned.add((verdict.uid, verdict.generation))
+                if (verdict.uid, verdict.generation) not in self._warned:
+                    notices.append((verdict, wording.pool_contains(pools)))
+        self._warned = warned
         return notices
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from allocator.ipam.forbidden import Barred, Forbidden
+from allocator.ipam.forbidden import Barred
 from allocator.ipam.grants import Grants
 from allocator.ipam.groups import Groups, RangeIndex, Stray
 from allocator.ipam.ledger import Ledger
@@ -68,9 +68,8 @@ class Engine:
                 found.take(address)
         self._has_news = True
 
-    def forbid(self, forbidden: Iterable[Forbidden]) -> bool:
+    def forbid(self, barred: Barred) -> bool:
         """Give none of these addresses from now on. Nobody loses one by it: see ``barred``. False if it is no news."""
-        barred = Barred(forbidden)
         if barred == self._barred:
             return False
         self.configure(self._groups, barred)

@@ -62,6 +62,13 @@ class Barred:
         at = bisect_right(spans, (number, 1 << 128)) - 1
         return spans[at][1] + 1 if at >= 0 and spans[at][1] >= number else number
 
+    def within(self, addresses: AddressRange) -> list[Forbidden]:
+        """What forbids addresses of a range, in their order: of the nodes' own, then of networks."""
+        if self.count(addresses) == 0:
+            return []
+        touching = [entry for entry in self._entries if entry.addresses.overlaps(addresses)]
+        return sorted(touching, key=lambda one: (one.addresses.size, int(one.addresses.first), one.reason))
+
     def count(self, addresses: AddressRange) -> int:
         """How many addresses of a range are barred."""
         first, last = int(addresses.first), int(addresses.last)

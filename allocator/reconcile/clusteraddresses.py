@@ -1,13 +1,14 @@
 """The cluster's own addresses, read from its objects: what no Service may be given. Pure.
 
 Nodes, pods, the API server and the resolver. What the API doesn't show (gateways, a resolver outside) an operator says
-(``parse_forbidden``). What tenants write, such as externalIPs, counts for nothing here: else one of them could take a
+(``told_by_operator``). What tenants write, such as externalIPs, counts for nothing here: else one of them could take a
 pool from all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from allocator.ipam.forbidden import Forbidden
@@ -20,13 +21,15 @@ Json = Mapping[str, Any]
 NODE_ADDRESSES: Final = frozenset({"InternalIP", "ExternalIP"})
 RESOLVER: Final = {"k8s-app": "kube-dns"}
 """The label that CoreDNS and kube-dns bear on their Service alike."""
+MOST: Final = 64
+"""Addresses of one node that count: a kubelet says of itself what it likes."""
 
 
 def node_addresses(nodes: Iterable[Json]) -> Iterator[Forbidden]:
     """The addresses of Node objects, and the networks of their pods (podCIDRs)."""
     for node in nodes:
         name = node["metadata"]["name"]
-        for entry in (node.get("status") or {}).get("addresses") or ():
+        for entry in islice((node.get("status") or {}).get("addresses") or (), MOST):
             if entry.get("type") in NODE_ADDRESSES:
                 yield from _one(entry.get("address"), f"is an address of node {name}")
         spec = node.get("spec") or {}
@@ -76,12 +79,8 @@ def ends_of_subnets(groups: Iterable[ServiceGroup], nodes: Iterable[Forbidden]) 
             yield _forbid(subnet.broadcast_address, f"is the broadcast address of {subnet}, which nodes are on")
 
 
-def parse_forbidden(text: str) -> tuple[Forbidden, ...]:
-    """What an operator forbids (gateways, resolvers): addresses, ranges and CIDRs divided by commas.
-
-    Raises AddressError.
-    """
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+def told_by_operator(parts: Iterable[str]) -> tuple[Forbidden, ...]:
+    """What an operator forbids (gateways, resolvers): addresses, ranges, CIDRs. Raises AddressError."""
     return tuple(
         Forbidden(parse_range(part), f"is of {part}, which the allocator was told to leave alone") for part in parts
     )

@@ -1,6 +1,7 @@
 """The way of a Service: news comes in, it is reviewed, the plan is carried out, and what came of it is news again.
 
-It owns the order of things: nothing is given away before all Services and ServiceGroups were listed; decisions are
+It owns the order of things: nothing is given away before all Services, all ServiceGroups and all that has addresses
+itself (nodes, the API server) were listed; decisions are
 made one at a time, and only the steps that follow from them overlap (steps.py). What happens elsewhere comes in as
 values and is passed on here. It judges nothing itself: that is review.py and catalog.py.
 """
@@ -18,7 +19,8 @@ from allocator.ipam.requests import Consultation
 from allocator.leadership import Term
 from allocator.reconcile.asking import Denied, Granted, Reply
 from allocator.reconcile.cache import Entry, ServiceCache
-from allocator.reconcile.following import Following, Heard, OfGroups, OfServices, is_list
+from allocator.reconcile.clusterobjects import ClusterObjects
+from allocator.reconcile.following import KINDS, Following, Heard, OfCluster, OfGroups, OfServices, listed
 from allocator.reconcile.notices import Notices
 from allocator.reconcile.plan import Plan, Write, allocation
 from allocator.reconcile.request import claims_differ
@@ -51,6 +53,7 @@ class Controller:
         engine: Engine,
         cache: ServiceCache,
         configuration: Configuration,
+        cluster: ClusterObjects,
         external: ExternalSources,
         term: Term,
         recorder: EventRecorder,
@@ -62,6 +65,7 @@ class Controller:
         self._engine = engine
         self._cache = cache
         self._configuration = configuration
+        self._cluster = cluster
         self._external = external
         self._metrics = metrics
         self._clock = clock
@@ -96,6 +100,9 @@ class Controller:
                 self._hear_services(news)
             case OfGroups(news):
                 self._configuration.take(news)
+                self._wake.set()
+            case OfCluster(part, news):
+                self._cluster.take(part, news)
                 self._wake.set()
             case _:
                 assert_never(heard)
@@ -159,12 +166,11 @@ class Controller:
             hearing.cancel()
 
     async def _keep_hearing(self) -> None:
-        missing = {OfServices, OfGroups}
+        missing = set(KINDS)
         async with asyncio.TaskGroup() as tasks:
             async for heard in self._following.news(tasks):
                 self._hear(heard)
-                if is_list(heard):
-                    missing.discard(type(heard))
+                missing -= {listed(heard)}
                 if not missing:
                     self._are_listed.set()
 
@@ -206,7 +212,7 @@ class Controller:
         """The next Service to look at, as soon as there is one; None when stopping."""
         while not self._is_stopping:
             self._wake.clear()
-            if self._configuration.is_stale:
+            if self._configuration.is_stale or self._cluster.is_stale:
                 self._reconfigure()
             for waiting in self._engine.wake():
                 self._schedule.look_now(waiting)
@@ -227,8 +233,9 @@ class Controller:
             return
 
     def _reconfigure(self) -> None:
-        """Put the ServiceGroups as last seen into force, and look at every Service in their light."""
+        """Put ServiceGroups and what is forbidden into force as last seen, and look at every Service in their light."""
         self._notices.on_groups(self._configuration.enforce())
+        self._notices.on_groups(self._configuration.forbid(self._cluster.forbidden(self._configuration.groups)))
         if self._configuration.catalog is not None:
             self._external.configure(self._configuration.catalog.groups)
         self._metrics.config_loaded.set(1)

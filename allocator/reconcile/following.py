@@ -1,4 +1,4 @@
-"""What the allocator follows of the API: Services and ServiceGroups, as one stream of values.
+"""What the allocator follows of the API, as one stream of values: Services, ServiceGroups, the cluster's own addresses.
 
 It owns the followers. What news means is the controller's and the configuration's.
 """
@@ -9,8 +9,11 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 
+from allocator.ipam.forbidden import Forbidden
+from allocator.reconcile.clusterobjects import SOURCES, Part, parser
 from purelb import names
 from purelb.answers import JsonObject
 from purelb.follow import Follower, Source, complaint, pour, whole
@@ -34,11 +37,21 @@ class OfGroups:
     news: News[Mapping[str, Any]]
 
 
-Heard: TypeAlias = OfServices | OfGroups
+@dataclass(frozen=True, slots=True)
+class OfCluster:
+    """News of a part of the cluster that has addresses itself: what each object forbids."""
+
+    part: Part
+    news: News[tuple[Forbidden, ...]]
+
+
+Heard: TypeAlias = OfServices | OfGroups | OfCluster
+Kind: TypeAlias = type[OfServices] | type[OfGroups] | Part
+KINDS: Final[frozenset[Kind]] = frozenset((OfServices, OfGroups, *Part))
 
 
 class Following:
-    """Both kinds; iterate over ``news``, one at a time."""
+    """All kinds; iterate over ``news``, one at a time."""
 
     def __init__(self, kube: Kube, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:
         rng = random.Random()
@@ -48,17 +61,21 @@ class Following:
         self._groups: Follower[Mapping[str, Any]] = Follower(
             kube, Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)), whole, clock=clock, rng=rng
         )
-        for one in (self._services, self._groups):
+        self._parts: dict[Part, Follower[tuple[Forbidden, ...]]] = {
+            part: Follower(kube, source, parser(part), clock=clock, rng=rng) for part, source in SOURCES.items()
+        }
+        self._all: tuple[Follower[Any], ...] = (self._services, self._groups, *self._parts.values())
+        for one in self._all:
             one.show(metrics)
 
     @property
     def is_listed(self) -> bool:
         """Whether everything was listed once."""
-        return self._services.standing.is_synced and self._groups.standing.is_synced
+        return all(one.standing.is_synced for one in self._all)
 
     def trouble(self, now: float) -> str | None:
         """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""
-        return complaint((self._services.standing, self._groups.standing), now)
+        return complaint((one.standing for one in self._all), now)
 
     @property
     def epoch(self) -> int:
@@ -75,14 +92,18 @@ class Following:
         The followers run in ``tasks``; cancel them with all that is in it.
         """
         heard: asyncio.Queue[Heard] = asyncio.Queue(maxsize=1)
-        for one in (self._services, self._groups):
+        for one in self._all:
             one.begin_again()
         tasks.create_task(pour(self._services, OfServices, heard))
         tasks.create_task(pour(self._groups, OfGroups, heard))
+        for part, follower in self._parts.items():
+            tasks.create_task(pour(follower, partial(OfCluster, part), heard))
         while True:
             yield await heard.get()
 
 
-def is_list(heard: Heard) -> bool:
-    """Whether it is all that there is of a kind."""
-    return isinstance(heard.news, Replaced)
+def listed(heard: Heard) -> Kind | None:
+    """The kind of which this is all that there is; None for a single change."""
+    if not isinstance(heard.news, Replaced):
+        return None
+    return heard.part if isinstance(heard, OfCluster) else type(heard)

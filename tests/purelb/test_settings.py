@@ -59,3 +59,14 @@ def test_the_first_file_of_kubeconfig_is_used() -> None:
     settings = AllocatorSettings.from_environment({"KUBECONFIG": "/a:/b"}, [])
 
     assert settings.common.kubeconfig == Path("/a")
+
+
+def test_what_an_operator_forbids_is_read_and_garbage_refused() -> None:
+    environ = {"PURELB_FORBIDDEN_ADDRESSES": "10.31.255.254, 10.31.0.1-10.31.0.9,10.32.0.0/24 fd00::1"}
+
+    settings = AllocatorSettings.from_environment(environ, [])
+
+    assert settings.forbidden == ("10.31.255.254", "10.31.0.1-10.31.0.9", "10.32.0.0/24", "fd00::1")
+    assert AllocatorSettings.from_environment({"PURELB_FORBIDDEN_ADDRESSES": " "}, []).forbidden == ()
+    with pytest.raises(SettingsError, match='PURELB_FORBIDDEN_ADDRESSES: "gateway" is neither'):
+        AllocatorSettings.from_environment({"PURELB_FORBIDDEN_ADDRESSES": "gateway"}, [])

@@ -11,6 +11,14 @@
 {{- end -}}
 {{- end }}
 
+{{/* Environment of the allocator that says which addresses are never given. */}}
+{{- define "purelb.forbidden" -}}
+{{- with .Values.forbiddenAddresses }}
+- name: PURELB_FORBIDDEN_ADDRESSES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+
 {{/* Environment of the agent that brings a gossip key of the user's own. */}}
 {{- define "purelb.gossipKey" -}}
 {{- if .Values.memberlistSecretKey }}

@@ -7,6 +7,8 @@ from typing import Any
 
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
+from allocator.ipam.forbidden import Forbidden
+from purelb.addresses import parse_range
 from purelb.ordering import Changed, Deleted, Replaced, key_of
 from tests.allocator.builders import given, group_body, local, request
 
@@ -43,6 +45,30 @@ def test_a_status_is_no_change_and_a_spec_is() -> None:
     assert not configuration.is_stale
     configuration.take(changed(body | {"spec": {"local": local("10.2.0.0/30")}}))
     assert configuration.is_stale
+
+
+def test_a_group_that_contains_what_is_never_given_is_told_so_once() -> None:
+    body = group_body("default", local=local("10.1.0.0/28"))
+    configuration, engine = configuration_of(body, group_body("apart", local=local("10.2.0.0/28")))
+    configuration.enforce()
+    node = Forbidden(parse_range("10.1.0.0"), "is an address of node w11")
+    pods = Forbidden(parse_range("10.1.0.8/29"), "is of 10.1.0.8/29, the network of the pods of node w11")
+
+    told = [(verdict.key.name, notice.type, notice.message) for verdict, notice in configuration.forbid([pods, node])]
+
+    assert told == [
+        (
+            "default",
+            "Warning",
+            "pool 10.1.0.0-10.1.0.15 contains 10.1.0.0, which is an address of node w11; pool 10.1.0.0-10.1.0.15 "
+            "contains 10.1.0.8 and 7 more, which is of 10.1.0.8/29, the network of the pods of node w11: "
+            "never given to a Service",
+        )
+    ]
+    assert configuration.forbid([node]) == [], "nodes that come and go are no news"
+    assert given(engine.decide(request("a"))) == ["10.1.0.1"]
+    assert configuration.forbid([]) == []
+    assert len(configuration.forbid([node])) == 1
 
 
 def test_a_list_replaces_what_was_known() -> None:

@@ -28,7 +28,7 @@ NODES_AND_SERVICES = group("default", local=local("10.31.188.0/28"))
 
 def test_a_pool_that_contains_the_nodes_gives_every_other_address() -> None:
     engine = engine_with(NODES_AND_SERVICES)
-    engine.forbid(NODES)
+    engine.forbid(Barred(NODES))
 
     addresses = [given(engine.decide(request(f"s{number}")))[0] for number in range(13)]
 
@@ -39,7 +39,7 @@ def test_a_pool_that_contains_the_nodes_gives_every_other_address() -> None:
 
 def test_an_address_of_a_node_can_t_be_pinned() -> None:
     engine = engine_with(NODES_AND_SERVICES)
-    engine.forbid(NODES)
+    engine.forbid(Barred(NODES))
 
     answer = engine.decide(request("a", pinned=["10.31.188.1"]))
 
@@ -50,7 +50,7 @@ def test_an_address_of_a_node_can_t_be_pinned() -> None:
 
 def test_a_source_outside_can_t_give_a_node_s_address_or_one_that_no_service_can_have() -> None:
     engine = engine_with(group("default", external={"provider": "x", "announce": "local"}))
-    engine.forbid(NODES)
+    engine.forbid(Barred(NODES))
 
     for text, sentence in (
         ("10.31.188.1", '"10.31.188.1" is an address of node m1'),
@@ -65,8 +65,8 @@ def test_who_has_an_address_that_a_node_gets_later_keeps_it_until_it_asks_to_mov
     engine = engine_with(NODES_AND_SERVICES)
     engine.restore(Claim(key("a"), seniority("a"), (ip("10.31.188.1"),), ("default",), request("a").terms))
 
-    assert engine.forbid(NODES)
-    assert not engine.forbid(reversed(NODES)), "the same is no news"
+    assert engine.forbid(Barred(NODES))
+    assert not engine.forbid(Barred(reversed(NODES))), "the same is no news"
 
     assert engine.barred(key("a")) == [(ip("10.31.188.1"), "is an address of node m1")]
     assert given(engine.decide(request("a"))) == ["10.31.188.1"]
@@ -77,17 +77,17 @@ def test_who_has_an_address_that_a_node_gets_later_keeps_it_until_it_asks_to_mov
 
 def test_what_a_node_gives_up_is_given_to_who_waits() -> None:
     engine = engine_with(group("default", local=local("10.31.188.1/32")))
-    engine.forbid(NODES)
+    engine.forbid(Barred(NODES))
     assert isinstance(engine.decide(request("a")), Refusal)
 
-    engine.forbid(NODES[1:])
+    engine.forbid(Barred(NODES[1:]))
 
     assert engine.wake() == [key("a")]
 
 
 def test_what_is_forbidden_stays_so_when_groups_change() -> None:
     engine = engine_with(NODES_AND_SERVICES)
-    engine.forbid(NODES)
+    engine.forbid(Barred(NODES))
 
     engine.configure(configured(group("default", local=local("10.31.188.1-10.31.188.3"))))
 
@@ -97,7 +97,7 @@ def test_what_is_forbidden_stays_so_when_groups_change() -> None:
 def test_a_wide_network_is_passed_over_at_once() -> None:
     engine = engine_with(group("default", local=local("10.0.0.0/8", "fd00::/16")))
     pods = [parse_range("10.0.0.0/9"), parse_range("fd00::/17"), parse_range("10.0.3.0/24")]
-    engine.forbid(Forbidden(one, "is a pod's") for one in pods)
+    engine.forbid(Barred(Forbidden(one, "is a pod's") for one in pods))
 
     assert given(engine.decide(request("a", families="46"))) == ["10.128.0.0", "fd00:8000::"]
     assert refused(engine.decide(request("b", pinned=["10.0.3.7"]))) == '"10.0.3.7" is a pod\'s'

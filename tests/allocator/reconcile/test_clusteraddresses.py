@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 
 from allocator.ipam.forbidden import Forbidden
-from allocator.reconcile.clusteraddresses import ends_of_subnets, node_addresses, parse_forbidden, service_addresses
-from purelb.errors import AddressError
+from allocator.reconcile.clusteraddresses import (
+    MOST,
+    ends_of_subnets,
+    node_addresses,
+    service_addresses,
+    told_by_operator,
+)
 from tests.allocator.builders import group
 
 NODE = {
@@ -95,11 +100,13 @@ def test_only_a_subnet_with_nodes_in_it_has_a_network_and_a_broadcast_address(
 
 
 def test_an_operator_may_forbid_more() -> None:
-    assert list(told(parse_forbidden("10.31.255.254, 10.31.0.1-10.31.0.9,10.32.0.0/24"))) == [
-        "10.31.255.254-10.31.255.254",
-        "10.31.0.1-10.31.0.9",
-        "10.32.0.0-10.32.0.255",
-    ]
-    assert parse_forbidden(" ") == ()
-    with pytest.raises(AddressError, match='"gateway" is neither'):
-        parse_forbidden("gateway")
+    assert told(told_by_operator(["10.31.255.254", "10.32.0.0/24"])) == {
+        "10.31.255.254-10.31.255.254": "is of 10.31.255.254, which the allocator was told to leave alone",
+        "10.32.0.0-10.32.0.255": "is of 10.32.0.0/24, which the allocator was told to leave alone",
+    }
+
+
+def test_of_a_node_only_so_many_addresses_count() -> None:
+    addresses = [{"type": "InternalIP", "address": f"10.31.{number}.1"} for number in range(200)]
+
+    assert len(told(node_addresses([{"metadata": {"name": "m"}, "status": {"addresses": addresses}}]))) == MOST

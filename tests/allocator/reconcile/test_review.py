@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from allocator.ipam.engine import Engine
-from allocator.ipam.forbidden import Forbidden
+from allocator.ipam.forbidden import Barred, Forbidden
 from allocator.ipam.requests import Reason
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.plan import NOTHING, Plan, Write
@@ -380,7 +380,7 @@ def test_an_annotation_that_means_nothing_is_told_of_whatever_becomes_of_the_ser
 
 def test_who_has_an_address_that_is_a_node_s_is_told_so() -> None:
     desk = Desk(DEFAULT)
-    desk.engine.forbid([Forbidden(parse_range("10.1.0.1"), "is an address of node m")])
+    desk.engine.forbid(Barred([Forbidden(parse_range("10.1.0.1"), "is an address of node m")]))
 
     plan = desk.review("a", annotations=BRANDED, ingress=["10.1.0.1"])
 

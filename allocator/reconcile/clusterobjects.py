@@ -1,0 +1,93 @@
+"""Which objects are read for the cluster's own addresses, and what was last seen of each.
+
+It must not know what they mean (clusteraddresses.py does) nor what follows from it (the engine does).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import Any, Final
+
+from allocator.ipam.forbidden import Forbidden
+from allocator.reconcile.clusteraddresses import ends_of_subnets, node_addresses, service_addresses
+from purelb.follow import Source
+from purelb.kube import core_path, group_path, services_path
+from purelb.ordering import Changed, Deleted, News, ObjectKey, changes
+from purelb.servicegroups import ServiceGroup
+
+
+class Part(enum.Enum):
+    """What is read of the cluster for its addresses."""
+
+    NODES = enum.auto()
+    API_SERVER = enum.auto()
+    API_SERVICE = enum.auto()
+    RESOLVER = enum.auto()
+    RANGES = enum.auto()
+
+
+SOURCES: Final[Mapping[Part, Source]] = {
+    Part.NODES: Source("Nodes", core_path("nodes")),
+    Part.API_SERVER: Source(
+        "EndpointSlice of the API server",
+        group_path("discovery.k8s.io/v1", "endpointslices", "default"),
+        {"fieldSelector": "metadata.name=kubernetes"},
+    ),
+    Part.API_SERVICE: Source(
+        "Service of the API server", services_path("default"), {"fieldSelector": "metadata.name=kubernetes"}
+    ),
+    Part.RESOLVER: Source(
+        "Services of the resolver", services_path("kube-system"), {"labelSelector": "k8s-app=kube-dns"}
+    ),
+    Part.RANGES: Source("ServiceCIDRs", group_path("networking.k8s.io/v1", "servicecidrs"), may_lack=True),
+}
+"""Where the API has them; servers before 1.33 have no ServiceCIDRs."""
+
+
+class ClusterObjects:
+    """What forbids addresses, as last seen, and the addresses that an operator named (``told``)."""
+
+    def __init__(self, told: Iterable[Forbidden] = ()) -> None:
+        self._told = tuple(told)
+        self._seen: dict[Part, dict[ObjectKey, tuple[Forbidden, ...]]] = {part: {} for part in Part}
+        self.is_stale = False
+        """Whether something was seen since ``forbidden`` was asked."""
+
+    def take(self, part: Part, news: News[tuple[Forbidden, ...]]) -> None:
+        """News of objects, each as what it forbids; a list replaces all that was known of its part."""
+        seen = self._seen[part]
+        for change in changes(news, seen):
+            match change:
+                case Changed(key, forbidden) if seen.get(key) != forbidden:
+                    seen[key] = forbidden
+                    self.is_stale = True
+                case Deleted(key) if key in seen:
+                    del seen[key]
+                    self.is_stale = True
+
+    def forbidden(self, groups: Iterable[ServiceGroup]) -> list[Forbidden]:
+        """What no Service may be given, in the light of the groups that are served."""
+        self.is_stale = False
+        nodes = list(chain.from_iterable(self._seen[Part.NODES].values()))
+        others = (objects.values() for part, objects in self._seen.items() if part is not Part.NODES)
+        return [
+            *self._told,
+            *nodes,
+            *chain.from_iterable(chain.from_iterable(others)),
+            *ends_of_subnets(groups, nodes),
+        ]
+
+
+def parser(part: Part) -> Callable[[Mapping[str, Any]], tuple[Forbidden, ...]]:
+    """What reads an object of a part."""
+    match part:
+        case Part.NODES:
+            return lambda node: tuple(node_addresses([node]))
+        case Part.API_SERVER:
+            return lambda piece: tuple(service_addresses([], [piece], []))
+        case Part.API_SERVICE | Part.RESOLVER:
+            return lambda service: tuple(service_addresses([service], [], []))
+        case Part.RANGES:
+            return lambda cidrs: tuple(service_addresses([], [], [cidrs]))
