@@ -40,6 +40,15 @@ def added(decision: Decision, count: int) -> Notice:
     return Notice("Normal", names.REASON_ASSIGNED, text)
 
 
+def annotations_lost() -> Notice:
+    """Our annotations were gone, and are back."""
+    text = (
+        "PureLB's annotations were gone from this Service and are put back; whoever updates it should keep annotations "
+        "that it doesn't know, or use server-side apply"
+    )
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
 def released_by_type(service: ServiceView) -> Notice:
     """A Service is of type LoadBalancer no more."""
     return Notice("Normal", names.REASON_RELEASED, f"Service is Type {service.type}, not LoadBalancer")

@@ -50,6 +50,8 @@ DEFAULT_GROUP: Final = "default"
 # --- Events ----------------------------------------------------------------------------------------------------------
 ALLOCATOR_COMPONENT: Final = "purelb-allocator"
 AGENT_COMPONENT: Final = "purelb-lbnodeagent"
+ALLOCATORS: Final = frozenset({ALLOCATOR_COMPONENT, "allocator"})
+"""Field managers whose addresses are PureLB's: ours, and that of v0.6 to v0.17 (client-go takes the program's name)."""
 
 REASON_PARSED: Final = "Parsed"
 REASON_PARSE_FAILED: Final = "ParseFailed"

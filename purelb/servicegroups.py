@@ -109,6 +109,20 @@ class ServiceGroup:
         """The pools of a PoolSource; empty for the external ones."""
         return self.source.pools if isinstance(self.source, PoolSource) else ()
 
+    @property
+    def scope(self) -> Scope:
+        """Where its addresses are announced."""
+        match self.source:
+            case PoolSource(scope=scope) | SidecarSource(announce=scope):
+                return scope
+            case NetboxSource():
+                return "local"
+
+    @property
+    def skip_ipv6_dad(self) -> bool:
+        """Whether agents announce its IPv6 addresses without looking whether another host has them."""
+        return isinstance(self.source, PoolSource) and self.source.skip_ipv6_dad
+
     def pool_of(self, address: IPAddress) -> AddressPool | None:
         """The pool that holds ``address``."""
         return next((pool for pool in self.pools if address in pool.range), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -55,6 +56,8 @@ class ServiceView:
     annotations: Mapping[str, str] = field(default_factory=dict)
     ingress: tuple[IPAddress, ...] = ()
     """The addresses in status.loadBalancer, in their order; host names and garbage are left out."""
+    ingress_writer: str = ""
+    """The field manager who wrote them (metadata.managedFields); empty where that isn't known."""
     deleting: bool = False
 
     @property
@@ -74,8 +77,10 @@ class ServiceView:
 
     @property
     def is_branded(self) -> bool:
-        """Whether PureLB gave this Service its addresses."""
-        return self.annotations.get(names.ALLOCATED_BY) == names.BRAND
+        """Whether PureLB gave it its addresses: our annotation says so or, where that was lost, who wrote them."""
+        return self.annotations.get(names.ALLOCATED_BY) == names.BRAND or (
+            bool(self.ingress) and self.ingress_writer == names.ALLOCATOR_COMPONENT
+        )
 
 
 def service_key(body: Json) -> ServiceKey:
@@ -104,6 +109,7 @@ def view_service(body: Json) -> ServiceView:
         selector=tuple(sorted((spec.get("selector") or {}).items())),
         annotations=dict(metadata.get("annotations") or {}),
         ingress=tuple(_addresses(entry.get("ip") for entry in status.get("ingress") or ())),
+        ingress_writer=_ingress_writer(metadata.get("managedFields") or ()),
         deleting=metadata.get("deletionTimestamp") is not None,
     )
 
@@ -122,6 +128,26 @@ def _addresses(texts: Iterable[str | None]) -> Iterable[IPAddress]:
                 yield parse_address(text)
         except AddressError:
             continue
+
+
+def _ingress_writer(managed: Iterable[Json]) -> str:
+    """Of several who wrote the same value it's us, if we are among them."""
+    writers = [
+        entry.get("manager") or ""
+        for entry in managed
+        if entry.get("subresource") == "status" and _sets_ingress(entry.get("fieldsV1"))
+    ]
+    if names.ALLOCATOR_COMPONENT in writers:
+        return names.ALLOCATOR_COMPONENT
+    return sys.intern(writers[-1]) if writers else ""
+
+
+def _sets_ingress(fields: Any) -> bool:
+    for part in ("f:status", "f:loadBalancer", "f:ingress"):
+        if not isinstance(fields, dict) or part not in fields:
+            return False
+        fields = fields[part]
+    return True
 
 
 def status_patch(

@@ -113,6 +113,10 @@ class Engine:
         """What a Service holds."""
         return self._ledger.claim(service)
 
+    def groups(self, names: Iterable[str]) -> list[ServiceGroup]:
+        """Those of these groups that are served."""
+        return [group for name in names if (group := self._groups.served.get(name)) is not None]
+
     def owner(self, address: IPAddress) -> str | None:
         """The name of the group whose pool holds ``address``."""
         owner = self._groups.owner(address)
@@ -289,14 +293,11 @@ class Engine:
             if refusal := too_many(request, owner) or self._picker.refuse(request, owner, address):
                 return refusal
             owners.append(owner)
-        sources = [owner.source for owner in owners]
-        first = sources[0]
-        assert isinstance(first, PoolSource), "only pools have ranges"
         return Decision(
             request.pinned,
             tuple(owner.name for owner in owners),
-            first.scope,
-            skip_ipv6_dad=any(isinstance(source, PoolSource) and source.skip_ipv6_dad for source in sources),
+            owners[0].scope,
+            skip_ipv6_dad=any(owner.skip_ipv6_dad for owner in owners),
         )
 
     def _keeper(self, request: Request) -> ServiceGroup | None:

@@ -101,8 +101,7 @@ class Grants:
                 return conflict(address, request.service, request.terms, rivals, across=across, group=group.name)
         if granted:
             self._content[request.service] = request.families
-        scope = group.source.announce if isinstance(group.source, SidecarSource) else "local"
-        return Decision(addresses, (group.name,), scope, warning=warning)
+        return Decision(addresses, (group.name,), group.scope, warning=warning)
 
     def _shared(
         self, request: Request, group: ServiceGroup, kept: tuple[IPAddress, ...]

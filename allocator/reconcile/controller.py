@@ -20,6 +20,7 @@ from allocator.leadership import Term
 from allocator.reconcile.asking import Denied, Granted, Reply
 from allocator.reconcile.cache import Entry, ServiceCache
 from allocator.reconcile.clusterobjects import ClusterObjects
+from allocator.reconcile.contention import Contention
 from allocator.reconcile.following import KINDS, Following, Heard, OfCluster, OfGroups, OfServices, listed
 from allocator.reconcile.notices import Notices
 from allocator.reconcile.plan import Plan, Write, allocation
@@ -72,6 +73,7 @@ class Controller:
         self._notices = Notices(recorder, metrics)
         self._reviewer = Reviewer(engine, default_announcer=default_announcer)
         self._schedule = Schedule(cache)
+        self._contention = Contention()
         self._following = following
         self._steps = Steps(Writer(kube), following, external, term, clock)
         self._wake = asyncio.Event()
@@ -150,6 +152,7 @@ class Controller:
         self._schedule.settled(key)
         self._unclear.pop(key, None)
         self._notices.forget(key)
+        self._contention.forget(key)
         self._engine.release(key)
         self._external.settle(key)
         self._wake.set()
@@ -264,6 +267,11 @@ class Controller:
         if plan.step is None:
             self._settle(key, plan)
             return False
+        if isinstance(plan.step, Write) and plan.step.is_restoration:
+            due = self._contention.due(key, self._clock())
+            if due > self._clock():
+                self._schedule.look_at(key, due)
+                return False
         return self._steps.begin(entry, plan.step, tasks, self._conclude)
 
     def _settle(self, key: ServiceKey, plan: Plan) -> None:
@@ -281,6 +289,8 @@ class Controller:
             case Written(write, answer):
                 self._schedule.settled(key)
                 self._answered(answer)
+                if write.is_restoration:
+                    self._contention.restored(key, self._clock())
                 self._notices.done(write, self._clock())
                 self._look_now(key)
             case Conflicted(answer):

@@ -16,6 +16,7 @@ from allocator.reconcile.request import named_group
 from purelb import names
 from purelb.addresses import IPAddress
 from purelb.annotations import meaningless
+from purelb.servicegroups import Scope, ServiceGroup
 from purelb.services import ServiceView
 
 _OWN_ANNOTATIONS = (
@@ -39,6 +40,8 @@ class Write:
     """To be said when it has succeeded."""
     decision: Decision | None = None
     """What it gives; None if it gives nothing new."""
+    is_restoration: bool = False
+    """Whether it puts back what another took away, who may do so again and again: not to be met each time at once."""
 
     def is_met_by(self, service: ServiceView) -> bool:
         """Whether a Service shows what was to be written: a write whose answer was lost may have been done."""
@@ -113,10 +116,21 @@ def transition(service: ServiceView, decision: Decision) -> Plan:
     return Plan(_assignment(service, decision, *said))
 
 
-def branding(service: ServiceView, groups: Sequence[str]) -> Plan:
-    """For a Service that has addresses of these groups, and not all of our annotations."""
-    wanted = {names.ALLOCATED_BY: names.BRAND, names.ALLOCATED_FROM: ", ".join(groups)}
-    return Plan(Write(service, service.ingress, wanted))
+def branding(service: ServiceView, groups: Sequence[str], served: Sequence[ServiceGroup]) -> Plan:
+    """For a Service that has addresses of these groups, and not all of our annotations; ``served``: as far as known.
+
+    If we wrote its addresses, its annotations were lost: whoever replaces an object as a whole takes them away, again
+    and again perhaps.
+    """
+    wanted = _our_annotations(
+        service,
+        groups,
+        served[0].scope if served else "local",
+        skip_ipv6_dad=any(group.skip_ipv6_dad for group in served),
+    )
+    if service.ingress_writer != names.ALLOCATOR_COMPONENT:
+        return Plan(Write(service, service.ingress, wanted))
+    return Plan(Write(service, service.ingress, wanted, (wording.annotations_lost(),), is_restoration=True))
 
 
 def retirement(service: ServiceView) -> Plan:
@@ -182,13 +196,19 @@ def _ignores_group(service: ServiceView, decision: Decision) -> bool:
 
 
 def _annotations_for(service: ServiceView, decision: Decision) -> dict[str, str | None]:
+    ours = _our_annotations(service, decision.groups, decision.scope, skip_ipv6_dad=decision.skip_ipv6_dad)
+    return ours | _changes(service, {names.RE_EVALUATE: None})
+
+
+def _our_annotations(
+    service: ServiceView, groups: Sequence[str], scope: Scope, *, skip_ipv6_dad: bool
+) -> dict[str, str | None]:
     """``pool-type`` is written where it says more than its absence, which means local."""
     wanted = {
         names.ALLOCATED_BY: names.BRAND,
-        names.ALLOCATED_FROM: ", ".join(decision.groups),
-        names.POOL_TYPE: decision.scope if decision.scope != "local" else None,
-        names.SKIP_IPV6_DAD: "true" if decision.skip_ipv6_dad else None,
-        names.RE_EVALUATE: None,
+        names.ALLOCATED_FROM: ", ".join(groups),
+        names.POOL_TYPE: scope if scope != "local" else None,
+        names.SKIP_IPV6_DAD: "true" if skip_ipv6_dad else None,
     }
     return _changes(service, wanted)
 

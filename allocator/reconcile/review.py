@@ -6,6 +6,9 @@ plan is carried out, the next review plans nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from allocator.ipam.engine import Engine
 from allocator.ipam.requests import Answer, Claim, Consultation, Decision, Refusal, Request, Seniority
 from allocator.reconcile import plan
@@ -22,6 +25,9 @@ from allocator.reconcile.request import (
 from purelb import names
 from purelb.services import ServiceView
 
+OURS: Final = {names.ALLOCATED_BY, names.ALLOCATED_FROM}
+"""The annotations that no Service with addresses of ours is without."""
+
 
 class Reviewer:
     """Reviews Services against an engine, which learns from it."""
@@ -33,8 +39,13 @@ class Reviewer:
     def learn(self, service: ServiceView, seniority: Seniority) -> None:
         """Tell the engine what a Service shows to hold, whoever gave it."""
         claim = claim_of(service, seniority, default_announcer=self._default_announcer)
-        if claim is not None:
-            self._engine.restore(claim)
+        if claim is None:
+            return
+        if claim.is_ours and not claim.groups:  # its annotations were lost: what we knew before is still so
+            known = self._engine.claim(service.key)
+            if known is not None and known.is_ours and known.addresses == claim.addresses:
+                claim = replace(claim, groups=known.groups)
+        self._engine.restore(claim)
 
     def review(self, service: ServiceView, seniority: Seniority) -> Plan:
         """What to do about ``service``; what the plan gives away is reserved in the engine already."""
@@ -104,8 +115,8 @@ class Reviewer:
             if isinstance(answer, Refusal):
                 self._engine.stop_waiting(service.key)
             return plan.re_evaluation(service, answer)
-        if names.ALLOCATED_FROM not in service.annotations and (owners := self._owners(service)) is not None:
-            return self._brand(service, seniority, owners)
+        if not service.annotations.keys() >= OURS and (groups := self._came_from(service)):
+            return self._brand(service, seniority, groups)
         return self._complete(service, seniority)
 
     def _complete(self, service: ServiceView, seniority: Seniority) -> Plan:
@@ -138,6 +149,11 @@ class Reviewer:
         """What can't be understood is refused without the engine."""
         return request if isinstance(request, Refusal) else self._engine.decide(request)
 
+    def _came_from(self, service: ServiceView) -> tuple[str, ...] | None:
+        """The groups that a Service's addresses are of, where it doesn't say so itself."""
+        claim = self._engine.claim(service.key)
+        return claim.groups if claim is not None and claim.groups else self._owners(service)
+
     def _owners(self, service: ServiceView) -> tuple[str, ...] | None:
         """The groups in whose pools a Service's addresses are; None if one is in no pool."""
         owners = tuple(owner for address in service.ingress if (owner := self._engine.owner(address)) is not None)
@@ -146,4 +162,4 @@ class Reviewer:
     def _brand(self, service: ServiceView, seniority: Seniority, owners: tuple[str, ...]) -> Plan:
         groups = owners if len(set(owners)) > 1 else owners[:1]
         self._engine.restore(Claim(service.key, seniority, service.ingress, groups, terms_of(service)))
-        return plan.branding(service, groups)
+        return plan.branding(service, groups, self._engine.groups(groups))

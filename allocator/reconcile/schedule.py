@@ -60,6 +60,12 @@ class Schedule:
             delay = next(known[1])
         self._queue.add_at(key, entry.seniority, now + max(delay, at_least), urgent=not entry.service.ingress)
 
+    def look_at(self, key: ServiceKey, due: float) -> None:
+        """Not before it is due, unless there is news of it."""
+        entry = self._cache.get(key)
+        if entry is not None:
+            self._queue.add_at(key, entry.seniority, due)
+
     def settled(self, key: ServiceKey) -> None:
         """Nothing is to be tried again: the next failure is a first one."""
         self._retries.pop(key, None)

@@ -87,3 +87,35 @@ def test_the_backend_is_equal_for_the_same_pods_and_empty_where_any_node_serves(
         backend(externalTrafficPolicy="Local", selector=pods)
     )
     assert backend("a", externalTrafficPolicy="Local") != backend("b", externalTrafficPolicy="Local")
+
+
+def managed(*writers: tuple[str, dict[str, Any]], subresource: str = "status") -> list[dict[str, Any]]:
+    """What metadata.managedFields says of these managers' fields."""
+    return [
+        {"manager": name, "operation": "Update", "subresource": subresource, "fieldsV1": fields}
+        for name, fields in writers
+    ]
+
+
+INGRESS: dict[str, Any] = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
+
+
+def test_who_wrote_the_addresses_is_known_by_the_managed_fields() -> None:
+    def writer(fields: list[dict[str, Any]]) -> str:
+        return view_service(service(metadata={"name": "a", "namespace": "b", "managedFields": fields})).ingress_writer
+
+    assert writer(managed(("kubectl", {"f:metadata": {}}), ("k3s", INGRESS))) == "k3s"
+    assert writer(managed(("purelb-allocator", INGRESS), ("k3s", INGRESS))) == "purelb-allocator"
+    assert writer(managed(("k3s", INGRESS), subresource="")) == ""
+    assert writer(managed(("k3s", {"f:status": []}))) == ""
+    assert writer([]) == ""
+
+
+def test_what_lost_our_annotations_is_ours_as_long_as_the_addresses_are_of_our_hand() -> None:
+    def view(writer: str, **changes: Any) -> bool:
+        metadata = {"name": "a", "namespace": "b", "managedFields": managed((writer, INGRESS))}
+        return view_service(service(metadata=metadata, **changes)).is_branded
+
+    assert view("purelb-allocator")
+    assert not view("k3s")
+    assert not view("purelb-allocator", status={})

@@ -98,6 +98,13 @@ def test_a_service_without_an_address_loses_our_name() -> None:
     assert changes(service(ips=(), **OURS)) == {V4: None}
 
 
+def test_after_an_update_that_dropped_all_annotations_the_owner_names_itself_again() -> None:
+    view = replace(web_service(), annotations={}, ingress_writer="purelb-allocator")
+
+    assert changes(view, HERE) == {V4: "w11,eth0"}
+    assert changes(replace(view, ingress_writer="another"), HERE) == {}
+
+
 def test_a_routed_address_gets_no_annotation() -> None:
     assert changes(web_service(), Announcement(VIP, "announcing", "kube-lb0")) == {}
 

@@ -1,0 +1,86 @@
+"""Other programs and people write to our Services: annotations go, statuses change. Against an API server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from purelb import names
+from purelb.kube import services_path
+from tests.allocator.builders import local
+from tests.allocator.stage import Json, Stage, play, staged, until
+
+DROPPED: Json = {names.ALLOCATED_BY: None, names.ALLOCATED_FROM: None, names.POOL_TYPE: None}
+
+
+async def replace(stage: Stage, name: str) -> None:
+    """Update a Service as an operator does that builds it anew: with none of the annotations that it doesn't know."""
+    body = await stage.read(name)
+    for field in ("annotations", "managedFields"):
+        body["metadata"].pop(field, None)
+    await stage.kube.replace(services_path("default", name), body)
+
+
+async def ours(stage: Stage, name: str) -> dict[str, str]:
+    """The annotations of a Service, as soon as ours are there."""
+
+    async def read() -> dict[str, str] | None:
+        annotations: dict[str, str] = (await stage.read(name))["metadata"].get("annotations") or {}
+        return annotations if names.ALLOCATED_BY in annotations else None
+
+    return await until(read)
+
+
+@pytest.mark.parametrize("default_announcer", ["PureLB", ""])
+def test_annotations_that_an_update_drops_come_back_and_the_address_stays(default_announcer: str) -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", remote=local("10.1.0.0/30"))
+        for name in ("low", "a"):
+            await stage.service(name, loadBalancerClass=None if default_announcer else "purelb.io/purelb")
+        assert await stage.addresses_when_given("a") == ["10.1.0.1"]
+        before = await ours(stage, "a")
+
+        await replace(stage, "a")
+
+        assert await ours(stage, "a") == before
+        assert before[names.POOL_TYPE] == "remote"
+        assert await stage.addresses("a") == ["10.1.0.1"]
+        kind, reason, _ = await stage.event("a", "PureLB's annotations were gone from this Service and are put back")
+        assert (kind, reason) == ("Warning", "ConfigurationWarning")
+
+    play(scenario, DEFAULT_ANNOUNCER=default_announcer)
+
+
+def test_an_allocator_that_starts_later_puts_them_back_too() -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            await stage.group("default", local=local("10.1.0.0/30"))
+            async with stage.allocator():
+                await stage.service("a")
+                await stage.addresses_when_given("a")
+            await stage.change("a", {"metadata": {"annotations": DROPPED}})
+            async with stage.allocator():
+                assert (await ours(stage, "a"))[names.ALLOCATED_FROM] == "default"
+                assert await stage.addresses("a") == ["10.1.0.0"]
+
+    asyncio.run(run())
+
+
+def test_who_drops_them_again_and_again_is_not_run_against() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/30"))
+        created = await stage.service("a")
+        await stage.addresses_when_given("a")
+        for _ in range(2):
+            await replace(stage, "a")
+            await ours(stage, "a")
+
+        await replace(stage, "a")
+        await asyncio.sleep(1.0)
+
+        states = await stage.versions("a", since=created["metadata"]["resourceVersion"])
+        written = [names.ALLOCATED_BY in (body["metadata"].get("annotations") or {}) for body in states]
+        assert written == [True, False, True, False, True, False], "the third waits for ten seconds"
+
+    play(scenario)
