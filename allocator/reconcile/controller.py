@@ -26,8 +26,9 @@ from allocator.reconcile.notices import Notices
 from allocator.reconcile.plan import Plan, Write, allocation
 from allocator.reconcile.request import claims_differ
 from allocator.reconcile.review import Reviewer
-from allocator.reconcile.schedule import AFTER_CONFLICT, AFTER_FAILURE, Schedule
+from allocator.reconcile.schedule import AFTER_CONFLICT, AFTER_FAILURE
 from allocator.reconcile.steps import Steps
+from allocator.reconcile.turns import Turns
 from allocator.reconcile.writer import Answer, Conflicted, Failed, Gone, Outcome, Read, Seen, Writer, Written
 from allocator.sources.external import ExternalSources
 from allocator.sources.source import Disputed, Room
@@ -72,16 +73,14 @@ class Controller:
         self._clock = clock
         self._notices = Notices(recorder, metrics)
         self._reviewer = Reviewer(engine, default_announcer=default_announcer)
-        self._schedule = Schedule(cache)
+        self._turns = Turns(cache, clock)
         self._contention = Contention()
         self._following = following
         self._steps = Steps(Writer(kube), following, external, term, clock)
-        self._wake = asyncio.Event()
         self._unclear: dict[ServiceKey, Write | None] = {}
         """Who is to be read before anything else, with the write whose answer was lost."""
         self._are_listed = asyncio.Event()
         self._is_synchronised = False
-        self._is_stopping = False
 
     @property
     def is_synchronised(self) -> bool:
@@ -102,10 +101,10 @@ class Controller:
                 self._hear_services(news)
             case OfGroups(news):
                 self._configuration.take(news)
-                self._wake.set()
+                self._turns.ring()
             case OfCluster(part, news):
                 self._cluster.take(part, news)
-                self._wake.set()
+                self._turns.ring()
             case _:
                 assert_never(heard)
 
@@ -142,20 +141,20 @@ class Controller:
             return  # looked at again when its write is done
         self._notices.heard(service, self._clock())
         self._reviewer.learn(service, entry.seniority)
-        self._look_now(service.key)
+        self._turns.look_now(service.key)
         if before is not None and claims_differ(before.service, service):
             for other in self._engine.companions(service.key):
-                self._look_now(other)  # what is right for it may have changed, though it has not
+                self._turns.look_now(other)  # what is right for it may have changed, though it has not
 
     def _forget(self, key: ServiceKey) -> None:
         """A Service is gone: what it held is free."""
-        self._schedule.settled(key)
+        self._turns.settled(key)
         self._unclear.pop(key, None)
         self._notices.forget(key)
         self._contention.forget(key)
         self._engine.release(key)
         self._external.settle(key)
-        self._wake.set()
+        self._turns.ring()
 
     # --- the work ----------------------------------------------------------------------------------------------------
 
@@ -181,7 +180,7 @@ class Controller:
         self._reconfigure()
         self._is_synchronised = True
         services, groups = len(self._cache), len(self._configuration.bodies)
-        log.info("synchronised", extra={"services": services, "groups": groups, "waiting": len(self._schedule)})
+        log.info("synchronised", extra={"services": services, "groups": groups, "waiting": len(self._turns)})
         async with asyncio.TaskGroup() as tasks:
             others = [
                 tasks.create_task(self._external.run()),
@@ -194,15 +193,14 @@ class Controller:
 
     def stop(self) -> None:
         """Begin nothing new; ``run`` returns when the writes under way are answered."""
-        self._is_stopping = True
-        self._wake.set()
+        self._turns.stop()
 
     async def _work(self, tasks: asyncio.TaskGroup) -> None:
         looks = 0
         while True:
             await self._steps.slot()
             while True:
-                key = await self._next()
+                key = await self._turns.next(self._refresh, self._steps.is_busy)
                 if key is None:
                     return
                 if self._look(key, tasks):
@@ -211,29 +209,12 @@ class Controller:
                 if looks % BREATH == 0:
                     await asyncio.sleep(0)
 
-    async def _next(self) -> ServiceKey | None:
-        """The next Service to look at, as soon as there is one; None when stopping."""
-        while not self._is_stopping:
-            self._wake.clear()
-            if self._configuration.is_stale or self._cluster.is_stale:
-                self._reconfigure()
-            for waiting in self._engine.wake():
-                self._schedule.look_now(waiting)
-            now = self._clock()
-            key = self._schedule.take(now)
-            if key is None:
-                await self._wait(self._schedule.due, now)
-            elif not self._steps.is_busy(key):
-                return key
-        return None
-
-    async def _wait(self, due: float | None, now: float) -> None:
-        """Until there is news, or something is due."""
-        try:
-            async with asyncio.timeout(None if due is None else due - now):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+    def _refresh(self) -> None:
+        """Put into force what has changed, and serve who waited for it."""
+        if self._configuration.is_stale or self._cluster.is_stale:
+            self._reconfigure()
+        for waiting in self._engine.wake():
+            self._turns.look_now(waiting)
 
     def _reconfigure(self) -> None:
         """Put ServiceGroups and what is forbidden into force as last seen, and look at every Service in their light."""
@@ -242,7 +223,7 @@ class Controller:
         if self._configuration.catalog is not None:
             self._external.configure(self._configuration.catalog.groups)
         self._metrics.config_loaded.set(1)
-        self._schedule.look_at_all()
+        self._turns.look_at_all()
 
     # --- one Service -------------------------------------------------------------------------------------------------
 
@@ -270,7 +251,7 @@ class Controller:
         if isinstance(plan.step, Write) and plan.step.is_restoration:
             due = self._contention.due(key, self._clock())
             if due > self._clock():
-                self._schedule.look_at(key, due)
+                self._turns.look_at(key, due)
                 return False
         return self._steps.begin(entry, plan.step, tasks, self._conclude)
 
@@ -279,7 +260,7 @@ class Controller:
         if plan.refusal is not None and self._external.keeps(plan.refusal.group):
             self._look_again(key)  # what a source gave was another's: no news of ours may end that
         else:
-            self._schedule.settled(key)
+            self._turns.settled(key)
             self._external.settle(key)
 
     def _conclude(self, entry: Entry, outcome: Outcome | Reply) -> None:
@@ -287,12 +268,12 @@ class Controller:
         key, known = entry.service.key, self._cache.get(entry.service.key)
         match outcome:
             case Written(write, answer):
-                self._schedule.settled(key)
+                self._turns.settled(key)
                 self._answered(answer)
                 if write.is_restoration:
                     self._contention.restored(key, self._clock())
                 self._notices.done(write, self._clock())
-                self._look_now(key)
+                self._turns.look_now(key)
             case Conflicted(answer):
                 self._answered(answer)
                 self._look_again(key, AFTER_CONFLICT)
@@ -301,12 +282,12 @@ class Controller:
                 self._answered(answer)
                 if lost is not None and lost.is_met_by(answer.service):
                     self._notices.done(lost, self._clock())
-                self._look_now(key)
+                self._turns.look_now(key)
             case Gone():
                 if known is not None and known.service.uid == entry.service.uid:
                     self._cache.forget(key)
                     self._forget(key)
-                self._look_now(key)
+                self._turns.look_now(key)
             case Failed(failed, sentence, retry_after, is_refusal):
                 log.warning("write failed", extra={"service": str(key), "reason": sentence})
                 if is_refusal:
@@ -317,14 +298,14 @@ class Controller:
                 self._external.settle(key)
             case Granted(group, addresses):
                 self._engine.grant(key, group, addresses)
-                self._look_now(key)
+                self._turns.look_now(key)
             case Denied(refusal, retry_after):
                 if refusal is not None and known is not None:
                     self._notices.standing(known.service, allocation(known.service, refusal))
                 if known == entry:
                     self._look_again(key, at_least=retry_after)
                 else:
-                    self._look_now(key)  # it has changed: what it wants now may be had elsewhere
+                    self._turns.look_now(key)  # it has changed: what it wants now may be had elsewhere
             case _:
                 assert_never(outcome)
 
@@ -333,19 +314,12 @@ class Controller:
             match await self._external.news():
                 case Room(group):
                     for service in self._engine.asking(group):
-                        self._look_now(service)
+                        self._turns.look_now(service)
                 case Disputed(service, sentence):
                     known = self._cache.get(service)
                     if known is not None:
                         self._notices.disputed(known.service, sentence)
 
-    # --- when to look ------------------------------------------------------------------------------------------------
-
-    def _look_now(self, key: ServiceKey) -> None:
-        self._schedule.look_now(key)
-        self._wake.set()
-
     def _look_again(self, key: ServiceKey, backoff: Backoff = AFTER_FAILURE, *, at_least: float = 0.0) -> None:
         self._metrics.update_errors.inc()
-        self._schedule.look_again(key, self._clock(), backoff, at_least=at_least)
-        self._wake.set()
+        self._turns.look_again(key, backoff, at_least=at_least)
