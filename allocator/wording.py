@@ -15,7 +15,7 @@ from allocator.ipam.requests import Claim, Decision, Reason, Refusal
 from allocator.ipam.sharing import tell
 from allocator.notice import Notice
 from purelb import names
-from purelb.addresses import AddressRange, IPAddress
+from purelb.addresses import AddressRange, IPAddress, excerpt
 from purelb.services import ServiceView, describe_ingress
 
 NAMED: Final = 3
@@ -99,6 +99,22 @@ def unwritable(service: ServiceView, sentence: str) -> Notice:
 def warned(sentence: str) -> Notice:
     """An allocation worked, but hardly as its owner meant it."""
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, sentence)
+
+
+def overwritten(service: ServiceView, writer: str, ours: Sequence[IPAddress]) -> Notice:
+    """Another controller wrote the addresses of a Service of ours; ``ours`` are put back."""
+    what = f"PureLB puts {_some(ours)} back, and more seldom each time" if ours else "PureLB has none to put back"
+    text = (
+        f'"{excerpt(writer)}" wrote {_some(service.ingress)} to the status of this Service, which are no addresses of '
+        f"PureLB's; {what}. Switch that program off for this Service, or make the Service anew with a "
+        "spec.loadBalancerClass that says whose it is"
+    )
+    return Notice("Warning", names.REASON_CONFIGURATION_WARNING, text)
+
+
+def _some(addresses: Sequence[IPAddress]) -> str:
+    more = f" and {len(addresses) - NAMED} more" if len(addresses) > NAMED else ""
+    return ", ".join(map(str, addresses[:NAMED])) + more
 
 
 def unmoved_by_addresses(service: ServiceView, pinned: Iterable[IPAddress]) -> Notice:

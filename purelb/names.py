@@ -53,6 +53,9 @@ AGENT_COMPONENT: Final = "purelb-lbnodeagent"
 ALLOCATORS: Final = frozenset({ALLOCATOR_COMPONENT, "allocator"})
 """Field managers whose addresses are PureLB's: ours, and that of v0.6 to v0.17 (client-go takes the program's name)."""
 
+UNKNOWN_MANAGERS: Final = frozenset({"", "ancient-changes", "before-first-apply"})
+"""Field managers that stand for several, or for nobody knows whom (apimachinery, managedfields)."""
+
 REASON_PARSED: Final = "Parsed"
 REASON_PARSE_FAILED: Final = "ParseFailed"
 REASON_ASSIGNED: Final = "AddressAssigned"

@@ -77,7 +77,12 @@ class ServiceView:
 
     @property
     def is_branded(self) -> bool:
-        """Whether PureLB gave it its addresses: our annotation says so or, where that was lost, who wrote them."""
+        """Whether PureLB gave it its addresses: our annotation says so or, where that was lost, who wrote them.
+
+        Never with another's class: any tenant can copy the annotation.
+        """
+        if self.load_balancer_class not in (None, *names.CLASSES):
+            return False
         return self.annotations.get(names.ALLOCATED_BY) == names.BRAND or (
             bool(self.ingress) and self.ingress_writer == names.ALLOCATOR_COMPONENT
         )

@@ -122,6 +122,10 @@ class Engine:
         owner = self._groups.owner(address)
         return owner.name if owner is not None else None
 
+    def may_give(self, address: IPAddress, groups: Iterable[str]) -> bool:
+        """Whether an address can be from a pool of one of these groups."""
+        return self.owner(address) in groups and self._barred.reason(address) is None
+
     def is_contested(self, service: ServiceKey) -> bool:
         """Whether another Service is on an address of ``service`` without sharing it by right."""
         claim = self._ledger.claim(service)

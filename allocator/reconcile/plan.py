@@ -89,6 +89,19 @@ def displacement(service: ServiceView, senior: Claim, answer: Answer) -> Plan:
             return Plan(answer)
 
 
+def reclamation(service: ServiceView, stranger: str, answer: Answer) -> Plan:
+    """For a Service of ours whose addresses another controller wrote."""
+    match answer:
+        case Decision():
+            told = wording.overwritten(service, stranger, answer.addresses)
+            return Plan(replace(_assignment(service, answer), is_restoration=True), (told,))
+        case Refusal():
+            told = wording.overwritten(service, stranger, ())
+            return Plan(standing=(told, wording.failed(service, answer)), refusal=answer)
+        case Consultation():
+            return Plan(answer)
+
+
 def re_evaluation(service: ServiceView, answer: Answer) -> Plan:
     """For a Service whose owner wants it to follow its present wishes; refused, it keeps what it has."""
     match answer:

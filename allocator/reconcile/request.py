@@ -77,7 +77,7 @@ def claim_of(service: ServiceView, seniority: Seniority, *, default_announcer: b
         service.key,
         seniority,
         tuple(dict.fromkeys(service.ingress)),
-        _groups_of(service),
+        groups_of(service),
         terms_of(service),
         is_ours=service.is_branded and is_ours(service, default_announcer=default_announcer),
     )
@@ -97,7 +97,7 @@ def shown_by_group(service: ServiceView) -> dict[str, frozenset[IPAddress]]:
     """What a Service's status shows to come from which group."""
     if not (service.is_load_balancer and service.is_branded and service.ingress):
         return {}
-    groups = _groups_of(service)
+    groups = groups_of(service)
     if len(groups) != len(service.ingress):
         return dict.fromkeys(groups, frozenset(service.ingress))
     shown: dict[str, frozenset[IPAddress]] = {}
@@ -106,7 +106,8 @@ def shown_by_group(service: ServiceView) -> dict[str, frozenset[IPAddress]]:
     return shown
 
 
-def _groups_of(service: ServiceView) -> tuple[str, ...]:
+def groups_of(service: ServiceView) -> tuple[str, ...]:
+    """The groups that its addresses are of, as its annotation says."""
     allocated_from = service.annotations.get(names.ALLOCATED_FROM, "")
     return tuple(name.strip() for name in allocated_from.split(",") if name.strip())
 

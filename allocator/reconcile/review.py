@@ -17,6 +17,7 @@ from allocator.reconcile.request import (
     Case,
     case_of,
     claim_of,
+    groups_of,
     named_group,
     request_of,
     terms_of,
@@ -41,10 +42,14 @@ class Reviewer:
         claim = claim_of(service, seniority, default_announcer=self._default_announcer)
         if claim is None:
             return
-        if claim.is_ours and not claim.groups:  # its annotations were lost: what we knew before is still so
-            known = self._engine.claim(service.key)
-            if known is not None and known.is_ours and known.addresses == claim.addresses:
-                claim = replace(claim, groups=known.groups)
+        known = self._engine.claim(service.key)
+        gave = known if known is not None and known.is_ours else None
+        if claim.is_ours and self._stranger(service) is not None:
+            if gave is not None:
+                return  # what we gave it is to be put back, so it stays its own
+            claim = replace(claim, groups=(), is_ours=False)
+        elif claim.is_ours and not claim.groups and gave is not None and gave.addresses == claim.addresses:
+            claim = replace(claim, groups=gave.groups)  # its annotations were lost: what we knew before is still so
         self._engine.restore(claim)
 
     def review(self, service: ServiceView, seniority: Seniority) -> Plan:
@@ -71,6 +76,9 @@ class Reviewer:
             case Case.UNBRANDED:
                 return self._adopt(service, seniority)
             case Case.SERVED:
+                stranger = self._stranger(service)
+                if stranger is not None:
+                    return self._reclaim(service, seniority, stranger)
                 return self._keep(service, seniority)
             case Case.LEAVING:
                 return NOTHING
@@ -118,6 +126,26 @@ class Reviewer:
         if not service.annotations.keys() >= OURS and (groups := self._came_from(service)):
             return self._brand(service, seniority, groups)
         return self._complete(service, seniority)
+
+    def _stranger(self, service: ServiceView) -> str | None:
+        """Who wrote the addresses of a Service that carries our annotations, if we can't have given them.
+
+        What is in its groups' pools counts as given whoever wrote it, a restore from a backup say.
+        """
+        writer = service.ingress_writer
+        if writer in names.ALLOCATORS or writer in names.UNKNOWN_MANAGERS:
+            return None
+        claim = self._engine.claim(service.key)
+        if claim is not None and claim.is_ours and set(service.ingress) <= set(claim.addresses):
+            return None
+        groups = groups_of(service)
+        return None if all(self._engine.may_give(address, groups) for address in service.ingress) else writer
+
+    def _reclaim(self, service: ServiceView, seniority: Seniority, stranger: str) -> Plan:
+        """Another controller wrote its own addresses over ours: ours are put back, which it may undo again."""
+        claim = self._engine.claim(service.key)
+        group = claim.groups[0] if claim is not None and len(claim.groups) == 1 else named_group(service)
+        return plan.reclamation(service, stranger, self._decide(request_of(service, seniority, group=group)))
 
     def _complete(self, service: ServiceView, seniority: Seniority) -> Plan:
         """Follow ipFamilies and, for multi-pool Services, new ranges; say what is asked for in vain."""

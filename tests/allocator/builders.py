@@ -15,6 +15,7 @@ from purelb.services import Port, ServiceKey, ServiceView, view_service
 
 EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 Json = dict[str, Any]
+INGRESS = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
 
 
 def group_body(name: str, *, namespace: str = "purelb", age: int = 0, **spec: Any) -> Json:
@@ -134,9 +135,10 @@ def service_body(
     annotations: Mapping[str, str] | None = None,
     ingress: Iterable[str] = (),
     ports: Iterable[int] = (80,),
+    writer: str = "",
     **spec: Any,
 ) -> Json:
-    """A Service as the API server returns it."""
+    """A Service as the API server returns it; ``writer`` is the field manager of its addresses, if that's known."""
     created = EPOCH - datetime.timedelta(seconds=age)
     return {
         "apiVersion": "v1",
@@ -148,6 +150,7 @@ def service_body(
             "resourceVersion": str(version),
             "creationTimestamp": created.isoformat().replace("+00:00", "Z"),
             "annotations": dict(annotations or {}),
+            "managedFields": [{"manager": writer, "subresource": "status", "fieldsV1": INGRESS}] if writer else [],
         },
         "spec": {
             "type": "LoadBalancer",

@@ -9,7 +9,7 @@ import pytest
 from purelb import names
 from purelb.kube import services_path
 from tests.allocator.builders import local
-from tests.allocator.stage import Json, Stage, play, staged, until
+from tests.allocator.stage import Json, Stage, ingress_of, play, staged, until
 
 DROPPED: Json = {names.ALLOCATED_BY: None, names.ALLOCATED_FROM: None, names.POOL_TYPE: None}
 
@@ -84,3 +84,70 @@ def test_who_drops_them_again_and_again_is_not_run_against() -> None:
         assert written == [True, False, True, False, True, False], "the third waits for ten seconds"
 
     play(scenario)
+
+
+def test_a_status_that_another_controller_rewrites_gets_our_address_back_and_is_not_fought_over() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/30"))
+        for name in ("low", "a"):
+            await stage.service(name)
+        assert await stage.addresses_when_given("a") == ["10.1.0.1"]
+        await stage.delete("low")
+        created = await stage.read("a")
+
+        await stage.set_status("a", ["10.31.188.1", "10.31.188.11"])
+
+        kind, reason, text = await stage.event("a", '"test" wrote 10.31.188.1, 10.31.188.11 to the status of this')
+        assert (kind, reason) == ("Warning", "ConfigurationWarning")
+        assert "PureLB puts 10.1.0.1 back" in text
+        await until(lambda: shows(stage, "a", ["10.1.0.1"]))
+        await stage.set_status("a", ["10.31.188.1"])
+        states = await stage.versions("a", since=created["metadata"]["resourceVersion"])
+        assert [ingress_of(body) for body in states] == [
+            ["10.31.188.1", "10.31.188.11"],
+            ["10.1.0.1"],
+            ["10.31.188.1"],
+        ], "the second time waits for two seconds"
+        await stage.service("b")
+        assert await stage.addresses_when_given("b") == ["10.1.0.0"]
+        await until(lambda: shows(stage, "a", ["10.1.0.1"]))
+
+    play(scenario)
+
+
+def test_an_allocator_that_starts_later_gives_an_address_instead_of_a_foreign_one() -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            await stage.group("default", local=local("10.1.0.0/30"))
+            async with stage.allocator():
+                await stage.service("a")
+                await stage.addresses_when_given("a")
+            await stage.set_status("a", ["10.31.188.1"])
+            async with stage.allocator():
+                await until(lambda: shows(stage, "a", ["10.1.0.0"]))
+
+    asyncio.run(run())
+
+
+def test_a_forged_annotation_on_another_s_service_counts_for_nothing_and_goes_with_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/31"))
+        forged = {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "default"}
+        await stage.service("forged", annotations=forged, loadBalancerClass="another.example/lb")
+        await stage.set_status("forged", ["10.31.188.1", "10.1.0.0"])
+        before = await stage.read("forged")
+        await stage.service("a")
+        assert await stage.addresses_when_given("a") == ["10.1.0.1"], "what is in use anywhere is given to nobody"
+        await stage.service("b")
+        await stage.event("b", "is exhausted")
+        assert await stage.read("forged") == before
+
+        await stage.delete("forged")
+
+        assert await stage.addresses_when_given("b") == ["10.1.0.0"]
+
+    play(scenario)
+
+
+async def shows(stage: Stage, name: str, addresses: list[str]) -> bool:
+    return await stage.addresses(name) == addresses

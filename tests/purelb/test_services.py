@@ -119,3 +119,11 @@ def test_what_lost_our_annotations_is_ours_as_long_as_the_addresses_are_of_our_h
     assert view("purelb-allocator")
     assert not view("k3s")
     assert not view("purelb-allocator", status={})
+
+
+def test_a_service_of_another_class_is_none_of_ours_whatever_its_annotations_say() -> None:
+    def view(class_name: str) -> bool:
+        return view_service(service(spec={"type": "LoadBalancer", "loadBalancerClass": class_name})).is_branded
+
+    assert view("purelb.io/purelbv2")
+    assert not view("another.example/lb")

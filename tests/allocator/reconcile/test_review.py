@@ -378,6 +378,24 @@ def test_an_annotation_that_means_nothing_is_told_of_whatever_becomes_of_the_ser
     assert desk.review("c", annotations=odd, loadBalancerClass="another.example/lb").standing == ()
 
 
+def test_a_node_s_address_that_another_wrote_is_not_ours_though_it_is_in_the_pool() -> None:
+    desk = Desk(DEFAULT)
+    desk.engine.forbid(Barred([Forbidden(parse_range("10.1.0.1"), "is an address of node m")]))
+
+    plan = desk.review("a", annotations=BRANDED, ingress=["10.1.0.1"], writer="servicelb")
+
+    assert ingress(plan) == ["10.1.0.0"]
+    assert write_of(plan).is_restoration
+    assert messages(plan)[0].startswith('"servicelb" wrote 10.1.0.1 to the status of this Service,')
+
+
+def test_what_another_wrote_is_taken_as_given_where_we_could_have_given_it() -> None:
+    desk = Desk(DEFAULT)
+
+    assert desk.review("a", annotations=BRANDED, ingress=["10.1.0.1"], writer="velero") == NOTHING
+    assert desk.review("b", annotations=BRANDED, ingress=["10.9.0.1"], writer="purelb-allocator").step is None
+
+
 def test_who_has_an_address_that_is_a_node_s_is_told_so() -> None:
     desk = Desk(DEFAULT)
     desk.engine.forbid(Barred([Forbidden(parse_range("10.1.0.1"), "is an address of node m")]))
