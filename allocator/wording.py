@@ -101,6 +101,16 @@ def warned(sentence: str) -> Notice:
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, sentence)
 
 
+def anothers(service: ServiceView, *, is_asked: bool) -> Notice:
+    """A Service that we would serve has addresses of another controller; ``is_asked``: it asks for PureLB's."""
+    by = f', "{excerpt(service.ingress_writer)}" wrote it' if service.ingress_writer else ""
+    text = (
+        f"{_some(service.ingress)} in the status of this Service is not from PureLB{by}; PureLB leaves it alone. Set "
+        f'the annotation {names.RE_EVALUATE} to "true" to have one of PureLB instead'
+    )
+    return Notice("Warning" if is_asked else "Normal", names.REASON_CONFIGURATION_WARNING, text)
+
+
 def overwritten(service: ServiceView, writer: str, ours: Sequence[IPAddress]) -> Notice:
     """Another controller wrote the addresses of a Service of ours; ``ours`` are put back."""
     what = f"PureLB puts {_some(ours)} back, and more seldom each time" if ours else "PureLB has none to put back"

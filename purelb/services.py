@@ -6,13 +6,16 @@ import datetime
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from purelb import names
 from purelb.addresses import Family, IPAddress, parse_address
 from purelb.errors import AddressError
 
 Json: TypeAlias = Mapping[str, Any]
+
+_IP_MODE: Final = ("ipMode", "VIP")
+"""What an entry of ours says beside its address: packets arrive with it as their destination (KEP-1860)."""
 
 
 class ServiceKey(NamedTuple):
@@ -56,6 +59,9 @@ class ServiceView:
     annotations: Mapping[str, str] = field(default_factory=dict)
     ingress: tuple[IPAddress, ...] = ()
     """The addresses in status.loadBalancer, in their order; host names and garbage are left out."""
+    extras: tuple[tuple[IPAddress | None, Json], ...] = ()
+    """What others wrote into status.loadBalancer beside addresses: host names, ports, another ipMode; by the address of
+    its entry, None where that has only a host name."""
     ingress_writer: str = ""
     """The field manager who wrote them (metadata.managedFields); empty where that isn't known."""
     deleting: bool = False
@@ -114,6 +120,7 @@ def view_service(body: Json) -> ServiceView:
         selector=tuple(sorted((spec.get("selector") or {}).items())),
         annotations=dict(metadata.get("annotations") or {}),
         ingress=tuple(_addresses(entry.get("ip") for entry in status.get("ingress") or ())),
+        extras=tuple(_extras(status.get("ingress") or ())),
         ingress_writer=_ingress_writer(metadata.get("managedFields") or ()),
         deleting=metadata.get("deletionTimestamp") is not None,
     )
@@ -133,6 +140,14 @@ def _addresses(texts: Iterable[str | None]) -> Iterable[IPAddress]:
                 yield parse_address(text)
         except AddressError:
             continue
+
+
+def _extras(entries: Iterable[Json]) -> Iterable[tuple[IPAddress | None, Json]]:
+    for entry in entries:
+        extra = {key: value for key, value in entry.items() if key != "ip" and (key, value) != _IP_MODE}
+        address = next(iter(_addresses([entry.get("ip")])), None)
+        if extra and (address is not None or not entry.get("ip")):
+            yield address, extra
 
 
 def _ingress_writer(managed: Iterable[Json]) -> str:
@@ -163,9 +178,10 @@ def status_patch(
     """Merge patch for the ``status`` subresource: addresses and annotations in one atomic write.
 
     The status subresource of a Service accepts metadata.annotations too. The resourceVersion makes the API server
-    refuse (409) if the Service changed since it was read. An annotation of None is removed.
+    refuse (409) if the Service changed since it was read. An annotation of None is removed. Of an entry the address is
+    ours; what others wrote into it stays, and with an address that takes the place of another.
     """
-    entries = [{"ip": str(address), "ipMode": "VIP"} for address in ingress]
+    entries = _entries(service, tuple(ingress))
     return {
         "metadata": {
             "resourceVersion": service.resource_version,
@@ -174,6 +190,17 @@ def status_patch(
         },
         "status": {"loadBalancer": {"ingress": entries} if entries else {"ingress": None}},
     }
+
+
+def _entries(service: ServiceView, ingress: tuple[IPAddress, ...]) -> list[Json]:
+    extras = {address: extra for address, extra in service.extras if address in ingress}
+    orphans = iter([extra for address, extra in service.extras if address is not None and address not in ingress])
+    entries: list[Json] = []
+    for address in ingress:
+        extra = extras.get(address, {}) if address in service.ingress else next(orphans, {})
+        entries.append({"ip": str(address), **dict([_IP_MODE]), **extra})
+    names_only = [extra for address, extra in service.extras if address is None]
+    return entries + names_only if service.is_load_balancer else entries
 
 
 def annotations_patch(service: ServiceView, annotations: Mapping[str, str | None]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ then on, whether or not they were written yet, until ``release``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -122,9 +122,10 @@ class Engine:
         owner = self._groups.owner(address)
         return owner.name if owner is not None else None
 
-    def may_give(self, address: IPAddress, groups: Iterable[str]) -> bool:
+    def may_give(self, address: IPAddress, groups: Collection[str]) -> bool:
         """Whether an address can be from a pool of one of these groups."""
-        return self.owner(address) in groups and self._barred.reason(address) is None
+        owner = self._groups.owner(address)
+        return owner is not None and owner.name in groups and self._barred.reason(address) is None
 
     def is_contested(self, service: ServiceKey) -> bool:
         """Whether another Service is on an address of ``service`` without sharing it by right."""

@@ -15,7 +15,7 @@ from allocator.notice import Notice
 from allocator.reconcile.request import named_group
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.annotations import meaningless
+from purelb.annotations import USERS, meaningless
 from purelb.servicegroups import Scope, ServiceGroup
 from purelb.services import ServiceView
 
@@ -144,6 +144,12 @@ def branding(service: ServiceView, groups: Sequence[str], served: Sequence[Servi
     if service.ingress_writer != names.ALLOCATOR_COMPONENT:
         return Plan(Write(service, service.ingress, wanted))
     return Plan(Write(service, service.ingress, wanted, (wording.annotations_lost(),), is_restoration=True))
+
+
+def abstention(service: ServiceView) -> Plan:
+    """For a Service that would be ours, and has addresses of another controller."""
+    is_asked = service.load_balancer_class is not None or any(key in service.annotations for key in USERS)
+    return Plan(standing=(wording.anothers(service, is_asked=is_asked),))
 
 
 def retirement(service: ServiceView) -> Plan:

@@ -98,17 +98,19 @@ class Reviewer:
     def _adopt(self, service: ServiceView, seniority: Seniority) -> Plan:
         """Finish what another version left half-done: an address of ours without our brand.
 
-        Without a sign that it was meant for us it is another controller's, and stays as it is.
+        Without a sign that it was meant for us it is another controller's, and stays as it is until its owner asks us.
         """
         owners = self._owners(service)
-        if owners is None or self._engine.is_contested(service.key):
-            return NOTHING
-        is_meant_for_us = (
-            service.load_balancer_class is not None
-            or names.ALLOCATED_FROM in service.annotations
-            or named_group(service) in owners
-        )
-        return self._brand(service, seniority, owners) if is_meant_for_us else NOTHING
+        if owners is not None and not self._engine.is_contested(service.key):
+            is_meant_for_us = (
+                service.load_balancer_class is not None
+                or names.ALLOCATED_FROM in service.annotations
+                or named_group(service) in owners
+                or wants_re_evaluation(service)
+            )
+            if is_meant_for_us:
+                return self._brand(service, seniority, owners)
+        return self._re_evaluate(service, seniority) if wants_re_evaluation(service) else plan.abstention(service)
 
     def _keep(self, service: ServiceView, seniority: Seniority) -> Plan:
         """A Service with addresses of ours: it keeps them, unless it has to give way or asks for a change."""
@@ -119,13 +121,16 @@ class Reviewer:
                 self._engine.forfeit(service.key)
             return plan.displacement(service, senior, answer)
         if wants_re_evaluation(service):
-            answer = self._decide(request_of(service, seniority, group=named_group(service), moves=True))
-            if isinstance(answer, Refusal):
-                self._engine.stop_waiting(service.key)
-            return plan.re_evaluation(service, answer)
+            return self._re_evaluate(service, seniority)
         if not service.annotations.keys() >= OURS and (groups := self._came_from(service)):
             return self._brand(service, seniority, groups)
         return self._complete(service, seniority)
+
+    def _re_evaluate(self, service: ServiceView, seniority: Seniority) -> Plan:
+        answer = self._decide(request_of(service, seniority, group=named_group(service), moves=True))
+        if isinstance(answer, Refusal):
+            self._engine.stop_waiting(service.key)
+        return plan.re_evaluation(service, answer)
 
     def _stranger(self, service: ServiceView) -> str | None:
         """Who wrote the addresses of a Service that carries our annotations, if we can't have given them.

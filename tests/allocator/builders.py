@@ -15,7 +15,7 @@ from purelb.services import Port, ServiceKey, ServiceView, view_service
 
 EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 Json = dict[str, Any]
-INGRESS = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
+INGRESS: Json = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
 
 
 def group_body(name: str, *, namespace: str = "purelb", age: int = 0, **spec: Any) -> Json:

@@ -57,12 +57,13 @@ def test_an_allocation_is_one_patch_bound_to_what_was_read() -> None:
 
     assert patch == {
         "metadata": {"resourceVersion": "7", "uid": "u1", "annotations": {"purelb.io/allocated-by": "PureLB"}},
-        "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.2", "ipMode": "VIP"}]}},
+        "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.2", "ipMode": "VIP"}, {"hostname": "example.org"}]}},
     }
 
 
 def test_a_release_empties_the_status_and_drops_the_annotation() -> None:
-    patch = status_patch(view_service(service()), [], {"purelb.io/allocated-from": None})
+    status = {"loadBalancer": {"ingress": [{"ip": "10.0.0.1", "ipMode": "VIP"}]}}
+    patch = status_patch(view_service(service(status=status)), [], {"purelb.io/allocated-from": None})
 
     assert patch["status"] == {"loadBalancer": {"ingress": None}}
     assert patch["metadata"]["annotations"] == {"purelb.io/allocated-from": None}
@@ -127,3 +128,34 @@ def test_a_service_of_another_class_is_none_of_ours_whatever_its_annotations_say
 
     assert view("purelb.io/purelbv2")
     assert not view("another.example/lb")
+
+
+def test_what_others_wrote_into_an_entry_stays_and_goes_along_with_another_address() -> None:
+    entries: list[dict[str, Any]] = [
+        {"ip": "10.0.0.1", "ipMode": "Proxy", "hostname": "a.example.org"},
+        {"ip": "10.0.0.2", "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]},
+        {"hostname": "b.example.org"},
+    ]
+    view = view_service(service(status={"loadBalancer": {"ingress": entries}}))
+
+    def written(*addresses: str) -> Any:
+        return status_patch(view, map(ip_address, addresses), {})["status"]["loadBalancer"]["ingress"]
+
+    assert written("10.0.0.1", "10.0.0.2") == entries
+    assert written("10.0.0.2", "10.0.0.1") == [entries[1], entries[0], entries[2]]
+    assert written("10.0.0.1", "10.0.0.9") == [entries[0], {**entries[1], "ip": "10.0.0.9"}, entries[2]]
+    assert written("10.0.0.2", "fd00::1", "fd00::2") == [
+        entries[1],
+        {**entries[0], "ip": "fd00::1"},
+        {"ip": "fd00::2", "ipMode": "VIP"},
+        entries[2],
+    ]
+    assert written() == [entries[2]]
+
+
+def test_a_service_of_another_type_keeps_no_entry_at_all() -> None:
+    status = {"loadBalancer": {"ingress": [{"hostname": "b.example.org"}]}}
+
+    patch = status_patch(view_service(service(spec={"type": "ClusterIP"}, status=status)), [], {})
+
+    assert patch["status"] == {"loadBalancer": {"ingress": None}}

@@ -183,8 +183,37 @@ def test_a_foreign_service_and_its_address_are_left_alone_but_the_address_is_not
     desk = Desk(DEFAULT)
 
     assert desk.review("theirs", ingress=["10.1.0.0"], loadBalancerClass="metallb.io/metallb") == NOTHING
-    assert desk.review("unbranded", ingress=["10.1.0.1"]) == NOTHING
+    assert desk.review("unbranded", ingress=["10.1.0.1"]).step is None
     assert ingress(desk.review("a")) == ["10.1.0.2"]
+
+
+def test_who_would_be_ours_and_has_another_s_address_is_told_how_to_get_one_of_ours() -> None:
+    desk = Desk(DEFAULT)
+
+    by_default = desk.review("a", ingress=["192.0.2.1"], writer="other-lb")
+    asking = desk.review("b", ingress=["192.0.2.2"], annotations={names.SERVICE_GROUP: "default"})
+
+    assert messages(by_default) == [
+        '192.0.2.1 in the status of this Service is not from PureLB, "other-lb" wrote it; PureLB leaves it alone. '
+        'Set the annotation purelb.io/re-evaluate to "true" to have one of PureLB instead'
+    ]
+    assert [notice.type for notice in (*by_default.standing, *asking.standing)] == ["Normal", "Warning"]
+
+
+def test_re_evaluate_takes_a_service_over_from_another_controller_and_is_always_taken_away() -> None:
+    desk = Desk(DEFAULT)
+    asks = {names.RE_EVALUATE: "true"}
+
+    moved = desk.review("a", ingress=["192.0.2.1"], annotations=asks, writer="other-lb")
+    adopted = desk.review("b", ingress=["10.1.0.1"], annotations=asks, writer="other-lb")
+    refused = desk.review("c", ingress=["192.0.2.3"], annotations={**asks, names.SERVICE_GROUP: "nope"})
+
+    assert (ingress(moved), write_of(moved).annotations) == (["10.1.0.0"], {**BRANDED, names.RE_EVALUATE: None})
+    assert (ingress(adopted), write_of(adopted).annotations) == (["10.1.0.1"], BRANDED)
+    again = desk.review("b", ingress=["10.1.0.1"], annotations={**BRANDED, **asks}, version=2)
+    assert (ingress(again), write_of(again).annotations[names.RE_EVALUATE]) == (["10.1.0.1"], None)
+    assert (ingress(refused), write_of(refused).annotations) == (["192.0.2.3"], {names.RE_EVALUATE: None})
+    assert 'unknown pool "nope"' in messages(refused)[0]
 
 
 def test_a_service_with_our_brand_copied_from_another_but_a_foreign_class_is_left_alone() -> None:
