@@ -12,8 +12,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from kubedouble import Faults
-from kubedouble.testing.clusters import Api, Embedded
+from kubedouble import ApiServer, Faults
+from kubedouble.testing.clusters import Api, Embedded, Watcher
 from objects import config_map
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -27,7 +27,8 @@ def faults(embedded: Embedded) -> Iterator[Faults]:
 
 @pytest.fixture
 def api(embedded: Embedded) -> Api:
-    return embedded.api
+    """With connections of the test's own: faults cut those that stand."""
+    return embedded.api.as_user(embedded.api.token)
 
 
 def test_a_status_is_answered_as_often_as_asked(api: Api, faults: Faults) -> None:
@@ -147,6 +148,136 @@ def test_an_expired_version_is_410_in_the_stream(api: Api, faults: Faults) -> No
     assert api.get(MAPS, resourceVersion=version, resourceVersionMatch="Exact").status == 410
 
 
+@pytest.mark.parametrize("code", [401, 403, 404])
+def test_refusals_have_kubernetes_own_reasons(api: Api, faults: Faults, code: int) -> None:
+    faults.status(code, resource="configmaps", count=1)
+
+    answer = api.get(MAPS)
+
+    assert (answer.status, answer.body["reason"]) == (
+        code,
+        {401: "Unauthorized", 403: "Forbidden", 404: "NotFound"}[code],
+    )
+
+
+def test_somebody_else_answers(api: Api, faults: Faults) -> None:
+    faults.add("html", resource="configmaps", count=1)
+    faults.add("redirect", resource="configmaps", count=1)
+
+    page, elsewhere = api.get(MAPS), api.get(MAPS)
+
+    assert (page.status, page.headers["Content-Type"][:9], page.body[:9]) == (200, "text/html", "<!DOCTYPE")
+    assert (elsewhere.status, elsewhere.headers["Location"]) == (302, "https://login.invalid/")
+
+
+@pytest.mark.parametrize("kind", ["broken-line", "cut-line"])
+def test_a_watch_tells_half_an_event(api: Api, faults: Faults, kind: str) -> None:
+    broken = faults.add(kind)
+    assert api.get(MAPS).status == 200
+
+    with api.watch(MAPS) as watch, pytest.raises(json.JSONDecodeError):
+        next(watch)
+
+    faults.clear(broken)
+    with api.watch(MAPS, resourceVersion=api.get(MAPS).ok()["metadata"]["resourceVersion"]):
+        api.post(MAPS, config_map(f"after-{kind}")).ok()
+
+
+def test_a_half_open_connection_says_nothing_and_stays(api: Api, faults: Faults) -> None:
+    with api.watch(MAPS, resourceVersion="0", timeoutSeconds="1") as watch:
+        connection = api._connection(timeout=0.3)
+        connection.request("GET", MAPS, headers=api._headers({}))
+        assert connection.getresponse().read()
+        half = faults.add("half-open")
+        faults.clear(half)
+        api.as_user(api.token).post(MAPS, config_map("unheard")).ok()
+
+        connection.request("GET", MAPS, headers=api._headers({}))
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+        with pytest.raises(TimeoutError):
+            _read_all(watch, 1.5)
+        connection.close()
+
+
+def _read_all(watch: Watcher, seconds: float) -> None:
+    """Everything that a watch still tells. Raises TimeoutError if it then neither goes on nor ends."""
+    connection = watch._answer.fp.raw._sock  # type: ignore[attr-defined]
+    connection.settimeout(seconds)
+    while watch._answer.readline():
+        continue
+
+
+def test_a_reset_is_a_reset(api: Api, faults: Faults) -> None:
+    faults.add("reset", resource="configmaps")
+    connection = api._connection()
+    connection.request("GET", MAPS, headers=api._headers({}))
+
+    with pytest.raises(ConnectionResetError):
+        connection.getresponse()
+
+
+def test_a_restart_refuses_then_forbids_then_serves(api: Api, faults: Faults) -> None:
+    version = api.get(MAPS).ok()["metadata"]["resourceVersion"]
+    api.post(MAPS, config_map("before-restart")).ok()
+    seen: list[object] = []
+
+    faults.restart(refusing=0.3, loading=0.3)
+    deadline = time.monotonic() + 5
+    while seen[-1:] != [200] and time.monotonic() < deadline:
+        try:
+            now: object = api.as_user(api.token).get(MAPS).status
+        except OSError as error:
+            now = type(error)
+        if now is not ConnectionResetError and now not in seen:
+            seen.append(now)
+
+    assert seen == [ConnectionRefusedError, 403, 200]
+    api = api.as_user(api.token)
+    assert api.get(MAPS, resourceVersion=version, resourceVersionMatch="Exact").status == 410
+
+
+def test_an_older_snapshot_brings_back_objects_and_versions(api: Api, faults: Faults) -> None:
+    api.post(MAPS, config_map("kept", a="1")).ok()
+    api.post(MAPS, config_map("lost")).ok()
+    version = api.get(MAPS).ok()["metadata"]["resourceVersion"]
+    service = {"metadata": {"name": "later"}, "spec": {"ports": [{"port": 80}]}}
+    faults.remember()
+    api.merge(f"{MAPS}/kept", {"data": {"a": "2"}}).ok()
+    api.delete(f"{MAPS}/lost").ok()
+    api.post(MAPS, config_map("new")).ok()
+    ip = api.post("/api/v1/namespaces/default/services", service).ok()["spec"]["clusterIP"]
+    future = api.get(MAPS).ok()["metadata"]["resourceVersion"]
+
+    faults.go_back()
+
+    api = api.as_user(api.token)  # on a connection of its own: the others were cut
+    listing = api.get(MAPS).ok()
+    assert listing["metadata"]["resourceVersion"] == version
+    found = {item["metadata"]["name"]: item.get("data") for item in listing["items"]}
+    assert found["kept"] == {"a": "1"}
+    assert "lost" in found
+    assert "new" not in found
+    again = {**service, "spec": {**service["spec"], "clusterIP": ip}}  # type: ignore[dict-item]
+    api.post("/api/v1/namespaces/default/services", again).ok()
+    with api.watch(MAPS, resourceVersion=future) as watch:
+        api.post(MAPS, config_map("in-its-past")).ok()
+        while int(_version(api)) < int(future):
+            api.merge(f"{MAPS}/kept", {"data": {"a": str(time.monotonic())}}).ok()
+        api.post(MAPS, config_map("now")).ok()
+        assert next(watch)["object"]["metadata"]["name"] == "now"
+
+
+def _version(api: Api) -> str:
+    version: str = api.get(MAPS).ok()["metadata"]["resourceVersion"]
+    return version
+
+
+def test_without_a_snapshot_there_is_no_way_back() -> None:
+    with pytest.raises(ValueError, match="no snapshot"):
+        ApiServer().faults.go_back()
+
+
 def test_an_unknown_fault_is_refused(faults: Faults) -> None:
     with pytest.raises(ValueError, match="unknown fault 'flood'"):
         faults.add("flood")
@@ -173,4 +304,8 @@ def test_the_admin_port_does_the_same(embedded: Embedded, api: Api, faults: Faul
     assert ask("POST", "/faults", {"kind": "flood"})[0] == 400
     assert ask("POST", "/drop-watches") == (200, {"dropped": 0})
     assert ask("POST", "/expire")[0] == 200
+    assert ask("POST", "/remember")[0] == 200
+    assert ask("POST", "/go-back")[0] == 200
+    assert ask("POST", "/restart", {"refusing": 0.1, "loading": 0.1})[0] == 200
+    assert ask("POST", "/restart", {"for": 1})[0] == 400
     assert ask("GET", "/nothing")[0] == 404

@@ -17,7 +17,7 @@ from kubedouble.ages import age, human_duration
 from kubedouble.cel import compile_rules
 from kubedouble.columns import BUILT_IN_COLUMNS
 from kubedouble.errors import StatusError
-from kubedouble.faults import Fault, Meeting
+from kubedouble.fault import Fault, Meeting
 from kubedouble.fieldsets import Typed, fields_of, from_fields_v1, merge, shown, to_fields_v1, without
 from kubedouble.jsonpath import find
 from kubedouble.negotiation import accept, read_yaml

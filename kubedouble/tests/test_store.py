@@ -147,3 +147,43 @@ def test_a_journal_brings_everything_back_but_half_a_line(tmp_path: Path) -> Non
 
     assert after.rv == before.rv
     assert [record.obj for record in after.records("t")] == [record.obj for record in before.records("t")]
+
+
+def test_a_journal_of_a_store_that_went_back_is_of_what_is_there(tmp_path: Path) -> None:
+    async def write() -> None:
+        store, journal = Store(), Journal(tmp_path / "journal")
+        journal.open(store)
+        put(store, "a", x=1)
+        before = store.snapshot()
+        put(store, "a", x=2)
+        put(store, "b")
+
+        store.go_back(before)
+        journal.begin_again(store)
+        put(store, "c")
+        journal.close()
+
+    asyncio.run(write())
+    again = Store()
+    Journal(tmp_path / "journal").replay(again)
+
+    assert [(record.key[1], record.obj["data"]) for record in again.records("t")] == [("a", {"x": 1}), ("c", {})]
+
+
+def test_followers_of_commits_hear_what_going_back_changed() -> None:
+    store = Store()
+    put(store, "a")
+    put(store, "b")
+    before = store.snapshot()
+    put(store, "a", x=1)
+    put(store, "c")
+    store.delete("t", "ns", "b")
+    heard: list[Event] = []
+    store.on_commit.append(lambda _, event: heard.append(event))
+
+    store.go_back(before)
+
+    assert names(heard) == [("MODIFIED", "a"), ("ADDED", "b"), ("DELETED", "c")]
+    assert store.rv == before.rv
+    with pytest.raises(TooOldError):
+        store.watch_from("t", before.rv - 1, lambda: None)

@@ -8,7 +8,8 @@ await server.stop()
 """
 
 from .errors import StatusError
-from .faults import Fault, Faults
+from .fault import Fault
+from .faults import Faults
 from .logs import FileLogs, LogOptions, LogProvider
 from .server import ApiServer
 from .store import Store

@@ -4,6 +4,8 @@ GET /faults                     what is active
 POST /faults                    {"kind": "status", "code": 429, "resource": "services", "count": 3}
 DELETE /faults, /faults/ID      clear all, or one
 POST /drop-watches, /expire     cut the watches; forget history too, so that they get 410
+POST /restart                   {"refusing": 1, "loading": 1}, in seconds: refuse connections, then say 403, then serve
+POST /remember, /go-back        take a snapshot of all objects; be again as in it, as after a restore of etcd
 """
 
 from __future__ import annotations
@@ -34,6 +36,12 @@ def admin_handler(faults: Faults) -> Callable[[web.BaseRequest], Awaitable[web.S
                 return web.json_response({"dropped": faults.drop_watches()})
             case "POST", ["expire"]:
                 return web.json_response({"dropped": faults.expire()})
+            case "POST", ["restart"]:
+                return await _do(faults.restart, request)
+            case "POST", ["remember"]:
+                return await _do(faults.remember, request)
+            case "POST", ["go-back"]:
+                return await _do(faults.go_back, request)
             case _:
                 return web.json_response({"error": "no such command"}, status=404)
 
@@ -47,3 +55,12 @@ async def _add(faults: Faults, request: web.BaseRequest) -> web.Response:
     except (TypeError, ValueError) as wrong:
         return web.json_response({"error": str(wrong)}, status=400)
     return web.json_response(fault.as_json(), status=201)
+
+
+async def _do(action: Callable[..., None], request: web.BaseRequest) -> web.Response:
+    """The body, if there is one, has the action's arguments."""
+    try:
+        action(**json.loads(await request.read() or "{}"))
+    except (TypeError, ValueError) as wrong:
+        return web.json_response({"error": str(wrong)}, status=400)
+    return web.json_response({})

@@ -42,20 +42,20 @@ class Journal:
         store.on_commit.append(self._note)
 
     def _note(self, table: str, event: Event) -> None:
-        namespace, name = event.after.key
-        line = encode(
-            {
-                "table": table,
-                "type": event.type,
-                "rv": event.rv,
-                "namespace": namespace,
-                "name": name,
-                "object": event.after.obj,
-            }
-        )
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._waiting.append(line + b"\n")
+        self._waiting.append(_line(table, event))
+
+    def begin_again(self, store: Store) -> None:
+        """Keep what the store holds now, and nothing of how it came to that."""
+        self._waiting.clear()
+        if self._file is None:
+            return
+        records = [(record.rv, name, record) for name in store.tables() for record in store.records(name)]
+        self._file.truncate(0)
+        for rv, name, record in sorted(records, key=lambda one: one[0]):
+            self._file.write(_line(name, Event("ADDED", rv, None, record)))
+        self._file.flush()
 
     def flush(self) -> None:
         if self._file is not None and self._waiting:
@@ -68,3 +68,16 @@ class Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _line(table: str, event: Event) -> bytes:
+    namespace, name = event.after.key
+    entry = {
+        "table": table,
+        "type": event.type,
+        "rv": event.rv,
+        "namespace": namespace,
+        "name": name,
+        "object": event.after.obj,
+    }
+    return encode(entry) + b"\n"

@@ -11,10 +11,9 @@ import logging
 import socket
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -23,25 +22,25 @@ from .allocation import SERVICE_V4, SERVICE_V6, Network
 from .auth import Authenticator
 from .bootstrap import bootstrap
 from .cluster import Cluster
+from .connections import Connections
 from .controllers import Controllers
-from .errors import JsonObject, StatusError, expired, internal_error
-from .faults import Faults, Meeting
+from .errors import JsonObject, StatusError, internal_error
+from .fault import Meeting
+from .faults import Faults
+from .ground import Ground
 from .handlers import Handlers
 from .journal import Journal
+from .listeners import Listeners, bound
 from .logs import LogProvider
+from .misdeeds import MISDEEDS
 from .negotiation import error_response
 from .operations import Operations
 from .paths import Target, parse
 from .store import Store
 from .tls import Tls
-from .watching import error_frame
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-_PATIENCE: Final = 10.0
-"""Seconds that another thread waits for the server's loop."""
 _BODY_LIMIT: Final = 3 * 1024 * 1024
 """Bytes of a request's body (apiserver `MaxRequestBodyBytes`)."""
 
@@ -77,23 +76,19 @@ class ApiServer:
         root_ca = tls.ca.decode() if tls else ""
         self._controllers = Controllers(self.cluster, self.operations, root_ca)
         self._journal = Journal(journal) if journal is not None else None
-        self.faults = Faults(
-            lambda everything: self._on_loop(lambda: self._drop_watches(everything)),
-            lambda: self._on_loop(self.store.compact),
-        )
+        self._connections = Connections()
+        self._ground = Ground(self.store, self._handlers, self._connections, self._journal)
+        self.faults = Faults(self._ground)
         self.url = ""
         self._runners: list[web.ServerRunner] = []
-        self._runner: web.ServerRunner | None = None
-        self._transports: set[asyncio.Transport] = set()
+        self._listeners: Listeners | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._ssl: Any = None
         self._tasks: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     # Life
 
     async def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
         if self._journal is not None:
             self._journal.replay(self.store)
             self._journal.open(self.store)
@@ -101,29 +96,19 @@ class ApiServer:
             self._scratch = tempfile.TemporaryDirectory(prefix="lab-apiserver-")
             self._ssl = self._tls.context(Path(self._scratch.name))
         server = web.Server(self._serve, handler_cancellation=True, access_log=None)
-        self._runner = web.ServerRunner(server)
-        await self._runner.setup()
-        self._runners.append(self._runner)
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._ssl, backlog=1024)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        runner = web.ServerRunner(server)
+        await runner.setup()
+        self._runners.append(runner)
+        self._listeners = Listeners(runner, self._ssl)
+        self._ground.open(self._listeners)
+        listening = bound(self._host, self._port)
+        self._port = listening.getsockname()[1]
+        await self._listeners.add(listening)
         host = f"[{self._host}]" if ":" in self._host else self._host
         self.url = f"{'https' if self._tls else 'http'}://{host}:{self._port}"
         bootstrap(self.cluster, self._port)
         self._controllers.settle_all()
         self._tasks = asyncio.create_task(self._background(), name="apiserver")
-
-    def _on_loop(self, action: Callable[[], T]) -> T:
-        """Runs `action` where the server lives, so that faults can be asked for from any thread."""
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        if self._loop is None or here is self._loop:
-            return action()
-        done: Future[T] = Future()
-        self._loop.call_soon_threadsafe(lambda: done.set_result(action()))
-        return done.result(_PATIENCE)
 
     async def _background(self) -> None:
         """Owns all tasks; a crash of one is the end of all, and of the server's silence about it."""
@@ -131,15 +116,17 @@ class ApiServer:
             group.create_task(self._controllers.run(), name="controllers")
 
     async def stop(self) -> None:
-        self._drop_watches(False)
-        for transport in list(self._transports):
-            transport.abort()
+        await self._ground.close()
+        self._ground.drop_watches()
+        self._connections.cut_all()
         if self._tasks is not None:
             self._tasks.cancel()
             await asyncio.gather(self._tasks, return_exceptions=True)
         for runner in self._runners:
             await runner.cleanup()
         self._runners.clear()
+        if self._listeners is not None:
+            self._listeners.close()
         if self._journal is not None:
             self._journal.close()
         if self._scratch is not None:
@@ -147,13 +134,12 @@ class ApiServer:
 
     async def listen(self, host: str, port: int) -> None:
         """One more address for the same server."""
-        assert self._runner is not None, "start() comes first"
-        await web.TCPSite(self._runner, host, port, ssl_context=self._ssl, backlog=1024).start()
+        await self.listen_on(bound(host, port))
 
     async def listen_on(self, inherited: socket.socket) -> None:
         """Serves on a socket that somebody else bound, in another network namespace perhaps."""
-        assert self._runner is not None, "start() comes first"
-        await web.SockSite(self._runner, inherited, ssl_context=self._ssl, backlog=1024).start()
+        assert self._listeners is not None, "start() comes first"
+        await self._listeners.add(inherited)
 
     async def listen_admin(self, host: str, port: int) -> str:
         """The fault port, plain HTTP without authentication: for loopback. Returns its URL."""
@@ -190,11 +176,13 @@ class ApiServer:
     # Requests
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        transport = request.transport
-        if transport is not None:
-            self._transports.add(transport)
+        target = parse(request.method, request.path, request.query)
+        meeting = _meeting(request, target)
+        return await self._connections.serve(request, meeting, lambda: self._guard(request, target, meeting))
+
+    async def _guard(self, request: web.BaseRequest, target: Target | None, meeting: Meeting) -> web.StreamResponse:
         try:
-            return await self._answer(request)
+            return await self._answer(request, target, meeting)
         except StatusError as refused:
             return error_response(refused)
         except (asyncio.CancelledError, ConnectionError, web.HTTPException):
@@ -203,62 +191,20 @@ class ApiServer:
             # The guard at the request's edge: a bug in one request is a 500, as in Kubernetes, not the server's end.
             log.exception("request failed", extra={"method": request.method, "path": request.path_qs})
             return error_response(internal_error("a bug in the embedded API server, see its log"))
-        finally:
-            if transport is not None:
-                self._transports.discard(transport)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, target: Target | None, meeting: Meeting) -> web.StreamResponse:
         if (request.content_length or 0) > _BODY_LIMIT:
             raise StatusError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
         request._client_max_size = _BODY_LIMIT
-        target = parse(request.method, request.path, request.query)
-        if self.faults.active() and await self._suffer(request, target):
-            return await _expired_watch(request)
+        for fault in self.faults.met_by(meeting):
+            misdeed, _ = MISDEEDS[fault.kind]
+            done = await misdeed(request, fault, self._connections)
+            if done is not None:
+                return done
         response = await self._handlers.handle(request, target)
         if not response.prepared:
             response.headers["Audit-Id"] = str(uuid.uuid4())
         return response
-
-    async def _suffer(self, request: web.BaseRequest, target: Target | None) -> bool:
-        """True when a watch is to be answered with 410 as the watch cache does it."""
-        for fault in self.faults.met_by(_meeting(request, target)):
-            match fault.kind:
-                case "slow":
-                    await asyncio.sleep(fault.milliseconds / 1000)
-                case "hang":
-                    await asyncio.Event().wait()
-                case "down":
-                    self._abort(request)
-                case "expire-watches":
-                    return True
-                case _:
-                    raise fault.error()
-        return False
-
-    @staticmethod
-    def _abort(request: web.BaseRequest) -> None:
-        if isinstance(request.transport, asyncio.Transport):
-            request.transport.abort()
-        raise ConnectionResetError("the server is down, as asked for")
-
-    def _drop_watches(self, all_connections: bool) -> int:
-        """Cuts every watch. With `all_connections` the sockets of all other running requests too."""
-        count = len(self._handlers.watches)
-        for watch in list(self._handlers.watches):
-            watch.cut()
-        if all_connections:
-            for transport in list(self._transports):
-                transport.abort()
-        return count
-
-
-async def _expired_watch(request: web.BaseRequest) -> web.StreamResponse:
-    """200, and in the stream an error of code 410."""
-    response = web.StreamResponse()
-    response.content_type = "application/json"
-    await response.prepare(request)
-    await response.write(error_frame(expired("too old resource version: 1 (2)")))
-    return response
 
 
 def _meeting(request: web.BaseRequest, target: Target | None) -> Meeting:

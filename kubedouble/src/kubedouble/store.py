@@ -62,6 +62,14 @@ class Event:
     after: Record
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All objects of a moment."""
+
+    rv: int
+    tables: dict[str, dict[Key, Record]]
+
+
 class TooOldError(Exception):
     """The history does not reach back to the resourceVersion asked for. Carries that one and the oldest kept."""
 
@@ -117,6 +125,20 @@ class Table:
             self.first += len(self.events)
             self.events.clear()
 
+    def go_back(self, records: dict[Key, Record], rv: int) -> list[Event]:
+        """Holds these records, as of `rv`, and knows nothing from before; gives what that changed."""
+        now, self.records = self.records, dict(records)
+        self.forget()
+        self.forgotten = rv
+        self.last_rv = max((record.rv for record in records.values()), default=0)
+        self._sorted = None
+        changes = [
+            Event("ADDED" if key not in now else "MODIFIED", record.rv, now.get(key), record)
+            for key, record in records.items()
+            if now.get(key) is not record
+        ]
+        return changes + [Event("DELETED", rv, gone, gone) for key, gone in now.items() if key not in records]
+
     def position_after(self, rv: int) -> int:
         """Where a watch from `rv` starts. Raises TooOldError."""
         if rv < self.forgotten:
@@ -138,6 +160,8 @@ class Cursor:
     table: Table
     position: int
     notify: Callable[[], None]
+    after: int = 0
+    """Events up to this resourceVersion are not for this watcher, which can be one that has seen a later future."""
     closed: bool = field(default=False)
 
     def drain(self) -> Iterator[Event]:
@@ -148,7 +172,8 @@ class Cursor:
                 raise TooOldError(table.forgotten - 1, table.forgotten)
             event = table.events[self.position - table.first]
             self.position += 1
-            yield event
+            if event.rv > self.after:
+                yield event
 
     def close(self) -> None:
         self.closed = True
@@ -234,7 +259,7 @@ class Store:
     def watch_from(self, table: str, rv: int, notify: Callable[[], None]) -> Cursor:
         """All changes after `rv`. Raises TooOldError."""
         found = self.table(table)
-        cursor = Cursor(found, found.position_after(rv), notify)
+        cursor = Cursor(found, found.position_after(rv), notify, rv)
         found.listeners.add(notify)
         return cursor
 
@@ -243,3 +268,18 @@ class Store:
         for table in self._tables.values():
             if table.events:
                 table.forget()
+
+    def snapshot(self) -> Snapshot:
+        """What there is now, to go back to."""
+        return Snapshot(self.rv, {name: dict(table.records) for name, table in self._tables.items()})
+
+    def go_back(self, snapshot: Snapshot) -> None:
+        """Everything, resourceVersions too, is as it was; the history begins there.
+
+        As after a restore of etcd, a watch may ask for what is the future now: it gets nothing until that is past.
+        """
+        self.rv = snapshot.rv
+        for name, table in self._tables.items():
+            for change in table.go_back(snapshot.tables.get(name, {}), snapshot.rv):
+                for listener in self.on_commit:
+                    listener(name, change)

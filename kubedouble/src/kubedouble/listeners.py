@@ -1,0 +1,62 @@
+"""The addresses that the server listens on, and how it refuses connections for a while without losing them.
+
+A listening socket that is shut down refuses, and stays bound: only so can one that somebody else made, in another
+network namespace, be opened again (Linux; `inet_shutdown`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from typing import Any, Final
+
+from aiohttp import web
+
+BACKLOG: Final = 1024
+
+
+class Listeners:
+    def __init__(self, runner: web.ServerRunner, tls: ssl.SSLContext | None) -> None:
+        self._runner = runner
+        self._tls = tls
+        self._sites: list[tuple[web.SockSite, socket.socket]] = []
+        self._refusing: list[tuple[socket.socket, Any]] = []
+
+    async def add(self, listening: socket.socket) -> None:
+        """Serve on a bound socket."""
+        listening.setblocking(False)
+        # asyncio closes what it served on; this one is for the next time.
+        kept = listening.dup()
+        site = web.SockSite(self._runner, listening, ssl_context=self._tls, backlog=BACKLOG)
+        await site.start()
+        self._sites.append((site, kept))
+
+    async def refuse(self) -> None:
+        """Connections are refused from now on."""
+        sites, self._sites = self._sites, []
+        for site, kept in sites:
+            address = kept.getsockname()
+            await site.stop()
+            kept.shutdown(socket.SHUT_RDWR)
+            self._refusing.append((kept, address))
+
+    async def accept(self) -> None:
+        """And they are accepted again."""
+        refusing, self._refusing = self._refusing, []
+        for listening, address in refusing:
+            with contextlib.suppress(OSError):  # a port that was asked for by its number is bound still
+                listening.bind(address)
+            await self.add(listening)
+
+    def close(self) -> None:
+        """Let go of all sockets."""
+        for kept in [kept for _, kept in self._sites] + [listening for listening, _ in self._refusing]:
+            kept.close()
+        self._sites, self._refusing = [], []
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
