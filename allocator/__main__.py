@@ -30,6 +30,7 @@ from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics, new_registry
+from purelb.pace import Pace
 from purelb.page import Page
 from purelb.pulse import Pulse
 from purelb.settings import AllocatorSettings
@@ -42,12 +43,12 @@ LAST_EVENTS = 2.0
 """Seconds that a stop waits for events to be sent."""
 
 
-async def serve(settings: AllocatorSettings, stop: asyncio.Event) -> None:
+async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None) -> None:
     """Run the allocator until ``stop`` is set."""
     common, clock = settings.common, asyncio.get_running_loop().time
     registry = new_registry()
     metrics = AllocatorMetrics(registry)
-    async with Kube(common.kubeconfig, user_agent=names.ALLOCATOR_COMPONENT) as kube:
+    async with Kube(common.kubeconfig, user_agent=names.ALLOCATOR_COMPONENT, pace=pace) as kube:
         leadership = Leadership(kube, common.namespace, settings.identity, clock)
         recorder = EventRecorder(kube, names.ALLOCATOR_COMPONENT)
         engine, cache = Engine(), ServiceCache()

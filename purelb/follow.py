@@ -45,9 +45,6 @@ H = TypeVar("H")
 
 log = logging.getLogger(__name__)
 
-WATCH: Final = 150.0
-"""Seconds after which a server is asked to end a watch, give or take a fifth: so long may one that is half-open, behind
-a proxy that still answers for it, go unnoticed."""
 LIST: Final = 60.0
 """Seconds that a whole list may take."""
 STEADY: Final = 10.0
@@ -197,7 +194,7 @@ class Follower(Generic[T]):
                 self._needs_list = True
                 await asyncio.sleep(ABSENT * self._rng.uniform(0.8, 1.2))
                 continue
-            seconds = WATCH * self._rng.uniform(0.8, 1.2)
+            seconds = self._kube.pace.watch * self._rng.uniform(0.8, 1.2)
             begun = self._clock()
             self._is_history_doubtful = True
             async with aclosing(self._watch(seconds)) as changes:

@@ -27,20 +27,17 @@ from purelb import names
 from purelb.answers import JsonObject, Lines, decode_document, decode_event, decode_object, decode_page, refusal
 from purelb.credentials import Credentials, Login, login
 from purelb.errors import SettingsError, UnavailableError
+from purelb.pace import Pace
 from purelb.rights import Rights
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
-TIMEOUT: Final = 10.0
-"""Seconds that one request may take, connecting included, and a watch until it is answered."""
 PAGE: Final = 500
 """Objects asked for at once while listing."""
 LONGEST_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of an answer; a page of the largest Services that we give addresses to has a tenth."""
 CONNECTIONS: Final = 100
 """Requests that may be under way at once."""
-WATCH: Final = 300
-"""Seconds after which the server is to end a watch, so that a client which it lost isn't served for ever."""
 SILENCE: Final = 20
 """Seconds of silence after which a connection is asked whether it still stands; a third more, and it is given up."""
 
@@ -102,7 +99,8 @@ class Kube:
     read again as it is rotated, and at once when the server doesn't take it.
     """
 
-    def __init__(self, kubeconfig: Path | None = None, *, user_agent: str = "purelb") -> None:
+    def __init__(self, kubeconfig: Path | None = None, *, user_agent: str = "purelb", pace: Pace | None = None) -> None:
+        self.pace = pace or Pace()
         self._kubeconfig = kubeconfig
         self._user_agent = user_agent
         self.rights = Rights()
@@ -192,9 +190,9 @@ class Kube:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
-        timeout: float = TIMEOUT,
+        timeout: float | None = None,
     ) -> JsonObject:
-        """One request and the object that is its answer. Raises KubeError; ``timeout`` is in seconds."""
+        """One request and the object that is its answer. Raises KubeError; ``timeout`` is in seconds (Pace)."""
         return decode_object(await self._exchange(method, path, body, content_type, query, timeout), f"{method} {path}")
 
     async def discover(self, path: str) -> JsonObject:
@@ -208,9 +206,9 @@ class Kube:
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
-        timeout: float = TIMEOUT,
+        timeout: float | None = None,
     ) -> bytes:
-        what = f"{method} {path}"
+        what, timeout = f"{method} {path}", self.pace.request if timeout is None else timeout
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         try:
             async with asyncio.timeout(timeout):
@@ -232,7 +230,7 @@ class Kube:
         """The changes of a collection after ``resource_version``, as ``{"type": ..., "object": ...}``.
 
         Bookmarks are among them; the first is ours, as soon as the server has begun. It ends when the server ends it,
-        which is no error: go on from the last version seen. A server that doesn't, ``timeoutSeconds`` (WATCH, unless
+        which is no error: go on from the last version seen. A server that doesn't, ``timeoutSeconds`` (Pace, unless
         the query says otherwise) after the beginning, is frozen, or something between us is, and that is an error.
         GoneError if the server's history doesn't reach back so far: list anew.
         """
@@ -240,18 +238,18 @@ class Kube:
         wanted = {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(WATCH),
+            "timeoutSeconds": f"{self.pace.watch:.0f}",
             "resourceVersion": resource_version,
             **query,
         }
         lines = Lines(what)
-        end = asyncio.get_running_loop().time() + float(wanted["timeoutSeconds"]) + TIMEOUT
+        end = asyncio.get_running_loop().time() + float(wanted["timeoutSeconds"]) + self.pace.request
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(self.pace.request):
                 response = await self._ask("GET", path, wanted)
             async with response:
                 if response.status != 200:
-                    async with asyncio.timeout(TIMEOUT):
+                    async with asyncio.timeout(self.pace.request):
                         raise refusal(response.status, response.headers, await _read(response, what))
                 yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": resource_version}}}
                 while True:

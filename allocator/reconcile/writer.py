@@ -9,7 +9,7 @@ from allocator.leadership import LeadershipLostError
 from allocator.reconcile.plan import Write
 from purelb.answers import JsonObject
 from purelb.errors import ConflictError, InvalidError, KubeError, NotFoundError
-from purelb.kube import MERGE_PATCH, TIMEOUT, Kube, services_path
+from purelb.kube import MERGE_PATCH, Kube, services_path
 from purelb.services import ServiceKey, ServiceView, status_patch, view_service
 
 
@@ -90,7 +90,7 @@ class Writer:
             raise LeadershipLostError("not leading any more: nothing is written")
         key = write.service.key
         body = status_patch(write.service, write.ingress, write.annotations)
-        path, timeout = services_path(*key, "status"), min(within, TIMEOUT)
+        path, timeout = services_path(*key, "status"), min(within, self._kube.pace.request)
         try:
             answer = await self._kube.request("PATCH", path, body=body, content_type=MERGE_PATCH, timeout=timeout)
             return Written(write, Answer(answer, epoch))

@@ -41,6 +41,7 @@ from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
+from purelb.pace import Pace
 from purelb.rights import Rights
 from purelb.settings import AgentSettings
 
@@ -59,8 +60,10 @@ class ControlPlane:
         inbox: Mailbox[ToldKey, Told],
         outbox: Mailbox[ReportKey, Report],
         metrics: AgentMetrics,
+        pace: Pace | None = None,
     ) -> None:
         self._settings = settings
+        self._pace = pace
         self._inbox = inbox
         self._outbox = outbox
         self._metrics = metrics
@@ -79,7 +82,7 @@ class ControlPlane:
         """
         settings, metrics = self._settings, self._metrics
         kubeconfig: Path | None = settings.common.kubeconfig
-        async with Kube(kubeconfig, user_agent=names.AGENT_COMPONENT) as kube:
+        async with Kube(kubeconfig, user_agent=names.AGENT_COMPONENT, pace=self._pace) as kube:
             wanted = WantedTable()
             events = EventRecorder(kube, names.AGENT_COMPONENT)
             following = Following(kube, metrics, settings)

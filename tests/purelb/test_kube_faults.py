@@ -15,6 +15,7 @@ from kubedouble import make_tls
 from purelb.answers import LONGEST_LINE
 from purelb.errors import ForbiddenError, KubeError, NotFoundError, SettingsError, UnauthorizedError, UnavailableError
 from purelb.kube import LONGEST_ANSWER, Kube, core_path
+from purelb.pace import Pace
 from tests.purelb.liar import Answer, Liar, body_of, hang, http, item, liar, reset, status, stream, write_kubeconfig
 
 MAPS = core_path("configmaps", "default")
@@ -58,11 +59,15 @@ FAULTS: dict[str, Answer] = {
 }
 
 
-def play(tmp_path: Path, answers: list[Answer], scene: Callable[[Liar, Kube], Awaitable[None]]) -> None:
+def play(
+    tmp_path: Path, answers: list[Answer], scene: Callable[[Liar, Kube], Awaitable[None]], patience: float = 10.0
+) -> None:
+    """``patience``: seconds that one request may take."""
+
     async def run() -> None:
         async with liar(*answers) as server:
             write_kubeconfig(tmp_path / "kubeconfig", server.url, token="first")
-            async with Kube(tmp_path / "kubeconfig") as kube:
+            async with Kube(tmp_path / "kubeconfig", pace=Pace(request=patience)) as kube:
                 await scene(server, kube)
 
     asyncio.run(run())
@@ -98,9 +103,7 @@ WATCHES: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("name", WATCHES)
-def test_a_watch_that_goes_wrong_tells_so(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("purelb.kube.TIMEOUT", 0.5)
-
+def test_a_watch_that_goes_wrong_tells_so(tmp_path: Path, name: str) -> None:
     async def scene(_: Liar, kube: Kube) -> None:
         async def follow() -> None:
             async for event in kube.watch(MAPS, "1", timeoutSeconds="0"):
@@ -109,7 +112,7 @@ def test_a_watch_that_goes_wrong_tells_so(tmp_path: Path, name: str, monkeypatch
         with pytest.raises(UnavailableError):
             await follow()
 
-    play(tmp_path, [WATCHES[name]], scene)
+    play(tmp_path, [WATCHES[name]], scene, patience=0.5)
 
 
 def test_a_line_or_a_body_without_end_costs_no_more_than_the_longest_that_are_true() -> None:
@@ -117,25 +120,19 @@ def test_a_line_or_a_body_without_end_costs_no_more_than_the_longest_that_are_tr
     assert LONGEST_ANSWER <= 2**26
 
 
-def test_a_server_that_never_answers_is_waited_for_as_long_as_was_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("purelb.kube.TIMEOUT", 0.2)
-
+def test_a_server_that_never_answers_is_waited_for_as_long_as_was_said(tmp_path: Path) -> None:
     async def scene(_: Liar, kube: Kube) -> None:
         with pytest.raises(UnavailableError, match=r"did not answer GET .* in 0.2 s"):
             await kube.request("GET", ONE, timeout=0.2)
         with pytest.raises(UnavailableError, match="neither goes on nor ends"):
             await anext(kube.watch(MAPS, "1"))
 
-    play(tmp_path, [hang], scene)
+    play(tmp_path, [hang], scene, patience=0.2)
 
 
 def test_a_watch_that_outlasts_its_time_is_given_up_though_its_connection_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("purelb.kube.TIMEOUT", 0.3)
-
     async def mute(writer: asyncio.StreamWriter) -> None:
         writer.write(stream(ADDED)[: -len(b"0\r\n\r\n")])
         await hang(writer)
@@ -146,7 +143,7 @@ def test_a_watch_that_outlasts_its_time_is_given_up_though_its_connection_stands
         with pytest.raises(UnavailableError, match="neither goes on nor ends"):
             await anext(watch)
 
-    play(tmp_path, [mute], scene)
+    play(tmp_path, [mute], scene, patience=0.3)
 
 
 def test_pages_that_go_round_in_a_circle_are_left(tmp_path: Path) -> None:
