@@ -111,6 +111,8 @@ def refusal(status: int, headers: Mapping[str, str], data: bytes) -> KubeError:
 
 def _refusal(code: int, status: JsonObject, retry_after: float | None) -> KubeError:
     kind = UnauthorizedError if code == 401 else _REFUSALS.get(code, UnavailableError)
+    if kind is NotFoundError and not _names_an_object(status):
+        kind = UnavailableError  # the path isn't served, or not yet: a server that starts knows no custom resources
     message = status.get("message") or f"HTTP status {code}"
     return kind(str(message), status=code, reason=str(status.get("reason") or ""), retry_after=retry_after)
 
@@ -153,6 +155,12 @@ def _decode(data: bytes, what: str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         raise UnavailableError(f"the answer to {what} is no JSON: {_shown(data)}") from None
+
+
+def _names_an_object(status: JsonObject) -> bool:
+    """Whether a Status says what it is about (metav1 StatusDetails)."""
+    details = status.get("details")
+    return isinstance(details, dict) and bool(details.get("name"))
 
 
 def _has_metadata(body: JsonObject) -> bool:

@@ -117,12 +117,20 @@ REFUSALS: list[tuple[int, type[KubeError]]] = [
 
 @pytest.mark.parametrize(("code", "kind"), REFUSALS)
 def test_a_refusal_has_the_type_of_its_status(code: int, kind: type[KubeError]) -> None:
-    body = {"kind": "Status", "code": code, "reason": "Because", "message": "not today"}
+    body = {"kind": "Status", "code": code, "reason": "Because", "message": "not today", "details": {"name": "web"}}
 
     error = refusal(code, {}, json.dumps(body).encode())
 
     assert type(error) is kind
     assert (str(error), error.status, error.reason) == ("not today", code, "Because")
+
+
+@pytest.mark.parametrize("details", [{}, {"name": ""}, None, "web"])
+def test_a_path_that_is_not_served_says_nothing_of_the_object(details: object) -> None:
+    message = "the server could not find the requested resource"
+    body = {"kind": "Status", "code": 404, "reason": "NotFound", "message": message, "details": details}
+
+    assert type(refusal(404, {}, json.dumps(body).encode())) is UnavailableError
 
 
 @pytest.mark.parametrize("code", [400, 403, 404, 409, 410, 422, 502])
