@@ -78,6 +78,6 @@ class Connections:
 def reset(transport: asyncio.Transport) -> None:
     """End a connection by RST: what was sent and not read yet is lost too (SO_LINGER 0)."""
     raw = transport.get_extra_info("socket")
-    if raw is not None:
+    if raw is not None and not transport.is_closing():
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

@@ -41,16 +41,16 @@ async def _is_half_open(request: web.BaseRequest, _: Fault, connections: Connect
     await asyncio.Event().wait()
 
 
-async def _is_down(request: web.BaseRequest, _: Fault, __: Connections) -> NoReturn:
-    if isinstance(request.transport, asyncio.Transport):
+async def _is_down(request: web.BaseRequest, _: Fault, __: Connections) -> None:
+    if request.transport is not None:
         request.transport.abort()
-    raise ConnectionResetError("the server is down, as asked for")
+    await asyncio.Event().wait()  # its task is cancelled, as the client's end would do it
 
 
-async def _resets(request: web.BaseRequest, _: Fault, __: Connections) -> NoReturn:
-    if isinstance(request.transport, asyncio.Transport):
+async def _resets(request: web.BaseRequest, _: Fault, __: Connections) -> None:
+    if request.transport is not None:
         reset(request.transport)
-    raise ConnectionResetError("the connection is reset, as asked for")
+    await asyncio.Event().wait()
 
 
 async def _expires(request: web.BaseRequest, _: Fault, __: Connections) -> web.StreamResponse:
