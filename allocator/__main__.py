@@ -129,18 +129,17 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | N
             await page.close()
 
 
-async def serve_until_signalled(settings: AllocatorSettings) -> None:
-    """Run the allocator until SIGTERM or SIGINT.
+async def serve_until_stopped(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None) -> None:
+    """Run the allocator until ``stop`` is set, which SIGTERM and SIGINT do too.
 
     One that lost its Lease begins again in the same process, knowing nothing: an API server that was away for longer
     than the Lease must not cost the restart's back-off on top.
     """
-    stop = asyncio.Event()
     while not stop.is_set():
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
         try:
-            await serve(settings, stop)
+            await serve(settings, stop, pace)
         except* LeadershipLostError as lost:
             log.warning("standing by", extra={"reason": str(lost.exceptions[0])})
 
@@ -151,7 +150,7 @@ def main() -> None:
     try:
         settings = AllocatorSettings.from_environment(os.environ, sys.argv[1:])
         logs.configure(settings.common.log_level)
-        asyncio.run(serve_until_signalled(settings))
+        asyncio.run(serve_until_stopped(settings, asyncio.Event()))
     except* SettingsError as errors:
         # No exit in here: before Python 3.11.4 it would end in the group's traceback.
         complaint = f"purelb-allocator: {errors.exceptions[0]}"

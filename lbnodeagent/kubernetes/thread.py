@@ -72,6 +72,10 @@ class ControlThread:
                 self._loop.call_soon_threadsafe(self._stop.set)
                 self._control.is_done.wait(timeout)
 
+    def join(self, timeout: float) -> None:
+        """Wait for the thread's own end, kopf's and all."""
+        self._thread.join(timeout)
+
     def _main(self) -> None:
         failures = 0
         while not self._is_stopping.is_set():

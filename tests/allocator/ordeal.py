@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from allocator.__main__ import serve_until_signalled
+from allocator.__main__ import serve_until_stopped
 from kubedouble.store import Event
 from purelb import names
 from purelb.errors import ConflictError, NotFoundError
@@ -123,7 +123,7 @@ def _allocate(environ: Mapping[str, str]) -> None:
     """What a forked process runs: the program's own main loop."""
     logging.disable(logging.CRITICAL)
     settings = AllocatorSettings.from_environment(environ, ["--host", "127.0.0.1", "--port", "0"])
-    asyncio.run(serve_until_signalled(settings))
+    asyncio.run(serve_until_stopped(settings, asyncio.Event()))
 
 
 def start_allocator(kubeconfig: Path, identity: str = "allocator-0", **environment: str) -> BaseProcess:

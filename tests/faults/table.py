@@ -1,0 +1,74 @@
+"""What goes wrong with an API server, whom it befalls, and how it ends: the rows of the table, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kubedouble.fault import OF_WATCHES
+
+FAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "401": {"kind": "status", "code": 401},
+    "403": {"kind": "status", "code": 403},
+    "404": {"kind": "status", "code": 404},
+    "409": {"kind": "status", "code": 409},
+    "410": {"kind": "status", "code": 410},
+    "429 with Retry-After": {"kind": "status", "code": 429, "retry_after": 1},
+    "500": {"kind": "status", "code": 500},
+    "503": {"kind": "status", "code": 503},
+    "an HTML page": {"kind": "html"},
+    "a redirection": {"kind": "redirect"},
+    "a broken watch line": {"kind": "broken-line"},
+    "half a watch line": {"kind": "cut-line"},
+    "410 in the stream": {"kind": "expire-watches"},
+    "hang": {"kind": "hang"},
+    "half-open": {"kind": "half-open"},
+    "down": {"kind": "down"},
+    "reset": {"kind": "reset"},
+}
+EVERYTHING: Final = "everything"
+"""All verbs at once."""
+START: Final = "start"
+"""Likewise, and the program starts while it lasts."""
+LONG: Final = "everything, for long"
+"""Until back-offs are long and a Lease is lost."""
+ALL: Final = (EVERYTHING, START, LONG)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fault of one verb."""
+
+    fault: str
+    verb: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the API double is told."""
+        verb = {} if self.verb in ALL else {"verb": self.verb}
+        return {**FAULTS[self.fault], **verb}
+
+    def __str__(self) -> str:
+        return f"{self.fault} of {self.verb}"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """How a row ended."""
+
+    row: str
+    seconds: float = 0.0
+    """From the fault's end until the world was as if it had not been."""
+    missing: list[str] = field(default_factory=list)
+    """What wasn't so even then."""
+
+    def __bool__(self) -> bool:
+        return not self.missing
+
+
+def rows(fault: str, verbs: tuple[str, ...]) -> list[Row]:
+    """All rows of one fault."""
+    if FAULTS[fault]["kind"] in OF_WATCHES:
+        verbs = ("watch",)
+    return [Row(fault, verb) for verb in verbs]
