@@ -31,8 +31,10 @@ async def ensure_node_agent(kube: Kube, namespace: str) -> None:
     }
     try:
         await kube.create(custom_path(names.LB_NODE_AGENTS, namespace), node_agent)
-    except ConflictError:
-        return
+    except ConflictError as error:
+        if error.is_there:
+            return
+        raise
     log.info("LBNodeAgent made", extra={"object": f"{namespace}/{names.DEFAULT_NODE_AGENT}"})
 
 

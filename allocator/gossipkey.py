@@ -104,8 +104,10 @@ class GossipSecret:
         }
         try:
             await self._kube.create(self._path, secret)
-        except ConflictError:
-            return
+        except ConflictError as error:
+            if error.is_there:
+                return
+            raise
         log.info("gossip key made", extra={"is_new": self._data is None})
 
 

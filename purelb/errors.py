@@ -49,6 +49,11 @@ class KubeError(PureLBError):
 class ConflictError(KubeError):
     """409: the object changed since it was read, or exists already."""
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it exists already; else whoever was asked to create it is to be asked again (a quota that changed)."""
+        return self.reason == "AlreadyExists"
+
 
 class NotFoundError(KubeError):
     """404, in the API server's own words: no such object. A path that it doesn't serve is an UnavailableError."""

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from purelb import names
+from purelb.errors import NotFoundError
+from purelb.kube import core_path, custom_path
 from tests.allocator.builders import local
 from tests.allocator.stage import Stage, play, staged, until
 
@@ -132,6 +134,29 @@ def test_nothing_is_given_away_before_everything_was_listed() -> None:
                 assert await stage.addresses_when_given("a") == ["10.1.0.1"]
 
     asyncio.run(run())
+
+
+def test_a_conflict_that_is_no_twin_leaves_no_cluster_without_its_key() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            conflicts = [
+                stage.api.faults.status(409, verb="create", resource=resource, count=1)
+                for resource in ("secrets", "lbnodeagents")
+            ]
+            async with stage.allocator():
+                await until(lambda: exists(stage, core_path("secrets", "purelb", names.GOSSIP_SECRET)))
+                await until(lambda: exists(stage, custom_path(names.LB_NODE_AGENTS, "purelb", "default")))
+            assert [conflict.hits for conflict in conflicts] == [1, 1]
+
+    asyncio.run(run())
+
+
+async def exists(stage: Stage, path: str) -> bool:
+    try:
+        await stage.kube.get(path)
+    except NotFoundError:
+        return False
+    return True
 
 
 class Thief:
