@@ -108,6 +108,7 @@ class Core:
                 self._state.config, self._state.neighbours.garp = config, config.garp
                 self._state.is_configured = True
                 self._surroundings_changed(now)
+                self._state.sweeps.lifetime_is(config.local_addressing.valid_lifetime, now)
             case KeysKnown():
                 pass  # the gossip's own
             case PeersKnown(addresses):
@@ -282,7 +283,7 @@ class Core:
             state.mark_all()
         if not state.candidacy.is_candidate and not state.candidacy.is_leaving:
             self._candidacy_changed(now)
-        due = state.sweeps.due(now, state.config.local_addressing.valid_lifetime)
+        due = state.sweeps.due(now)
         if due.renewals:
             state.mark([there.address for there in state.present.all_ours() if there.expires != FOREVER])
         if due.everything:

@@ -31,6 +31,7 @@ class Sweeps:
     def __init__(self) -> None:
         self._links_at = FOREVER
         self._renew_at = 0.0
+        self._pause = SWEEP
         self._sweep_at = 0.0
 
     @property
@@ -42,13 +43,18 @@ class Sweeps:
         """The kernel refused a link."""
         self._links_at = now + RETRY_LINKS
 
-    def due(self, now: float, lifetime: int) -> Due:
-        """What is due now; ``lifetime``: that of an address on a NIC, in seconds, 0 for ever."""
+    def lifetime_is(self, lifetime: int, now: float) -> None:
+        """That of an address on a NIC, in seconds, 0 for ever: one that became shorter can't wait for the old pause."""
+        self._pause = lifetime / 4 or SWEEP
+        self._renew_at = min(self._renew_at, now + self._pause)
+
+    def due(self, now: float) -> Due:
+        """What is due now."""
         due = Due(now >= self._links_at, now >= self._renew_at, now >= self._sweep_at)
         if due.links:
             self._links_at = FOREVER
         if due.renewals:
-            self._renew_at = now + (lifetime / 4 or SWEEP)
+            self._renew_at = now + self._pause
         if due.everything:
             self._sweep_at = now + SWEEP
         return due

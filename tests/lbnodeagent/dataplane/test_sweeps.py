@@ -10,28 +10,40 @@ from tests.lbnodeagent.scenes import NOW
 
 def test_all_is_due_at_first_and_then_renewals_four_times_in_a_lifetime() -> None:
     sweeps = Sweeps()
+    sweeps.lifetime_is(20, NOW)
 
-    assert sweeps.due(NOW, 20) == Due(links=False, renewals=True, everything=True)
-    assert sweeps.due(NOW + 4.9, 20) == Due(links=False, renewals=False, everything=False)
+    assert sweeps.due(NOW) == Due(links=False, renewals=True, everything=True)
+    assert sweeps.due(NOW + 4.9) == Due(links=False, renewals=False, everything=False)
     assert sweeps.deadline == NOW + 5
-    assert sweeps.due(NOW + 5, 20) == Due(links=False, renewals=True, everything=False)
+    assert sweeps.due(NOW + 5) == Due(links=False, renewals=True, everything=False)
 
 
 def test_permanent_addresses_are_looked_at_with_the_sweep() -> None:
     sweeps = Sweeps()
-    sweeps.due(NOW, 0)
+    sweeps.due(NOW)
 
     assert sweeps.deadline == NOW + SWEEP
-    assert sweeps.due(NOW + SWEEP, 0) == Due(links=False, renewals=True, everything=True)
+    assert sweeps.due(NOW + SWEEP) == Due(links=False, renewals=True, everything=True)
+
+
+def test_when_addresses_get_a_lifetime_they_are_renewed_within_it() -> None:
+    sweeps = Sweeps()
+    sweeps.lifetime_is(0, NOW)
+    sweeps.due(NOW)
+
+    sweeps.lifetime_is(20, NOW + 1)
+
+    assert sweeps.deadline == NOW + 6
+    assert sweeps.due(NOW + 6).renewals
 
 
 def test_links_that_were_refused_are_tried_again_once() -> None:
     sweeps = Sweeps()
-    sweeps.due(NOW, 0)
+    sweeps.due(NOW)
     sweeps.retry_links(NOW)
 
-    assert sweeps.due(NOW + RETRY_LINKS, 0) == Due(links=True, renewals=False, everything=False)
-    assert sweeps.due(NOW + RETRY_LINKS, 0) == Due(links=False, renewals=False, everything=False)
+    assert sweeps.due(NOW + RETRY_LINKS) == Due(links=True, renewals=False, everything=False)
+    assert sweeps.due(NOW + RETRY_LINKS) == Due(links=False, renewals=False, everything=False)
 
 
 def test_without_a_router_to_wait_for_nothing_waits() -> None:
