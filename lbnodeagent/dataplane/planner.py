@@ -136,7 +136,7 @@ def _routed_destination(wanted: WantedVip, its: VipSituation, situation: Situati
     vip, config = wanted.address, situation.config
     dummy = situation.link_named(config.dummy_interface)
     if dummy is None:
-        return None  # plan_links makes it; this VIP is looked at again when it is there
+        return _where_it_is(its, situation)  # plan_links makes it; this VIP is looked at again when it is there
     is_here = any(there.index == dummy.index for there in its.ours)
     if wanted.endpoints is not None and situation.node not in wanted.endpoints:
         if not (is_here and its.lingers):
@@ -153,6 +153,15 @@ def _routed_destination(wanted: WantedVip, its: VipSituation, situation: Situati
 
 
 def _for_the_time_after(addressing: AddressConfig) -> AddressConfig:
+def _where_it_is(its: VipSituation, situation: Situation) -> Spot | None:
+    """The dummy interface of another name on which a VIP still is."""
+    for there in its.ours:
+        link = situation.links.get(there.index)
+        if link is not None and link.alias == DUMMY_ALIAS:
+            return Spot(there.index, link.name, there.prefix_length, False, situation.config.dummy_addressing)
+    return None
+
+
     """How a routed VIP sits there while no agent runs; one that has a lifetime anyway keeps it."""
     if addressing.valid_lifetime:
         return addressing
@@ -160,7 +169,10 @@ def _for_the_time_after(addressing: AddressConfig) -> AddressConfig:
 
 
 def plan_links(situation: LinkSituation) -> list[Action]:
-    """Have the dummy interface, up; drop one of ours that has another name than the configuration's."""
+    """Have the dummy interface, up; drop one of ours that has another name than the configuration's, once it's empty.
+
+    Else routers would have no route to its VIPs until they are on the other one.
+    """
     config, actions = situation.config, list[Action]()
     wants_dummy = config.announces and not situation.leaving
     dummy = next((link for link in situation.links if link.name == config.dummy_interface), None)
@@ -169,7 +181,7 @@ def plan_links(situation: LinkSituation) -> list[Action]:
     elif wants_dummy and dummy is not None and not dummy.is_up and dummy.alias == DUMMY_ALIAS:
         actions.append(SetUp(dummy.index, dummy.name))
     for link in situation.links:
-        is_wanted = link is dummy and (wants_dummy or link.index in situation.with_vips)
+        is_wanted = link.index in situation.with_vips or (link is dummy and wants_dummy)
         if link.alias == DUMMY_ALIAS and not is_wanted and link.index not in situation.with_others:
             actions.append(DeleteDummy(link.index, link.name))
     return actions

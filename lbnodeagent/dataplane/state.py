@@ -24,7 +24,7 @@ from lbnodeagent.kernel.present import Present
 from lbnodeagent.kernel.removals import Removals
 from lbnodeagent.kernel.requested import Requested
 from lbnodeagent.kernel.routes import Routes
-from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, PresentAddress
+from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, IfIndex, PresentAddress
 from lbnodeagent.wire.conflicts import Conflicts
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.neighbours import Neighbours
@@ -79,6 +79,12 @@ class State:
         """Look at every VIP that is wanted or here."""
         self.mark(self.wanted)
         self.mark([there.address for there in self.present.all_ours()])
+
+    def removed_from(self, index: IfIndex) -> None:
+        """An interface lost a VIP: one of ours that nobody needs any more may go."""
+        link = self.present.links.get(index)
+        if link is not None and link.alias == DUMMY_ALIAS and link.name != self.config.dummy_interface:
+            self.are_links_dirty = True
 
     def take_batch(self, size: int) -> list[IPAddress]:
         """The next VIPs to look at."""

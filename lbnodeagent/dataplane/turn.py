@@ -45,9 +45,10 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
         match action:
             case Place(vip, spot, is_renewal=False) if spot.is_local:
                 state.neighbours.placed(vip, now)
-            case Remove(vip):
+            case Remove(vip, index):
                 state.neighbours.withdrawn(vip)
                 state.removals.forget(vip)
+                state.removed_from(index)
             case _:
                 pass
     state.neighbours.announce_placed(vips, now)
