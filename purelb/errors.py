@@ -51,7 +51,7 @@ class ConflictError(KubeError):
 
     @property
     def is_there(self) -> bool:
-        """Whether it exists already; else whoever was asked to create it is to be asked again (a quota that changed)."""
+        """Whether it exists already; else it is to be created again (a quota that changed meanwhile)."""
         return self.reason == "AlreadyExists"
 
 

@@ -58,6 +58,7 @@ class Core:
         self._outputs: list[Output] = []
         self._said = Meta()
         self._told_members = tables.Members(frozenset())
+        self._circumstances = self._state.circumstances()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -107,8 +108,8 @@ class Core:
             case Configured(config):
                 self._state.config, self._state.neighbours.garp = config, config.garp
                 self._state.is_configured = True
-                self._surroundings_changed(now)
                 self._state.sweeps.lifetime_is(config.local_addressing.valid_lifetime, now)
+                self._surroundings_changed(now)
             case KeysKnown():
                 pass  # the gossip's own
             case PeersKnown(addresses):
@@ -304,8 +305,12 @@ class Core:
     # --- what it means -----------------------------------------------------------------------------------------------
 
     def _candidacy_changed(self, now: float) -> None:
-        """This node, or another, became a candidate or ceased to be one."""
+        """This node, or another, became a candidate or ceased to be one, or is elsewhere."""
         self._owners_changed(self._state.candidacy.update(now))
+        circumstances = self._state.circumstances()
+        if circumstances != self._circumstances:
+            self._circumstances = circumstances
+            self._state.mark_all()
         self._tell_members()
 
     def _tell_members(self) -> None:

@@ -123,7 +123,7 @@ def destination_of(vip: IPAddress, situation: Situation) -> Destination:
         if its.is_duplicate:
             return Blocked(vip, subnet.interface, DUPLICATE)
         return Spot(subnet.index, subnet.interface, subnet.prefix_length, True, config.local_addressing)
-    if situation.is_excluded or any(vip in network for network in situation.onlink):
+    if any(vip in network for network in situation.onlink):
         return None
     if its.wanted.onlink_only:
         is_mine_to_tell = situation.is_spokesman and not situation.leaving
@@ -138,7 +138,8 @@ def _routed_destination(wanted: WantedVip, its: VipSituation, situation: Situati
     if dummy is None:
         return _where_it_is(its, situation)  # plan_links makes it; this VIP is looked at again when it is there
     is_here = any(there.index == dummy.index for there in its.ours)
-    if wanted.endpoints is not None and situation.node not in wanted.endpoints:
+    is_for_others = its.is_spared or (wanted.endpoints is not None and situation.node not in wanted.endpoints)
+    if is_for_others:
         if not (is_here and its.lingers):
             return None
     elif not is_here and situation.leaving:
@@ -152,7 +153,6 @@ def _routed_destination(wanted: WantedVip, its: VipSituation, situation: Situati
     return Spot(dummy.index, dummy.name, prefix_length, False, addressing)
 
 
-def _for_the_time_after(addressing: AddressConfig) -> AddressConfig:
 def _where_it_is(its: VipSituation, situation: Situation) -> Spot | None:
     """The dummy interface of another name on which a VIP still is."""
     for there in its.ours:
@@ -162,6 +162,7 @@ def _where_it_is(its: VipSituation, situation: Situation) -> Spot | None:
     return None
 
 
+def _for_the_time_after(addressing: AddressConfig) -> AddressConfig:
     """How a routed VIP sits there while no agent runs; one that has a lifetime anyway keeps it."""
     if addressing.valid_lifetime:
         return addressing

@@ -29,8 +29,10 @@ class VipSituation:
     """Whether nobody had it yet, so that duplicates are to be detected before it's used."""
     is_duplicate: bool = False
     """Whether that found another host which has it."""
+    is_spared: bool = False
+    """Whether this node is excluded (cordon, label) and other nodes can route it instead."""
     lingers: bool = False
-    """Whether it stays, routed, for a moment although only other nodes have endpoints for it."""
+    """Whether it stays, routed, for a moment although it is for other nodes to route it."""
 
     @property
     def ours(self) -> tuple[PresentAddress, ...]:
@@ -57,8 +59,6 @@ class Situation:
     """The subnets that some node, living or dead, is on: what is there is no routed address."""
     leaving: bool = False
     """Whether this agent shuts down: nothing new is placed, only what is held stays, and routed VIPs get a lifetime."""
-    is_excluded: bool = False
-    """Whether load balancer traffic is to stay away from this node (cordon, label): no routed VIP then."""
     router_trouble: str | None = None
     """Why nothing would route a VIP that isn't here yet; "": it isn't known yet; None: something does."""
     is_spokesman: bool = True

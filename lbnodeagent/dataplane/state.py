@@ -28,7 +28,7 @@ from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, IfIndex, PresentAddress
 from lbnodeagent.wire.conflicts import Conflicts
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.neighbours import Neighbours
-from purelb.addresses import IPAddress
+from purelb.addresses import IPAddress, IPNetwork
 from purelb.nodeagents import NodeAgentConfig
 
 
@@ -102,13 +102,28 @@ class State:
         link = self.present.links.get(there.index)
         return link is not None and not link.has_neighbours and there.expires != FOREVER
 
+    # --- of all VIPs -------------------------------------------------------------------------------------------------
+
+    def circumstances(self) -> tuple[frozenset[IPNetwork], frozenset[str]]:
+        """What decides of VIPs that nobody is elected for: where nodes are, and who can stand in for this one."""
+        return self.members.onlink(), self.candidacy.unexcluded if self.candidacy.is_excluded else frozenset()
+
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
     def is_going(self, vip: IPAddress) -> bool:
-        """Whether this node has a routed VIP for which only others have endpoints."""
+        """Whether this node has a routed VIP that is for others to route: only they have endpoints, or it is spared."""
         wanted = self.wanted.table.get(vip)
         endpoints = wanted.endpoints if wanted is not None else None
-        return bool(endpoints) and self.node not in (endpoints or ()) and bool(self.present.ours(vip))
+        is_for_others = self.is_spared(vip) or (bool(endpoints) and self.node not in (endpoints or ()))
+        return is_for_others and bool(self.present.ours(vip))
+
+    def is_spared(self, vip: IPAddress) -> bool:
+        """Whether this node is excluded, and others can route ``vip`` instead: excluded alone costs no VIP."""
+        wanted = self.wanted.table.get(vip)
+        if wanted is None or not self.candidacy.is_excluded:
+            return False
+        others = self.candidacy.unexcluded
+        return bool(others if wanted.endpoints is None else others & wanted.endpoints)
 
     def situation(self, vips: Sequence[IPAddress], now: float) -> Situation:
         """What a pass over these VIPs goes by."""
@@ -122,6 +137,7 @@ class State:
                 is_claimed=self.neighbours.is_claimed(vip),
                 is_new=self.detection.is_new(vip),
                 is_duplicate=self.detection.is_duplicate(vip, now),
+                is_spared=self.is_spared(vip),
                 lingers=self.linger.lingers(vip, now),
             )
             for vip in vips
@@ -137,7 +153,6 @@ class State:
             foreign={index: tuple(present.foreign(index)) for index in indexes},
             onlink=self.members.onlink(),
             leaving=candidacy.is_leaving,
-            is_excluded=candidacy.is_excluded,
             router_trouble=self.router.trouble,
             is_spokesman=candidacy.is_spokesman,
         )

@@ -39,6 +39,8 @@ class Candidacy:
         """Whether there are no other agents; None: it was not told yet."""
         self.is_deaf = False
         """There are agents whose gossip no key of ours opens."""
+        self.unexcluded = frozenset[str]()
+        """The candidates from which load balancer traffic is not to be kept away."""
         self._node = node
         self._members = members
         self._election = Election()
@@ -120,6 +122,7 @@ class Candidacy:
     def elect(self) -> set[IPAddress]:
         """Bring the election up to date with the members."""
         candidates = self._members.candidates()
+        self.unexcluded = frozenset(node for node, one in candidates.items() if not one.is_excluded)
         changed: set[IPAddress] = set()
         for node in self._election.candidates - candidates.keys():
             changed |= self._election.remove_candidate(node)

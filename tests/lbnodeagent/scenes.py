@@ -85,7 +85,7 @@ def situation(
     held: Iterable[IPAddress] = (),
     now: float = NOW,
     leaving: bool = False,
-    is_excluded: bool = False,
+    spared: Iterable[IPAddress] = (),
     lingering: Iterable[IPAddress] = (),
     router_trouble: str | None = None,
 ) -> Situation:
@@ -93,7 +93,7 @@ def situation(
     config = config or NodeAgentConfig()
     by_address = {one.address: one for one in vips}
     addresses = dict.fromkeys([*by_address, *(there.address for there in present.all()), VIP, VIP6, ROUTED])
-    held, lingering = frozenset(held), frozenset(lingering)
+    held, lingering, spared = frozenset(held), frozenset(lingering), frozenset(spared)
     return Situation(
         node="w11",
         config=config,
@@ -104,6 +104,7 @@ def situation(
                 there=tuple(present.at(vip)),
                 owner=(owners or {}).get(vip),
                 is_held=vip in held,
+                is_spared=vip in spared,
                 lingers=vip in lingering,
             )
             for vip in addresses
@@ -113,7 +114,6 @@ def situation(
         foreign={index: tuple(present.foreign(index)) for index in present.links},
         onlink=frozenset(onlink),
         leaving=leaving,
-        is_excluded=is_excluded,
         router_trouble=router_trouble,
     )
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from lbnodeagent.dataplane.planner import LEFT_BEHIND, Blocked, plan
 from lbnodeagent.dataplane.situation import Situation
-from lbnodeagent.tables import Action, Place, Remove, Spot
+from lbnodeagent.tables import DUMMY_ALIAS, Action, Place, Remove, Spot
 from purelb.nodeagents import DUMMY_ADDRESSING, NodeAgentConfig
-from tests.lbnodeagent.scenes import DUMMY, NOW, ROUTED, node, of, on_dummy, placed, situation, wanted
+from tests.lbnodeagent.scenes import DUMMY, NOW, ROUTED, link, node, of, on_dummy, placed, situation, wanted
 
 HERE = on_dummy("10.189.0.0/32")
 SPOT = Spot(DUMMY, "kube-lb0", 32, False, DUMMY_ADDRESSING)
@@ -45,9 +45,17 @@ def test_the_next_agent_makes_them_permanent_again() -> None:
     assert planned(situation(node(left), wanted(ROUTED))) == [Place(ROUTED, SPOT, is_renewal=True)]
 
 
-def test_an_excluded_node_has_no_routed_vip() -> None:
-    assert planned(situation(node(HERE), wanted(ROUTED), is_excluded=True)) == GOES
-    assert planned(situation(node(), wanted(ROUTED), is_excluded=True)) == []
+def test_an_excluded_node_leaves_a_routed_vip_to_the_others() -> None:
+    assert planned(situation(node(HERE), wanted(ROUTED), spared=[ROUTED])) == GOES
+    assert planned(situation(node(HERE), wanted(ROUTED), spared=[ROUTED], lingering=[ROUTED])) == []
+    assert planned(situation(node(), wanted(ROUTED), spared=[ROUTED])) == []
+
+
+def test_while_the_dummy_interface_of_the_new_name_is_being_made_a_routed_vip_stays_on_the_old_one() -> None:
+    old = node(HERE, links=[link(DUMMY, "kube-lb0", alias=DUMMY_ALIAS)])
+    config = NodeAgentConfig(dummy_interface="lb1")
+
+    assert planned(situation(old, wanted(ROUTED), config=config)) == []
 
 
 def test_when_endpoints_move_the_old_node_lingers_and_then_lets_go() -> None:
