@@ -6,7 +6,7 @@ An agent is one process: while it is frozen, what comes to it waits, and is hear
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol, assert_never
 
 from lbnodeagent.dataplane.core import Core
@@ -16,15 +16,17 @@ from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
 from lbnodeagent.gossip.events import GossipStarted
 from lbnodeagent.kernel.notifications import Change
-from lbnodeagent.messages import Told
+from lbnodeagent.messages import Begun, PeersKnown
 from lbnodeagent.tables import (
     FOREVER,
+    Action,
     AddRoute,
     Announcement,
     Conflict,
     CreateDummy,
     DeleteDummy,
     DeleteRoute,
+    IfIndex,
     Mac,
     Members,
     Report,
@@ -38,51 +40,62 @@ from memberlist.errors import UnknownMember
 from memberlist.events import Event
 from memberlist.simulation import Simulation
 from purelb.addresses import IPAddress
-from tests.lbnodeagent.stage.kernel import NIC, FakeKernel
+from tests.lbnodeagent.stage.api import Kind, Objects
+from tests.lbnodeagent.stage.controlplane import ControlPlane
+from tests.lbnodeagent.stage.kernel import FakeKernel
+from tests.lbnodeagent.stage.netlink import FakeNetlink, Seam
 
-LATE: tuple[float, float] = (0.0, 0.003)
-"""Seconds until a notification of the kernel is heard."""
 SLOW: tuple[float, float] = (0.001, 0.02)
 """Seconds that links and routes take; addresses are done within the request."""
 SPIN = 200
 """Turns at one moment that are no way to wait."""
 
 
-class Wire(Protocol):
-    """What an agent says there."""
+class Surrounding(Protocol):
+    """Where an agent says something."""
 
     def announce(self, sender: str, announce: Announce) -> None: ...
     def probe(self, sender: str, probe: Probe) -> None: ...
+    def sent(self, sender: str, send: Send) -> None: ...
     def overhear(self, to: str, payload: bytes) -> None: ...
+    def executed(self, node: str, actions: Sequence[Action]) -> None: ...
 
 
 class Agent:
     """A run of the agent on a node; ``begin`` when its member of the gossip is there."""
 
     def __init__(
-        self, name: str, kernel: FakeKernel, simulation: Simulation, wire: Wire, chance: random.Random
+        self,
+        name: str,
+        kernel: FakeKernel,
+        seam: Seam,
+        simulation: Simulation,
+        around: Surrounding,
+        chance: random.Random,
     ) -> None:
         self.name = name
         self.core = Core(name)
+        self.control = ControlPlane(name)
         self.correspondence = Correspondence(name, Life(chance.randbytes(LIFE_SIZE)))
         self.is_frozen = False
         self.is_over = False
-        self.is_synced = False
-        """It was told everything that is wanted."""
         self.reports: list[Report] = []
-        self.turns = 0
-        self._kernel = kernel
+        self.began_at = self.thawed_at = simulation.now
+        self.netlink = FakeNetlink(name, kernel, seam, chance, lambda: self._now, self._after, self._heard)
         self._simulation = simulation
-        self._wire = wire
+        self._around = around
         self._chance = chance
         self._waiting: list[Callable[[], None]] = []
+        self._heard_at: dict[Kind, float] = {}
         self._tick_at = FOREVER
         self._spins = (0.0, 0)
 
-    def begin(self) -> None:
+    def begin(self, peers: frozenset[str]) -> None:
         """Read the kernel, and hear the peers."""
-        self.core.start(self._now, self._kernel.dump())
+        self.core.start(self._now, self.netlink.read())
         self.core.peer(self._now, GossipStarted())
+        self.core.told(self._now, Begun())
+        self.core.told(self._now, PeersKnown(peers))
         self._carry_out()
 
     # --- what happens to it ------------------------------------------------------------------------------------------
@@ -92,7 +105,7 @@ class Agent:
 
     def thaw(self) -> None:
         """Go on, with all that waited."""
-        self.is_frozen = False
+        self.is_frozen, self.thawed_at = False, self._now
         waiting, self._waiting = self._waiting, []
         for action in waiting:
             self._do(action)
@@ -101,12 +114,15 @@ class Agent:
         """It is killed."""
         self.is_over = True
 
-    def told(self, told: Iterable[Told]) -> None:
+    def told(self, kind: Kind, objects: Objects, late: float) -> None:
+        """The API has news of a kind, which is heard after ``late`` seconds, and after what came before."""
+        at = self._heard_at[kind] = max(self._now + late, self._heard_at.get(kind, 0.0))
+
         def hear() -> None:
-            for one in told:
+            for one in self.control.hear(kind, objects):
                 self.core.told(self._now, one)
 
-        self._do(hear)
+        self._after(at - self._now, hear)
 
     def gossip(self, event: Event) -> None:
         def hear() -> None:
@@ -116,14 +132,14 @@ class Agent:
 
         self._do(hear)
 
-    def notified(self, changes: list[Change]) -> None:
-        self._after(self._chance.uniform(*LATE), lambda: self.core.kernel(self._now, changes))
-
-    def claim(self, vip: IPAddress, mac: Mac) -> None:
-        self._do(lambda: void(self.core.claim(self._now, NIC, vip, mac)))
+    def claim(self, index: IfIndex, vip: IPAddress, mac: Mac) -> None:
+        self._do(lambda: void(self.core.claim(self._now, index, vip, mac)))
 
     def leave(self) -> None:
         self._do(lambda: self.core.leave(self._now))
+
+    def _heard(self, changes: list[Change]) -> None:
+        self.core.kernel(self._now, changes)
 
     # --- what it does ------------------------------------------------------------------------------------------------
 
@@ -160,7 +176,6 @@ class Agent:
         self._spins = (self._now, spins + 1 if at == self._now else 0)
         assert spins < SPIN, f"{self.name} turns and turns at {self._now}"
         if self.core.next_deadline() <= self._now:
-            self.turns += 1
             self.core.tick(self._now)
 
     def _carry_out_one(self, output: Output) -> None:
@@ -172,19 +187,24 @@ class Agent:
                 else:
                     self._execute(output)
             case Announce():
-                self._wire.announce(self.name, output)
+                self._around.announce(self.name, output)
             case Probe():
-                self._wire.probe(self.name, output)
+                self._around.probe(self.name, output)
             case Send(to, message):
+                self._around.sent(self.name, output)
                 for payload in self.correspondence.write(to, message):
-                    self._wire.overhear(to, payload)
+                    self._around.overhear(to, payload)
                     try:
                         self._simulation.send_best_effort(self.name, to, payload)
                     except UnknownMember:
                         return
             case SayMeta(meta):
                 self._simulation.update_meta(self.name, self.correspondence.meta(meta))
-            case JoinAtOnce() | Counted() | RemovedOften() | Adopted() | Swept():
+            case Adopted(there, interface):
+                self.netlink.adopt(there, interface)
+            case Swept(present):
+                self.netlink.keep(present)
+            case JoinAtOnce() | Counted() | RemovedOften():
                 pass
             case Announcement() | Conflict() | Wiped() | Surroundings() | Members():
                 self.reports.append(output)
@@ -192,7 +212,9 @@ class Agent:
                 assert_never(output)
 
     def _execute(self, execute: Execute) -> None:
-        self.core.executed(self._now, self._kernel.execute(execute.actions, self._now))
+        outcomes = self.netlink.execute(execute.actions)
+        self._around.executed(self.name, execute.actions)
+        self.core.executed(self._now, outcomes)
 
 
 def void(_: object) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface, IPv6Interface
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
-from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, Change, Dump, LinkGone, LinkSeen, RoutesRead
+from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, Dump, LinkGone, LinkSeen, RoutesRead
 from lbnodeagent.tables import (
     DUMMY_ALIAS,
     FOREVER,
@@ -25,7 +25,6 @@ from lbnodeagent.tables import (
     Done,
     IfIndex,
     Link,
-    Mac,
     Outcome,
     Place,
     PresentAddress,
@@ -33,53 +32,65 @@ from lbnodeagent.tables import (
     Remove,
     SetUp,
 )
-from purelb.addresses import Family, IPAddress, IPNetwork
+from purelb.addresses import IPAddress, IPNetwork, family_of
+from tests.lbnodeagent.stage.topology import ETH0, Nic
 
-NIC = IfIndex(2)
+EEXIST = "File exists (EEXIST)"
 DETECTION = 1.0
 """Seconds that duplicate address detection takes."""
 ROUTE = 0.005
 """Seconds until an IPv6 address that isn't detected has its route, and answers."""
 STRANGER = 4711
 """The netlink port of whoever else changes addresses here."""
-Key = tuple[IfIndex, IPAddress, int]
+Key: TypeAlias = tuple[IfIndex, IPAddress, int]
+News: TypeAlias = LinkSeen | LinkGone | AddressSeen | AddressGone | RoutesRead
+"""What it notifies of; that default routes changed stands for reading them."""
 
 
 @dataclass(slots=True)
 class FakeKernel:
     """One boot of one node."""
 
-    mac: Mac
-    own: tuple[IPv4Interface | IPv6Interface, ...]
-    """The node's own addresses, on its NIC."""
-    is_elsewhere: Callable[[IPAddress], bool]
-    """Whether another host on the wire has an address: asked by duplicate address detection."""
+    nics: tuple[Nic, ...]
+    """Each with the node's own addresses there."""
+    is_elsewhere: Callable[[IfIndex, IPAddress], bool]
+    """Whether another host on the wire of a NIC has an address: asked by duplicate address detection."""
     links: dict[IfIndex, Link] = field(default_factory=dict)
     addresses: dict[Key, PresentAddress] = field(default_factory=dict)
     """In the order in which they came: of IPv4 ones of a subnet, the first is the primary."""
     routes: set[tuple[IfIndex, IPNetwork]] = field(default_factory=set)
     """Those with our mark."""
     violations: list[str] = field(default_factory=list)
+    expired: list[IPAddress] = field(default_factory=list)
+    """Addresses of ours that nobody renewed in time."""
     refusals: int = 0
     """So many requests for addresses are refused from now on."""
+    refused: bool = False
+    """Whether any was."""
     promotes: set[IfIndex] = field(default_factory=set)
     _detections: dict[Key, tuple[float, bool]] = field(default_factory=dict)
-    _news: list[Change] = field(default_factory=list)
+    _news: list[News] = field(default_factory=list)
     _defaults: tuple[DefaultRoute, ...] = ()
     _next_index: int = 10
 
     def boot(self) -> None:
         """What the node's own network configuration sets up."""
-        self.links[NIC] = Link(NIC, "eth0", mac=self.mac)
-        for one in self.own:
-            self._set(PresentAddress(NIC, one.ip, one.network.prefixlen))
+        for nic in self.nics:
+            self.links[nic.index] = Link(nic.index, nic.name, mac=nic.mac)
+        self.give_own()
         self.take_news()
+
+    def give_own(self) -> None:
+        """The node's own addresses are there, those that are already included."""
+        for nic in self.nics:
+            for one in nic.own:
+                self.add_foreign(one, nic.index)
 
     # --- what an agent sees ------------------------------------------------------------------------------------------
 
     def dump(self) -> Dump:
         return Dump(
-            tuple(self.links.values()), tuple(self.addresses.values()), self._default_routes(), tuple(self.routes)
+            tuple(self.links.values()), tuple(self.addresses.values()), self.default_routes(), tuple(self.routes)
         )
 
     @property
@@ -87,39 +98,54 @@ class FakeKernel:
         """Whether anything changed: without it no deadline did either."""
         return bool(self._news)
 
-    def take_news(self) -> list[Change]:
+    def take_news(self) -> list[News]:
         """What is notified of, once."""
         news, self._news = self._news, []
-        routes = self._default_routes()
+        routes = self.default_routes()
         if routes != self._defaults:
             self._defaults = routes
             news.append(RoutesRead(routes))
         return news
 
+    def answers_on(self, vip: IPAddress) -> Nic | None:
+        """The NIC where the address answers on the wire."""
+        for nic in self.nics:
+            if self.is_live(nic.index) and any(
+                there.index == nic.index and there.address == vip and there.dad == "done"
+                for there in self.addresses.values()
+            ):
+                return nic
+        return None
+
     def has(self, vip: IPAddress) -> bool:
-        """Whether the address answers on the wire."""
-        link = self.links[NIC]
-        return (
-            link.is_up
-            and link.has_carrier
-            and any(
-                there.index == NIC and there.address == vip and there.dad == "done" for there in self.addresses.values()
-            )
-        )
+        """Whether the address answers on a wire."""
+        return self.answers_on(vip) is not None
 
     def has_routed(self, vip: IPAddress) -> bool:
-        """Whether the address is on the dummy interface."""
-        return any(there.address == vip and there.index != NIC and there.is_ours for there in self.addresses.values())
+        """Whether the address is on a dummy interface of ours, which is up."""
+        return any(
+            there.address == vip and self.links[there.index].alias == DUMMY_ALIAS and self.links[there.index].is_up
+            for there in self.addresses.values()
+        )
 
-    def _default_routes(self) -> tuple[DefaultRoute, ...]:
-        if not self.links[NIC].is_up:
+    def is_live(self, index: IfIndex) -> bool:
+        """Whether an interface is up and has a cable."""
+        link = self.links[index]
+        return link.is_up and link.has_carrier
+
+    def is_on(self, index: IfIndex, network: IPNetwork) -> bool:
+        """Whether the node has an address of its own, or an operator's, in this subnet."""
+        return any(
+            there.index == index and not there.is_ours and there.is_usable and there.network == network
+            for there in self.addresses.values()
+        )
+
+    def default_routes(self) -> tuple[DefaultRoute, ...]:
+        """One of each family for which eth0 has its address, while it is up."""
+        if not self.links[ETH0].is_up:
             return ()
-        versions = {Family.IPV4: 4, Family.IPV6: 6}
-        return tuple(DefaultRoute(family, 100, (NIC,)) for family, version in versions.items() if self.has_own(version))
-
-    def has_own(self, version: int) -> bool:
-        """Whether the node has its own address of that IP version."""
-        return any((NIC, one.ip, one.network.prefixlen) in self.addresses for one in self.own if one.version == version)
+        there = (one for one in self.nics[0].own if (ETH0, one.ip, one.network.prefixlen) in self.addresses)
+        return tuple(DefaultRoute(family_of(one.ip), 100, (ETH0,)) for one in there)
 
     # --- what an agent asks for --------------------------------------------------------------------------------------
 
@@ -130,6 +156,7 @@ class FakeKernel:
         match action:
             case Place() | Remove() if self.refusals:
                 self.refusals -= 1
+                self.refused = True
                 return Refused(action, "Cannot allocate memory (ENOMEM)")
             case Place():
                 return self._place(action, now)
@@ -146,7 +173,7 @@ class FakeKernel:
                 return Done(action)
             case CreateDummy(name):
                 if any(link.name == name for link in self.links.values()):
-                    return Refused(action, "File exists (EEXIST)")
+                    return Refused(action, EEXIST)
                 index = IfIndex(self._next_index)
                 self._next_index += 1
                 self.links[index] = Link(index, name, "dummy", has_neighbours=False, alias=DUMMY_ALIAS)
@@ -181,7 +208,7 @@ class FakeKernel:
         if vip.version == 6 and not link.is_up:
             return Refused(place, "Permission denied (EACCES)")
         if before is not None and not place.is_renewal:
-            return Refused(place, "File exists (EEXIST)")
+            return Refused(place, EEXIST)
         if before is not None and not before.is_ours:
             self.violations.append(f"an address that isn't ours was taken over: {vip}")
         lifetime = spot.addressing.valid_lifetime
@@ -228,10 +255,17 @@ class FakeKernel:
             and other.network == there.network
         ]
 
-    def add_foreign(self, address: IPv4Interface | IPv6Interface, index: IfIndex = NIC) -> None:
-        """Somebody else adds an address."""
-        if (index, address.ip, address.network.prefixlen) not in self.addresses:
-            self._set(PresentAddress(index, address.ip, address.network.prefixlen))
+    def add_foreign(self, address: IPv4Interface | IPv6Interface, index: IfIndex, *, looks_ours: bool = False) -> None:
+        """Somebody else adds an address; one that looks as PureLB's own once did is deprecated and has no route."""
+        there = PresentAddress(index, address.ip, address.network.prefixlen)
+        if (index, there.address, there.prefix_length) not in self.addresses:
+            self._set(replace(there, no_prefix_route=looks_ours, is_usable=not looks_ours))
+
+    def remove_foreign(self, address: IPv4Interface | IPv6Interface, index: IfIndex) -> None:
+        """Somebody else takes it away again."""
+        key = (index, address.ip, address.network.prefixlen)
+        if key in self.addresses:
+            self.delete(key)
 
     def delete(self, key: Key, *, own_doing: bool = False, by: int = STRANGER) -> None:
         """An address goes, of IPv4 with its secondaries or, where that is set, in favour of the first of them."""
@@ -295,9 +329,10 @@ class FakeKernel:
         for key, (at, detects) in list(self._detections.items()):
             if at <= now:
                 del self._detections[key]
-                self._detected(key, is_duplicate=detects and self.is_elsewhere(key[1]))
+                self._detected(key, is_duplicate=detects and self.is_elsewhere(key[0], key[1]))
         for key, there in list(self.addresses.items()):
             if there.expires <= now and key in self.addresses:
+                self.expired.append(there.address)
                 self.delete(key, by=0)
 
     def _detected(self, key: Key, *, is_duplicate: bool) -> None:

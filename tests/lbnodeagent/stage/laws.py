@@ -1,0 +1,227 @@
+"""What must hold: at each moment, during planned moves, and once all has been quiet for a while.
+
+They say by the specification who may have what; of the agents they ask nothing but whether they know what is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lbnodeagent.election.negotiation import Send
+from lbnodeagent.tables import Action, Conflict, Place
+from purelb import names
+from purelb.addresses import IPAddress
+from purelb.election import digest, owner
+from purelb.names import DEFAULT_INTERFACE
+from purelb.services import ServiceView
+from tests.lbnodeagent.stage.api import Api
+from tests.lbnodeagent.stage.kernel import FakeKernel
+from tests.lbnodeagent.stage.machine import Node
+from tests.lbnodeagent.stage.topology import Nic, segment_of, subnet_of
+from tests.lbnodeagent.stage.wire import Wire
+
+NEW = 7.0
+"""Seconds for which an agent counts as one that has just started."""
+OLD = 25.0
+"""Seconds after which whatever an agent has on its NICs was placed or renewed by itself."""
+
+
+@dataclass(slots=True)
+class Laws:
+    """``broken`` has a sentence for each that was broken."""
+
+    nodes: Mapping[str, Node]
+    api: Api
+    wire: Wire
+    is_planned: bool = False
+    """Whether all that happens is a planned move, on wires that lose nothing: then more laws hold."""
+    broken: list[str] = field(default_factory=list)
+    is_guarded: bool = False
+    """Whether the cluster has come up, so that the laws of planned moves hold from now on."""
+    guarded: set[IPAddress] = field(default_factory=set)
+    """VIPs that somebody must have at each moment from now on."""
+
+    def guard(self, vips: Iterable[IPAddress]) -> None:
+        """From now on somebody must have each of these at each moment, if it can be on any node."""
+        if self.is_planned:
+            self.is_guarded = True
+            self.guarded = {vip for vip in vips if self.holders(vip) and self._is_anywhere(vip)}
+
+    def _is_anywhere(self, vip: IPAddress) -> bool:
+        segment = segment_of(vip)
+        return segment is None or all(
+            any(nic.segment == segment for nic in node.kernel.nics) for node in self.nodes.values()
+        )
+
+    # --- at each moment ----------------------------------------------------------------------------------------------
+
+    def look(self, node: Node, now: float) -> None:
+        """A kernel has changed."""
+        self.broken += (f"{now:.3f} {node.name}: {one}" for one in node.kernel.violations)
+        node.kernel.violations.clear()
+        if node.kernel.expired and self._is_well(node, now):
+            self.broken += (f"{now:.3f} {node.name}: nobody renewed {vip}" for vip in node.kernel.expired)
+        node.kernel.expired.clear()
+        for vip in list(self.guarded):
+            holders = self.holders(vip)
+            believed = self.wire.believed.get(vip)
+            if not holders:
+                self.broken.append(f"{now:.3f}: nobody has {vip}")
+            elif segment_of(vip) is not None and believed is not None and believed[0] not in holders:
+                self.broken.append(f"{now:.3f}: {vip} is on {sorted(holders)}, its neighbours believe {believed[0]}")
+            else:
+                continue
+            self.guarded.discard(vip)
+
+    def _is_well(self, node: Node, now: float) -> bool:
+        """Whether an agent that nothing keeps from its work has been there for long."""
+        agent = node.agent
+        if agent is None or not node.is_told or agent.is_frozen or node.kernel.refused:
+            return False
+        return now - max(agent.began_at, agent.thawed_at) > OLD
+
+    def executed(self, node: Node, actions: Sequence[Action], now: float) -> None:
+        """An agent had its kernel do this."""
+        agent = node.agent
+        if not self.is_guarded or agent is None or now - agent.began_at > NEW:
+            return
+        for action in actions:
+            if not isinstance(action, Place) or action.is_renewal or not action.spot.is_local:
+                continue
+            for name, other in self.nodes.items():
+                is_there = other.agent is not None and not other.is_stopping and other.kernel.has(action.vip)
+                ranks_before = digest(name, action.vip) < digest(node.name, action.vip)
+                is_spared = self.api.told.nodes[name].is_excluded
+                is_anywhere = names.ALLOW_LOCAL not in self.api.wanted[action.vip].annotations
+                if name != node.name and is_there and ranks_before and not is_spared and is_anywhere:
+                    self.broken.append(f"{now:.3f}: {node.name} starts, and takes {action.vip} from {name}")
+
+    def sent(self, node: Node, send: Send, now: float) -> None:
+        """An agent tells another one something."""
+        for vip in send.message.vips:
+            believed = self.wire.believed.get(vip)
+            if self.is_planned and send.message.kind == "have" and (believed is None or believed[0] != node.name):
+                self.broken.append(f"{now:.3f}: {node.name} says to {send.to} that it has {vip}, not to its neighbours")
+
+    def holders(self, vip: IPAddress) -> set[str]:
+        """The nodes that answer for a VIP, or route it."""
+        return {name for name, node in self.nodes.items() if node.holds(vip)}
+
+    # --- at rest -----------------------------------------------------------------------------------------------------
+
+    def at_rest(self) -> list[str]:
+        """Which laws are broken now that all should be quiet."""
+        broken = list(self.broken)
+        for vip, service in self.api.wanted.items():
+            broken += self._placement(vip, service) if self._is_on_a_wire(vip) else self._routes(vip, service)
+        if self.api.is_there:
+            broken += self._leftovers()
+        broken += self._untold_strangers()
+        return broken
+
+    def _is_on_a_wire(self, vip: IPAddress) -> bool:
+        """Whether a node is on its subnet, by a NIC that is chosen or might be chosen again."""
+        return any(nic.segment == segment_of(vip) for node in self.nodes.values() for nic in node.kernel.nics)
+
+    def _placement(self, vip: IPAddress, service: ServiceView) -> list[str]:
+        if vip in self.wire.strangers and vip.version == 6:
+            return []  # it is left to the stranger, if that was first
+        broken = []
+        for part in self._partitions():
+            able = {name for name in part if self._nic_for(vip, self.nodes[name]) is not None}
+            right = self._owner(vip, service, able)
+            there = {name for name in part if self.nodes[name].is_powered and self.nodes[name].kernel.has(vip)}
+            if right is not None and there != {right}:
+                broken.append(f"{vip} is on {sorted(there)}, not on {right} alone, of {sorted(part)}")
+            elif right is None and any(self.nodes[name].is_told for name in there):
+                broken.append(f"{vip} is on {sorted(there)}, where it may not be")
+            routed = [name for name in part if self.nodes[name].is_told and self.nodes[name].kernel.has_routed(vip)]
+            if able and routed:
+                broken.append(f"{vip} is routed by {sorted(routed)} too")
+        return broken
+
+    def _owner(self, vip: IPAddress, service: ServiceView, able: set[str]) -> str | None:
+        """Who is to have a VIP on its NIC: the first of the best."""
+        endpoints = self._endpoints(vip)
+        if service.external_traffic_policy == "Local" and names.ALLOW_LOCAL in service.annotations:
+            able = able & endpoints
+        able = able - self.api.told.excluded or able
+        if names.NODE_AFFINITY in service.annotations:
+            able = able & endpoints or able
+        return owner(able, vip)
+
+    def _endpoints(self, vip: IPAddress) -> frozenset[str]:
+        """The nodes to which the traffic of a Service may go."""
+        services = {one.key for one in self.api.told.services.values() if vip in one.ingress}
+        nodes = next((one.nodes for one in self.api.told.slices.values() if one.service in services), None)
+        return frozenset() if nodes is None else nodes.ready or nodes.draining
+
+    def _routes(self, vip: IPAddress, service: ServiceView) -> list[str]:
+        broken = []
+        for part in self._partitions():
+            told = {name for name in part if self.nodes[name].is_told}
+            able = {name for name in told if self.api.told.config_of(name).announces}
+            if service.external_traffic_policy == "Local":
+                able &= self._endpoints(vip)
+            right = able - self.api.told.excluded or able
+            there = {name for name in told if self.nodes[name].kernel.has_routed(vip)}
+            if there != right:
+                broken.append(f"{vip} is routed by {sorted(there)}, not by {sorted(right)}")
+            networks = {
+                one.network
+                for name in there
+                for one in self.nodes[name].kernel.addresses.values()
+                if one.address == vip
+            }
+            expected = {pool.prefix_length for one in self.api.told.groups.values() if (pool := one.pool_of(vip))}
+            if {network.prefixlen for network in networks} - expected:
+                broken.append(f"{vip} is routed as {sorted(map(str, networks))}")
+        return broken
+
+    def _nic_for(self, vip: IPAddress, node: Node) -> Nic | None:
+        """The NIC on which a node can have a VIP."""
+        if not node.is_told:
+            return None
+        config, kernel, subnet = self.api.told.config_of(node.name), node.kernel, subnet_of(vip)
+        if not config.announces or subnet is None:
+            return None
+        chosen = _chosen(kernel, vip) if config.local_interface == DEFAULT_INTERFACE else kernel.nics
+        return next((nic for nic in chosen if kernel.is_live(nic.index) and kernel.is_on(nic.index, subnet)), None)
+
+    def _leftovers(self) -> Iterable[str]:
+        wanted = self.api.wanted
+        for node in self.nodes.values():
+            for there in node.kernel.addresses.values():
+                if there.is_ours and there.address not in wanted and node.is_told:
+                    yield f"{node.name} has {there.address}, which nobody wants"
+
+    def _untold_strangers(self) -> Iterable[str]:
+        """An IPv4 address that a stranger has too is ours all the same, and is told of."""
+        for vip in self.wire.strangers:
+            for name in sorted(self.holders(vip)):
+                node = self.nodes[name]
+                conflicts = [
+                    one
+                    for one in (node.agent.reports if node.agent is not None else ())
+                    if isinstance(one, Conflict) and one.vip == vip
+                ]
+                if vip.version == 4 and node.is_told and not conflicts and self.wire.has_stranger(name, vip):
+                    yield f"{name} says nothing of the stranger that has {vip}"
+
+    def _partitions(self) -> list[set[str]]:
+        """The nodes by whom they reach."""
+        parts: list[set[str]] = []
+        for name in self.nodes:
+            part = next((part for part in parts if all(self.wire.connects(name, other) for other in part)), None)
+            if part is None:
+                parts.append({name})
+            else:
+                part.add(name)
+        return parts
+
+
+def _chosen(kernel: FakeKernel, vip: IPAddress) -> Sequence[Nic]:
+    """eth0, while it has a default route."""
+    families = {route.family.bits for route in kernel.default_routes()}
+    return kernel.nics[:1] if vip.max_prefixlen in families else ()
