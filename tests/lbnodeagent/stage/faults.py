@@ -156,8 +156,13 @@ def _of_kernels(world: World, step: Step) -> dict[str, Acts]:
                 node.kernel.delete((ETH0, one.ip, one.network.prefixlen))
 
     def renew_own() -> None:
+        """As a DHCP client does; every second time a VIP becomes the first of its subnet by that, and stays so."""
+        promotes = set(node.kernel.promotes)
+        if step.number % 2:
+            node.kernel.promotes.add(ETH0)
         wipe_own()
         node.kernel.give_own()
+        node.kernel.promotes = promotes
 
     def set_up() -> None:
         node.kernel.set_link(ETH0, is_up=True)
