@@ -12,26 +12,15 @@ import logging
 from collections.abc import Generator, Iterable
 from typing import Final, assert_never
 
-from lbnodeagent import tables
 from lbnodeagent.bird.status import BirdStatus
-from lbnodeagent.dataplane.outputs import (
-    Adopted,
-    Answer,
-    Counted,
-    Execute,
-    JoinAtOnce,
-    Output,
-    RemovedOften,
-    SayMeta,
-    Swept,
-)
+from lbnodeagent.dataplane.implications import Implications
+from lbnodeagent.dataplane.outputs import Answer, Counted, Execute, JoinAtOnce, Output, SayMeta, Swept
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.dataplane.turn import take_leave, take_turn
-from lbnodeagent.election.changes import Changes
 from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
-from lbnodeagent.kernel.watch import TakenAway, note, read
+from lbnodeagent.kernel.watch import note, read
 from lbnodeagent.messages import Begun, Configured, KeysKnown, NodeExcluded, PeersKnown, Synced, Told, VipChanged
 from lbnodeagent.tables import FOREVER, IfIndex, Mac, Outcome
 from purelb.addresses import IPAddress
@@ -49,7 +38,7 @@ class Core:
         self.has_left = False
         """Everything that had to be given away or withdrawn is."""
         self._state = State(node)
-        self._changes = Changes(node, self._state.members, self._state.candidacy, self._state.present)
+        self._implied = Implications(self._state)
         self._needs_turn = False
         self._takes_leave = False
         self._turn: Generator[Execute, Answer, None] | None = None
@@ -57,8 +46,6 @@ class Core:
         self._now = 0.0
         self._outputs: list[Output] = []
         self._said = Meta()
-        self._told_members = tables.Members(frozenset())
-        self._circumstances = self._state.circumstances()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -84,7 +71,7 @@ class Core:
         self._now = now
         self._state.candidacy.is_leaving = True
         self._state.are_links_dirty = self._needs_turn = True
-        self._candidacy_changed(now)
+        self._implied.candidacy_changed(now)
         self._state.mark_all()
 
     # --- what happens ------------------------------------------------------------------------------------------------
@@ -96,36 +83,34 @@ class Core:
             case Begun():
                 self._state.wanted.begin_again()
                 self._state.statuses.repeat()
-                self._outputs.append(self._told_members)
-                if self._state.subnets.found is not None:
-                    self._outputs.append(self._state.subnets.found)
+                self._implied.repeat()
                 self._needs_turn = True
             case VipChanged(vip, wanted):
                 self._state.wanted.change(vip, wanted)
                 if wanted is not None:
-                    self._adopt(vip)
+                    self._implied.adopt(vip)
                 self._state.mark((vip,))
             case Configured(config):
                 self._state.config, self._state.neighbours.garp = config, config.garp
                 self._state.is_configured = True
                 self._state.sweeps.lifetime_is(config.local_addressing.valid_lifetime, now)
-                self._surroundings_changed(now)
+                self._implied.surroundings_changed(now)
             case KeysKnown():
                 pass  # the gossip's own
             case PeersKnown(addresses):
                 self._state.candidacy.is_alone = not addresses
-                self._candidacy_changed(now)
+                self._implied.candidacy_changed(now)
             case NodeExcluded(is_excluded):
                 is_news = is_excluded != self._state.candidacy.is_excluded
                 self._state.candidacy.is_excluded = is_excluded
-                self._candidacy_changed(now)
+                self._implied.candidacy_changed(now)
                 if is_news:
                     self._state.mark_all()
             case Synced():
                 self._state.candidacy.is_synced = True
                 self._state.wanted.synced()
                 self._state.adoption.end()
-                self._candidacy_changed(now)
+                self._implied.candidacy_changed(now)
                 self._state.mark_all()
             case _:
                 assert_never(told)
@@ -135,21 +120,21 @@ class Core:
         self._now = now
         match event:
             case GossipStarted():
-                self._owners_changed(self._state.candidacy.gossip_started(now))
+                self._implied.owners_changed(self._state.candidacy.gossip_started(now))
             case GossipEnded():
                 self._state.candidacy.hears_peers = False
             case PeerAlive(node, meta):
                 self._state.members.joined(node, meta)
-                self._candidacy_changed(now)
+                self._implied.candidacy_changed(now)
             case PeerGone(node, for_good):
                 self._state.members.gone(node, now, for_good=for_good)
-                self._candidacy_changed(now)
+                self._implied.candidacy_changed(now)
             case Deaf(is_deaf):
                 self._state.candidacy.is_deaf = is_deaf
-                self._candidacy_changed(now)
+                self._implied.candidacy_changed(now)
             case HandoverMessage():
                 learned = self._state.negotiation.received(event, now)
-                self._owners_changed(learned.changed)
+                self._implied.owners_changed(learned.changed)
                 self._state.mark(learned.look_at)
             case _:
                 assert_never(event)
@@ -159,10 +144,10 @@ class Core:
         self._now = now
         noted = note(changes, self._state.present)
         for taken in noted.taken_away:
-            self._taken_away(taken, now)
+            self._implied.taken_away(taken, now)
         self._state.mark(noted.touched)
         if noted.surroundings:
-            self._surroundings_changed(now)
+            self._implied.surroundings_changed(now)
 
     def claim(self, now: float, index: IfIndex, vip: IPAddress, mac: Mac) -> bool:
         """A host says on an interface that it has ``vip`` (RFC 5227 section 2.4). Whether that is of interest here."""
@@ -214,7 +199,7 @@ class Core:
             outputs.append(SayMeta(self._said))
         if self._state.candidacy.take_haste():
             outputs.append(JoinAtOnce())
-        outputs += self._outputs
+        outputs += [*self._implied.take(), *self._outputs]
         self._outputs = []
         return outputs
 
@@ -283,76 +268,15 @@ class Core:
         if state.router.look(now):
             state.mark_all()
         if not state.candidacy.is_candidate and not state.candidacy.is_leaving:
-            self._candidacy_changed(now)
+            self._implied.candidacy_changed(now)
         due = state.sweeps.due(now)
         if due.renewals:
             state.mark([there.address for there in state.present.all_ours() if there.expires != FOREVER])
         if due.everything:
             state.are_routes_dirty = True
             state.members.forget_old(now)
-            self._owners_changed(state.candidacy.elect())
+            self._implied.owners_changed(state.candidacy.elect())
             there = state.present.all_ours()
             self._outputs.append(Swept(frozenset((one.index, one.address, one.prefix_length) for one in there)))
             state.mark_all()
         state.are_links_dirty = state.are_links_dirty or due.links or due.everything
-
-    def _adopt(self, vip: IPAddress) -> None:
-        """An address that looks like one of an earlier run is one, as a Service has it."""
-        for there, interface in self._state.adoption.claim(vip):
-            self._state.statuses.adopt(vip)
-            self._outputs.append(Adopted(there, interface))
-
-    # --- what it means -----------------------------------------------------------------------------------------------
-
-    def _candidacy_changed(self, now: float) -> None:
-        """This node, or another, became a candidate or ceased to be one, or is elsewhere."""
-        self._owners_changed(self._state.candidacy.update(now))
-        circumstances = self._state.circumstances()
-        if circumstances != self._circumstances:
-            self._circumstances = circumstances
-            self._state.mark_all()
-        self._tell_members()
-
-    def _tell_members(self) -> None:
-        members = self._changes.members()
-        if members != self._told_members:
-            self._told_members = members
-            self._outputs.append(members)
-
-    def _owners_changed(self, vips: Iterable[IPAddress]) -> None:
-        """These VIPs have another owner."""
-        vips = list(vips)
-        tally = self._changes.tally(vips)
-        if tally.wins:
-            self._outputs.append(Counted("election_wins", tally.wins))
-        if tally.losses:
-            self._outputs.append(Counted("election_losses", tally.losses))
-        self._state.mark(vips)
-
-    def _surroundings_changed(self, now: float) -> None:
-        """An interface, a default route, an address of the node's own or the configuration changed."""
-        state = self._state
-        before = state.subnets.found
-        state.are_links_dirty = True
-        self._owners_changed(state.subnets.look(state.config if state.is_configured else None, now))
-        self._tell_members()
-        if state.subnets.found is not None and state.subnets.found != before:
-            self._outputs.append(state.subnets.found)
-        state.mark_all()
-
-    def _taken_away(self, taken: TakenAway, now: float) -> None:
-        """Somebody else took an address of ours away; the next pass puts it back."""
-        state, gone = self._state, taken.address
-        if gone.dad == "running" and state.detection.is_new(gone.address):
-            # The kernel removes an address of finite lifetime that another host turned out to have.
-            state.detection.failed(gone.address, now)
-            return
-        link = state.present.links.get(gone.index)
-        if link is None or gone.address not in state.wanted:
-            return  # it went with its interface, or as it should
-        self._outputs.append(Counted("restored", 1))
-        about = {"vip": str(gone.address), "interface": link.name, "port": taken.by}
-        log.warning("removed by somebody else", extra=about)
-        times = state.removals.noticed(gone.address, now)
-        if times:
-            self._outputs.append(RemovedOften(gone.address, link.name, times, taken.by))

@@ -1,0 +1,99 @@
+"""What a change means for this node's VIPs: who owns them now, which are looked at again, what is told of it. Pure.
+
+``core`` says what changed; ``now`` is monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from lbnodeagent import tables
+from lbnodeagent.dataplane.outputs import Adopted, Counted, Output, RemovedOften
+from lbnodeagent.dataplane.state import State
+from lbnodeagent.election.changes import Changes
+from lbnodeagent.kernel.watch import TakenAway
+from purelb.addresses import IPAddress
+
+log = logging.getLogger(__name__)
+
+
+class Implications:
+    """Brings ``state`` up to date; what is to be told is taken with ``take`` after each input."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._changes = Changes(state.node, state.members, state.candidacy, state.present)
+        self._told_members = tables.Members(frozenset())
+        self._circumstances = state.circumstances()
+        self._outputs: list[Output] = []
+
+    def take(self) -> list[Output]:
+        """What is to be told, once."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def repeat(self) -> None:
+        """Tell who wasn't there before how things are."""
+        self._outputs.append(self._told_members)
+        if self._state.subnets.found is not None:
+            self._outputs.append(self._state.subnets.found)
+
+    def candidacy_changed(self, now: float) -> None:
+        """This node, or another, became a candidate or ceased to be one, or is elsewhere."""
+        self.owners_changed(self._state.candidacy.update(now))
+        circumstances = self._state.circumstances()
+        if circumstances != self._circumstances:
+            self._circumstances = circumstances
+            self._state.mark_all()
+        self._tell_members()
+
+    def owners_changed(self, vips: Iterable[IPAddress]) -> None:
+        """These VIPs have another owner."""
+        vips = list(vips)
+        tally = self._changes.tally(vips)
+        if tally.wins:
+            self._outputs.append(Counted("election_wins", tally.wins))
+        if tally.losses:
+            self._outputs.append(Counted("election_losses", tally.losses))
+        self._state.mark(vips)
+
+    def surroundings_changed(self, now: float) -> None:
+        """An interface, a default route, an address of the node's own or the configuration changed."""
+        state = self._state
+        before = state.subnets.found
+        state.are_links_dirty = True
+        self.owners_changed(state.subnets.look(state.config if state.is_configured else None, now))
+        self._tell_members()
+        if state.subnets.found is not None and state.subnets.found != before:
+            self._outputs.append(state.subnets.found)
+        state.mark_all()
+
+    def adopt(self, vip: IPAddress) -> None:
+        """An address that looks like one of an earlier run is one, as a Service has it."""
+        for there, interface in self._state.adoption.claim(vip):
+            self._state.statuses.adopt(vip)
+            self._outputs.append(Adopted(there, interface))
+
+    def taken_away(self, taken: TakenAway, now: float) -> None:
+        """Somebody else took an address of ours away; the next pass puts it back."""
+        state, gone = self._state, taken.address
+        if gone.dad == "running" and state.detection.is_new(gone.address):
+            # The kernel removes an address of finite lifetime that another host turned out to have.
+            state.detection.failed(gone.address, now)
+            return
+        link = state.present.links.get(gone.index)
+        if link is None or gone.address not in state.wanted:
+            return  # it went with its interface, or as it should
+        self._outputs.append(Counted("restored", 1))
+        about = {"vip": str(gone.address), "interface": link.name, "port": taken.by}
+        log.warning("removed by somebody else", extra=about)
+        times = state.removals.noticed(gone.address, now)
+        if times:
+            self._outputs.append(RemovedOften(gone.address, link.name, times, taken.by))
+
+    def _tell_members(self) -> None:
+        members = self._changes.members()
+        if members != self._told_members:
+            self._told_members = members
+            self._outputs.append(members)
