@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from lbnodeagent.kubernetes.annotation import Form, View, parse, revise, taken_over
+from lbnodeagent.kubernetes.contests import Contests
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement
 from purelb import names
@@ -80,11 +81,13 @@ class Annotator:
         """Told of an address that this node has taken, with the node that the Service named before."""
         self._on_reset = on_reset
         """Told of a Service whose traffic policy was set to Cluster."""
+        self._contests = Contests(node)
         self._members: frozenset[str] = frozenset()
         self._buried: set[tuple[ServiceKey, str]] = set()
         """Whose name was taken away from which Service: who writes it again isn't dead, just not heard."""
         self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
         self._written: dict[ServiceKey, tuple[dict[str, str | None], float]] = {}
+        self._later: dict[ServiceKey, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
         self._at_work = 0
 
@@ -99,12 +102,17 @@ class Annotator:
         """A Service is gone."""
         self._pending.pop(key, None)
         self._written.pop(key, None)
+        self._contests.forget(key)
+        if (timer := self._later.pop(key, None)) is not None:
+            timer.cancel()
         self._buried = {buried for buried in self._buried if buried[0] != key}
 
     def members_are(self, members: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
         self._members = members
         self._buried = {(key, node) for key, node in self._buried if node not in members}
+        for key in self._contests.contested():
+            self.look_at(key)
         if members:
             asyncio.get_running_loop().call_later(MOURNING, self._look_for_the_dead)
 
@@ -162,28 +170,34 @@ class Annotator:
         service = self._wanted.service(key)
         if service is None:
             return
-        changes = self.changes(service)
+        now = asyncio.get_running_loop().time()
+        changes = self.changes(service, now)
         body = annotations_patch(service, changes)
         is_reset = self._resets_policy(service)
         if is_reset:
             body["spec"] = {"externalTrafficPolicy": "Cluster"}
         elif not changes:
             return
-        loop = asyncio.get_running_loop()
         last, at = self._written.get(key, ({}, 0.0))
-        if changes == last and loop.time() - at < CALM:
-            # Somebody undid it: another node that believes to be the owner, for as long as views differ.
-            loop.call_later(CALM, self.look_at, key)
+        if changes == last and now - at < CALM:
+            self._look_again(key, now + CALM)  # somebody undid it
             return
-        self._written[key] = changes, loop.time()
+        self._written[key] = changes, now
         epoch = self._answers.epoch
         answer = await self._kube.patch(services_path(key.namespace, key.name), body)
         log.info("annotated", extra={"service": str(key), "annotations": changes})
+        self._note_written(service, changes, now)
         self._tell_taken(service, changes)
         self._bury(service, changes)
         if is_reset:
             self._on_reset(service)
         self._answers.answered(answer, epoch)
+
+    def _note_written(self, service: ServiceView, changes: Mapping[str, str | None], now: float) -> None:
+        for key, value in changes.items():
+            for entry in parse(value, _vips_of_family(service, key)):
+                if entry.ip is not None and entry.node == self._node:
+                    self._contests.wrote(service.key, entry.ip, now)
 
     def _tell_taken(self, service: ServiceView, changes: Mapping[str, str | None]) -> None:
         for key, value in changes.items():
@@ -212,28 +226,33 @@ class Annotator:
 
     # --- what should be ----------------------------------------------------------------------------------------------
 
-    def changes(self, service: ServiceView) -> dict[str, str | None]:
+    def changes(self, service: ServiceView, now: float) -> dict[str, str | None]:
         """What the Service's announcing annotations should be changed to, by this node."""
         changes: dict[str, str | None] = {}
         for key in names.ANNOUNCING_KEYS:
             current = service.annotations.get(key)
             vips = _vips_of_family(service, key)
-            wanted = revise(current, vips, self._view(service, vips), self._form)
+            named = {entry.ip: entry.node for entry in parse(current, vips)}
+            wanted = revise(current, vips, self._view(service, vips, named, now), self._form)
             if wanted != current:
                 changes[key] = wanted
         return changes
 
-    def _view(self, service: ServiceView, vips: list[IPAddress]) -> View:
+    def _view(
+        self, service: ServiceView, vips: list[IPAddress], named: Mapping[IPAddress | None, str], now: float
+    ) -> View:
         here: dict[IPAddress, str] = {}
         ownerless: set[IPAddress] = set()
         for vip in vips:
             standing = self._standing.get(vip)
             # A successor writes its own name over ours; before the data plane reports, we don't know.
-            if standing is None or standing.successor:
+            is_ours = standing is not None and not standing.successor
+            if standing is not None and is_ours and standing.state == "announcing" and standing.is_local:
+                if not self._gives_way(service.key, vip, named.get(vip, self._node), now):
+                    here[vip] = standing.interface
                 continue
-            if standing.state == "announcing" and standing.is_local:
-                here[vip] = standing.interface
-            else:
+            self._contests.released(service.key, vip)
+            if is_ours:
                 ownerless.add(vip)
         # One of the living tidies up after the dead, the same for all, so that they don't all try.
         is_for_us = owner(self._members, str(service.key)) == self._node
@@ -242,6 +261,28 @@ class Annotator:
             return is_for_us and self._is_dead(node) and (service.key, node) not in self._buried
 
         return View(self._node, here, ownerless, is_dead)
+
+    def _gives_way(self, key: ServiceKey, vip: IPAddress, name: str, now: float) -> bool:
+        """Whether another node's name is left where it is for now, although we announce ``vip``."""
+        if name == self._node:
+            return False
+        until = self._contests.stands_until(key, vip, name, now, is_heard=name in self._members)
+        if until > now:
+            self._look_again(key, until)
+        return until > now
+
+    def _look_again(self, key: ServiceKey, at: float) -> None:
+        """Look at a Service then; the earliest time counts."""
+        timer = self._later.get(key)
+        if timer is not None and timer.when() <= at:
+            return
+        if timer is not None:
+            timer.cancel()
+        self._later[key] = asyncio.get_running_loop().call_at(at, self._look_now, key)
+
+    def _look_now(self, key: ServiceKey) -> None:
+        self._later.pop(key, None)
+        self.look_at(key)
 
     def _resets_policy(self, service: ServiceView) -> bool:
         """Policy Local doesn't work behind one node's NIC, unless its user says so (PureLB v0.6.1)."""

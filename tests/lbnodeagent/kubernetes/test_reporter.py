@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from lbnodeagent.kubernetes import annotator
+from lbnodeagent.kubernetes import annotator, contests
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.tables import Announcement
@@ -61,7 +61,7 @@ def changes(view: ServiceView, *announcements: Announcement) -> dict[str, str | 
         made, _ = reporter_of(view)
         for announcement in announcements:
             made.vip_stands(announcement)
-        return made.annotator.changes(view)
+        return made.annotator.changes(view, 0.0)
 
     return asyncio.run(scene())
 
@@ -230,6 +230,27 @@ def test_a_node_that_goes_on_writing_its_name_is_not_dead(tmp_path: Path, monkey
     told(tmp_path, api, web_service(**THEIRS), act)
 
     assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: None}]
+
+
+def test_two_nodes_that_do_not_hear_each_other_do_not_write_over_each_other_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = RecordingApi(stored())
+    monkeypatch.setattr(annotator, "CALM", 0.02)
+    monkeypatch.setattr(contests, "INSIST", (0.02, 0.5))
+    monkeypatch.setattr(contests, "GIVE_WAY", (0.1, 0.5))
+
+    async def act(reporter: Reporter) -> None:
+        reporter.annotator.members_are(frozenset({"w11"}))
+        reporter.vip_stands(HERE)
+        for _ in range(100):  # the other one never gives way
+            await asyncio.sleep(0.01)
+            reporter.annotator._wanted.set_service(web_service(**THEIRS))
+            reporter.service_changed(web_service(**THEIRS))
+
+    told(tmp_path, api, web_service(), act)
+
+    assert 2 <= len(api.patches) <= 7
 
 
 def test_each_change_is_one_event_in_purelbs_words(tmp_path: Path) -> None:

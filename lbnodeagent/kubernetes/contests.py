@@ -1,0 +1,83 @@
+"""Who gives way when two nodes write their names over each other's for one address of one Service. Pure.
+
+Two agents that don't hear each other both believe to own an address, and each corrects what the other one wrote: a
+partition of the gossip that isn't one of the API, for as long as it lasts. That a name came back over ours is the proof
+that its node lives; and of the two, the election would choose one. Both compute the same, so the other one leaves that
+name where it is. It may be wrong (the other one may have died since, or be an agent of an earlier version that never
+gives way), so nobody gives way for ever: both go on to write, after pauses that double. A name that nobody wrote back
+is a dead node's or an old one, and is replaced at once, as ever: no failover waits for this.
+
+``now`` is monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from purelb.addresses import IPAddress
+from purelb.election import owner
+from purelb.services import ServiceKey
+
+INSIST: Final = (2.0, 60.0)
+"""Seconds, the first and the longest, for which a name stands that the election would not choose."""
+GIVE_WAY: Final = (60.0, 600.0)
+"""Likewise for one that it would."""
+OVER: Final = 1200.0
+"""Seconds after which a name that comes back over ours begins a new contest."""
+
+
+@dataclass(slots=True)
+class _Contest:
+    wrote_at: float
+    is_answered: bool = False
+    """Another name came back over ours since we wrote it."""
+    gives_way: bool = False
+    times: int = 0
+    until: float = 0.0
+
+
+class Contests:
+    """Of the node ``node``, about what it announces; an entry for each address that it wrote its name for."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+        self._of: dict[ServiceKey, dict[IPAddress, _Contest]] = {}
+
+    def wrote(self, key: ServiceKey, vip: IPAddress, now: float) -> None:
+        """Our name was written for ``vip``."""
+        contest = self._of.setdefault(key, {}).setdefault(vip, _Contest(now))
+        if now - contest.wrote_at > OVER:
+            contest.times = 0
+        contest.wrote_at, contest.is_answered = now, False
+
+    def stands_until(self, key: ServiceKey, vip: IPAddress, name: str, now: float, *, is_heard: bool = False) -> float:
+        """When the name of another node may be replaced by ours; a time that isn't later than ``now``: at once.
+
+        ``is_heard``: that node's agent is heard, so that both will see alike who the owner is.
+        """
+        contest = self._of.get(key, {}).get(vip)
+        if contest is None or (is_heard and contest.gives_way):
+            self.released(key, vip)
+            return now
+        if not contest.is_answered:
+            contest.is_answered = True
+            contest.gives_way = not is_heard and owner((self._node, name), vip) == name
+            first, longest = GIVE_WAY if contest.gives_way else INSIST
+            contest.until = now + min(longest, first * 2.0 ** min(contest.times, 16))
+            contest.times += 1
+        return contest.until
+
+    def released(self, key: ServiceKey, vip: IPAddress) -> None:
+        """We announce ``vip`` no longer: the name of its next owner is no answer to ours."""
+        contests = self._of.get(key, {})
+        if contests.pop(vip, None) is not None and not contests:
+            del self._of[key]
+
+    def forget(self, key: ServiceKey) -> None:
+        """A Service is gone."""
+        self._of.pop(key, None)
+
+    def contested(self) -> set[ServiceKey]:
+        """The Services with a name that came back over ours: to be looked at when other nodes are heard."""
+        return {key for key, of in self._of.items() if any(one.times for one in of.values())}
