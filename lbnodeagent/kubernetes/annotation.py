@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from purelb.addresses import IPAddress, parse_address
 from purelb.errors import AddressError
 
 Form: TypeAlias = Literal["v1", "v2"]
 """Named after the API version with which it came."""
+
+
+_LONGEST: Final = 320
+"""Characters of an entry: a node's name has at most 253, an interface's 15, an address 45."""
+_STRAYS: Final = 16
+"""Entries that are read beyond one for each address and another for its last owner: tenants write what they like."""
 
 
 class Entry(NamedTuple):
@@ -44,8 +50,12 @@ class View:
 
 
 def parse(value: str | None, vips: Sequence[IPAddress]) -> list[Entry]:
-    """The entries of a value; one of v0.6.1's form is about the first of the Service's ``vips``."""
-    return [_entry(text, vips) for text in (value or "").split()]
+    """The entries of a value; one of v0.6.1's form is about the first of the Service's ``vips``.
+
+    Whatever somebody wrote there, they are bounded by the number of ``vips``.
+    """
+    most = 2 * len(vips) + _STRAYS
+    return [_entry(text, vips) for text in (value or "").split(maxsplit=most)[:most] if len(text) <= _LONGEST]
 
 
 def _entry(text: str, vips: Sequence[IPAddress]) -> Entry:
@@ -66,9 +76,9 @@ def revise(value: str | None, vips: Sequence[IPAddress], view: View, form: Form)
     A node writes what it announces, and takes away what names itself in vain, or a dead one. What others write stays,
     but for addresses that the Service no longer has.
     """
-    entries = parse(value, vips)
-    kept = {entry.ip: entry for entry in entries if _stays(entry, vips, view)}
-    mine = {ip: Entry(view.node, interface, ip) for ip, interface in view.here.items() if ip in vips}
+    entries, known = parse(value, vips), frozenset(vips)
+    kept = {entry.ip: entry for entry in entries if _stays(entry, known, view)}
+    mine = {ip: Entry(view.node, interface, ip) for ip, interface in view.here.items() if ip in known}
     if not mine and len(kept) == len(entries):
         return value  # nothing to say: the form is another's choice
     return render((kept | mine).values(), vips, form)
@@ -100,7 +110,6 @@ def taken_over(before: str | None, after: str | None, vips: Sequence[IPAddress],
     }
 
 
-def names_node(value: str | None, vip: IPAddress, vips: Sequence[IPAddress], entry: Entry) -> bool:
-    """Whether a value says already that ``entry``'s node announces ``vip`` there."""
-    wanted = entry._replace(ip=vip)
-    return any(one == wanted for one in parse(value, vips))
+def named_places(value: str | None, vips: Sequence[IPAddress], node: str) -> dict[IPAddress, str]:
+    """Where a value says that ``node`` announces: the interface of each address."""
+    return {entry.ip: entry.interface for entry in parse(value, vips) if entry.node == node and entry.ip is not None}

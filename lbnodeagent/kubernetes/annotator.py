@@ -37,6 +37,10 @@ CALM: Final = 2.0
 """Seconds between two writes of the same annotation to the same Service."""
 MOURNING: Final = 5.0
 """Seconds after which the name of a node that is gone is taken away, if no other node has taken its place."""
+FORMER: Final = 4096
+"""Nodes that are remembered to have been members; then the first ones to come are forgotten."""
+BURIED: Final = 16
+"""Names that are remembered to have been taken away from a Service: who may write them there may invent them."""
 
 Taken: TypeAlias = Callable[[ServiceView, IPAddress, str], None]
 
@@ -83,7 +87,9 @@ class Annotator:
         """Told of a Service whose traffic policy was set to Cluster."""
         self._contests = Contests(node)
         self._members: frozenset[str] = frozenset()
-        self._buried: set[tuple[ServiceKey, str]] = set()
+        self._former: OrderedDict[str, None] = OrderedDict()
+        """Nodes that are or were members, the one that came last at the end."""
+        self._buried: dict[ServiceKey, tuple[str, ...]] = {}
         """Whose name was taken away from which Service: who writes it again isn't dead, just not heard."""
         self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
         self._written: dict[ServiceKey, tuple[dict[str, str | None], float]] = {}
@@ -105,16 +111,27 @@ class Annotator:
         self._contests.forget(key)
         if (timer := self._later.pop(key, None)) is not None:
             timer.cancel()
-        self._buried = {buried for buried in self._buried if buried[0] != key}
+        self._buried.pop(key, None)
 
     def members_are(self, members: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
         self._members = members
-        self._buried = {(key, node) for key, node in self._buried if node not in members}
+        for node in members - self._former.keys():
+            self._former[node] = None
+        while len(self._former) > max(FORMER, len(members)):
+            self._former.popitem(last=False)
+        for key, buried in list(self._buried.items()):
+            self._buried[key] = tuple(node for node in buried if node not in members)
+            if not self._buried[key]:
+                del self._buried[key]
         for key in self._contests.contested():
             self.look_at(key)
         if members:
             asyncio.get_running_loop().call_later(MOURNING, self._look_for_the_dead)
+
+    def knows(self, node: str) -> bool:
+        """Whether ``node`` takes part in the election, or did."""
+        return node in self._former
 
     def _look_for_the_dead(self) -> None:
         for service in self._wanted.services.values():
@@ -210,7 +227,9 @@ class Annotator:
             vips = _vips_of_family(service, key)
             before = {entry.node for entry in parse(service.annotations.get(key), vips)}
             after = {entry.node for entry in parse(value, vips)}
-            self._buried |= {(service.key, node) for node in before - after if self._is_dead(node)}
+            if dead := sorted(node for node in before - after if self._is_dead(node)):
+                buried = (*self._buried.get(service.key, ()), *dead)
+                self._buried[service.key] = tuple(dict.fromkeys(buried))[-BURIED:]
 
     async def _read_again(self, key: ServiceKey) -> None:
         epoch = self._answers.epoch
@@ -258,7 +277,7 @@ class Annotator:
         is_for_us = owner(self._members, str(service.key)) == self._node
 
         def is_dead(node: str) -> bool:
-            return is_for_us and self._is_dead(node) and (service.key, node) not in self._buried
+            return is_for_us and self._is_dead(node) and node not in self._buried.get(service.key, ())
 
         return View(self._node, here, ownerless, is_dead)
 

@@ -5,10 +5,11 @@ Level-triggered: what is told follows from how each VIP stands here, what was to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from lbnodeagent.kubernetes.annotation import Entry, Form, names_node
+from lbnodeagent.kubernetes.annotation import Form, named_places
 from lbnodeagent.kubernetes.annotator import Annotator, Answers
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement, Conflict, Wiped
@@ -51,6 +52,8 @@ class Reporter:
         self._told: dict[ServiceKey, dict[IPAddress, Announcement]] = {}
         self._kept: set[ServiceKey] = set()
         """Services whose traffic policy Local was told to be kept."""
+        self._named: tuple[ServiceView | None, dict[IPAddress, str]] = (None, {})
+        """Of which Service the annotations were read last, and what they say of this node."""
         self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, self._reset)
 
     # --- what happens ------------------------------------------------------------------------------------------------
@@ -138,14 +141,24 @@ class Reporter:
 
     def _is_news(self, service: ServiceView, announcement: Announcement) -> bool:
         """Whether the Service doesn't say so yet."""
-        key = annotation_of(announcement.vip)
-        vips = [vip for vip in vips_of(service) if annotation_of(vip) == key]
-        entry = Entry(self._node, announcement.interface)
-        return not names_node(service.annotations.get(key), announcement.vip, vips, entry)
+        return self._places_named_by(service).get(announcement.vip) != announcement.interface
+
+    def _places_named_by(self, service: ServiceView) -> Mapping[IPAddress, str]:
+        """Where a Service says that this node announces; read once for all of its addresses."""
+        read, places = self._named
+        if read is not service:
+            places = {}
+            for key in names.ANNOUNCING_KEYS:
+                vips = [vip for vip in vips_of(service) if annotation_of(vip) == key]
+                places |= named_places(service.annotations.get(key), vips, self._node)
+            self._named = service, places
+        return places
 
     def _taken(self, service: ServiceView, vip: IPAddress, other: str) -> None:
         """The Service named another node before."""
-        self._metrics.slot_steals.labels(other, self._node).inc()
+        # Whoever may write the annotation may name nodes there that don't exist, as many as he likes.
+        known = other if self.annotator.knows(other) else "unknown"
+        self._metrics.slot_steals.labels(known, self._node).inc()
         text = f"Node {self._node} took announcement of {vip} from node {other}"
         self._events.record(reference_of(service), "Normal", names.REASON_ANNOUNCE_SLOT_STEAL, text)
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from lbnodeagent.kubernetes.annotation import Entry, Form, View, names_node, parse, revise, taken_over
+from lbnodeagent.kubernetes.annotation import Entry, Form, View, named_places, parse, revise, taken_over
 from purelb.addresses import IPAddress
 
 A, B, C = (ip_address(f"10.31.188.{number}") for number in (64, 65, 100))
@@ -94,9 +94,15 @@ def test_whom_an_address_was_taken_from_is_known() -> None:
     assert taken_over(before, "w11,eth0,10.31.188.64 m1,eth0,10.31.188.65", [A, B], "w11") == {A: "w12"}
 
 
-def test_what_the_annotation_says_already_is_no_news() -> None:
-    here = Entry("w11", "eth0")
-    assert names_node("w11,eth0", A, [A], here)
-    assert names_node("m1,eth0,10.31.188.65 w11,eth0,10.31.188.64", A, [A, B], here)
-    assert not names_node("w11,eth1", A, [A], here)
-    assert not names_node("w11,eth0", B, [A, B], here)
+def test_what_the_annotation_says_of_a_node_is_known() -> None:
+    assert named_places("w11,eth0", [A], "w11") == {A: "eth0"}
+    assert named_places("m1,eth0,10.31.188.65 w11,eth1,10.31.188.64", [A, B], "w11") == {A: "eth1"}
+    assert named_places("m1,eth0", [A], "w11") == {}
+
+
+def test_of_what_a_tenant_writes_there_no_more_is_read_than_the_addresses_need() -> None:
+    flood = " ".join(f"ghost-{number},eth0,10.9.{number >> 8}.{number & 255}" for number in range(5000))
+
+    assert len(parse(f"{flood} w11,eth0,{A}", [A, B])) <= 20
+    assert parse("x" * 1000 + ",eth0", [A]) == []
+    assert revise(flood, [A], view(A), "v1") == "w11,eth0"

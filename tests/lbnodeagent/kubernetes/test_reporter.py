@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -148,7 +149,13 @@ def kubeconfig(folder: Path, url: str) -> Iterator[Path]:
     yield path
 
 
-def told(tmp_path: Path, api: RecordingApi, view: ServiceView, act: Callable[[Reporter], Awaitable[None]]) -> None:
+def told(
+    tmp_path: Path,
+    api: RecordingApi,
+    view: ServiceView,
+    act: Callable[[Reporter], Awaitable[None]],
+    registry: CollectorRegistry | None = None,
+) -> None:
     """Run a reporter against ``api`` while ``act`` goes on."""
 
     async def scene() -> None:
@@ -164,7 +171,7 @@ def told(tmp_path: Path, api: RecordingApi, view: ServiceView, act: Callable[[Re
                 table = WantedTable()
                 table.set_service(view)
                 events = EventRecorder(kube, "purelb-lbnodeagent")
-                metrics = AgentMetrics(CollectorRegistry())
+                metrics = AgentMetrics(registry or CollectorRegistry())
                 made = Reporter("w11", kube, events, table, metrics, Table(table))
                 async with asyncio.TaskGroup() as tasks:
                     running = [tasks.create_task(made.annotator.run()), tasks.create_task(events.run())]
@@ -305,6 +312,53 @@ def test_a_policy_that_is_kept_is_told_once(tmp_path: Path) -> None:
 
     assert [reason for reason, _ in api.events] == ["LocalOverride", "AnnouncingLocal"]
     assert api.patches == []
+
+
+def calls_of(addresses: int) -> int:
+    """Function calls that it takes an agent that starts again to tell of so many addresses of one Service."""
+    vips = [VIP + number for number in range(addresses)]
+    names = " ".join(f"w11,eth0,{vip}" for vip in vips)
+    view = service(ips=tuple(map(str, vips)), announcing_IPv4=names)
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    async def scene() -> None:
+        made, _ = reporter_of(view)
+        sys.setprofile(count)
+        try:
+            for vip in vips:
+                made.vip_stands(Announcement(vip, "announcing", "eth0", is_local=True, is_fresh=False))
+            made.service_changed(view)
+            assert made.annotator.changes(view, 0.0) == {}
+        finally:
+            sys.setprofile(None)
+
+    asyncio.run(scene())
+    return calls
+
+
+def test_many_addresses_of_one_service_cost_an_agent_no_more_than_as_many_services() -> None:
+    assert calls_of(600) < 3 * calls_of(300)
+
+
+@pytest.mark.parametrize(("named", "label"), [("ghost", "unknown"), ("w12", "w12")])
+def test_no_label_of_a_metric_is_what_a_tenant_wrote(tmp_path: Path, named: str, label: str) -> None:
+    notes = {"announcing_IPv4": f"{named},eth0"}
+    api, registry = RecordingApi(stored(**notes)), CollectorRegistry()
+
+    async def act(reporter: Reporter) -> None:
+        reporter.annotator.members_are(frozenset({"w11", "w12"}))
+        reporter.annotator.members_are(frozenset({"w11"}))
+        reporter.vip_stands(HERE)
+        await until(lambda: any(reason == "AnnounceSlotSteal" for reason, _ in api.events))
+
+    told(tmp_path, api, web_service(**notes), act, registry)
+
+    name = "purelb_lbnodeagent_announce_slot_steal_total"
+    assert registry.get_sample_value(name, {"from": label, "to": "w11"}) == 1.0
 
 
 def test_an_adopted_address_is_no_news(tmp_path: Path) -> None:
