@@ -124,6 +124,8 @@ class RecordingApi:
         if request.path.endswith("/events"):
             self.events.append((body["reason"], body["message"]))
             return web.json_response({**body, "metadata": {**body["metadata"], "name": "event"}}, status=201)
+        if "/events/" in request.path:
+            return web.json_response({"metadata": {"name": "event"}})
         if request.method == "PATCH":
             if self.conflicts:
                 self.conflicts -= 1
