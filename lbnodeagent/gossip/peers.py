@@ -39,6 +39,8 @@ LOOK: Final = 0.2
 """Seconds between two looks for peers that could be joined, unless there is haste."""
 REST: Final = 30.0
 """Seconds without such a look while everybody is there; whatever changes that has it made at once."""
+TURN: Final = 2.0
+"""Likewise while the keys are being changed, as some of that is a matter of time."""
 REBIND: Final = 0.5
 """Seconds until the gossip port is tried again when it's taken (by an agent that is just stopping)."""
 UNREAD: Final = 1024
@@ -109,6 +111,7 @@ class Peers:
             self._rotation.seen(keys, now)
         self._rotate(self._rotation)
         self._has_key.set()
+        self._changed.set()
 
     def _rotate(self, rotation: Rotation) -> None:
         """Use the keys that are to be used now, and say so."""
@@ -243,7 +246,8 @@ class Peers:
                 for address in self._joining.due(here, loop.time()):
                     tries.create_task(self._try(gossip, address))
                 await _within(LOOK, self._hurry)
-                await _within(min(self._joining.next_due(here) - loop.time(), REST), self._changed)
+                rest = REST if self._rotation is None or self._rotation.is_at_rest else TURN
+                await _within(min(self._joining.next_due(here) - loop.time(), rest), self._changed)
 
     async def _try(self, gossip: Memberlist, address: str) -> None:
         self._sealed.discard(address)
