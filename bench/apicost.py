@@ -27,8 +27,9 @@ from kubedouble import ApiServer
 from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import PeersKnown, Synced, Told, ToldKey
-from lbnodeagent.tables import Report, ReportKey
+from lbnodeagent.tables import Announcement, Report, ReportKey
 from purelb import names
+from purelb.addresses import parse_address
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics
 from purelb.settings import AgentSettings
@@ -93,9 +94,9 @@ class Agent:
             "PURELB_ML_LABELS": "component=lbnodeagent",
         }
         self._inbox: Mailbox[ToldKey, Told] = Mailbox()
-        outbox: Mailbox[ReportKey, Report] = Mailbox()
+        self._outbox: Mailbox[ReportKey, Report] = Mailbox()
         settings = AgentSettings.from_environment(environ, [])
-        self._control = ControlPlane(settings, self._inbox, outbox, AgentMetrics(CollectorRegistry()))
+        self._control = ControlPlane(settings, self._inbox, self._outbox, AgentMetrics(CollectorRegistry()))
         self.told: dict[ToldKey, Told] = {}
 
     async def run(self) -> None:
@@ -105,9 +106,19 @@ class Agent:
             while True:
                 self.told.update(await self._inbox.take())
 
+    def announce(self, number: int) -> None:
+        """Report, as the data plane does, that a Service's address is on this node's NIC."""
+        vip = parse_address(address_of(number))
+        self._outbox.put((Announcement, vip), Announcement(vip, "announcing", "eth0", is_local=True))
+
     async def until_synced(self) -> None:
         while not {(Synced, None), (PeersKnown, None)} <= self.told.keys():
             await asyncio.sleep(0.05)
+
+
+def address_of(number: int) -> str:
+    """Of a Service."""
+    return f"10.200.{number // 250}.{number % 250 + 1}"
 
 
 async def populate(kube: Kube, services: int, nodes: int) -> None:
@@ -146,7 +157,7 @@ async def _node(kube: Kube, number: int, slots: asyncio.Semaphore) -> None:
 
 
 async def _service(kube: Kube, number: int, slots: asyncio.Semaphore) -> None:
-    name, address = f"s{number}", f"10.200.{number // 250}.{number % 250 + 1}"
+    name, address = f"s{number}", address_of(number)
     async with slots:
         spec = {
             "type": "LoadBalancer",
@@ -209,6 +220,11 @@ async def measure(services: int, nodes: int, seconds: float) -> None:
             await asyncio.sleep(2)
             requests, received = relay.take()
             _show(f"a change of a Service, of {CHANGES}, {size}", requests, received / CHANGES)
+            for number in range(min(CHANGES, services)):
+                agent.announce(number)
+            await asyncio.sleep(10)
+            requests, received = relay.take()
+            _show(f"an announcement, of {min(CHANGES, services)}, {size}", requests, received / CHANGES)
         running.cancel()
 
 
