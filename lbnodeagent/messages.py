@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -52,11 +53,27 @@ class NodeExcluded:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeAddresses:
+    """This node's own addresses, by its Node object."""
+
+    addresses: frozenset[IPAddress]
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarksKnown:
+    """Addresses that are somebody's, beside the nodes', each with whose: "a resolver of this node"."""
+
+    whose: Mapping[IPAddress, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Synced:
     """Everything that is wanted has been told once: what wasn't is not wanted."""
 
 
-Told: TypeAlias = Begun | VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | Synced
+Told: TypeAlias = (
+    Begun | VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | NodeAddresses | LandmarksKnown | Synced
+)
 ToldKey: TypeAlias = tuple[type, IPAddress | None]
 
 

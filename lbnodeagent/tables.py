@@ -115,6 +115,8 @@ class DefaultRoute:
     family: Family
     metric: int
     interfaces: tuple[IfIndex, ...]
+    gateways: tuple[IPAddress, ...] = ()
+    """The routers that it leads to; none where it leads to the link itself."""
 
 
 def network_of(address: IPAddress, prefix_length: int) -> IPNetwork:

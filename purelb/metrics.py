@@ -245,6 +245,12 @@ class AgentMetrics(ClientMetrics):
             "Addresses put back after something else had removed them.",
             registry=registry,
         )
+        self.refusals = Counter(
+            "purelb_lbnodeagent_refusals_total",
+            "Addresses that a rule kept from being placed or removed, whoever asked for it.",
+            ["rule"],
+            registry=registry,
+        )
         self.loop_lag = Histogram(
             "purelb_lbnodeagent_dataplane_lag_seconds",
             "How late the data plane's event loop runs what is due.",

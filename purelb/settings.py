@@ -79,6 +79,8 @@ class AgentSettings:
     """``fast`` (one data centre) or ``lan`` (memberlist's defaults)."""
     announcing_format: Literal["v1", "v2"] = "v1"
     """The form of the announcing annotations: ``node,interface``, or PureLB v0.17's ``node,interface,ip``."""
+    api_host: str = ""
+    """Where the cluster says that its API server is (KUBERNETES_SERVICE_HOST), beside a kubeconfig."""
     bird_socket: Path | None = None
     """BIRD's control socket: addresses of the dummy interface wait for it to have a session. None: they don't."""
 
@@ -158,6 +160,7 @@ class AgentSettings:
             gossip_key=_key(environ.get("ML_GROUP", "")),
             gossip_profile=arguments.gossip_profile,
             announcing_format=arguments.announcing_format,
+            api_host=environ.get("KUBERNETES_SERVICE_HOST", ""),
             bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),

@@ -21,7 +21,18 @@ from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, PeerAliv
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
 from lbnodeagent.kernel.watch import note, read
-from lbnodeagent.messages import Begun, Configured, KeysKnown, NodeExcluded, PeersKnown, Synced, Told, VipChanged
+from lbnodeagent.messages import (
+    Begun,
+    Configured,
+    KeysKnown,
+    LandmarksKnown,
+    NodeAddresses,
+    NodeExcluded,
+    PeersKnown,
+    Synced,
+    Told,
+    VipChanged,
+)
 from lbnodeagent.tables import FOREVER, IfIndex, Mac, Outcome
 from purelb.addresses import IPAddress
 
@@ -53,6 +64,7 @@ class Core:
         """This is what the kernel has: what an earlier run left is adopted."""
         self._now = now
         read(dump, self._state.present)
+        self._state.look_around()
         self._state.routes.adopt(dump.marked_routes)
         self._state.adoption.offer()
         for there in list(self._state.present.all_ours()):
@@ -100,6 +112,11 @@ class Core:
             case PeersKnown(addresses):
                 self._state.candidacy.is_alone = not addresses
                 self._implied.candidacy_changed(now)
+            case NodeAddresses(addresses):
+                self._state.landmarks.node_has(addresses)
+                self._implied.surroundings_changed(now)
+            case LandmarksKnown(whose):
+                self._state.mark(vip for vip in self._state.landmarks.are(whose) if vip in self._state.wanted)
             case NodeExcluded(is_excluded):
                 is_news = is_excluded != self._state.candidacy.is_excluded
                 self._state.candidacy.is_excluded = is_excluded
@@ -123,8 +140,9 @@ class Core:
                 self._implied.owners_changed(self._state.candidacy.gossip_started(now))
             case GossipEnded():
                 self._state.candidacy.hears_peers = False
-            case PeerAlive(node, meta):
-                self._state.members.joined(node, meta)
+            case PeerAlive(node, meta, address):
+                news = self._state.members.joined(node, meta, address)
+                self._state.mark(vip for vip in news if vip in self._state.wanted)
                 self._implied.candidacy_changed(now)
             case PeerGone(node, for_good):
                 self._state.members.gone(node, now, for_good=for_good)
@@ -199,7 +217,7 @@ class Core:
             outputs.append(SayMeta(self._said))
         if self._state.candidacy.take_haste():
             outputs.append(JoinAtOnce())
-        outputs += [*self._implied.take(), *self._outputs]
+        outputs += [*self._implied.take(), *self._state.refusals.take(), *self._outputs]
         self._outputs = []
         return outputs
 

@@ -16,6 +16,7 @@ from typing import Final, assert_never
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.executor import Executor
+from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
@@ -211,6 +212,9 @@ class DataPlane:
                 self._peers.hurry()
             case Counted():
                 self._count(output)
+            case Refusal(vip, interface, rule, reason):
+                self._metrics.refusals.labels(rule).inc()
+                log.warning("refused", extra={"vip": str(vip), "interface": interface, "rule": rule, "reason": reason})
             case RemovedOften(vip, interface, times, by):
                 culprit, managers = likely_managers(read_sockets(), by, read_process)
                 return Wiped(vip, interface, times, advice(interface, culprit, managers))

@@ -63,7 +63,9 @@ class Implications:
         state = self._state
         before = state.subnets.found
         state.are_links_dirty = True
-        self.owners_changed(state.subnets.look(state.config if state.is_configured else None, now))
+        state.look_around()
+        own = state.landmarks.own(state.config.dummy_interface)
+        self.owners_changed(state.subnets.look(state.config if state.is_configured else None, own, now))
         self._tell_members()
         if state.subnets.found is not None and state.subnets.found != before:
             self._outputs.append(state.subnets.found)

@@ -7,12 +7,11 @@ tenant is wrong. Their reasons, one by one: docs/invariants.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from lbnodeagent.kernel.interfaces import IPVS_INTERFACE
-from lbnodeagent.kernel.present import Present
-from lbnodeagent.tables import Action, IfIndex, Place, Remove, network_of
+from lbnodeagent.kernel.connected import Connected
+from lbnodeagent.tables import Action, AddRoute, IfIndex, Place, Remove, network_of
 from purelb.addresses import IPAddress, IPNetwork
 
 Rule: TypeAlias = Literal["forbidden-address", "not-given", "shadows-subnet", "not-ours", "no-single-host"]
@@ -20,25 +19,16 @@ Rule: TypeAlias = Literal["forbidden-address", "not-given", "shadows-subnet", "n
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """A subnet that an interface of this node is on by an address that isn't ours."""
-
-    network: IPNetwork
-    index: IfIndex
-    interface: str
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
-    """What the rules look at."""
+    """What the rules look at, of the VIPs in question."""
 
-    forbidden: Mapping[IPAddress, str]
-    """Addresses that are somebody's, each with whose: "node w11's address", "the default gateway"."""
-    given: Mapping[IPAddress, object]
-    """The VIPs that our allocator gave, or that an earlier run of this agent left."""
-    connected: tuple[Connected, ...]
-    ours: frozenset[tuple[IfIndex, IPAddress, int]]
-    """Addresses that provably carry our mark: interface, address, prefix length."""
+    forbidden: Mapping[IPAddress, str] = field(default_factory=dict)
+    """Those that are somebody's, each with whose: "node w11's address", "the gateway of this node"."""
+    given: frozenset[IPAddress] = frozenset()
+    """Those that our allocator gave, or that an earlier run of this agent left."""
+    connected: tuple[Connected, ...] = ()
+    ours: frozenset[tuple[IfIndex, IPAddress, int]] = frozenset()
+    """Where they sit and provably carry our mark: interface, address, prefix length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +50,8 @@ def refusal_of(action: Action, facts: Facts) -> Refusal | None:
             if (index, vip, prefix_length) in facts.ours:
                 return None
             return Refusal(vip, interface, "not-ours", f"{vip} on {interface} carries no mark of PureLB's")
+        case AddRoute(index, network):
+            return _refusal_of_route(network[0], network, index, "the dummy interface", facts)
         case _:
             return None  # the dummy interface itself: planner and kernel know whether it is ours
 
@@ -76,14 +68,20 @@ def _refusal_of_place(
         return Refusal(vip, interface, "no-single-host", f"{vip} is no address of a single host")
     if is_local:
         return None
-    shadowed = shadowed_by(network_of(vip, prefix_length), index, facts.connected)
+    return _refusal_of_route(vip, network_of(vip, prefix_length), index, interface, facts)
+
+
+def _refusal_of_route(
+    vip: IPAddress, network: IPNetwork, index: IfIndex, interface: str, facts: Facts
+) -> Refusal | None:
+    shadowed = shadowed_by(network, index, facts.connected)
     if shadowed is None:
         return None
     return Refusal(
         vip,
         interface,
         "shadows-subnet",
-        f"{network_of(vip, prefix_length)} on {interface} would take traffic from {shadowed.network}, the subnet of "
+        f"{network} on {interface} would take traffic from {shadowed.network}, the subnet of "
         f"{shadowed.interface}: name that interface in the LBNodeAgent's localInterface or interfaces, or use a pool "
         "of another subnet",
     )
@@ -105,15 +103,3 @@ def is_usable(vip: IPAddress) -> bool:
     """Whether an address can be one host's on a network: RFC 6890's special ranges can't."""
     is_special = vip.is_multicast or vip.is_loopback or vip.is_unspecified or vip.is_link_local
     return not is_special and not (vip.version == 4 and int(vip) >> 28 == 0xF)
-
-
-def connected_subnets(present: Present, dummy: str) -> tuple[Connected, ...]:
-    """The subnets of this node's interfaces, pods' ones included; not those of the dummy interface or kube-proxy's."""
-    subnets: dict[Connected, None] = {}
-    for link in present.links.values():
-        if link.name in (dummy, IPVS_INTERFACE) or link.is_loopback:
-            continue
-        for there in present.foreign(link.index):
-            if there.prefix_length < there.address.max_prefixlen and not there.address.is_link_local:
-                subnets[Connected(there.network, link.index, link.name)] = None
-    return tuple(subnets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.tables import Action, IfIndex, Outcome, PresentAddress, Report
@@ -66,7 +67,7 @@ class Swept:
 
 
 Output: TypeAlias = (
-    Adopted | Swept | Execute | WireOutput | Send | SayMeta | JoinAtOnce | Counted | RemovedOften | Report
+    Adopted | Swept | Execute | WireOutput | Send | SayMeta | JoinAtOnce | Counted | Refusal | RemovedOften | Report
 )
 
 Answer: TypeAlias = tuple[float, list[Outcome]]

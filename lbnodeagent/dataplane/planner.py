@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+from lbnodeagent.dataplane.invariants import Refusal, refusal_of
 from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
 from lbnodeagent.kernel.interfaces import subnet_for
 from lbnodeagent.tables import (
@@ -48,6 +49,8 @@ class Blocked:
     vip: IPAddress
     interface: str
     reason: str
+    refusal: Refusal | None = None
+    """The rule that forbids it, if one does."""
 
 
 Destination: TypeAlias = Spot | Blocked | None
@@ -108,7 +111,15 @@ def plan_adopted(situation: Situation) -> list[Action]:
 
 
 def destination_of(vip: IPAddress, situation: Situation) -> Destination:
-    """Where ``vip`` belongs on this node; None: nowhere."""
+    """Where ``vip`` belongs on this node, and may be; None: nowhere."""
+    spot = _spot_of(vip, situation)
+    if not isinstance(spot, Spot):
+        return spot
+    refusal = refusal_of(Place(vip, spot), situation.facts)
+    return spot if refusal is None else Blocked(vip, refusal.interface, refusal.reason, refusal)
+
+
+def _spot_of(vip: IPAddress, situation: Situation) -> Destination:
     its, config = situation.vips[vip], situation.config
     if its.wanted is None or not config.announces:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lbnodeagent.dataplane.invariants import Facts
 from lbnodeagent.kernel.interfaces import NicSubnet
 from lbnodeagent.tables import IfIndex, Link, PresentAddress, WantedVip
 from purelb.addresses import IPAddress, IPNetwork
@@ -59,6 +60,8 @@ class Situation:
     """The subnets that some node, living or dead, is on: what is there is no routed address."""
     leaving: bool = False
     """Whether this agent shuts down: nothing new is placed, only what is held stays, and routed VIPs get a lifetime."""
+    facts: Facts = field(default_factory=Facts)
+    """What nobody may do to these VIPs, whatever else is known."""
     router_trouble: str | None = None
     """Why nothing would route a VIP that isn't here yet; "": it isn't known yet; None: something does."""
     is_spokesman: bool = True

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from lbnodeagent.dataplane.invariants import Facts
+from lbnodeagent.dataplane.landmarks import Landmarks
 from lbnodeagent.dataplane.linger import Linger
+from lbnodeagent.dataplane.refusals import Refusals
 from lbnodeagent.dataplane.routergate import RouterGate
 from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
 from lbnodeagent.dataplane.status import Statuses
@@ -19,6 +22,7 @@ from lbnodeagent.election.negotiation import Negotiation
 from lbnodeagent.election.subnets import Subnets
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.adoption import Adoption
+from lbnodeagent.kernel.connected import Connected, connected_subnets
 from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, nic_subnets
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.kernel.removals import Removals
@@ -43,6 +47,7 @@ class State:
         self.adoption = Adoption(self.present)
         self.members = Members(node)
         self.candidacy = Candidacy(node, self.members)
+        self.landmarks = Landmarks(self.present, self.members)
         self.subnets = Subnets(self.present, self.candidacy)
         self.detection = DuplicateDetection()
         self.neighbours = Neighbours(self.present, self.members, Conflicts(), self.detection)
@@ -52,6 +57,8 @@ class State:
         self.routes = Routes(self.present)
         self.removals = Removals()
         self.statuses = Statuses(self.present, self.candidacy)
+        self.refusals = Refusals()
+        self.connected: tuple[Connected, ...] = ()
         self.sweeps = Sweeps()
         self.linger = Linger()
         self.router = RouterGate()
@@ -153,9 +160,24 @@ class State:
             foreign={index: tuple(present.foreign(index)) for index in indexes},
             onlink=self.members.onlink(),
             leaving=candidacy.is_leaving,
+            facts=self.facts(vips),
             router_trouble=self.router.trouble,
             is_spokesman=candidacy.is_spokesman,
         )
+
+    def facts(self, vips: Iterable[IPAddress]) -> Facts:
+        """What the rules look at when something is done about these VIPs."""
+        vips, dummy = frozenset(vips), self.config.dummy_interface
+        return Facts(
+            forbidden={vip: whose for vip in vips if (whose := self.landmarks.whose(vip, dummy)) is not None},
+            given=vips & self.wanted.table.keys(),
+            connected=self.connected,
+            ours=frozenset((there.index, vip, there.prefix_length) for vip in vips for there in self.present.ours(vip)),
+        )
+
+    def look_around(self) -> None:
+        """An interface or an address of the node's own changed."""
+        self.connected = connected_subnets(self.present, self.config.dummy_interface)
 
     def link_situation(self) -> LinkSituation:
         """What is done about the dummy interface goes by."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Final
 
+from lbnodeagent.dataplane.invariants import refusal_of
 from lbnodeagent.dataplane.outputs import Answer, Execute
 from lbnodeagent.dataplane.planner import plan, plan_adopted, plan_links
 from lbnodeagent.dataplane.state import State
-from lbnodeagent.tables import Action, Place, Refused, Remove
+from lbnodeagent.tables import Action, Outcome, Place, Refused, Remove
 from purelb.addresses import IPAddress
 
 BATCH: Final = 64
@@ -40,6 +41,7 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
         state.linger.look(vip, now, is_going=state.is_going(vip))
     situation = state.situation(vips, now)
     actions, blocked = plan(situation) if state.is_configured else (plan_adopted(situation), [])
+    state.refusals.note(vips, (one.refusal for one in blocked if one.refusal is not None))
     now, outcomes = yield from _ask(state, [*state.routes.prepare(actions), *actions], now)
     for action in actions:
         match action:
@@ -62,13 +64,26 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
 
 
 def _ask(state: State, actions: Sequence[Action], now: float) -> Generator[Execute, Answer, Answer]:
-    """Have the kernel do this; when it had, and what came of it."""
-    if not actions:
-        return now, []
-    state.requested.begin(actions)
-    now, outcomes = yield Execute(tuple(actions))
+    """Have the kernel do this; when it had, and what came of it.
+
+    Everything goes through the rules here, also what the planner has held against them.
+    """
+    facts = state.facts(action.vip for action in actions if isinstance(action, Place | Remove))
+    allowed: list[Action] = []
+    refused: list[Outcome] = []
+    for action in actions:
+        refusal = refusal_of(action, facts)
+        if refusal is None:
+            allowed.append(action)
+        else:
+            state.refusals.note((refusal.vip,), (refusal,))
+            refused.append(Refused(action, refusal.reason))
+    if not allowed:
+        return now, refused
+    state.requested.begin(allowed)
+    now, outcomes = yield Execute(tuple(allowed))
     state.requested.end(outcomes)
-    return now, outcomes
+    return now, [*outcomes, *refused]
 
 
 def take_leave(state: State, now: float) -> Generator[Execute, Answer, None]:

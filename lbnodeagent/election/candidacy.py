@@ -46,6 +46,7 @@ class Candidacy:
         self._election = Election()
         self._subnets: tuple[NicSubnet, ...] = ()
         self._macs: frozenset[Mac] = frozenset()
+        self._addresses: frozenset[IPAddress] = frozenset()
         self._settle_until = 0.0
         self._deaf_until = 0.0
         self._has_news_to_hear = False
@@ -90,9 +91,11 @@ class Candidacy:
         self._deaf_until = now + DEAF
         return self.update(now)
 
-    def set_subnets(self, subnets: Iterable[NicSubnet], macs: Iterable[Mac], now: float) -> set[IPAddress]:
-        """Where this node is."""
-        self._subnets, self._macs = tuple(subnets), frozenset(macs)
+    def set_place(
+        self, subnets: Iterable[NicSubnet], macs: Iterable[Mac], addresses: frozenset[IPAddress], now: float
+    ) -> set[IPAddress]:
+        """Where this node is: on these subnets, with these NICs, by these addresses of its own."""
+        self._subnets, self._macs, self._addresses = tuple(subnets), frozenset(macs), addresses
         return self.update(now)
 
     def update(self, now: float) -> set[IPAddress]:
@@ -109,6 +112,7 @@ class Candidacy:
             reach=reachable,
             idle=frozenset(subnet.network for subnet in self._subnets) - reachable,
             macs=self._macs,
+            addresses=self._addresses,
         )
         if meta != self._members.own:
             self._members.set_own(meta)

@@ -23,10 +23,13 @@ class Subnets:
         self.found: Surroundings | None = None
         """What there is to be told the user; None: no configuration was known yet."""
 
-    def look(self, config: NodeAgentConfig | None, now: float) -> set[IPAddress]:
-        """The VIPs whose owner changed with it. While no configuration is known (None), this node is nowhere."""
+    def look(self, config: NodeAgentConfig | None, own: frozenset[IPAddress], now: float) -> set[IPAddress]:
+        """The VIPs whose owner changed with it. While no configuration is known (None), this node is nowhere.
+
+        ``own``: the node's own addresses, of which the peers are told.
+        """
         if config is None:
-            return self._candidacy.set_subnets((), (), now)
+            return self._candidacy.set_place((), (), own, now)
         found = surroundings(config, self._present)
         if found != self.found:
             self.found = found
@@ -34,4 +37,4 @@ class Subnets:
         subnets = nic_subnets(config, self._present)
         links = (self._present.links[subnet.index] for subnet in subnets if subnet.has_carrier)
         macs = [Mac(link.mac) for link in links if link.mac is not None]
-        return self._candidacy.set_subnets(subnets, macs, now)
+        return self._candidacy.set_place(subnets, macs, own, now)

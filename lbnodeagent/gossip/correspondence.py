@@ -75,7 +75,7 @@ class Correspondence:
             return self._message(event.payload)
         happened = peer_event(event, self._node)
         match happened:
-            case PeerAlive(node, data):
+            case PeerAlive(node, data, _):
                 self._lives.pop(node, None)
                 self._keys[node] = ()
                 with contextlib.suppress(MetaError):  # what is wrong with it is said where it is used

@@ -18,6 +18,7 @@ from memberlist.events import (
     NameConflict,
     UserMessage,
 )
+from purelb.addresses import IPAddress
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ class PeerAlive:
 
     node: str
     meta: bytes
+    address: IPAddress
+    """Where it gossips from: one of the node's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def peer_event(event: Event, own: str) -> PeerEvent | None:
     """What an event of memberlist means to the node ``own``; None: nothing."""
     match event:
         case MemberJoined(member) | MemberUpdated(member):
-            return PeerAlive(member.name, member.meta) if member.name != own else None
+            return PeerAlive(member.name, member.meta, member.address) if member.name != own else None
         case MemberFailed(member):
             return PeerGone(member.name, for_good=False) if member.name != own else None
         case MemberLeft(member):

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lbnodeagent.errors import MetaError
+from lbnodeagent.gossip.hosts import Hosts
 from lbnodeagent.gossip.meta import Meta, decode_meta
 from lbnodeagent.tables import Mac
-from purelb.addresses import IPNetwork
+from purelb.addresses import IPAddress, IPNetwork
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Members:
     def __init__(self, node: str) -> None:
         self.node = node
         self.own = Meta()
+        self.hosts = Hosts()
         self._others: dict[str, Meta | None] = {}
         self._known: dict[str, Meta] = {}
         """What each node last said of where it is, also of those that are gone: a VIP there is no routed address, and a
@@ -64,10 +66,10 @@ class Members:
         self.own = meta
         self._remember(self.node, meta)
 
-    def joined(self, node: str, data: bytes) -> None:
-        """A member is alive, with this meta."""
+    def joined(self, node: str, data: bytes, address: IPAddress) -> frozenset[IPAddress]:
+        """A member is alive, with this meta; the addresses of nodes of which that is news."""
         if node == self.node:
-            return
+            return frozenset()
         try:
             meta = decode_meta(data)
         except MetaError as error:
@@ -78,9 +80,11 @@ class Members:
         self._failed_at.pop(node, None)
         if meta is not None:
             self._remember(node, meta)
+        return self.hosts.here(node, {address} | (meta.addresses if meta is not None else frozenset()))
 
     def gone(self, node: str, now: float, *, for_good: bool) -> None:
         """A member failed, or left (``for_good``)."""
+        self.hosts.gone(node, now, for_good=for_good)
         self._others.pop(node, None)
         self._said_leaving.pop(node, None)
         if for_good:
@@ -97,6 +101,7 @@ class Members:
 
     def forget_old(self, now: float) -> None:
         """Forget where nodes were that failed long ago, and that one said to leave that is still there."""
+        self.hosts.forget_old(now)
         for node in [node for node, said_at in self._said_leaving.items() if now - said_at >= LEAVING]:
             del self._said_leaving[node]
             meta = self._others[node]

@@ -2,8 +2,8 @@
 
 Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, entries of six bytes each (life, keys, MAC addresses);
 then per subnet its IP version, with the high bit set if it is idle, and prefix length in one byte each, and the
-network's leading bytes. PureLB's own agents have an empty meta. Bytes that can't be read raise MetaError; an unknown
-version counts as a member without meta.
+network's leading bytes. An idle subnet of one address is an address of the node's own. PureLB's own agents have an empty
+meta. Bytes that can't be read raise MetaError; an unknown version counts as a member without meta.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final, Literal
 from lbnodeagent.errors import MetaError
 from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.gossip.keyrotation import Mark
-from lbnodeagent.tables import Mac
+from lbnodeagent.tables import Mac, network_of
 from purelb.addresses import IPAddress, IPNetwork
 
 MAXIMUM: Final = 512
@@ -53,6 +53,8 @@ class Meta:
     """Of the agent that says it (envelope.py); None: it's one from before there were lives."""
     keys: tuple[Mark, ...] = ()
     """Of the keys that it opens, the one that it seals with first; empty: it doesn't say (keyrotation.py)."""
+    addresses: frozenset[IPAddress] = frozenset()
+    """The node's own: nobody else is to have them."""
 
 
 def encode_meta(meta: Meta) -> bytes:
@@ -65,6 +67,8 @@ def encode_meta(meta: Meta) -> bytes:
     entries = [*lives, *keys, *sorted(meta.macs)][:_ENTRIES]
     data = _MAGIC + struct.pack("!BB", flags, len(entries)) + b"".join(entries)
     known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
+    # To agents from before, an address is a subnet without a cable, on which nobody else routes it either.
+    known += ((network_of(address, address.max_prefixlen), _IDLE) for address in meta.addresses)
     for network, idle in sorted(known, key=lambda one: (one[1], one[0].prefixlen, one[0].version, one[0])):
         kept = (network.prefixlen + 7) // 8
         head = struct.pack("!BB", network.version | idle, network.prefixlen)
@@ -98,11 +102,16 @@ def decode_meta(data: bytes) -> Meta | None:
         bool(flags & _LEAVING),
         bool(flags & _EXCLUDED),
         reach=frozenset(network for network, is_idle in networks if not is_idle),
-        idle=frozenset(network for network, is_idle in networks if is_idle),
+        idle=frozenset(network for network, is_idle in networks if is_idle and not _is_host(network)),
+        addresses=frozenset(network[0] for network, is_idle in networks if is_idle and _is_host(network)),
         macs=frozenset(map(Mac, entries[lives + keys :])),
         life=life,
         keys=tuple(map(Mark, entries[lives : lives + keys])),
     )
+
+
+def _is_host(network: IPNetwork) -> bool:
+    return network.prefixlen == network.max_prefixlen
 
 
 def _networks(data: bytes) -> Iterator[tuple[IPNetwork, bool]]:

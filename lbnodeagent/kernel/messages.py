@@ -16,7 +16,7 @@ from lbnodeagent.kernel.adoption import has_signature
 from lbnodeagent.kernel.holdings import Holdings
 from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, LinkGone, LinkSeen
 from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, DadState, DefaultRoute, IfIndex, Link, Mac, PresentAddress
-from purelb.addresses import Family
+from purelb.addresses import Family, IPAddress
 
 MARK: Final = 80
 """IFA_PROTO of our addresses (RFC-less; 0 to 3 are the kernel's). ``80 purelb`` in rt_addrprotos names it."""
@@ -155,8 +155,18 @@ def default_route(message: Any) -> DefaultRoute | None:
         return None
     hops = message.get_attr("RTA_MULTIPATH")
     indexes = [hop["oif"] for hop in hops] if hops else [message.get_attr("RTA_OIF")]
+    gateways = [_gateway(hop) for hop in hops or [message]]
     return DefaultRoute(
         family=Family.IPV4 if message["family"] == socket.AF_INET else Family.IPV6,
         metric=message.get_attr("RTA_PRIORITY") or 0,
         interfaces=tuple(IfIndex(index) for index in indexes if index),
+        gateways=tuple(gateway for gateway in gateways if gateway is not None),
     )
+
+
+def _gateway(hop: Any) -> IPAddress | None:
+    """Where a route, or one of its ways, leads to: RTA_GATEWAY, or RTA_VIA of another family than the route's."""
+    text = hop.get_attr("RTA_GATEWAY")
+    via = hop.get_attr("RTA_VIA") if text is None else None
+    text = via["addr"] if via else text
+    return ip_address(text) if text else None

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Final, assert_never
 
+from lbnodeagent.kubernetes import landmarks
 from lbnodeagent.kubernetes.configuration import Configuration
 from lbnodeagent.kubernetes.following import (
     Following,
@@ -92,6 +93,7 @@ class ControlPlane:
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
             node = NodeFeed(self._tell, configuration.set_labels)
             keys = self._keys = GossipKeys(events, self._tell)
+            servers = ((await kube.credentials()).server, settings.api_host)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()
             begun = Begun()
             self._inbox.start_over(key_of(begun), begun)
@@ -108,6 +110,7 @@ class ControlPlane:
                         tasks.create_task(tell(kube.rights, own_pod(settings.common), events, metrics, time.monotonic)),
                         tasks.create_task(reporter.annotator.run()),
                         tasks.create_task(self._follow_outbox(reporter, configuration)),
+                        tasks.create_task(landmarks.follow(servers, self._tell)),
                         tasks.create_task(
                             self._follow(following, answers, wanted, configuration, node, keys, reporter)
                         ),

@@ -6,11 +6,14 @@ is known of the pods, stay as they were for as long as the API server says nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from lbnodeagent.messages import NodeExcluded, PeersKnown
+from lbnodeagent.messages import NodeAddresses, NodeExcluded, PeersKnown
+from purelb.addresses import IPAddress, parse_address
+from purelb.errors import AddressError
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
 
 EXCLUDE_LABEL: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
@@ -23,19 +26,24 @@ class OwnNode:
     labels: Mapping[str, str]
     is_excluded: bool
     """A label or a cordon keeps VIPs away."""
+    addresses: frozenset[IPAddress] = frozenset()
+    """Where the node is; host names are left out."""
 
 
 class NodeFeed:
     """Used from one loop."""
 
     def __init__(
-        self, tell: Callable[[NodeExcluded | PeersKnown], None], on_labels: Callable[[Mapping[str, str]], None]
+        self,
+        tell: Callable[[NodeExcluded | NodeAddresses | PeersKnown], None],
+        on_labels: Callable[[Mapping[str, str]], None],
     ) -> None:
         """``on_labels``: labels decide which configuration applies."""
         self._tell = tell
         self._on_labels = on_labels
         self._pods: dict[ObjectKey, str] = {}
         self._told: PeersKnown | None = None
+        self._addresses: frozenset[IPAddress] = frozenset()
 
     def node(self, news: News[OwnNode]) -> None:
         """Of the one Node that is followed."""
@@ -51,6 +59,9 @@ class NodeFeed:
         self._tell(NodeExcluded(known is None or known.is_excluded))
         if known is not None:
             self._on_labels(known.labels)
+            if known.addresses != self._addresses:
+                self._addresses = known.addresses
+                self._tell(NodeAddresses(known.addresses))
 
     def pods(self, news: News[str]) -> None:
         """Of the addresses of other nodes' agents."""
@@ -73,7 +84,14 @@ def parse_node(body: Mapping[str, Any]) -> OwnNode:
     """A Node, without the images and the rest of which it has many kilobytes."""
     labels = dict(body["metadata"].get("labels") or {})
     is_cordoned = bool((body.get("spec") or {}).get("unschedulable"))
-    return OwnNode(labels, is_cordoned or EXCLUDE_LABEL in labels)
+    return OwnNode(labels, is_cordoned or EXCLUDE_LABEL in labels, frozenset(_addresses(body)))
+
+
+def _addresses(body: Mapping[str, Any]) -> Iterator[IPAddress]:
+    for entry in (body.get("status") or {}).get("addresses") or ():
+        if entry.get("type") in ("InternalIP", "ExternalIP"):
+            with contextlib.suppress(AddressError):
+                yield parse_address(entry.get("address") or "")
 
 
 def peer_address(pod: Mapping[str, Any], node: str) -> str | None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
+from lbnodeagent.dataplane.invariants import Facts
 from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
+from lbnodeagent.kernel.connected import connected_subnets
 from lbnodeagent.kernel.interfaces import nic_subnets
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import FOREVER, DefaultRoute, IfIndex, Link, Mac, PresentAddress, WantedVip
@@ -19,6 +21,8 @@ NOW = 1000.0
 VIP = ip_address("10.31.188.64")
 VIP6 = ip_address("fd00:10:31::188:64")
 ROUTED = ip_address("10.189.0.0")
+HOST = ip_address("10.31.188.12")
+"""An address of another node's own."""
 
 
 def link(index: IfIndex, name: str, *, alias: str = "", is_up: bool = True, has_carrier: bool = True) -> Link:
@@ -88,6 +92,7 @@ def situation(
     spared: Iterable[IPAddress] = (),
     lingering: Iterable[IPAddress] = (),
     router_trouble: str | None = None,
+    forbidden: Mapping[IPAddress, str] | None = None,
 ) -> Situation:
     """What the node ``w11`` sees: of the VIPs that are wanted, of all addresses that are there, and of VIP."""
     config = config or NodeAgentConfig()
@@ -115,6 +120,12 @@ def situation(
         onlink=frozenset(onlink),
         leaving=leaving,
         router_trouble=router_trouble,
+        facts=Facts(
+            forbidden or {},
+            frozenset(by_address),
+            connected_subnets(present, config.dummy_interface),
+            frozenset((there.index, there.address, there.prefix_length) for there in present.all_ours()),
+        ),
     )
 
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbnodeagent.dataplane.invariants import Facts, connected_subnets, is_usable, refusal_of, shadowed_by
+from lbnodeagent.dataplane.invariants import Facts, is_usable, refusal_of, shadowed_by
+from lbnodeagent.kernel.connected import connected_subnets
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.tables import CreateDummy, Place, Remove, Spot
+from lbnodeagent.tables import AddRoute, CreateDummy, Place, Remove, Spot
 from purelb.addresses import IPAddress
 from purelb.nodeagents import DUMMY_ADDRESSING, LOCAL_ADDRESSING
 from tests.lbnodeagent.scenes import DUMMY, ETH0, ETH1, ROUTED, VIP, VIP6, link, node, on_dummy, own, placed
@@ -29,10 +30,10 @@ def routed(vip: IPAddress, prefix_length: int = 32) -> Place:
 
 def facts(present: Present, *given: IPAddress, forbidden: dict[IPAddress, str] | None = None) -> Facts:
     ours = frozenset((there.index, there.address, there.prefix_length) for there in present.all_ours())
-    return Facts(forbidden or {}, dict.fromkeys(given), connected_subnets(present, "kube-lb0"), ours)
+    return Facts(forbidden or {}, frozenset(given), connected_subnets(present, "kube-lb0"), ours)
 
 
-def rule(action: Place | Remove, scene: Facts) -> str | None:
+def rule(action: Place | Remove | AddRoute, scene: Facts) -> str | None:
     refusal = refusal_of(action, scene)
     return refusal.rule if refusal else None
 
@@ -65,6 +66,13 @@ def test_no_prefix_on_the_dummy_cuts_into_a_subnet_of_a_nic() -> None:
     assert rule(routed(ip_address("192.168.50.7"), 32), scene) == "shadows-subnet"  # lies in it
     assert rule(routed(ip_address("192.168.0.9"), 16), scene) == "shadows-subnet"  # contains it
     assert rule(routed(ip_address("192.168.51.9"), 24), scene) is None
+
+
+def test_no_route_of_an_aggregate_does_either() -> None:
+    scene = facts(node(own(ETH1, "192.168.50.11/24"), links=[SECOND_NIC]))
+
+    assert rule(AddRoute(DUMMY, ip_network("192.168.0.0/16")), scene) == "shadows-subnet"
+    assert rule(AddRoute(DUMMY, ip_network("10.189.0.0/24")), scene) is None
 
 
 def test_the_refusal_says_which_nic_and_which_field() -> None:

@@ -8,7 +8,7 @@ from lbnodeagent.election.candidacy import DEAF, SETTLE, Candidacy
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.interfaces import NicSubnet
-from tests.lbnodeagent.scenes import ETH0, VIP, wanted
+from tests.lbnodeagent.scenes import ETH0, HOST, VIP, wanted
 
 WIRE = NicSubnet(ip_network("10.31.0.0/16"), ETH0, "eth0", 16, has_carrier=True)
 UNPLUGGED = NicSubnet(ip_network("10.31.0.0/16"), ETH0, "eth0", 16, has_carrier=False)
@@ -20,7 +20,7 @@ def candidacy(*peers: str, is_alone: bool = False) -> tuple[Candidacy, Members]:
     own = Candidacy("own", members)
     own.gossip_started(0.0)
     for name in peers:
-        members.joined(name, encode_meta(Meta(True, reach=frozenset({WIRE.network}))))
+        members.joined(name, encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST)
     own.is_alone = is_alone
     own.want(VIP, wanted(VIP))
     return own, members
@@ -28,7 +28,7 @@ def candidacy(*peers: str, is_alone: bool = False) -> tuple[Candidacy, Members]:
 
 def test_it_is_none_before_it_knows_what_is_wanted() -> None:
     own, _ = candidacy("w12")
-    own.set_subnets([WIRE], [], 0.0)
+    own.set_place([WIRE], [], frozenset(), 0.0)
     assert not own.is_candidate
 
     own.is_synced = True
@@ -40,7 +40,7 @@ def test_alone_it_waits_whether_its_peers_can_be_heard() -> None:
     own, _ = candidacy()
     own.is_synced = True
 
-    own.set_subnets([WIRE], [], 0.0)
+    own.set_place([WIRE], [], frozenset(), 0.0)
     assert not own.is_candidate
     assert own.deadline == SETTLE
 
@@ -52,23 +52,23 @@ def test_a_node_without_peers_waits_for_nobody() -> None:
     own, _ = candidacy(is_alone=True)
     own.is_synced = True
 
-    assert own.set_subnets([WIRE], [], 0.0) == {VIP}
+    assert own.set_place([WIRE], [], frozenset(), 0.0) == {VIP}
 
 
 def test_a_node_that_gets_its_cable_back_does_not_take_what_its_peers_may_own() -> None:
     own, members = candidacy("w12")
     own.is_synced = True
-    own.set_subnets([WIRE], [], 0.0)
+    own.set_place([WIRE], [], frozenset(), 0.0)
 
-    own.set_subnets([UNPLUGGED], [], 10.0)
+    own.set_place([UNPLUGGED], [], frozenset(), 10.0)
     members.gone("w12", 10.5, for_good=False)
     own.update(10.5)
     assert own.owner(VIP) is None
 
-    own.set_subnets([WIRE], [], 20.0)
+    own.set_place([WIRE], [], frozenset(), 20.0)
     assert not own.is_candidate
 
-    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))))
+    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST)
     own.update(20.1)
     assert own.is_candidate
 
@@ -76,7 +76,7 @@ def test_a_node_that_gets_its_cable_back_does_not_take_what_its_peers_may_own() 
 def test_a_leaving_node_owns_nothing() -> None:
     own, _ = candidacy("w12")
     own.is_synced = True
-    own.set_subnets([WIRE], [], 0.0)
+    own.set_place([WIRE], [], frozenset(), 0.0)
 
     own.is_leaving = True
     own.update(1.0)
@@ -87,7 +87,7 @@ def test_a_leaving_node_owns_nothing() -> None:
 def test_it_tells_where_it_is_also_without_a_cable() -> None:
     own, members = candidacy("w12")
 
-    own.set_subnets([UNPLUGGED], [], 0.0)
+    own.set_place([UNPLUGGED], [], frozenset(), 0.0)
 
     assert members.own.reach == frozenset()
     assert members.own.idle == {WIRE.network}

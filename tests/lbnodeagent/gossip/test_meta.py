@@ -29,14 +29,16 @@ NETWORKS = st.one_of(
 )
 FLAGS = (st.booleans(), st.booleans(), st.booleans())
 SIX = st.binary(min_size=6, max_size=6)
+IDLE = NETWORKS.filter(lambda network: network.prefixlen < network.max_prefixlen)
 METAS = st.builds(
     Meta,
     *FLAGS,
     st.frozensets(NETWORKS, max_size=6),
-    st.frozensets(NETWORKS, max_size=6),
+    st.frozensets(IDLE, max_size=6),
     MACS,
     st.one_of(st.none(), SIX.map(Life)),
     st.lists(SIX.map(Mark), max_size=7).map(tuple),
+    st.frozensets(st.ip_addresses().filter(lambda address: getattr(address, "scope_id", None) is None), max_size=4),
 )
 
 
@@ -49,6 +51,22 @@ def test_a_meta_is_small() -> None:
     meta = Meta(True, reach=frozenset({ip_network("10.31.0.0/16"), ip_network("fd00:10:31::/64")}))
 
     assert len(encode_meta(meta)) == 19
+
+
+def test_where_a_node_reaches_comes_before_its_addresses_when_not_all_of_them_fit() -> None:
+    many = frozenset(ip_address(f"fd00::{number:x}") for number in range(1, 100))
+
+    decoded = decode_meta(encode_meta(Meta(True, reach=frozenset({ip_network("10.31.0.0/16")}), addresses=many)))
+
+    assert decoded is not None
+    assert decoded.reach == {ip_network("10.31.0.0/16")}
+    assert decoded.addresses < many
+
+
+def test_agents_from_before_read_an_address_as_a_subnet_of_its_own() -> None:
+    encoded = encode_meta(Meta(True, addresses=frozenset({ip_address("10.31.188.1")})))
+
+    assert encoded.endswith(bytes((0x84, 32, 10, 31, 188, 1)))
 
 
 def test_a_meta_never_exceeds_memberlists_512_bytes() -> None:

@@ -44,7 +44,7 @@ class Agent:
     async def follow(self) -> None:
         async for event in self.peers.events():
             match event:
-                case PeerAlive(node, meta):
+                case PeerAlive(node, meta, _):
                     said = decode_meta(meta)
                     assert said is not None
                     self.heard[node] = replace(said, life=None, keys=())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, assert_never
 
 from lbnodeagent.dataplane.core import Core
+from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gossip.correspondence import Correspondence
@@ -204,7 +205,7 @@ class Agent:
                 self.netlink.adopt(there, interface)
             case Swept(present):
                 self.netlink.keep(present)
-            case JoinAtOnce() | Counted() | RemovedOften():
+            case JoinAtOnce() | Counted() | RemovedOften() | Refusal():
                 pass
             case Announcement() | Conflict() | Wiped() | Surroundings() | Members():
                 self.reports.append(output)

@@ -1,0 +1,62 @@
+"""The subnets of this node's interfaces, and its own addresses on them, ours never among them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, POD_INTERFACES
+from lbnodeagent.kernel.present import Present
+from lbnodeagent.tables import IfIndex, Link
+from purelb.addresses import IPAddress, IPNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A subnet that an interface of this node is on by an address that isn't ours."""
+
+    network: IPNetwork
+    index: IfIndex
+    interface: str
+
+
+def connected_subnets(present: Present, dummy: str) -> tuple[Connected, ...]:
+    """The subnets of this node's interfaces, pods' ones included; not those of the dummy interface or kube-proxy's."""
+    subnets: dict[Connected, None] = {}
+    for link in present.links.values():
+        if link.name in (dummy, IPVS_INTERFACE) or link.is_loopback:
+            continue
+        for there in present.foreign(link.index):
+            if there.prefix_length < there.address.max_prefixlen and not there.address.is_link_local:
+                subnets[Connected(there.network, link.index, link.name)] = None
+    return tuple(subnets)
+
+
+def interface_with(vip: IPAddress, present: Present, dummy: str) -> str | None:
+    """The NIC on which the node itself has ``vip``: somebody else put it there.
+
+    Interfaces without neighbours don't count: kube-proxy (ipvs), kube-router and others keep every VIP on one.
+    """
+    links = (present.links.get(there.index) for there in present.at(vip) if not there.is_ours)
+    return next((link.name for link in links if link is not None and _is_nic(link, dummy)), None)
+
+
+def own_addresses(present: Present, dummy: str) -> frozenset[IPAddress]:
+    """The IPv4 addresses that are this node's for sure, as far as its kernel tells.
+
+    What another load balancer left looks like one: it is secondary in its subnet, or has the host prefix. Of IPv6 the
+    kernel can't tell; there the Node object does, and duplicate address detection.
+    """
+    return frozenset(
+        there.address
+        for link in present.links.values()
+        if _is_nic(link, dummy) and not link.name.startswith(POD_INTERFACES)
+        for there in present.foreign(link.index)
+        if there.address.version == 4
+        and there.is_usable
+        and not (there.is_secondary or there.looks_ours or there.address.is_link_local)
+        and there.prefix_length < there.address.max_prefixlen
+    )
+
+
+def _is_nic(link: Link, dummy: str) -> bool:
+    return link.has_neighbours and not link.is_loopback and link.name not in (dummy, IPVS_INTERFACE)

@@ -1,0 +1,49 @@
+"""Which addresses and subnets are the node's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from lbnodeagent.kernel.connected import interface_with, own_addresses
+from tests.lbnodeagent.scenes import DUMMY, ETH0, ETH1, IPVS, VIP, link, node, on_dummy, own, placed
+
+IPVS_LINK = replace(link(IPVS, "kube-ipvs0"), has_neighbours=False)
+
+
+def test_the_nodes_own_are_the_first_of_each_subnet_of_its_nics() -> None:
+    present = node(own(ETH1, "192.168.50.11/24"), placed(ETH0, f"{VIP}/16"), on_dummy("10.189.0.0/24"))
+    present.set_link(link(ETH1, "eth1"))
+
+    assert own_addresses(present, "kube-lb0") == {ip_address("10.31.188.11"), ip_address("192.168.50.11")}
+
+
+def test_what_another_load_balancer_left_is_not_taken_for_the_nodes_own() -> None:
+    present = node(
+        own(ETH0, f"{VIP}/16", is_secondary=True),  # PureLB's own agent
+        own(ETH0, "10.31.188.65/32"),  # kube-vip, keepalived
+        replace(own(ETH0, "10.32.0.1/16"), looks_ours=True),
+        own(DUMMY, "10.189.0.0/24"),
+        own(IPVS, "10.189.0.1/24"),
+        links=[IPVS_LINK],
+    )
+
+    assert own_addresses(present, "kube-lb0") == {ip_address("10.31.188.11")}
+
+
+def test_bridges_to_pods_are_no_business_of_other_nodes() -> None:
+    assert own_addresses(node(own(ETH1, "10.244.1.1/24"), links=[link(ETH1, "cni0")]), "kube-lb0") == {
+        ip_address("10.31.188.11")
+    }
+
+
+def test_an_address_is_found_on_the_nic_where_somebody_put_it() -> None:
+    present = node(own(ETH1, f"{VIP}/24"), links=[link(ETH1, "eth1")])
+
+    assert interface_with(VIP, present, "kube-lb0") == "eth1"
+
+
+def test_where_kube_proxy_and_agents_keep_vips_they_are_nobodys() -> None:
+    present = node(own(IPVS, f"{VIP}/32"), own(DUMMY, f"{VIP}/24"), placed(ETH0, f"{VIP}/16"), links=[IPVS_LINK])
+
+    assert interface_with(VIP, present, "kube-lb0") is None
