@@ -64,7 +64,7 @@ class Core:
         """This is what the kernel has: what an earlier run left is adopted."""
         self._now = now
         read(dump, self._state.present)
-        self._state.look_around()
+        self._state.connected.look(self._state.present, self._state.config.dummy_interface, now)
         self._state.routes.adopt(dump.marked_routes)
         self._state.adoption.offer()
         for there in list(self._state.present.all_ours()):
@@ -293,6 +293,7 @@ class Core:
         if due.everything:
             state.are_routes_dirty = True
             state.members.forget_old(now)
+            state.connected.look(state.present, state.config.dummy_interface, now)
             self._implied.owners_changed(state.candidacy.elect())
             there = state.present.all_ours()
             self._outputs.append(Swept(frozenset((one.index, one.address, one.prefix_length) for one in there)))

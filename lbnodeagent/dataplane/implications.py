@@ -63,7 +63,7 @@ class Implications:
         state = self._state
         before = state.subnets.found
         state.are_links_dirty = True
-        state.look_around()
+        state.connected.look(state.present, state.config.dummy_interface, now)
         own = state.landmarks.own(state.config.dummy_interface)
         self.owners_changed(state.subnets.look(state.config if state.is_configured else None, own, now))
         self._tell_members()

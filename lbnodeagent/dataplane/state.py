@@ -22,7 +22,7 @@ from lbnodeagent.election.negotiation import Negotiation
 from lbnodeagent.election.subnets import Subnets
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.adoption import Adoption
-from lbnodeagent.kernel.connected import Connected, connected_subnets
+from lbnodeagent.kernel.connected import ConnectedSubnets
 from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, nic_subnets
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.kernel.removals import Removals
@@ -58,7 +58,7 @@ class State:
         self.removals = Removals()
         self.statuses = Statuses(self.present, self.candidacy)
         self.refusals = Refusals()
-        self.connected: tuple[Connected, ...] = ()
+        self.connected = ConnectedSubnets()
         self.sweeps = Sweeps()
         self.linger = Linger()
         self.router = RouterGate()
@@ -171,13 +171,9 @@ class State:
         return Facts(
             forbidden={vip: whose for vip in vips if (whose := self.landmarks.whose(vip, dummy)) is not None},
             given=vips & self.wanted.table.keys(),
-            connected=self.connected,
+            connected=self.connected.known,
             ours=frozenset((there.index, vip, there.prefix_length) for vip in vips for there in self.present.ours(vip)),
         )
-
-    def look_around(self) -> None:
-        """An interface or an address of the node's own changed."""
-        self.connected = connected_subnets(self.present, self.config.dummy_interface)
 
     def link_situation(self) -> LinkSituation:
         """What is done about the dummy interface goes by."""

@@ -1,13 +1,20 @@
-"""The subnets of this node's interfaces, and its own addresses on them, ours never among them. Pure."""
+"""The subnets of this node's interfaces, and its own addresses on them, ours never among them. Pure.
+
+``now`` is monotonic seconds.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, POD_INTERFACES
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import IfIndex, Link
 from purelb.addresses import IPAddress, IPNetwork
+
+PATIENCE: Final = 60.0
+"""Seconds for which a subnet is remembered that its interface, which is up, no longer has: DHCP may bring it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,34 @@ def connected_subnets(present: Present, dummy: str) -> tuple[Connected, ...]:
             if there.prefix_length < there.address.max_prefixlen and not there.address.is_link_local:
                 subnets[Connected(there.network, link.index, link.name)] = None
     return tuple(subnets)
+
+
+class ConnectedSubnets:
+    """Which there are, and those whose interface is down: programs take a NIC's addresses while it has no cable."""
+
+    def __init__(self) -> None:
+        self.known: tuple[Connected, ...] = ()
+        self._missing: dict[Connected, float] = {}
+        """Since when each is missing though its interface is up, or there no more."""
+
+    def look(self, present: Present, dummy: str, now: float) -> None:
+        """Links or addresses may have changed, or time has passed."""
+        there = connected_subnets(present, dummy)
+        gone = dict.fromkeys([*self.known, *self._missing])
+        for one in there:
+            gone.pop(one, None)
+        self._missing = {
+            one: now if _is_down(present.links.get(one.index)) else self._missing.get(one, now)
+            for one in gone
+            if one.interface != dummy
+        }
+        for one in [one for one, since in self._missing.items() if now - since >= PATIENCE]:
+            del self._missing[one]
+        self.known = (*there, *self._missing)
+
+
+def _is_down(link: Link | None) -> bool:
+    return link is not None and not (link.is_up and link.has_carrier)
 
 
 def interface_with(vip: IPAddress, present: Present, dummy: str) -> str | None:

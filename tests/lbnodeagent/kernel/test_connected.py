@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
-from lbnodeagent.kernel.connected import interface_with, own_addresses
-from tests.lbnodeagent.scenes import DUMMY, ETH0, ETH1, IPVS, VIP, link, node, on_dummy, own, placed
+from lbnodeagent.kernel.connected import PATIENCE, Connected, ConnectedSubnets, interface_with, own_addresses
+from lbnodeagent.kernel.present import Present
+from tests.lbnodeagent.scenes import DUMMY, ETH0, ETH1, IPVS, NOW, VIP, link, node, on_dummy, own, placed
 
 IPVS_LINK = replace(link(IPVS, "kube-ipvs0"), has_neighbours=False)
 
@@ -47,3 +48,52 @@ def test_where_kube_proxy_and_agents_keep_vips_they_are_nobodys() -> None:
     present = node(own(IPVS, f"{VIP}/32"), own(DUMMY, f"{VIP}/24"), placed(ETH0, f"{VIP}/16"), links=[IPVS_LINK])
 
     assert interface_with(VIP, present, "kube-lb0") is None
+
+
+LAN = Connected(ip_network("192.168.50.0/24"), ETH1, "eth1")
+
+
+def dual_homed() -> tuple[Present, ConnectedSubnets]:
+    present = node(own(ETH1, "192.168.50.11/24"), links=[link(ETH1, "eth1")])
+    subnets = ConnectedSubnets()
+    subnets.look(present, "kube-lb0", NOW)
+    assert LAN in subnets.known
+    return present, subnets
+
+
+def lose_address(present: Present) -> None:
+    present.drop_address(ETH1, ip_address("192.168.50.11"), 24)
+
+
+def test_the_subnet_of_a_nic_without_a_cable_is_remembered_though_its_address_went() -> None:
+    present, subnets = dual_homed()
+    present.set_link(link(ETH1, "eth1", has_carrier=False))
+    lose_address(present)
+
+    for hours in range(3):
+        subnets.look(present, "kube-lb0", NOW + 3600 * hours)
+
+    assert LAN in subnets.known
+
+
+def test_when_the_cable_is_back_its_address_has_a_minute_to_come() -> None:
+    present, subnets = dual_homed()
+    present.set_link(link(ETH1, "eth1", has_carrier=False))
+    lose_address(present)
+    subnets.look(present, "kube-lb0", NOW + 3600)
+    present.set_link(link(ETH1, "eth1"))
+
+    subnets.look(present, "kube-lb0", NOW + 3600 + PATIENCE - 1)
+    assert LAN in subnets.known
+    subnets.look(present, "kube-lb0", NOW + 3600 + PATIENCE)
+    assert LAN not in subnets.known
+
+
+def test_a_subnet_of_an_interface_that_is_no_more_is_forgotten_after_a_minute() -> None:
+    present, subnets = dual_homed()
+    present.drop_link(ETH1)
+
+    subnets.look(present, "kube-lb0", NOW + 1)
+    assert LAN in subnets.known
+    subnets.look(present, "kube-lb0", NOW + 1 + PATIENCE)
+    assert LAN not in subnets.known

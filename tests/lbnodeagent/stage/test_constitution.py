@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 from lbnodeagent.messages import LandmarksKnown
-from lbnodeagent.tables import Announcement
+from lbnodeagent.tables import Announcement, IfIndex, Link, Mac
 from tests.lbnodeagent.stage.world import World
 
 N1 = ip_address("10.31.188.1")
@@ -86,3 +86,70 @@ def test_a_resolver_is_no_vip_and_a_vip_that_turns_out_to_be_one_goes() -> None:
 
     assert takers(world, RESOLVER) == set()
     assert reasons(world) == {"10.31.188.53 is a resolver of this node: take it out of the pool"}
+
+
+SECOND = IfIndex(3)
+LAN_VIP = ip_address("192.168.50.64")
+
+
+def dual_homed() -> World:
+    """Each node has a second NIC, which the configuration doesn't name."""
+    world = World(seed=1, size=2)
+    for number, node in enumerate(world.nodes.values(), 1):
+        node.kernel.links[SECOND] = Link(SECOND, "eth1", mac=Mac(bytes((0x52, 0x54, 0, 0, 1, number))))
+        node.kernel.add_foreign(ip_interface(f"192.168.50.{number}/24"), SECOND)
+    world.begin()
+    world.run(5.0)
+    return world
+
+
+def lose_lan_address(world: World, number: int) -> None:
+    world.nodes[f"n{number}"].kernel.delete((SECOND, ip_address(f"192.168.50.{number}"), 24))
+
+
+def test_a_pool_on_the_subnet_of_another_nic_never_leads_that_subnet_into_the_dummy_interface() -> None:
+    world = dual_homed()
+
+    world.want(LAN_VIP)
+    world.run(10.0)
+
+    assert takers(world, LAN_VIP) == set()
+    assert all(
+        "192.168.50.0/24, the subnet of eth1" in reason and "localInterface" in reason for reason in reasons(world)
+    )
+    assert reasons(world)
+
+
+def test_nor_after_that_nic_lost_its_cable_and_its_address() -> None:
+    world = dual_homed()
+    world.want(LAN_VIP)
+    world.run(10.0)
+
+    for number, node in enumerate(world.nodes.values(), 1):
+        node.kernel.set_link(SECOND, has_carrier=False)
+        lose_lan_address(world, number)
+    world.run(300.0)
+    assert takers(world, LAN_VIP) == set()
+
+    for node in world.nodes.values():
+        node.kernel.set_link(SECOND, has_carrier=True)
+    world.run(5.0)
+    for number, node in enumerate(world.nodes.values(), 1):
+        node.kernel.add_foreign(ip_interface(f"192.168.50.{number}/24"), SECOND)
+    world.run(120.0)
+    assert takers(world, LAN_VIP) == set()
+
+
+def test_what_is_on_the_dummy_interface_goes_when_a_nic_gets_its_subnet() -> None:
+    world = cluster(2)
+    world.want(LAN_VIP)
+    world.run(5.0)
+    assert takers(world, LAN_VIP) == {"n1", "n2"}
+
+    kernel = world.nodes["n1"].kernel
+    kernel.links[SECOND] = Link(SECOND, "eth1", mac=Mac(bytes((0x52, 0x54, 0, 0, 1, 1))), is_up=False)
+    kernel.set_link(SECOND, is_up=True)
+    kernel.add_foreign(ip_interface("192.168.50.1/24"), SECOND)
+    world.run(5.0)
+
+    assert takers(world, LAN_VIP) == {"n2"}
