@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from purelb.correlator import PREFIX, WINDOW, Similar
 from purelb.errors import InvalidError, KubeError, NotFoundError, UnavailableError
 from purelb.kube import Kube, core_path
+from purelb.services import ServiceView
 
 EventType: TypeAlias = Literal["Normal", "Warning"]
 
@@ -51,6 +52,11 @@ class ObjectReference(NamedTuple):
     namespace: str
     name: str
     uid: str
+
+
+def reference_of(service: ServiceView) -> ObjectReference:
+    """The reference to a Service."""
+    return ObjectReference("v1", "Service", service.key.namespace, service.key.name, service.uid)
 
 
 def reference(body: Mapping[str, Any], kind: str | None = None, api_version: str | None = None) -> ObjectReference:

@@ -2,8 +2,8 @@
 
 Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, entries of six bytes each (life, keys, MAC addresses);
 then per subnet its IP version, with the high bit set if it is idle, and prefix length in one byte each, and the
-network's leading bytes. An idle subnet of one address is an address of the node's own. PureLB's own agents have an empty
-meta. Bytes that can't be read raise MetaError; an unknown version counts as a member without meta.
+network's leading bytes. An idle subnet of one address is an address of the node's own. PureLB's own agents have an
+empty meta. Bytes that can't be read raise MetaError; an unknown version counts as a member without meta.
 """
 
 from __future__ import annotations

@@ -176,13 +176,14 @@ class ControlPlane:
                         assert_never(news)
                 learned.heard(news)
                 if not self.is_synced and learned.is_all(needs_slices=wanted.needs_endpoints):
-                    self._synced(wanted, configuration)
+                    self._synced(wanted, configuration, reporter)
 
-    def _synced(self, wanted: WantedTable, configuration: Configuration) -> None:
+    def _synced(self, wanted: WantedTable, configuration: Configuration, reporter: Reporter) -> None:
         """Everything was learned once."""
         self.is_synced = True
         log.info("synced", extra={"services": len(wanted.services), "vips": len(wanted.table)})
         configuration.synced()
+        reporter.synced()
         self._tell(Synced())
 
     def _pass_on(self, then: Consequences, reporter: Reporter) -> None:
@@ -206,6 +207,6 @@ class ControlPlane:
                     case Surroundings():
                         configuration.looked_around(report)
                     case Members(nodes):
-                        reporter.annotator.members_are(nodes)
+                        reporter.members_are(nodes)
                     case _:
                         assert_never(report)

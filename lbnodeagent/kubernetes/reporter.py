@@ -11,12 +11,13 @@ from typing import Final
 
 from lbnodeagent.kubernetes.annotation import Form, named_places
 from lbnodeagent.kubernetes.annotator import Annotator, Answers
+from lbnodeagent.kubernetes.foreign import ForeignAddresses
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement, Conflict, Wiped
 from lbnodeagent.wire.frames import format_mac
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.events import EventRecorder, ObjectReference
+from purelb.events import EventRecorder, reference_of
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
 from purelb.services import ServiceKey, ServiceView
@@ -54,9 +55,22 @@ class Reporter:
         """Services whose traffic policy Local was told to be kept."""
         self._named: tuple[ServiceView | None, dict[IPAddress, str]] = (None, {})
         """Of which Service the annotations were read last, and what they say of this node."""
+        self._foreign = ForeignAddresses(node, wanted)
+        self._counted_foreign = 0
         self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, self._reset)
 
     # --- what happens ------------------------------------------------------------------------------------------------
+
+    def members_are(self, nodes: frozenset[str]) -> None:
+        """The nodes that take part in the election; none: this node doesn't know."""
+        self.annotator.members_are(nodes)
+        self._foreign.members_are(nodes)
+        self._tell_foreign()
+
+    def synced(self) -> None:
+        """Everything was read."""
+        self._foreign.synced()
+        self._tell_foreign()
 
     def vip_stands(self, announcement: Announcement) -> None:
         """The data plane reports a VIP."""
@@ -88,6 +102,8 @@ class Reporter:
 
     def service_changed(self, service: ServiceView) -> None:
         """A Service is new or changed."""
+        self._foreign.look(service.key)
+        self._tell_foreign()
         vips = vips_of(service)
         for vip in self._told.get(service.key, {}).keys() - set(vips):
             self._forget(service.key, vip)
@@ -102,6 +118,7 @@ class Reporter:
         for vip in list(self._told.get(key, ())):
             self._forget(key, vip)
         self._kept.discard(key)
+        self._foreign.look(key)
         self.annotator.forget(key)
 
     # --- events and metrics ------------------------------------------------------------------------------------------
@@ -138,6 +155,14 @@ class Reporter:
                 self._events.record(about, "Warning", names.REASON_ANNOUNCEMENT_FAILED, text)
             case _:
                 pass
+
+    def _tell_foreign(self) -> None:
+        """Addresses that somebody else wrote into a Service of ours."""
+        counter = self._metrics.refusals.labels("not-given")
+        counter.inc(self._foreign.count - self._counted_foreign)
+        self._counted_foreign = self._foreign.count
+        for service, text in self._foreign.take():
+            self._events.record(reference_of(service), "Warning", names.REASON_ANNOUNCEMENT_FAILED, text)
 
     def _is_news(self, service: ServiceView, announcement: Announcement) -> bool:
         """Whether the Service doesn't say so yet."""
@@ -187,8 +212,3 @@ class Reporter:
 
 def _same(one: Announcement, other: Announcement) -> bool:
     return replace(one, is_fresh=other.is_fresh, successor=other.successor) == other
-
-
-def reference_of(service: ServiceView) -> ObjectReference:
-    """What an event about a Service refers to."""
-    return ObjectReference("v1", "Service", service.key.namespace, service.key.name, service.uid)

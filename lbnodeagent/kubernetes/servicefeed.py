@@ -90,7 +90,7 @@ class ServiceFeed:
         if known is not None and _is_same(service, known):
             return
         then.vips |= self._wanted.set_service(service)
-        then.changed.append(service)
+        then.changed.append(self._wanted.service(service.key) or service)
 
     def _drop(self, key: ServiceKey, then: Consequences) -> None:
         if self._wanted.service(key) is None:

@@ -5,11 +5,12 @@ Every change returns the VIPs that it altered, with their new entry or None, rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from lbnodeagent.kubernetes.given import allocated_from, claims, given, is_written_by_others
 from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.addresses import IPAddress, family_of
@@ -46,8 +47,8 @@ class EndpointSlice:
 
 
 def vips_of(service: ServiceView) -> tuple[IPAddress, ...]:
-    """The VIPs that a Service wants announced: only what PureLB gave it."""
-    return service.ingress if service.is_load_balancer and service.is_branded else ()
+    """The VIPs that a Service of the table wants announced: what isn't PureLB's gift was left out of it."""
+    return service.ingress if claims(service) else ()
 
 
 class WantedTable:
@@ -55,6 +56,9 @@ class WantedTable:
 
     def __init__(self) -> None:
         self._services: dict[ServiceKey, ServiceView] = {}
+        """With the addresses that our allocator gave, and no others."""
+        self._mixed: dict[ServiceKey, ServiceView] = {}
+        """Those whose addresses somebody else wrote, as they are: which of them count depends on the groups."""
         self._by_vip: dict[IPAddress, set[ServiceKey]] = {}
         self._groups: dict[tuple[str, str], ServiceGroup] = {}
         self._slices: dict[ServiceKey, dict[str, EndpointNodes]] = {}
@@ -89,6 +93,11 @@ class WantedTable:
         """A Service as it is now."""
         before = self._services.get(service.key)
         old = set(vips_of(before)) if before else set()
+        if claims(service) and is_written_by_others(service):
+            self._mixed[service.key] = service
+        else:
+            self._mixed.pop(service.key, None)
+        service = replace(service, ingress=self._given(service, before))
         new = set(vips_of(service))
         if new or carries_annotations(service):
             self._services[service.key] = service
@@ -99,6 +108,30 @@ class WantedTable:
         for vip in new - old:
             self._by_vip.setdefault(vip, set()).add(service.key)
         return self._recompute(old | new)
+
+    @property
+    def mixed(self) -> Collection[ServiceKey]:
+        """The Services of ours whose addresses somebody else wrote."""
+        return self._mixed.keys()
+
+    def foreign(self, key: ServiceKey) -> frozenset[IPAddress]:
+        """The addresses in a Service's status that our allocator didn't give it, though it is one of ours."""
+        service = self._mixed.get(key)
+        return frozenset(service.ingress) - set(self._vips(key)) if service is not None else frozenset()
+
+    def _given(self, service: ServiceView, before: ServiceView | None) -> tuple[IPAddress, ...]:
+        if not is_written_by_others(service):
+            return service.ingress if claims(service) else ()
+        groups: dict[str, list[ServiceGroup]] = {}
+        for group in self._groups.values():
+            groups.setdefault(group.name, []).append(group)
+        return given(service, groups, vips_of(before) if before and before.uid == service.uid else ())
+
+    def _groups_changed(self) -> Changes:
+        changes: Changes = {}
+        for service in list(self._mixed.values()):
+            changes |= self.set_service(service)
+        return changes | self._recompute(self._by_vip)
 
     def replace_slices(self, slices: Iterable[EndpointSlice]) -> Changes:
         """All EndpointSlices that there are."""
@@ -113,11 +146,12 @@ class WantedTable:
     def replace_groups(self, groups: Iterable[ServiceGroup]) -> Changes:
         """All ServiceGroups that there are and can be read."""
         self._groups = {(group.namespace, group.name): group for group in groups}
-        return self._recompute(self._by_vip)
+        return self._groups_changed()
 
     def drop_service(self, key: ServiceKey) -> Changes:
         """A Service is gone."""
         before = self._services.pop(key, None)
+        self._mixed.pop(key, None)
         if before is None:
             return {}
         old = set(vips_of(before))
@@ -128,13 +162,13 @@ class WantedTable:
     def set_group(self, group: ServiceGroup) -> Changes:
         """A ServiceGroup as it is now."""
         self._groups[group.namespace, group.name] = group
-        return self._recompute(self._by_vip)
+        return self._groups_changed()
 
     def drop_group(self, namespace: str, name: str) -> Changes:
         """A ServiceGroup is gone, or can't be read any more."""
         if self._groups.pop((namespace, name), None) is None:
             return {}
-        return self._recompute(self._by_vip)
+        return self._groups_changed()
 
     def set_slice(self, one: EndpointSlice) -> Changes:
         """An EndpointSlice as it is now."""
@@ -199,7 +233,7 @@ class WantedTable:
 
     def _group_of(self, vip: IPAddress, users: Iterable[ServiceView]) -> ServiceGroup | None:
         """The group that holds ``vip``: the one that the Service says it's from, else any."""
-        named = {service.annotations.get(names.ALLOCATED_FROM) for service in users}
+        named = {name for service in users for name in allocated_from(service)}
         ordered = sorted(
             self._groups.values(), key=lambda group: (group.name not in named, group.namespace, group.name)
         )

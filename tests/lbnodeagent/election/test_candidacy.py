@@ -96,7 +96,7 @@ def test_it_tells_where_it_is_also_without_a_cable() -> None:
 def test_among_agents_with_another_key_it_waits_before_it_takes_what_they_may_own() -> None:
     own, _ = candidacy()
     own.is_synced = True
-    own.set_subnets([WIRE], [], 0.0)
+    own.set_place([WIRE], [], frozenset(), 0.0)
     own.is_deaf = True
 
     own.update(SETTLE)
@@ -109,11 +109,11 @@ def test_among_agents_with_another_key_it_waits_before_it_takes_what_they_may_ow
 def test_it_takes_part_at_once_when_the_keys_have_become_the_same() -> None:
     own, members = candidacy()
     own.is_synced = own.is_deaf = True
-    own.set_subnets([WIRE], [], 0.0)
+    own.set_place([WIRE], [], frozenset(), 0.0)
     own.update(SETTLE)
 
     own.is_deaf = False
-    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))))
+    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST)
     own.update(SETTLE + 1)
     assert own.is_candidate
 
@@ -121,7 +121,7 @@ def test_it_takes_part_at_once_when_the_keys_have_become_the_same() -> None:
 def test_an_agent_that_has_worked_for_a_while_keeps_its_vips_when_one_with_another_key_comes() -> None:
     own, _ = candidacy()
     own.is_synced = True
-    own.set_subnets([WIRE], [], 0.0)
+    own.set_place([WIRE], [], frozenset(), 0.0)
     own.update(DEAF)
 
     own.is_deaf = True

@@ -136,7 +136,7 @@ async def staged(folder: Path, **settings: str) -> AsyncIterator[Scene]:
     try:
         own = folder / "own"
         await asyncio.to_thread(own.write_text, yaml.safe_dump(server.kubeconfig()))
-        async with Kube(own, user_agent="test") as kube:
+        async with Kube(own, user_agent=names.ALLOCATOR_COMPONENT) as kube:
             for file in sorted(CRDS.glob("*.purelb.io.yaml")):
                 definition = yaml.safe_load(await asyncio.to_thread(file.read_text))
                 await kube.create(group_path("apiextensions.k8s.io/v1", "customresourcedefinitions"), definition)

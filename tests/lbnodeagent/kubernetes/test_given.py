@@ -1,0 +1,194 @@
+"""Which addresses of a Service are PureLB's gift."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from lbnodeagent.kubernetes.foreign import ForeignAddresses
+from lbnodeagent.kubernetes.given import allocated_from, claims
+from lbnodeagent.kubernetes.viptable import WantedTable
+from purelb.addresses import IPAddress
+from purelb.servicegroups import ServiceGroup, parse_service_group
+from purelb.services import ServiceKey, ServiceView, view_service
+
+VIP, NODE = ip_address("10.189.0.7"), ip_address("10.31.188.1")
+KEY = ServiceKey("test", "web")
+
+
+def service(
+    *ips: IPAddress, writer: str | None = "purelb-allocator", group: str = "bgp", uid: str = "u1", **spec: Any
+) -> ServiceView:
+    fields: dict[str, Any] = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
+    entry = {"manager": writer, "operation": "Update", "subresource": "status", "fieldsV1": fields}
+    metadata = {
+        "namespace": "test",
+        "name": "web",
+        "uid": uid,
+        "annotations": {"purelb.io/allocated-by": "PureLB", "purelb.io/allocated-from": group},
+        "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}, *([entry] if writer else [])],
+    }
+    status = {"loadBalancer": {"ingress": [{"ip": str(ip)} for ip in ips]}}
+    return view_service({"metadata": metadata, "spec": {"type": "LoadBalancer", **spec}, "status": status})
+
+
+def group(name: str = "bgp", pool: str = "10.189.0.0-10.189.0.255") -> ServiceGroup:
+    pools = {"pool": pool, "subnet": "10.189.0.0/16"}
+    return parse_service_group(
+        {"metadata": {"name": name, "namespace": "purelb"}, "spec": {"local": {"v4pool": pools}}}
+    )
+
+
+def announced(table: WantedTable) -> set[IPAddress]:
+    return set(table.table)
+
+
+def test_addresses_that_another_controller_wrote_are_not_announced_and_ours_beside_them_are() -> None:
+    table = WantedTable()
+    table.set_group(group())
+
+    table.set_service(service(VIP, NODE, writer="k3s"))
+
+    assert announced(table) == {VIP}
+    assert table.foreign(KEY) == {NODE}
+
+
+def test_when_it_replaces_all_of_them_nothing_is_left_to_announce() -> None:
+    table = WantedTable()
+    table.set_group(group())
+    table.set_service(service(VIP))
+
+    assert table.set_service(service(NODE, writer="k3s")) == {VIP: None}
+    assert announced(table) == set()
+
+
+def test_a_tenants_annotation_on_a_service_of_another_class_means_nothing() -> None:
+    table = WantedTable()
+    table.set_service(service(NODE, writer="cloud-controller-manager", loadBalancerClass="example.com/lb"))
+    table.set_service(service(NODE, writer="purelb-allocator", loadBalancerClass="example.com/lb"))
+
+    assert announced(table) == set()
+    assert table.foreign(KEY) == set()
+
+
+def test_nor_does_it_on_one_without_a_class_that_another_controller_serves() -> None:
+    table = WantedTable()
+    table.set_group(group())
+    table.set_service(service(NODE, writer="cloud-controller-manager"))
+
+    assert announced(table) == set()
+
+
+@pytest.mark.parametrize("writer", ["purelb-allocator", "allocator", None])
+def test_what_the_allocator_gave_stays_announced_when_its_group_is_deleted(writer: str | None) -> None:
+    table = WantedTable()
+    table.set_group(group())
+    table.set_service(service(VIP, writer=writer))
+    table.drop_group("purelb", "bgp")
+    assert announced(table) == {VIP}
+
+    restarted = WantedTable()
+    restarted.set_service(service(VIP, writer=writer))
+    assert announced(restarted) == {VIP}
+
+
+def test_what_a_netbox_or_a_sidecar_gave_is_announced() -> None:
+    table = WantedTable()
+    external = {"netbox": {"url": "https://netbox.example", "tenant": "t"}}
+    table.set_group(parse_service_group({"metadata": {"name": "bgp", "namespace": "purelb"}, "spec": external}))
+
+    table.set_service(service(ip_address("10.77.0.1")))
+
+    assert announced(table) == {ip_address("10.77.0.1")}
+
+
+def test_who_adds_a_port_to_our_entry_does_not_take_the_address_off_the_air() -> None:
+    table = WantedTable()
+    table.set_group(group())
+    table.set_service(service(VIP))
+    table.drop_group("purelb", "bgp")
+
+    assert table.set_service(service(VIP, writer="somebody")) == {}
+    assert announced(table) == {VIP}
+
+
+def test_what_counted_is_no_claim_of_the_next_service_of_that_name() -> None:
+    table = WantedTable()
+    table.set_service(service(NODE))
+
+    table.set_service(service(NODE, writer="k3s", uid="u2"))
+
+    assert announced(table) == set()
+
+
+def test_a_group_that_is_heard_of_later_makes_its_addresses_count() -> None:
+    table = WantedTable()
+    table.set_service(service(VIP, writer="somebody"))
+    assert announced(table) == set()
+
+    assert set(table.replace_groups([group()])) == {VIP}
+    assert table.foreign(KEY) == set()
+
+
+def test_a_pool_of_another_group_is_no_proof() -> None:
+    table = WantedTable()
+    table.set_group(group("other"))
+    table.set_service(service(VIP, writer="somebody"))
+
+    assert announced(table) == set()
+
+
+def test_pinned_addresses_of_several_groups_count() -> None:
+    assert allocated_from(service(VIP, group="a, b, a")) == ("a", "b")
+    assert claims(service(VIP))
+
+
+def foreign(node: str, *views: ServiceView) -> tuple[ForeignAddresses, WantedTable]:
+    """What the agent on ``node`` says of foreign addresses, of which one agent says something."""
+    wanted = WantedTable()
+    made = ForeignAddresses(node, wanted)
+    for view in views:
+        wanted.set_service(view)
+        made.look(view.key)
+    return made, wanted
+
+
+def test_one_of_the_agents_says_so_once() -> None:
+    said = []
+    for node in ("m", "w11", "w12"):
+        made, _ = foreign(node, service(NODE, writer="k3s"))
+        made.synced()
+        made.members_are(frozenset({"m", "w11", "w12"}))
+        said += [text for _, text in made.take()]
+        assert made.take() == []
+        assert made.count == 1
+
+    assert said == [
+        "k3s wrote 10.31.188.1 into the status of this Service: PureLB didn't give it that, leaves it alone and "
+        "doesn't announce it; have one controller serve the Service (spec.loadBalancerClass)"
+    ]
+
+
+def test_nothing_is_said_before_the_groups_are_known() -> None:
+    made, wanted = foreign("w11", service(VIP, writer="somebody"))
+    made.members_are(frozenset({"w11"}))
+    wanted.replace_groups([group()])
+    made.synced()
+
+    assert made.take() == []
+    assert made.count == 0
+
+
+def test_a_status_that_is_written_again_and_again_is_told_of_when_there_are_others_in_it() -> None:
+    made, wanted = foreign("w11")
+    made.synced()
+    made.members_are(frozenset({"w11"}))
+    for address in (NODE, NODE, ip_address("10.31.188.12")):
+        wanted.set_service(service(address, writer="k3s"))
+        made.look(KEY)
+
+    ((_, text),) = made.take()
+    assert "10.31.188.12" in text
+    assert made.count == 2
