@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_address
 
 from lbnodeagent.messages import LandmarksKnown
-from lbnodeagent.tables import Announcement, IfIndex, Link, Mac
+from lbnodeagent.tables import Announcement
+from tests.lbnodeagent.stage.topology import LAN1, LAN4
 from tests.lbnodeagent.stage.world import World
 
 N1 = ip_address("10.31.188.1")
 RESOLVER = ip_address("10.31.188.53")
 
 
-def cluster(size: int = 3) -> World:
-    world = World(seed=1, size=size)
+def cluster(size: int = 3, *, nics: int = 1) -> World:
+    """All nodes in one subnet, each with so many NICs, of which the configuration names the first."""
+    worlds = (World(seed, size) for seed in range(1000))
+    world = next(
+        world
+        for world in worlds
+        if all(len(of_node) == nics for of_node in world.topology.nics.values())
+        and {of_node[0].segment for of_node in world.topology.nics.values()} == {"rack"}
+    )
+    world.api.configure("default", {"localInterface": "default"})
     world.begin()
     world.run(5.0)
     return world
@@ -43,7 +52,7 @@ def test_the_address_of_a_node_is_taken_by_no_other_though_a_service_has_it() ->
     world = cluster()
 
     for number in range(1, 4):
-        world.want(ip_address(f"10.31.188.{number}"))
+        world.api.want(ip_address(f"10.31.188.{number}"))
     world.run(30.0)
 
     assert [takers(world, ip_address(f"10.31.188.{number}")) for number in range(1, 4)] == [set(), set(), set()]
@@ -54,7 +63,7 @@ def test_an_address_goes_when_its_node_joins() -> None:
     world = cluster()
     world.cut_power("n1")
     world.run(10.0)
-    world.want(N1)  # who reads the API after a long night can't know whose it was
+    world.api.want(N1)  # who reads the API after a long night can't know whose it was
 
     world.restore_power("n1")
     world.run(30.0)
@@ -67,7 +76,7 @@ def test_the_address_of_a_node_that_is_down_for_a_while_stays_free_for_it() -> N
     world.stop_agent("n1")
     world.run(10.0)
 
-    world.want(N1)
+    world.api.want(N1)
     world.run(10.0)
 
     assert takers(world, N1) == set()
@@ -75,81 +84,66 @@ def test_the_address_of_a_node_that_is_down_for_a_while_stays_free_for_it() -> N
 
 def test_a_resolver_is_no_vip_and_a_vip_that_turns_out_to_be_one_goes() -> None:
     world = cluster()
-    world.want(RESOLVER)
+    world.api.want(RESOLVER)
     world.run(5.0)
     assert takers(world, RESOLVER)
 
     for node in world.nodes.values():
         assert node.agent is not None
-        node.agent.told([LandmarksKnown({RESOLVER: "a resolver of this node"})])
+        node.agent.core.told(world.now, LandmarksKnown({RESOLVER: "a resolver of this node"}))
     world.run(30.0)
 
     assert takers(world, RESOLVER) == set()
     assert reasons(world) == {"10.31.188.53 is a resolver of this node: take it out of the pool"}
 
 
-SECOND = IfIndex(3)
-LAN_VIP = ip_address("192.168.50.64")
-
-
-def dual_homed() -> World:
-    """Each node has a second NIC, which the configuration doesn't name."""
-    world = World(seed=1, size=2)
-    for number, node in enumerate(world.nodes.values(), 1):
-        node.kernel.links[SECOND] = Link(SECOND, "eth1", mac=Mac(bytes((0x52, 0x54, 0, 0, 1, number))))
-        node.kernel.add_foreign(ip_interface(f"192.168.50.{number}/24"), SECOND)
-    world.begin()
-    world.run(5.0)
-    return world
-
-
-def lose_lan_address(world: World, number: int) -> None:
-    world.nodes[f"n{number}"].kernel.delete((SECOND, ip_address(f"192.168.50.{number}"), 24))
+def lan_address(world: World, node: str) -> IPv4Interface | IPv6Interface:
+    return world.topology.nics[node][1].own[0]
 
 
 def test_a_pool_on_the_subnet_of_another_nic_never_leads_that_subnet_into_the_dummy_interface() -> None:
-    world = dual_homed()
+    world = cluster(2, nics=2)
 
-    world.want(LAN_VIP)
+    world.api.want(LAN4)
     world.run(10.0)
 
-    assert takers(world, LAN_VIP) == set()
-    assert all(
-        "192.168.50.0/24, the subnet of eth1" in reason and "localInterface" in reason for reason in reasons(world)
-    )
+    assert takers(world, LAN4) == set()
     assert reasons(world)
+    assert all(
+        "172.30.0.0/24, the subnet of lan1" in reason and "localInterface" in reason for reason in reasons(world)
+    )
 
 
 def test_nor_after_that_nic_lost_its_cable_and_its_address() -> None:
-    world = dual_homed()
-    world.want(LAN_VIP)
+    world = cluster(2, nics=2)
+    world.api.want(LAN4)
     world.run(10.0)
 
-    for number, node in enumerate(world.nodes.values(), 1):
-        node.kernel.set_link(SECOND, has_carrier=False)
-        lose_lan_address(world, number)
+    for name, node in world.nodes.items():
+        node.kernel.set_link(LAN1, has_carrier=False)
+        node.kernel.delete((LAN1, lan_address(world, name).ip, 24))
     world.run(300.0)
-    assert takers(world, LAN_VIP) == set()
+    assert takers(world, LAN4) == set()
 
     for node in world.nodes.values():
-        node.kernel.set_link(SECOND, has_carrier=True)
+        node.kernel.set_link(LAN1, has_carrier=True)
     world.run(5.0)
-    for number, node in enumerate(world.nodes.values(), 1):
-        node.kernel.add_foreign(ip_interface(f"192.168.50.{number}/24"), SECOND)
+    for name, node in world.nodes.items():
+        node.kernel.add_foreign(lan_address(world, name), LAN1)
     world.run(120.0)
-    assert takers(world, LAN_VIP) == set()
+    assert takers(world, LAN4) == set()
 
 
 def test_what_is_on_the_dummy_interface_goes_when_a_nic_gets_its_subnet() -> None:
-    world = cluster(2)
-    world.want(LAN_VIP)
+    world = cluster(2, nics=2)
+    for name, node in world.nodes.items():
+        node.kernel.delete((LAN1, lan_address(world, name).ip, 24))
+    world.run(120.0)
+    world.api.want(LAN4)
     world.run(5.0)
-    assert takers(world, LAN_VIP) == {"n1", "n2"}
+    assert takers(world, LAN4) == {"n1", "n2"}
 
-    kernel = world.nodes["n1"].kernel
-    kernel.links[SECOND] = Link(SECOND, "eth1", mac=Mac(bytes((0x52, 0x54, 0, 0, 1, 1))), is_up=False)
-    kernel.set_link(SECOND, is_up=True)
-    kernel.add_foreign(ip_interface("192.168.50.1/24"), SECOND)
+    world.nodes["n1"].kernel.add_foreign(lan_address(world, "n1"), LAN1)
     world.run(5.0)
 
-    assert takers(world, LAN_VIP) == {"n2"}
+    assert takers(world, LAN4) == {"n2"}
