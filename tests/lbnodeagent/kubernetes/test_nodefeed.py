@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from lbnodeagent.kubernetes.nodefeed import NodeFeed, OwnNode, parse_node, peer_address
-from lbnodeagent.messages import NodeExcluded, PeersKnown
+from lbnodeagent.messages import NodeAddresses, NodeExcluded, PeersKnown
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
 
 NODE = ObjectKey("", "w11")
@@ -19,7 +20,7 @@ class Told:
     """A feed, and what it said."""
 
     def __init__(self) -> None:
-        self.told: list[NodeExcluded | PeersKnown] = []
+        self.told: list[NodeExcluded | NodeAddresses | PeersKnown] = []
         self.labels: list[Mapping[str, str]] = []
         self.feed = NodeFeed(self.told.append, self.labels.append)
 
@@ -43,6 +44,17 @@ def test_labels_and_exclusion_are_told_as_they_change() -> None:
 
     assert scene.told == [NodeExcluded(False), NodeExcluded(True)]
     assert scene.labels == [{"rack": "1"}, {"rack": "2"}]
+
+
+def test_the_addresses_of_the_node_are_told_once_and_names_are_none() -> None:
+    scene = Told()
+    named = [{"type": "InternalIP", "address": "10.31.188.11"}, {"type": "Hostname", "address": "w11"}]
+    node = parse_node({"metadata": {"name": "w11"}, "status": {"addresses": named}})
+    for _ in range(2):
+        scene.feed.node(Changed(NODE, node))
+
+    told = [one for one in scene.told if isinstance(one, NodeAddresses)]
+    assert told == [NodeAddresses(frozenset({ip_address("10.31.188.11")}))]
 
 
 NOTHING: Replaced[OwnNode] = Replaced({}, "9", 0)
