@@ -237,6 +237,12 @@ class Refused:
 Outcome: TypeAlias = Done | Refused
 
 
+UNCONFIGURED: Final = (
+    "no LBNodeAgent with a local block is for any node: look at their nodeSelectors (kubectl get lbnodeagents -A)"
+)
+"""Why a VIP is announced nowhere when that is so."""
+
+
 # --- What came of it: told to the control plane ----------------------------------------------------------------------
 
 

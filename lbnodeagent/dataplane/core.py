@@ -228,7 +228,7 @@ class Core:
         if self._is_turn_due():
             return self._now
         state = self._state
-        parts = (state.negotiation, state.statuses, state.linger, state.candidacy)
+        parts = (state.negotiation, state.statuses, state.linger, state.nowhere, state.candidacy)
         return min(
             state.sweeps.deadline,
             state.neighbours.deadline,
@@ -283,6 +283,7 @@ class Core:
         state.neighbours.run_due(now)
         state.mark(state.statuses.due(now))
         state.mark(state.linger.due(now))
+        state.mark(state.nowhere.due(now))
         if state.router.look(now):
             state.mark_all()
         if not state.candidacy.is_candidate and not state.candidacy.is_leaving:

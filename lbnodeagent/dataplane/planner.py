@@ -121,6 +121,8 @@ def destination_of(vip: IPAddress, situation: Situation) -> Destination:
 
 def _spot_of(vip: IPAddress, situation: Situation) -> Destination:
     its, config = situation.vips[vip], situation.config
+    if its.wanted is not None and its.nowhere is not None and not its.ours:
+        return Blocked(vip, "", its.nowhere)
     if its.wanted is None or not config.announces:
         return None
     subnet = subnet_for(vip, situation.subnets)

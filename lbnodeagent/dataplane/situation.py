@@ -32,6 +32,8 @@ class VipSituation:
     """Whether that found another host which has it."""
     is_spared: bool = False
     """Whether this node is excluded (cordon, label) and other nodes can route it instead."""
+    nowhere: str | None = None
+    """Why no node has it, if that has lasted and is for this node to tell."""
     lingers: bool = False
     """Whether it stays, routed, for a moment although it is for other nodes to route it."""
 

@@ -11,6 +11,7 @@ from itertools import islice
 from lbnodeagent.dataplane.invariants import Facts
 from lbnodeagent.dataplane.landmarks import Landmarks
 from lbnodeagent.dataplane.linger import Linger
+from lbnodeagent.dataplane.nowhere import Cluster, Nowhere, why_nowhere
 from lbnodeagent.dataplane.refusals import Refusals
 from lbnodeagent.dataplane.routergate import RouterGate
 from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
@@ -61,6 +62,7 @@ class State:
         self.connected = ConnectedSubnets()
         self.sweeps = Sweeps()
         self.linger = Linger()
+        self.nowhere = Nowhere()
         self.router = RouterGate()
         self.are_links_dirty = True
         self.are_routes_dirty = True
@@ -132,6 +134,15 @@ class State:
         others = self.candidacy.unexcluded
         return bool(others if wanted.endpoints is None else others & wanted.endpoints)
 
+    def why_nowhere(self, vip: IPAddress) -> str | None:
+        """Why no node has a VIP that is wanted, if this node is the one that tells."""
+        wanted, candidacy = self.wanted.table.get(vip), self.candidacy
+        if wanted is None or candidacy.is_leaving or not self.is_configured or not candidacy.is_spokesman:
+            return None
+        is_configured = self.config.announces or candidacy.is_anybody_somewhere
+        cluster = Cluster(candidacy.candidates, self.members.onlink(), is_configured)
+        return why_nowhere(wanted, candidacy.owner(vip), cluster)
+
     def situation(self, vips: Sequence[IPAddress], now: float) -> Situation:
         """What a pass over these VIPs goes by."""
         present, candidacy = self.present, self.candidacy
@@ -145,6 +156,7 @@ class State:
                 is_new=self.detection.is_new(vip),
                 is_duplicate=self.detection.is_duplicate(vip, now),
                 is_spared=self.is_spared(vip),
+                nowhere=self.why_nowhere(vip) if self.nowhere.has_lasted(vip) else None,
                 lingers=self.linger.lingers(vip, now),
             )
             for vip in vips

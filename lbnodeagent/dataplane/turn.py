@@ -39,6 +39,7 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
     for vip in vips:
         state.negotiation.settle(vip, now, is_wanted=vip in state.wanted)
         state.linger.look(vip, now, is_going=state.is_going(vip))
+        state.nowhere.look(vip, now, is_nowhere=state.why_nowhere(vip) is not None)
     situation = state.situation(vips, now)
     actions, blocked = plan(situation) if state.is_configured else (plan_adopted(situation), [])
     state.refusals.note(vips, (one.refusal for one in blocked if one.refusal is not None))

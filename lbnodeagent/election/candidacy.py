@@ -39,6 +39,10 @@ class Candidacy:
         """Whether there are no other agents; None: it was not told yet."""
         self.is_deaf = False
         """There are agents whose gossip no key of ours opens."""
+        self.candidates = frozenset[str]()
+        """The nodes that may own VIPs, this one too if it may."""
+        self.is_anybody_somewhere = False
+        """Whether one of them can announce on a subnet."""
         self.unexcluded = frozenset[str]()
         """The candidates from which load balancer traffic is not to be kept away."""
         self._node = node
@@ -48,6 +52,7 @@ class Candidacy:
         self._macs: frozenset[Mac] = frozenset()
         self._addresses: frozenset[IPAddress] = frozenset()
         self._settle_until = 0.0
+        self._first: str | None = None
         self._deaf_until = 0.0
         self._has_news_to_hear = False
 
@@ -59,7 +64,7 @@ class Candidacy:
     @property
     def is_spokesman(self) -> bool:
         """Whether this node is the one that reports what concerns all alike."""
-        return self._node == min(self._election.candidates, default=None)
+        return self._node == self._first
 
     @property
     def deadline(self) -> float | None:
@@ -126,6 +131,9 @@ class Candidacy:
     def elect(self) -> set[IPAddress]:
         """Bring the election up to date with the members."""
         candidates = self._members.candidates()
+        self.candidates = frozenset(candidates)
+        self._first = min(candidates, default=None)
+        self.is_anybody_somewhere = any(one.reach for one in candidates.values())
         self.unexcluded = frozenset(node for node, one in candidates.items() if not one.is_excluded)
         changed: set[IPAddress] = set()
         for node in self._election.candidates - candidates.keys():

@@ -148,10 +148,8 @@ class Reporter:
                 text = f"Announcing {vip} from node {self._node} interface {announcement.interface}"
                 self._events.record(about, "Normal", names.REASON_ANNOUNCING_NON_LOCAL, text)
             case "failed":
-                text = (
-                    f"Node {self._node} could not announce {vip} on interface {announcement.interface}: "
-                    f"{announcement.error}"
-                )
+                where = f"Node {self._node} could not announce {vip} on interface {announcement.interface}"
+                text = f"{where if announcement.interface else f'No node announces {vip}'}: {announcement.error}"
                 self._events.record(about, "Warning", names.REASON_ANNOUNCEMENT_FAILED, text)
             case _:
                 pass

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 
 from lbnodeagent.messages import LandmarksKnown
-from lbnodeagent.tables import Announcement
-from tests.lbnodeagent.stage.topology import LAN1, LAN4
+from lbnodeagent.tables import UNCONFIGURED, Announcement
+from tests.lbnodeagent.stage.topology import LAN1, LAN4, ROUTED4, VIP4
 from tests.lbnodeagent.stage.world import World
 
 N1 = ip_address("10.31.188.1")
@@ -147,3 +147,35 @@ def test_what_is_on_the_dummy_interface_goes_when_a_nic_gets_its_subnet() -> Non
     world.run(5.0)
 
     assert takers(world, LAN4) == {"n2"}
+
+
+def speakers(world: World) -> dict[str, str]:
+    """What each agent that said something last said of VIPs that no node has."""
+    return {
+        name: report.error
+        for name, node in world.nodes.items()
+        if node.agent is not None
+        for report in node.agent.reports
+        if isinstance(report, Announcement) and report.state == "failed" and not report.interface
+    }
+
+
+def test_a_vip_that_no_node_can_have_is_told_of_by_one_of_them() -> None:
+    world = cluster()
+    world.api.want(ROUTED4[0], policy="Local")
+    world.run(15.0)
+
+    assert speakers(world) == {"n1": "its traffic policy is Local, and no endpoint of it is ready"}
+
+
+def test_so_is_a_cluster_of_which_no_node_has_an_lbnodeagent() -> None:
+    world = cluster()
+    world.api.want(VIP4)
+    world.api.want(ROUTED4[0])
+    world.run(5.0)
+
+    world.api.configure("default", None)
+    world.run(15.0)
+
+    assert takers(world, VIP4) == takers(world, ROUTED4[0]) == set()
+    assert speakers(world) == {"n1": UNCONFIGURED}

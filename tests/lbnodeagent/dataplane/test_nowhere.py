@@ -1,0 +1,66 @@
+"""Why nobody has a VIP, and when that is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_network
+
+from lbnodeagent.dataplane.nowhere import PATIENCE, Cluster, Nowhere, why_nowhere
+from lbnodeagent.tables import UNCONFIGURED
+from tests.lbnodeagent.scenes import NOW, ROUTED, VIP, wanted
+
+CLUSTER = Cluster({"m", "w11"}, {ip_network("10.31.0.0/16")}, is_configured=True)
+
+
+def test_of_a_vip_that_a_node_owns_or_that_every_node_routes_there_is_nothing_to_tell() -> None:
+    assert why_nowhere(wanted(VIP), "w11", CLUSTER) is None
+    assert why_nowhere(wanted(ROUTED), None, CLUSTER) is None
+
+
+def test_when_all_nodes_of_its_subnet_are_gone_the_subnet_is_named() -> None:
+    why = why_nowhere(wanted(VIP), None, CLUSTER)
+
+    assert why == "no live node has a NIC with a cable on 10.31.0.0/16, where it belongs"
+
+
+def test_policy_local_that_is_kept_on_a_nic_may_leave_nobody() -> None:
+    kept = replace(wanted(VIP, endpoints=frozenset()), allow_local=True)
+    elsewhere = replace(kept, endpoints=frozenset({"w99"}))
+
+    assert why_nowhere(kept, None, CLUSTER) == "its traffic policy is Local, and no endpoint of it is ready"
+    assert "no node with a ready endpoint" in (why_nowhere(elsewhere, None, CLUSTER) or "")
+
+
+def test_policy_local_of_a_routed_vip_may_leave_nobody() -> None:
+    assert "no endpoint" in (why_nowhere(wanted(ROUTED, endpoints=frozenset()), None, CLUSTER) or "")
+    assert "an agent" in (why_nowhere(wanted(ROUTED, endpoints=frozenset({"w99"})), None, CLUSTER) or "")
+    assert why_nowhere(wanted(ROUTED, endpoints=frozenset({"m"})), None, CLUSTER) is None
+
+
+def test_without_an_lbnodeagent_for_any_node_nobody_announces_anything() -> None:
+    nobody = replace(CLUSTER, is_configured=False)
+
+    assert why_nowhere(wanted(ROUTED), None, nobody) == UNCONFIGURED
+    assert why_nowhere(wanted(VIP), None, nobody) == UNCONFIGURED
+
+
+def test_it_is_told_when_it_has_lasted() -> None:
+    nowhere = Nowhere()
+    nowhere.look(VIP, NOW, is_nowhere=True)
+    nowhere.look(VIP, NOW + 1, is_nowhere=True)
+
+    assert nowhere.deadline == NOW + PATIENCE
+    assert nowhere.due(NOW + PATIENCE - 0.1) == set()
+    assert not nowhere.has_lasted(VIP)
+    assert nowhere.due(NOW + PATIENCE) == {VIP}
+    assert nowhere.has_lasted(VIP)
+    assert nowhere.deadline is None
+
+
+def test_what_ends_before_is_not_told() -> None:
+    nowhere = Nowhere()
+    nowhere.look(VIP, NOW, is_nowhere=True)
+    nowhere.look(VIP, NOW + 1, is_nowhere=False)
+
+    assert nowhere.deadline is None
+    assert nowhere.due(NOW + PATIENCE) == set()
