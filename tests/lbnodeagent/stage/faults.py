@@ -54,15 +54,21 @@ FAULTS: Final[tuple[Fault, ...]] = tuple(
 STRANGER: Final = Mac(bytes.fromhex("02deadbeef01"))
 LATE: Final = (0.0, 3.0)
 """Seconds by which a busy node hears what its kernel notifies of."""
-OTHER_CONFIGURATIONS: Final[tuple[Mapping[str, Any], ...]] = (
-    {"localInterface": "^eth0$"},
+PLANNABLE: Final[tuple[Mapping[str, Any], ...]] = (
+    {"localInterface": "^(eth0|lan1)$"},
     {"dummyInterface": "kube-lb1"},
     {"addressConfig": {"localInterface": {"validLifetime": 0}}},
     {"addressConfig": {"localInterface": {"validLifetime": 60}}},
     {"garpConfig": {"count": 1}, "interfaces": ["bond0"]},
-    {"addressConfig": {"localInterface": {"validLifetime": 0, "noPrefixRoute": False}}},
 )
-"""The last one can't be had without a gap: the kernel changes an address's route only by taking the address away."""
+"""What an LBNodeAgent can be edited to without anybody's loss."""
+CONFIGURATIONS: Final = (
+    *PLANNABLE,
+    # The kernel changes whether an address has a route only by taking the address away.
+    {"addressConfig": {"localInterface": {"validLifetime": 0, "noPrefixRoute": False}}},
+    # What is on a second NIC is on no node's subnet any more, and is routed as soon as all have heard that.
+    {"localInterface": "^eth0$"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +256,7 @@ def _of_services(world: World, step: Step) -> dict[str, Acts]:
 def _of_the_api(world: World, step: Step) -> dict[str, Acts]:
     api, name = world.api, step.node
     local = {"localInterface": "eth0|^lan" if world.topology.has_second_nics else "default"}
-    other = {**local, **OTHER_CONFIGURATIONS[step.number % len(OTHER_CONFIGURATIONS)]}
+    other = {**local, **CONFIGURATIONS[step.number % len(CONFIGURATIONS)]}
     special = {**local, "dummyInterface": "kube-lb7"}
 
     def special_label(*, is_there: bool) -> None:

@@ -69,7 +69,8 @@ class FakeKernel:
     """Whether any was."""
     promotes: set[IfIndex] = field(default_factory=set)
     _detections: dict[Key, tuple[float, bool]] = field(default_factory=dict)
-    _news: list[News] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)
+    """What wasn't taken yet: without any no deadline changed either."""
     _defaults: tuple[DefaultRoute, ...] = ()
     _next_index: int = 10
 
@@ -93,14 +94,9 @@ class FakeKernel:
             tuple(self.links.values()), tuple(self.addresses.values()), self.default_routes(), tuple(self.routes)
         )
 
-    @property
-    def has_news(self) -> bool:
-        """Whether anything changed: without it no deadline did either."""
-        return bool(self._news)
-
     def take_news(self) -> list[News]:
         """What is notified of, once."""
-        news, self._news = self._news, []
+        news, self.news = self.news, []
         routes = self.default_routes()
         if routes != self._defaults:
             self._defaults = routes
@@ -177,7 +173,7 @@ class FakeKernel:
                 index = IfIndex(self._next_index)
                 self._next_index += 1
                 self.links[index] = Link(index, name, "dummy", has_neighbours=False, alias=DUMMY_ALIAS)
-                self._news.append(LinkSeen(self.links[index]))
+                self.news.append(LinkSeen(self.links[index]))
                 return Done(action)
             case SetUp(index):
                 self.set_link(index, is_up=True)
@@ -215,7 +211,7 @@ class FakeKernel:
         expires = now + lifetime - 2 if lifetime else FOREVER
         if before is not None:
             self.addresses[key] = replace(before, expires=expires)
-            self._news.append(AddressSeen(self.addresses[key]))
+            self.news.append(AddressSeen(self.addresses[key]))
             return Done(place, self.addresses[key])
         is_ipv6 = vip.version == 6
         there = PresentAddress(
@@ -241,7 +237,7 @@ class FakeKernel:
         if there.address.version == 4:
             there = replace(there, is_secondary=bool(self._of_subnet(there)))
         self.addresses[key] = there
-        self._news.append(AddressSeen(there))
+        self.news.append(AddressSeen(there))
 
     def _of_subnet(self, there: PresentAddress) -> list[PresentAddress]:
         """The other IPv4 addresses of its subnet, in their order."""
@@ -279,7 +275,7 @@ class FakeKernel:
             first = secondaries[0]
             promoted = replace(first, is_secondary=False)
             self.addresses[first.index, first.address, first.prefix_length] = promoted
-            self._news.append(AddressSeen(promoted))
+            self.news.append(AddressSeen(promoted))
             return
         for other in secondaries:
             del self.addresses[other.index, other.address, other.prefix_length]
@@ -289,7 +285,7 @@ class FakeKernel:
 
     def _gone(self, there: PresentAddress, own_doing: bool, by: int) -> None:
         gone = AddressGone(there.index, there.address, there.prefix_length, 0 if own_doing else by, own_doing)
-        self._news.append(gone)
+        self.news.append(gone)
 
     def set_link(self, index: IfIndex, *, is_up: bool | None = None, has_carrier: bool | None = None) -> None:
         """An interface changes; one that is set down loses its IPv6 addresses."""
@@ -299,7 +295,7 @@ class FakeKernel:
         self.links[index] = replace(before, is_up=is_up, has_carrier=carrier)
         if before == self.links[index]:
             return
-        self._news.append(LinkSeen(self.links[index]))
+        self.news.append(LinkSeen(self.links[index]))
         if before.is_up and not is_up:
             for key in [key for key in self.addresses if key[0] == index and key[1].version == 6]:
                 self.delete(key, by=0)
@@ -315,7 +311,7 @@ class FakeKernel:
                 self._gone(there, own_doing, 0)
         self.routes = {route for route in self.routes if route[0] != index}
         if self.links.pop(index, None) is not None:
-            self._news.append(LinkGone(index))
+            self.news.append(LinkGone(index))
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -341,4 +337,4 @@ class FakeKernel:
             self.delete(key, by=0)  # so it does with those of finite lifetime
             return
         self.addresses[key] = replace(there, dad="failed" if is_duplicate else "done", is_usable=not is_duplicate)
-        self._news.append(AddressSeen(self.addresses[key]))
+        self.news.append(AddressSeen(self.addresses[key]))

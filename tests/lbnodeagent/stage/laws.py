@@ -5,6 +5,7 @@ They say by the specification who may have what; of the agents they ask nothing 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -37,15 +38,15 @@ class Laws:
     is_planned: bool = False
     """Whether all that happens is a planned move, on wires that lose nothing: then more laws hold."""
     broken: list[str] = field(default_factory=list)
-    is_guarded: bool = False
-    """Whether the cluster has come up, so that the laws of planned moves hold from now on."""
+    guarded_from: float = float("inf")
+    """When the cluster had come up, so that the laws of planned moves hold from then on."""
     guarded: set[IPAddress] = field(default_factory=set)
     """VIPs that somebody must have at each moment from now on."""
 
-    def guard(self, vips: Iterable[IPAddress]) -> None:
+    def guard(self, vips: Iterable[IPAddress], now: float) -> None:
         """From now on somebody must have each of these at each moment, if it can be on any node."""
         if self.is_planned:
-            self.is_guarded = True
+            self.guarded_from = now
             self.guarded = {vip for vip in vips if self.holders(vip) and self._is_anywhere(vip)}
 
     def _is_anywhere(self, vip: IPAddress) -> bool:
@@ -84,7 +85,7 @@ class Laws:
     def executed(self, node: Node, actions: Sequence[Action], now: float) -> None:
         """An agent had its kernel do this."""
         agent = node.agent
-        if not self.is_guarded or agent is None or now - agent.began_at > NEW:
+        if agent is None or agent.began_at < self.guarded_from or now - agent.began_at > NEW:
             return
         for action in actions:
             if not isinstance(action, Place) or action.is_renewal or not action.spot.is_local:
@@ -186,7 +187,7 @@ class Laws:
         config, kernel, subnet = self.api.told.config_of(node.name), node.kernel, subnet_of(vip)
         if not config.announces or subnet is None:
             return None
-        chosen = _chosen(kernel, vip) if config.local_interface == DEFAULT_INTERFACE else kernel.nics
+        chosen = _chosen(kernel, vip, config.local_interface)
         return next((nic for nic in chosen if kernel.is_live(nic.index) and kernel.is_on(nic.index, subnet)), None)
 
     def _leftovers(self) -> Iterable[str]:
@@ -221,7 +222,9 @@ class Laws:
         return parts
 
 
-def _chosen(kernel: FakeKernel, vip: IPAddress) -> Sequence[Nic]:
-    """eth0, while it has a default route."""
+def _chosen(kernel: FakeKernel, vip: IPAddress, local_interface: str) -> Sequence[Nic]:
+    """The NICs that take VIPs: by their names, or eth0, while it has a default route."""
+    if local_interface != DEFAULT_INTERFACE:
+        return [nic for nic in kernel.nics if re.search(local_interface, nic.name)]
     families = {route.family.bits for route in kernel.default_routes()}
     return kernel.nics[:1] if vip.max_prefixlen in families else ()
