@@ -25,6 +25,7 @@ from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 from lbnodeagent.errors import KernelError
 from lbnodeagent.kernel.holdings import Key
 from lbnodeagent.kernel.ledger import Ledger
+from lbnodeagent.kernel.meanwhile import Meanwhile
 from lbnodeagent.kernel.messages import (
     MAIN_TABLE,
     MARK,
@@ -75,6 +76,8 @@ class Netlink:
         self._asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._sequence = 0
         """Of the next request: an answer that came too late is told by its number."""
+        self._meanwhile: Meanwhile | None = None
+        """While everything is being read."""
         self._marshal = MarshalRtnl()
         self._reader = MessageReader(ledger.holdings if ledger is not None else None)
 
@@ -107,9 +110,15 @@ class Netlink:
 
     async def _dump(self) -> Dump:
         links = [link for message in await self._dumped("link") if (link := self._reader.link(message)) is not None]
-        addresses = [self._reader.address(message, time.monotonic()) for message in await self._dumped("addr")]
+        routes = await self._default_routes()
+        self._meanwhile = Meanwhile()
+        try:
+            messages = await self._dumped("addr")  # the last: nothing is waited for any more
+            addresses = self._meanwhile.over(self._reader.address(message, time.monotonic()) for message in messages)
+        finally:
+            self._meanwhile = None
         self.keep((there.index, there.address, there.prefix_length) for there in addresses)
-        return Dump(tuple(links), tuple(addresses), await self._default_routes())
+        return Dump(tuple(links), addresses, routes)
 
     async def _default_routes(self) -> tuple[DefaultRoute, ...]:
         messages = [
@@ -192,6 +201,8 @@ class Netlink:
             results += (result_of(change, how, code, now) for change, code in zip(part, codes, strict=True))
         if self._ledger is not None:
             self._ledger.conclude(changes, results)
+        if self._meanwhile is not None:
+            self._meanwhile.note(changes, results)
         return results
 
     def adopt(self, there: PresentAddress, interface: str) -> None:

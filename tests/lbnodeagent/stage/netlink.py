@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from lbnodeagent.errors import AddressTaken, KernelError
 from lbnodeagent.kernel.adoption import has_signature
 from lbnodeagent.kernel.holdings import Holdings, Key, Life, decode, encode, label
+from lbnodeagent.kernel.meanwhile import Meanwhile
 from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, Change, Dump, LinkGone, LinkSeen, RoutesRead
 from lbnodeagent.tables import (
     DUMMY_ALIAS,
@@ -31,7 +32,7 @@ from tests.lbnodeagent.stage.kernel import EEXIST, FakeKernel, News
 
 PROMPT: tuple[float, float] = (0.0, 0.003)
 """Seconds until a notification of the kernel is heard, on a node that isn't busy."""
-READING: tuple[float, float] = (0.001, 0.05)
+READING: tuple[float, float] = (0.001, 0.3)
 """Seconds that reading everything takes: what it says is as old, and what the agent did meanwhile is not in it."""
 
 
@@ -62,6 +63,9 @@ class FakeNetlink:
     """When the last notification of an interface that was sent so far is heard."""
     _losses: int = 0
     _is_reading: bool = False
+    """Everything, as notifications were lost."""
+    _meanwhile: Meanwhile | None = None
+    """From when it's asked for until it's there."""
 
     def __post_init__(self) -> None:
         if not self.seam.has_marks:
@@ -72,12 +76,12 @@ class FakeNetlink:
 
     def read(self) -> Dump:
         """Everything, at the start."""
-        return self._understood(self.kernel.dump(), 0.0)
+        dump = self.kernel.dump()
+        return self._kept(replace(dump, addresses=tuple(self._seen(there, 0.0) for there in dump.addresses)))
 
-    def _understood(self, dump: Dump, age: float) -> Dump:
-        if self._holdings is not None:
-            self.keep((there.index, there.address, there.prefix_length) for there in dump.addresses)
-        return replace(dump, addresses=tuple(self._seen(there, age) for there in dump.addresses))
+    def _kept(self, dump: Dump) -> Dump:
+        self.keep((there.index, there.address, there.prefix_length) for there in dump.addresses)
+        return dump
 
     def _seen(self, there: PresentAddress, age: float) -> PresentAddress:
         """An address as a message says it that was sent ``age`` seconds ago: lifetimes are counted from now on."""
@@ -142,10 +146,12 @@ class FakeNetlink:
 
         def begin() -> None:
             dump, read_at = self.kernel.dump(), self.now()
+            meanwhile = self._meanwhile = Meanwhile()
 
             def end() -> None:
-                self._is_reading = False
-                self.hear([replace(self._understood(dump, self.now() - read_at), marked_routes=())])
+                self._is_reading, self._meanwhile = False, None
+                seen = [self._seen(there, self.now() - read_at) for there in dump.addresses]
+                self.hear([self._kept(replace(dump, addresses=meanwhile.over(seen), marked_routes=()))])
 
             self.after(takes, end)
 
@@ -159,10 +165,11 @@ class FakeNetlink:
         if self._holdings is not None and self._holdings.expect(changes):
             self._save()
         outcomes = self.kernel.execute(actions, self.now())
-        if self._holdings is not None:
-            results = [_result(one) for one in outcomes if isinstance(one.action, Place | Remove)]
-            if self._holdings.conclude(changes, results):
-                self._save()
+        results = [_result(one) for one in outcomes if isinstance(one.action, Place | Remove)]
+        if self._holdings is not None and self._holdings.conclude(changes, results):
+            self._save()
+        if self._meanwhile is not None:
+            self._meanwhile.note(changes, results)
         return outcomes
 
     def adopt(self, there: PresentAddress, interface: str) -> None:
