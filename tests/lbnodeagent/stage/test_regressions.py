@@ -1,0 +1,37 @@
+"""Histories that broke a law once, each as short as it still did."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lbnodeagent.stage.faults import Step
+from tests.lbnodeagent.stage.histories import History, fails
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(
+            History(51, 2, 0.0, (Step(13.66, 6.71, "edit the configuration", "n2", number=2),), is_planned=True),
+            id="permanent addresses that got a lifetime were not renewed within it",
+        ),
+        pytest.param(
+            History(54, 2, 0.0, (Step(15.74, 7.06, "edit the configuration", "n1", number=1),), is_planned=True),
+            id="a dummy interface was deleted before its addresses were on the next one",
+        ),
+        pytest.param(
+            History(2, 2, 0.0, (Step(20.5, 7.4, "cordon", "n1", number=27),), is_planned=True, has_endpoints=True),
+            id="a cordoned node took back a route that no other could have",
+        ),
+        pytest.param(
+            History(12, 3, 0.0, (), is_planned=True, has_endpoints=True),
+            id="an address stayed routed where its subnet turned out to be another node's",
+        ),
+        pytest.param(
+            History(114, 3, 0.02, (Step(7.8465459, 5.0863, "stop", "n1"), Step(7.1818146, 0.60298, "overrun", "n2"))),
+            id="what was read of the kernel was believed over what the agent did since",
+        ),
+    ],
+)
+def test_no_law_is_broken_any_more(told: History) -> None:
+    assert fails(told) == []
