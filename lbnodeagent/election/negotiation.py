@@ -104,7 +104,9 @@ class Negotiation:
         owner = self._candidacy.owner(vip)
         if not is_wanted or owner != self._node:
             self._handover.not_ours(vip)
-        if not is_wanted or owner in (None, self._node) or not self._present.nics_with(vip):
+        is_given = is_wanted and owner not in (None, self._node) and bool(self._present.nics_with(vip))
+        self._neighbours.gives_away(vip, is_given=is_given)
+        if not is_given:
             self._handover.end(vip)
         elif owner is not None:
             self._handover.lose(vip, owner, now, understands=self._members.understands(owner))

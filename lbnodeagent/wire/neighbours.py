@@ -54,6 +54,8 @@ class Neighbours:
         self._frames: list[WireOutput] = []
         self._claimed: set[IPAddress] = set()
         self._untold: set[IPAddress] = set()
+        self._given_away: set[IPAddress] = set()
+        """VIPs that are here until their new owner has them: that one has announced them last, or will."""
         self._unprobed: set[IPAddress] = set()
         self._probe_at = FOREVER
         self._probe_all_at = 0.0
@@ -81,6 +83,10 @@ class Neighbours:
         self._untold.difference_update(answering, (vip for vip in untold if not self._present.ours(vip)))
         self.announce_again(answering, now)
 
+    def gives_away(self, vip: IPAddress, *, is_given: bool) -> None:
+        """Whether a VIP is another's, and here only until that one has it."""
+        (self._given_away.add if is_given else self._given_away.discard)(vip)
+
     def announce_again(self, vips: Iterable[IPAddress], now: float) -> None:
         """Somebody else may have been believed to have these VIPs."""
         for vip in vips:
@@ -89,8 +95,10 @@ class Neighbours:
                     self._frames += self._schedule.announce(Announce(vip, link.name, link.mac), self.garp, now)
 
     def run_due(self, now: float) -> None:
-        """Say what is due: repeats of announcements (of VIPs that are still here), and questions."""
+        """Say what is due: repeats of announcements (of VIPs that are still here and ours), and questions."""
         for repeat in self._schedule.due(now):
+            if repeat.vip in self._given_away:
+                continue
             if not self.garp.verify_before_send or self._present.is_on(repeat.vip, repeat.interface):
                 self._frames.append(repeat)
         if now >= self._probe_all_at:
@@ -139,6 +147,7 @@ class Neighbours:
         """A VIP is no longer here."""
         self._conflicts.forget(vip)
         self._claimed.discard(vip)
+        self._given_away.discard(vip)
 
     def _is_here(self, index: IfIndex, vip: IPAddress) -> bool:
         return any(there.index == index for there in self._present.ours(vip))
