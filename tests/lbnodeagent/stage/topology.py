@@ -76,6 +76,12 @@ class Topology:
         return any(len(nics) > 1 for nics in self.nics.values())
 
 
+def one_subnet(size: int) -> Topology:
+    """Nodes as most clusters have them."""
+    nics: dict[str, tuple[Nic, ...]] = {f"n{number}": (_eth0(number, "rack"),) for number in range(1, size + 1)}
+    return Topology(nics, (VIP4, VIP6, ROUTED4[0], ROUTED6))
+
+
 def topology(chance: random.Random, size: int) -> Topology:
     """``size`` nodes, n1 and so on; the first one is always in the first subnet."""
     kind = chance.choice(("one subnet", "two racks", "second NICs"))

@@ -59,11 +59,13 @@ LISTED: tuple[float, float] = (0.03, 0.2)
 class World:
     """``size`` nodes at rest, after ``begin``; what follows has its chances from ``seed``."""
 
-    def __init__(self, seed: int, size: int, loss: float = 0.0, *, is_planned: bool = False) -> None:
+    def __init__(
+        self, seed: int, size: int, loss: float = 0.0, *, is_planned: bool = False, of: Topology | None = None
+    ) -> None:
         self.chance = random.Random(seed)
         link = Link(loss=loss, duplicate=loss / 2, reorder=loss)
         self.simulation = Simulation(seed, config=GOSSIP, link=link)
-        self.topology: Topology = topology(self.chance, size)
+        self.topology = topology(self.chance, size) if of is None else of
         self.nodes = {name: self._machine(name) for name in self.topology.nics}
         self.api = Api(self._tell)
         local_interface = "eth0|^lan" if self.topology.has_second_nics else DEFAULT_INTERFACE

@@ -1,0 +1,176 @@
+"""What moves the VIPs of three nodes, one thing at a time: deaths, cordons, endpoints, configurations, NICs."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbnodeagent.kubernetes.nodefeed import EXCLUDE_LABEL
+from lbnodeagent.tables import FOREVER
+from purelb import names
+from purelb.addresses import IPAddress
+from purelb.election import ranking
+from tests.lbnodeagent.stage.topology import ETH0, ROUTED4, VIP4, VIP6, one_subnet
+from tests.lbnodeagent.stage.world import World
+
+NODES = ("n1", "n2", "n3")
+OWNER, HEIR, LAST = ranking(NODES, VIP4)
+ROUTED = ROUTED4[0]
+
+
+@pytest.fixture
+def world() -> World:
+    """Each VIP on its owner; from now on nobody may be without an answer, unless a test says so."""
+    world = World(1, 3, is_planned=True, of=one_subnet(3))
+    for vip in world.topology.vips:
+        world.api.want(vip)
+    world.begin()
+    world.run(6.0)
+    world.laws.guard(world.topology.vips, world.now)
+    return world
+
+
+def expires(world: World, node: str, vip: IPAddress) -> float:
+    """Seconds until the kernel takes an address away."""
+    there = next(one for one in world.nodes[node].kernel.addresses.values() if one.address == vip)
+    return there.expires - world.now
+
+
+def test_a_vip_is_on_one_node_and_a_routed_one_on_all(world: World) -> None:
+    assert world.holders(VIP4) == {OWNER}
+    assert world.holders(ROUTED) == {*NODES}
+
+
+def test_after_a_partition_the_address_is_on_one_node_again(world: World) -> None:
+    world.simulation.part([OWNER], [HEIR, LAST])
+    world.run(8.0)
+    assert world.holders(VIP4) == {OWNER, HEIR}  # each side serves
+
+    world.simulation.heal()
+    world.run(8.0)
+    assert world.holders(VIP4) == {OWNER}
+
+
+def test_a_frozen_agent_is_replaced_and_has_its_address_alone_again_when_it_goes_on(world: World) -> None:
+    world.freeze_agent(OWNER, 10.0)
+    world.run(8.0)
+    assert world.holders(VIP4) == {OWNER, HEIR}
+
+    world.run(8.0)
+    assert world.holders(VIP4) == {OWNER}
+    assert world.laws.at_rest() == []
+
+
+def test_an_agent_that_stays_dead_leaves_no_address_on_its_nic_after_20_seconds(world: World) -> None:
+    world.kill_agent(OWNER)
+    world.run(8.0)
+    assert world.holders(VIP4) == {OWNER, HEIR}
+
+    world.run(14.0)
+    assert world.holders(VIP4) == {HEIR}
+
+
+@pytest.mark.parametrize("is_cordon", [True, False], ids=["cordoned", "labelled"])
+def test_an_excluded_node_gives_its_addresses_away_and_gets_them_back(world: World, is_cordon: bool) -> None:
+    def exclude(*, is_excluded: bool) -> None:
+        if is_cordon:
+            world.api.node(OWNER, is_cordoned=is_excluded)
+        else:
+            world.api.label(OWNER, EXCLUDE_LABEL, is_there=is_excluded)
+
+    exclude(is_excluded=True)
+    world.run(8.0)
+    assert world.holders(VIP4) == {HEIR}
+    assert world.holders(ROUTED) == {HEIR, LAST}
+
+    exclude(is_excluded=False)
+    world.run(8.0)
+    assert world.holders(VIP4) == {OWNER}
+    assert world.holders(ROUTED) == {*NODES}
+    assert world.laws.at_rest() == []
+
+
+def test_with_all_nodes_cordoned_every_address_stays(world: World) -> None:
+    for name in NODES:
+        world.api.node(name, is_cordoned=True)
+    world.run(10.0)
+
+    assert world.holders(VIP4) == {OWNER}
+    assert world.holders(ROUTED) == {*NODES}
+    assert world.laws.at_rest() == []
+
+
+def test_with_policy_local_a_routed_address_follows_the_endpoints(world: World) -> None:
+    world.api.endpoints(ROUTED, frozenset({"n2"}))
+    world.api.want(ROUTED, policy="Local")
+    world.run(3.0)
+    assert world.holders(ROUTED) == {"n2"}
+
+    world.api.endpoints(ROUTED, frozenset({"n1", "n3"}))
+    world.run(3.0)
+    assert world.holders(ROUTED) == {"n1", "n3"}
+    assert world.laws.at_rest() == []
+
+
+def test_with_policy_local_a_cordoned_node_keeps_what_it_alone_has_endpoints_for(world: World) -> None:
+    world.api.endpoints(ROUTED, frozenset({"n2"}))
+    world.api.want(ROUTED, policy="Local")
+    world.api.node("n2", is_cordoned=True)
+    world.run(8.0)
+
+    assert world.holders(ROUTED) == {"n2"}
+    assert world.laws.at_rest() == []
+
+
+def test_with_allow_local_the_owner_is_a_node_with_an_endpoint(world: World) -> None:
+    world.api.endpoints(VIP4, frozenset({LAST}))
+    world.api.want(VIP4, policy="Local", annotations={names.ALLOW_LOCAL: "true"})
+    world.run(3.0)
+    assert world.holders(VIP4) == {LAST}
+
+    world.api.endpoints(VIP4, frozenset({HEIR}))
+    world.run(3.0)
+    assert world.holders(VIP4) == {HEIR}
+    assert world.laws.at_rest() == []
+
+
+def test_with_node_affinity_the_owner_is_a_node_with_an_endpoint_while_there_is_one(world: World) -> None:
+    world.api.endpoints(VIP4, frozenset({LAST}))
+    world.api.want(VIP4, annotations={names.NODE_AFFINITY: "service-endpoints"})
+    world.run(3.0)
+    assert world.holders(VIP4) == {LAST}
+
+    world.api.endpoints(VIP4, frozenset())
+    world.run(3.0)
+    assert world.holders(VIP4) == {OWNER}
+    assert world.laws.at_rest() == []
+
+
+def test_a_changed_configuration_takes_effect_without_a_restart(world: World) -> None:
+    world.api.configure("default", {"addressConfig": {"localInterface": {"validLifetime": 0}}})
+    world.run(1.0)
+    assert expires(world, OWNER, VIP4) == FOREVER
+
+    world.api.configure("default", {"localInterface": "default"})
+    world.run(1.0)
+    assert 0 < expires(world, OWNER, VIP4) <= 20
+    assert world.laws.at_rest() == []
+
+
+@pytest.mark.parametrize("fault", ["set down", "without its address"])
+def test_a_nic_that_is_no_use_gives_its_addresses_away_and_gets_them_back(world: World, fault: str) -> None:
+    kernel = world.nodes[OWNER].kernel
+    world.laws.guarded.clear()  # nobody has planned that
+
+    if fault == "set down":
+        kernel.set_link(ETH0, is_up=False)
+    else:
+        own = kernel.nics[0].own[0]
+        kernel.delete((ETH0, own.ip, own.network.prefixlen))
+    world.run(5.0)
+    assert world.holders(VIP4) == {HEIR}
+
+    kernel.set_link(ETH0, is_up=True)
+    kernel.give_own()
+    world.run(5.0)
+    assert world.holders(VIP4) == {OWNER}
+    assert len(world.holders(VIP6)) == 1
