@@ -19,6 +19,7 @@ from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
 KEY_SIZES: Final = (16, 24, 32)
 """Bytes of a gossip key: AES-128, -192 or -256."""
 _FORMATS: Final = ("v1", "v2")
+_LOCAL_POLICIES: Final = ("keep", "reset")
 _OWNERSHIPS: Final = ("auto", "mark", "ledger")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -81,6 +82,8 @@ class AgentSettings:
     """The form of the announcing annotations: ``node,interface``, or PureLB v0.17's ``node,interface,ip``."""
     api_host: str = ""
     """Where the cluster says that its API server is (KUBERNETES_SERVICE_HOST), beside a kubeconfig."""
+    local_policy: Literal["keep", "reset"] = "keep"
+    """What becomes of externalTrafficPolicy Local of an address on a NIC: it holds, or is set to Cluster (PureLB)."""
     bird_socket: Path | None = None
     """BIRD's control socket: addresses of the dummy interface wait for it to have a session. None: they don't."""
 
@@ -128,6 +131,12 @@ class AgentSettings:
             "(PURELB_ANNOUNCING_FORMAT)",
         )
         parser.add_argument(
+            "--local-policy",
+            choices=_LOCAL_POLICIES,
+            default=environ.get("PURELB_LOCAL_POLICY") or "keep",
+            help="policy Local of an address on a NIC: keep it, or reset it to Cluster (PURELB_LOCAL_POLICY)",
+        )
+        parser.add_argument(
             "--bird-socket",
             default=environ.get("PURELB_BIRD_SOCKET", ""),
             help="BIRD's control socket; addresses of kube-lb0 wait until BIRD has a session (PURELB_BIRD_SOCKET)",
@@ -146,6 +155,8 @@ class AgentSettings:
         arguments = parser.parse_args(argv)
         if arguments.ownership not in _OWNERSHIPS:
             raise SettingsError(f'PURELB_OWNERSHIP "{arguments.ownership}" is none of {", ".join(_OWNERSHIPS)}')
+        if arguments.local_policy not in _LOCAL_POLICIES:
+            raise SettingsError(f'PURELB_LOCAL_POLICY "{arguments.local_policy}" is neither keep nor reset')
         if arguments.announcing_format not in _FORMATS:  # of the environment: argparse doesn't check a default
             raise SettingsError(f'PURELB_ANNOUNCING_FORMAT "{arguments.announcing_format}" is neither v1 nor v2')
         if not arguments.node_name:
@@ -161,6 +172,7 @@ class AgentSettings:
             gossip_profile=arguments.gossip_profile,
             announcing_format=arguments.announcing_format,
             api_host=environ.get("KUBERNETES_SERVICE_HOST", ""),
+            local_policy=arguments.local_policy,
             bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),

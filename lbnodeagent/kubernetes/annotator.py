@@ -304,8 +304,8 @@ class Annotator:
         self.look_at(key)
 
     def _resets_policy(self, service: ServiceView) -> bool:
-        """Policy Local doesn't work behind one node's NIC, unless its user says so (PureLB v0.6.1)."""
-        if service.external_traffic_policy != "Local" or names.ALLOW_LOCAL in service.annotations:
+        """PureLB takes policy Local for a mistake behind one node's NIC, unless the user says otherwise (v0.6.1)."""
+        if service.external_traffic_policy != "Local" or self._wanted.keeps_policy(service):
             return False
         standing = (self._standing.get(vip) for vip in vips_of(service))
         return any(one is not None and one.state == "announcing" and one.is_local for one in standing)

@@ -84,7 +84,7 @@ class ControlPlane:
         settings, metrics = self._settings, self._metrics
         kubeconfig: Path | None = settings.common.kubeconfig
         async with Kube(kubeconfig, user_agent=names.AGENT_COMPONENT, pace=self._pace) as kube:
-            wanted = WantedTable()
+            wanted = WantedTable(keeps_local=settings.local_policy == "keep")
             events = EventRecorder(kube, names.AGENT_COMPONENT)
             following = Following(kube, metrics, settings)
             self._following, self._rights = following, kube.rights

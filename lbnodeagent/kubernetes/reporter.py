@@ -30,6 +30,10 @@ LOCAL_KEPT: Final = (
     "ExternalTrafficPolicy override annotation found: the policy stays Local, "
     "and only nodes with a ready endpoint announce"
 )
+LOCAL_HONOURED: Final = (
+    "ExternalTrafficPolicy Local holds: one of the nodes with a ready endpoint announces, and the endpoints on that "
+    "node get all traffic. To have it spread over all of them, set the policy to Cluster"
+)
 
 
 class Reporter:
@@ -191,14 +195,15 @@ class Reporter:
 
     def _explain_policy(self, service: ServiceView, announcement: Announcement) -> None:
         """That policy Local is kept on a NIC, once for each time that its user asks for it."""
-        is_kept = service.external_traffic_policy == "Local" and names.ALLOW_LOCAL in service.annotations
+        is_kept = service.external_traffic_policy == "Local" and self._wanted.keeps_policy(service)
         if not is_kept or service.key in self._kept:
             if not is_kept:
                 self._kept.discard(service.key)
             return
         self._kept.add(service.key)
         if announcement.is_fresh:
-            self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, LOCAL_KEPT)
+            text = LOCAL_KEPT if names.ALLOW_LOCAL in service.annotations else LOCAL_HONOURED
+            self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, text)
 
     def _forget(self, key: ServiceKey, vip: IPAddress) -> None:
         last = self._told[key].pop(vip)

@@ -54,7 +54,9 @@ def vips_of(service: ServiceView) -> tuple[IPAddress, ...]:
 class WantedTable:
     """Who wants which VIP, and how. Services that share an address share its entry."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_local: bool = True) -> None:
+        """``keeps_local``: whether policy Local holds on a NIC too, without the user's word for each Service."""
+        self._keeps_local = keeps_local
         self._services: dict[ServiceKey, ServiceView] = {}
         """With the addresses that our allocator gave, and no others."""
         self._mixed: dict[ServiceKey, ServiceView] = {}
@@ -226,10 +228,14 @@ class WantedTable:
             aggregation=pool.prefix_length if pool else None,
             endpoints=self._endpoints(local) if local else None,
             preferred=self._endpoints(users) if _has_affinity(users) else None,
-            allow_local=bool(local) and all(names.ALLOW_LOCAL in service.annotations for service in local),
+            allow_local=bool(local) and all(map(self.keeps_policy, local)),
             onlink_only=group is not None and group.is_onlink_only,
             skips_dad=any(service.annotations.get(names.SKIP_IPV6_DAD) == "true" for service in users),
         )
+
+    def keeps_policy(self, service: ServiceView) -> bool:
+        """Whether a Service's policy Local holds on a NIC too; else it counts there as Cluster, and is set to it."""
+        return self._keeps_local or names.ALLOW_LOCAL in service.annotations
 
     def _group_of(self, vip: IPAddress, users: Iterable[ServiceView]) -> ServiceGroup | None:
         """The group that holds ``vip``: the one that the Service says it's from, else any."""

@@ -70,3 +70,12 @@ def test_what_an_operator_forbids_is_read_and_garbage_refused() -> None:
     assert AllocatorSettings.from_environment({"PURELB_FORBIDDEN_ADDRESSES": " "}, []).forbidden == ()
     with pytest.raises(SettingsError, match='PURELB_FORBIDDEN_ADDRESSES: "gateway" is neither'):
         AllocatorSettings.from_environment({"PURELB_FORBIDDEN_ADDRESSES": "gateway"}, [])
+
+
+def test_policy_local_is_kept_unless_agents_are_told_to_reset_it() -> None:
+    node = {"PURELB_NODE_NAME": "n"}
+
+    assert AgentSettings.from_environment(node, []).local_policy == "keep"
+    assert AgentSettings.from_environment({**node, "PURELB_LOCAL_POLICY": "reset"}, []).local_policy == "reset"
+    with pytest.raises(SettingsError, match='PURELB_LOCAL_POLICY "cluster" is neither keep nor reset'):
+        AgentSettings.from_environment({**node, "PURELB_LOCAL_POLICY": "cluster"}, [])

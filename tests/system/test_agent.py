@@ -503,14 +503,14 @@ def test_a_changed_configuration_takes_effect_without_a_restart(agents: AgentLab
     assert eventually(lambda: agents.addresses(node).get(VIP, {}).get("valid_life_time", 100) <= 20)
 
 
-def test_policy_local_is_set_to_cluster_on_a_nic_and_said_so(agents: AgentLab) -> None:
-    agents.apply(service("local", "wire", ip=VIP, policy="Local"))
+def test_policy_local_holds_on_a_nic_and_nobody_writes_to_the_spec(agents: AgentLab) -> None:
+    agents.apply(service("local", "wire", ip=VIP, policy="Local"), endpoint_slice("local", WORKER12))
 
-    agents.owner(VIP)
+    assert agents.owner(VIP) == WORKER12
 
-    assert eventually(lambda: agents.service("local")["spec"]["externalTrafficPolicy"] == "Cluster")
     (told,) = eventually(lambda: agents.events("local", "LocalOverride"))
-    assert told.startswith("ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster.")
+    assert told.startswith("ExternalTrafficPolicy Local holds: one of the nodes with a ready endpoint announces")
+    assert agents.service("local")["spec"]["externalTrafficPolicy"] == "Local"
 
 
 def test_an_interface_that_the_node_does_not_have_is_told_on_the_configuration(agents: AgentLab) -> None:

@@ -157,6 +157,8 @@ def told(
     view: ServiceView,
     act: Callable[[Reporter], Awaitable[None]],
     registry: CollectorRegistry | None = None,
+    *,
+    keeps_local: bool = True,
 ) -> None:
     """Run a reporter against ``api`` while ``act`` goes on."""
 
@@ -170,7 +172,7 @@ def told(
         port = runner.addresses[0][1]
         with kubeconfig(tmp_path, f"http://127.0.0.1:{port}") as path:
             async with Kube(path) as kube:
-                table = WantedTable()
+                table = WantedTable(keeps_local=keeps_local)
                 table.set_service(view)
                 events = EventRecorder(kube, "purelb-lbnodeagent")
                 metrics = AgentMetrics(registry or CollectorRegistry())
@@ -289,7 +291,7 @@ def test_a_policy_that_is_set_to_cluster_is_told_also_when_the_address_was_there
         reporter.vip_stands(replace(HERE, is_fresh=False))
         await until(lambda: bool(api.events))
 
-    told(tmp_path, api, local, act)
+    told(tmp_path, api, local, act, keeps_local=False)
 
     assert [patch["spec"] for patch in api.patches] == [{"externalTrafficPolicy": "Cluster"}]
     ((reason, text),) = api.events
@@ -298,8 +300,16 @@ def test_a_policy_that_is_set_to_cluster_is_told_also_when_the_address_was_there
     assert "purelb.io/allow-local" in text
 
 
-def test_a_policy_that_is_kept_is_told_once(tmp_path: Path) -> None:
-    notes = {"allow_local": "true", **OURS}
+@pytest.mark.parametrize(
+    ("notes", "sentence"),
+    [
+        ({"allow_local": "true", **OURS}, "ExternalTrafficPolicy override annotation found: "),
+        (OURS, "ExternalTrafficPolicy Local holds: one of the nodes with a ready endpoint announces, "),
+    ],
+)
+def test_a_policy_that_is_kept_is_told_once_and_nothing_is_written(
+    tmp_path: Path, notes: dict[str, str], sentence: str
+) -> None:
     api = RecordingApi(stored(**notes))
     kept = replace(web_service(**notes), external_traffic_policy="Local")
 
@@ -313,6 +323,7 @@ def test_a_policy_that_is_kept_is_told_once(tmp_path: Path) -> None:
     told(tmp_path, api, kept, act)
 
     assert [reason for reason, _ in api.events] == ["LocalOverride", "AnnouncingLocal"]
+    assert api.events[0][1].startswith(sentence)
     assert api.patches == []
 
 

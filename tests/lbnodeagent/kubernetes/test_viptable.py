@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+import pytest
+
 from lbnodeagent.kubernetes.viptable import EndpointSlice, WantedTable, endpoint_slice
 from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
@@ -185,14 +187,18 @@ def test_a_shared_address_needs_the_endpoints_of_all_its_local_services() -> Non
     assert both.endpoints == frozenset({"n2"})
 
 
-def test_only_with_the_users_word_is_policy_local_kept_on_a_nic() -> None:
-    plain = WantedTable().set_service(service(policy="Local"))[VIP]
-    allowed = WantedTable().set_service(service(policy="Local", allow_local="false"))[VIP]
+@pytest.mark.parametrize(
+    ("keeps_local", "asks", "electorate"),
+    [(True, False, frozenset()), (False, False, None), (False, True, frozenset())],
+)
+def test_policy_local_holds_on_a_nic_or_only_with_the_users_word(
+    keeps_local: bool, asks: bool, electorate: frozenset[str] | None
+) -> None:
+    local = service(policy="Local", allow_local="false") if asks else service(policy="Local")
+    wanted = WantedTable(keeps_local=keeps_local).set_service(local)[VIP]
 
-    assert plain is not None
-    assert plain.electorate is None
-    assert allowed is not None
-    assert allowed.electorate == frozenset()
+    assert wanted is not None
+    assert wanted.electorate == electorate
 
 
 SERVING = {"ready": False, "serving": True, "terminating": True}
