@@ -15,14 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.command import control
+from lab.command import apifaults, control
 from lab.command.kubectl import find_kubectl, kubectl_environment
 from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
 from lab.demo.walkthrough import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
 from lab.machine import namespaces
-from lab.settings import CONTROL_PLANES, FAULTS, Settings
+from lab.settings import API_FAULTS, CONTROL_PLANES, FAULTS, Settings
 from lab.wire.router import run_folder, vtysh_command
+
+API = "api"
+"""In the place of a node: the API server."""
+VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,11 +163,19 @@ def find_logs(folder: Path, program: str) -> list[Path]:
 
 
 def fault(folder: Path, arguments: argparse.Namespace) -> None:
+    if arguments.node == API:
+        print(apifaults.begin(folder, arguments.kind, arguments.verb))
+        return
+    if arguments.verb is not None:
+        raise LabError(f"--verb is for faults of the API server: purelb-lab fault {API} KIND --verb VERB")
     answer = control.request(folder, "fault", 90, node=arguments.node, kind=arguments.kind)
     print(answer.values["done"])
 
 
 def heal(folder: Path, arguments: argparse.Namespace) -> None:
+    if arguments.node == API:
+        print(apifaults.end(folder))
+        return
     print(control.request(folder, "heal", 90, node=arguments.node).values["done"])
 
 
@@ -260,10 +272,12 @@ def _parser() -> argparse.ArgumentParser:
     reading = add("logs", logs, "print the logs of a program")
     reading.add_argument("program", metavar="PROGRAM", help="part of a name: allocator, lbnodeagent, apiserver")
     reading.add_argument("-f", "--follow", action="store_true")
-    failing = add("fault", fault, "break a node")
-    failing.add_argument("node", metavar="NODE")
-    failing.add_argument("kind", choices=FAULTS)
-    add("heal", heal, "mend a node").add_argument("node", metavar="NODE")
+    failing = add("fault", fault, "break a node, or the API server")
+    failing.add_argument("node", metavar="NODE", help=f"or `{API}`")
+    kinds = f"of a node: {', '.join(FAULTS)}; of the API server: a code (429), {', '.join(API_FAULTS)}"
+    failing.add_argument("kind", metavar="KIND", help=kinds)
+    failing.add_argument("--verb", choices=VERBS, help="of the API server: for requests of this verb only")
+    add("heal", heal, "mend a node, or the API server").add_argument("node", metavar="NODE", help=f"or `{API}`")
     # All that follows is kubectl's own, options too: to this parser nothing begins with an option's sign.
     passing = commands.add_parser("kubectl", help="run kubectl against the lab", prefix_chars="\0", add_help=False)
     passing.add_argument("arguments", nargs=argparse.REMAINDER)

@@ -7,6 +7,27 @@ import sys
 from dataclasses import asdict, dataclass
 
 FAULTS = ("power", "agent-kill", "agent-stop", "partition", "drain")
+API_FAULTS = (
+    "read-only",
+    "slow",
+    "hang",
+    "half-open",
+    "down",
+    "reset",
+    "expire-watches",
+    "html",
+    "redirect",
+    "broken-line",
+    "cut-line",
+    "drop-watches",
+    "expire",
+    "restart",
+    "remember",
+    "go-back",
+)
+"""Of the embedded API server, beside a code that it answers with."""
+FAULTS_FILE = "api-faults.url"
+"""In a lab's folder: where the embedded API server is told to fail."""
 CONTROL_PLANES = ("embedded", "envtest")
 
 

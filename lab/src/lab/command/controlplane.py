@@ -24,6 +24,7 @@ from kubedouble.envtest import ControlPlane as RealControlPlane
 from lab.errors import StartFailed
 from lab.kubelet.programs import log_folder
 from lab.machine.processes import Child, Program, python_path, start
+from lab.settings import FAULTS_FILE
 from lab.wire.forward import forward
 from lab.wire.network import Network
 from lab.wire.topology import API_PORT
@@ -32,7 +33,6 @@ from purelb.kube import Kube
 
 USER_AGENT = "lab"
 """Not a part of the programs' own, so that faults can be theirs alone."""
-FAULTS_FILE = "api-faults.url"
 _READY_SECONDS = 30.0
 
 

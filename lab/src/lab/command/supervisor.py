@@ -24,7 +24,7 @@ from typing import Protocol
 from lab.api.cluster import Cluster
 from lab.command import control
 from lab.command import desk as operations
-from lab.command.controlplane import FAULTS_FILE, USER_AGENT, certificate_authority, start_control_plane
+from lab.command.controlplane import USER_AGENT, certificate_authority, start_control_plane
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
 from lab.controllers.namespaceend import NamespaceEnd
@@ -36,7 +36,7 @@ from lab.kubelet.kubelets import Kubelet
 from lab.kubelet.programs import Surroundings
 from lab.machine import namespaces
 from lab.machine.processes import Child, Program, python_path, reap_orphans, start
-from lab.settings import Settings
+from lab.settings import FAULTS_FILE, Settings
 from lab.wire.network import Network
 from lab.wire.router import start_frr
 from lab.wire.topology import topology
