@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from lbnodeagent.tables import WantedVip
 from purelb.addresses import IPAddress
@@ -38,11 +38,23 @@ class KeysKnown:
     keys: tuple[bytes, ...]
 
 
+class Peer(NamedTuple):
+    """Another agent."""
+
+    node: str
+    address: str
+
+
 @dataclass(frozen=True, slots=True)
 class PeersKnown:
-    """Addresses of the other agents' pods."""
+    """The other agents' pods."""
 
-    addresses: frozenset[str]
+    peers: frozenset[Peer]
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Where they can be reached."""
+        return frozenset(peer.address for peer in self.peers)
 
 
 @dataclass(frozen=True, slots=True)

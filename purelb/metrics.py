@@ -230,6 +230,11 @@ class AgentMetrics(ClientMetrics):
             "Nodes that take part in the election, this one included.",
             registry=registry,
         )
+        self.unheard = Gauge(
+            "purelb_lbnodeagent_unheard_peers",
+            "Agents that run, by the API, and that this node doesn't hear in the gossip.",
+            registry=registry,
+        )
         self.messages_refused = Gauge(
             "purelb_gossip_messages_refused",
             "Hand-over messages since the start that didn't count: recordings, and those of a life not known yet.",

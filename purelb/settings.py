@@ -20,6 +20,7 @@ KEY_SIZES: Final = (16, 24, 32)
 """Bytes of a gossip key: AES-128, -192 or -256."""
 _FORMATS: Final = ("v1", "v2")
 _LOCAL_POLICIES: Final = ("keep", "reset")
+_SWITCHES: Final = ("true", "false")
 _OWNERSHIPS: Final = ("auto", "mark", "ledger")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -87,6 +88,9 @@ class AgentSettings:
     bird_socket: Path | None = None
     """BIRD's control socket: addresses of the dummy interface wait for it to have a session. None: they don't."""
 
+    requires_peers: bool = False
+    """Whether an agent that doesn't hear others that run is not ready."""
+
     ownership: Literal["auto", "mark", "ledger"] = "auto"
     """How the agent knows its addresses again: by a mark on them, or by a ledger where the kernel keeps no marks."""
     ledger: Path = Path("/run/purelb")
@@ -142,6 +146,12 @@ class AgentSettings:
             help="BIRD's control socket; addresses of kube-lb0 wait until BIRD has a session (PURELB_BIRD_SOCKET)",
         )
         parser.add_argument(
+            "--require-peers",
+            choices=_SWITCHES,
+            default=environ.get("PURELB_REQUIRE_PEERS") or "false",
+            help="true: not ready while agents that run aren't heard in the gossip (PURELB_REQUIRE_PEERS)",
+        )
+        parser.add_argument(
             "--ownership",
             choices=_OWNERSHIPS,
             default=environ.get("PURELB_OWNERSHIP") or "auto",
@@ -153,6 +163,8 @@ class AgentSettings:
             help="folder of that ledger (PURELB_LEDGER)",
         )
         arguments = parser.parse_args(argv)
+        if arguments.require_peers not in _SWITCHES:
+            raise SettingsError(f'PURELB_REQUIRE_PEERS "{arguments.require_peers}" is neither true nor false')
         if arguments.ownership not in _OWNERSHIPS:
             raise SettingsError(f'PURELB_OWNERSHIP "{arguments.ownership}" is none of {", ".join(_OWNERSHIPS)}')
         if arguments.local_policy not in _LOCAL_POLICIES:
@@ -174,6 +186,7 @@ class AgentSettings:
             api_host=environ.get("KUBERNETES_SERVICE_HOST", ""),
             local_policy=arguments.local_policy,
             bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
+            requires_peers=arguments.require_peers == "true",
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),
         )

@@ -109,8 +109,8 @@ class Core:
                 self._implied.surroundings_changed(now)
             case KeysKnown():
                 pass  # the gossip's own
-            case PeersKnown(addresses):
-                self._state.candidacy.is_alone = not addresses
+            case PeersKnown(peers):
+                self._state.candidacy.is_alone = not peers
                 self._implied.candidacy_changed(now)
             case NodeAddresses(addresses):
                 self._state.landmarks.node_has(addresses)

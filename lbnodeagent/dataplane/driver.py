@@ -144,8 +144,8 @@ class DataPlane:
                     match told:
                         case KeysKnown(keys):
                             self._peers.set_keys(keys)
-                        case PeersKnown(addresses):
-                            self._peers.set_addresses(addresses)
+                        case PeersKnown():
+                            self._peers.set_addresses(told.addresses)
                         case _:
                             pass
                     self._core.told(self._now(), told)

@@ -30,8 +30,10 @@ from lbnodeagent.kubernetes.following import (
 )
 from lbnodeagent.kubernetes.gossipkey import GossipKeys
 from lbnodeagent.kubernetes.nodefeed import NodeFeed
+from lbnodeagent.kubernetes.nodewarnings import NodeWarnings
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed
+from lbnodeagent.kubernetes.unheard import UnheardAgents
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_of
@@ -50,6 +52,8 @@ log = logging.getLogger(__name__)
 
 FLUSH: Final = 1.0
 """Seconds that unsent events and annotations may hold up a stop."""
+LOOK: Final = 1.0
+"""Seconds between two looks at who isn't heard."""
 
 
 class ControlPlane:
@@ -72,6 +76,8 @@ class ControlPlane:
         self._keys: GossipKeys | None = None
         self._learned = Learned()
         self._rights = Rights()
+        self._unheard = UnheardAgents()
+        self._warnings: NodeWarnings | None = None
         self.is_synced = False
         self.is_done = threading.Event()
         """Everything was said; what is left to do at a stop is kopf's own."""
@@ -91,7 +97,11 @@ class ControlPlane:
             answers = ServiceAnswers(following.services)
             reporter = Reporter(settings.node_name, kube, events, wanted, metrics, answers, settings.announcing_format)
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
-            node = NodeFeed(self._tell, configuration.set_labels)
+            warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)
+            self._warnings = warnings
+            node = NodeFeed(
+                self._tell, configuration.set_labels, lambda nodes: self._unheard.agents(nodes, time.monotonic())
+            )
             keys = self._keys = GossipKeys(events, self._tell)
             servers = ((await kube.credentials()).server, settings.api_host)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()
@@ -111,6 +121,7 @@ class ControlPlane:
                         tasks.create_task(reporter.annotator.run()),
                         tasks.create_task(self._follow_outbox(reporter, configuration)),
                         tasks.create_task(landmarks.follow(servers, self._tell)),
+                        tasks.create_task(self._look_for_unheard(following, warnings)),
                         tasks.create_task(
                             self._follow(following, answers, wanted, configuration, node, keys, reporter)
                         ),
@@ -138,6 +149,8 @@ class ControlPlane:
         if self._following is None or self._keys is None:
             return None
         trouble = self._following.trouble(now) or self._keys.trouble or self._rights.trouble(now)
+        if trouble is None and self._settings.requires_peers and self._warnings is not None:
+            trouble = self._warnings.unheard
         if trouble is None and self._learned.lacks_node:
             trouble = f"there is no Node {self._settings.node_name}"
         return trouble
@@ -193,6 +206,13 @@ class ControlPlane:
         for service in then.changed:
             reporter.service_changed(service)
 
+    async def _look_for_unheard(self, following: Following, warnings: NodeWarnings) -> None:
+        while True:
+            now = time.monotonic()
+            is_current = following.pods.standing.behind_since is None
+            warnings.agents_unheard(self._unheard.look(now, is_current=is_current), now)
+            await asyncio.sleep(LOOK)
+
     async def _follow_outbox(self, reporter: Reporter, configuration: Configuration) -> None:
         """What the data plane reports."""
         while True:
@@ -208,5 +228,6 @@ class ControlPlane:
                         configuration.looked_around(report)
                     case Members(nodes):
                         reporter.members_are(nodes)
+                        self._unheard.members(nodes, time.monotonic())
                     case _:
                         assert_never(report)

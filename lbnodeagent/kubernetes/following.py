@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from lbnodeagent.kubernetes.gossipkey import GossipSecret, parse_secret
-from lbnodeagent.kubernetes.nodefeed import OwnNode, parse_node, peer_address
+from lbnodeagent.kubernetes.nodefeed import AgentPod, OwnNode, agent_pod, parse_node
 from lbnodeagent.kubernetes.servicefeed import parse_group, parse_service
 from lbnodeagent.kubernetes.viptable import EndpointSlice, endpoint_slice
 from purelb import names
@@ -67,9 +67,9 @@ class OfNode:
 
 @dataclass(frozen=True, slots=True)
 class OfPods:
-    """News of the other agents' pods: where each can be reached."""
+    """News of the other agents' pods."""
 
-    news: News[str]
+    news: News[AgentPod]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Following:
         self.node: Follower[OwnNode] = Follower(
             kube, Source("own Node", core_path("nodes"), _named(node)), parse_node, clock=clock, rng=rng
         )
-        self.pods: Follower[str] = Follower(kube, pods, lambda pod: peer_address(pod, node), clock=clock, rng=rng)
+        self.pods: Follower[AgentPod] = Follower(kube, pods, lambda pod: agent_pod(pod, node), clock=clock, rng=rng)
         self.secret: Follower[GossipSecret] | None = None
         """None where settings say the key."""
         if settings.gossip_key is None:

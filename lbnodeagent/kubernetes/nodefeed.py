@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from lbnodeagent.messages import NodeAddresses, NodeExcluded, PeersKnown
+from lbnodeagent.messages import NodeAddresses, NodeExcluded, Peer, PeersKnown
 from purelb.addresses import IPAddress, parse_address
 from purelb.errors import AddressError
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
@@ -30,6 +30,15 @@ class OwnNode:
     """Where the node is; host names are left out."""
 
 
+@dataclass(frozen=True, slots=True)
+class AgentPod:
+    """What an agent reads of another one's pod."""
+
+    peer: Peer
+    runs: bool
+    """Whether an agent runs there that should be heard."""
+
+
 class NodeFeed:
     """Used from one loop."""
 
@@ -37,11 +46,13 @@ class NodeFeed:
         self,
         tell: Callable[[NodeExcluded | NodeAddresses | PeersKnown], None],
         on_labels: Callable[[Mapping[str, str]], None],
+        on_agents: Callable[[frozenset[str]], None],
     ) -> None:
-        """``on_labels``: labels decide which configuration applies."""
+        """``on_labels``: labels decide which configuration applies. ``on_agents``: the other nodes where one runs."""
         self._tell = tell
         self._on_labels = on_labels
-        self._pods: dict[ObjectKey, str] = {}
+        self._on_agents = on_agents
+        self._pods: dict[ObjectKey, AgentPod] = {}
         self._told: PeersKnown | None = None
         self._addresses: frozenset[IPAddress] = frozenset()
 
@@ -63,18 +74,19 @@ class NodeFeed:
                 self._addresses = known.addresses
                 self._tell(NodeAddresses(known.addresses))
 
-    def pods(self, news: News[str]) -> None:
-        """Of the addresses of other nodes' agents."""
+    def pods(self, news: News[AgentPod]) -> None:
+        """Of other nodes' agents."""
         match news:
             case Replaced(items):
                 self._pods = dict(items)
-            case Changed(key, address):
-                self._pods[key] = address
+            case Changed(key, pod):
+                self._pods[key] = pod
             case Deleted(key):
                 self._pods.pop(key, None)
             case _:
                 assert_never(news)
-        known = PeersKnown(frozenset(self._pods.values()))
+        self._on_agents(frozenset(pod.peer.node for pod in self._pods.values() if pod.runs))
+        known = PeersKnown(frozenset(pod.peer for pod in self._pods.values()))
         if known != self._told:
             self._told = known
             self._tell(known)
@@ -94,8 +106,26 @@ def _addresses(body: Mapping[str, Any]) -> Iterator[IPAddress]:
                 yield parse_address(entry.get("address") or "")
 
 
-def peer_address(pod: Mapping[str, Any], node: str) -> str | None:
-    """Where a pod can be reached; None if it can't yet, or runs on ``node`` itself."""
-    where = (pod.get("spec") or {}).get("nodeName")
-    address = (pod.get("status") or {}).get("podIP")
-    return address if address and where and where != node else None
+def agent_pod(pod: Mapping[str, Any], node: str) -> AgentPod | None:
+    """A pod that can be reached; None if it can't yet, or runs on ``node`` itself."""
+    spec, status = pod.get("spec") or {}, pod.get("status") or {}
+    where, address = spec.get("nodeName"), status.get("podIP")
+    if not address or not where or where == node:
+        return None
+    # An agent is on its node's network; without a label selector other pods are listed too.
+    return AgentPod(Peer(where, address), bool(spec.get("hostNetwork")) and _runs(pod["metadata"], status))
+
+
+def _runs(metadata: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Whether its program runs, ready or not: one may not be ready just because it isn't heard.
+
+    The node's lifecycle controller, which calls the pods of a dead node not ready, gives no such reason as kubelet's.
+    """
+    ready: Mapping[str, Any] = next((one for one in status.get("conditions") or () if one.get("type") == "Ready"), {})
+    containers = status.get("containerStatuses") or ()
+    return (
+        status.get("phase") == "Running"
+        and not metadata.get("deletionTimestamp")
+        and (ready.get("status") == "True" or ready.get("reason") == "ContainersNotReady")
+        and all((one.get("state") or {}).get("running") is not None for one in containers)
+    )

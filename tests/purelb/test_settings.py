@@ -79,3 +79,10 @@ def test_policy_local_is_kept_unless_agents_are_told_to_reset_it() -> None:
     assert AgentSettings.from_environment({**node, "PURELB_LOCAL_POLICY": "reset"}, []).local_policy == "reset"
     with pytest.raises(SettingsError, match='PURELB_LOCAL_POLICY "cluster" is neither keep nor reset'):
         AgentSettings.from_environment({**node, "PURELB_LOCAL_POLICY": "cluster"}, [])
+
+
+def test_an_agent_needs_no_peers_to_be_ready_unless_it_is_said() -> None:
+    assert not AgentSettings.from_environment(AGENT, []).requires_peers
+    assert AgentSettings.from_environment({**AGENT, "PURELB_REQUIRE_PEERS": "true"}, []).requires_peers
+    with pytest.raises(SettingsError, match="PURELB_REQUIRE_PEERS"):
+        AgentSettings.from_environment({**AGENT, "PURELB_REQUIRE_PEERS": "yes"}, [])

@@ -15,6 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from kubedouble import ApiServer
+from lbnodeagent.kubernetes import unheard
 from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.kubernetes.thread import ControlThread
 from lbnodeagent.mailbox import Mailbox
@@ -29,7 +30,7 @@ from lbnodeagent.messages import (
     ToldKey,
     VipChanged,
 )
-from lbnodeagent.tables import Announcement, Report, ReportKey, WantedVip
+from lbnodeagent.tables import Announcement, Members, Report, ReportKey, WantedVip
 from purelb import names
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics
@@ -106,8 +107,8 @@ class Scene:
                             self.config = applies
                         case KeysKnown(keys):
                             self.keys = keys
-                        case PeersKnown(addresses):
-                            self.peers = len(addresses)
+                        case PeersKnown(peers):
+                            self.peers = len(peers)
                         case NodeExcluded(is_excluded):
                             self.is_excluded = is_excluded
                         case _:
@@ -287,12 +288,43 @@ def test_a_node_a_secret_and_pods_that_went_while_no_watch_stood_are_missed_and_
     asyncio.run(play())
 
 
+@pytest.mark.timeout(120)
+def test_an_agent_that_runs_and_is_not_heard_is_told_of_on_the_node_and_in_readiness_if_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unheard, "NEVER_HEARD", 0.5)
+
+    async def play() -> None:
+        async with staged(tmp_path, **KEYED, PURELB_NAMESPACE="purelb", PURELB_REQUIRE_PEERS="true") as scene:
+            kube, control = scene.kube, scene.control
+            await kube.create(core_path("namespaces"), {"metadata": {"name": "purelb"}})
+            await add_pod(kube, "a", "w12")
+            scene.find_the_server()
+            control.start()
+            scene.outbox.put((Members, None), Members(frozenset({"w11"})))
+            await until(lambda: "node w12" in (control.unready() or ""))
+            async with asyncio.timeout(WITHIN):
+                while not (events := (await kube.list(core_path("events", "default"))).items):
+                    await asyncio.sleep(0.05)
+            assert (events[0]["reason"], events[0]["involvedObject"]["kind"]) == ("AgentsUnheard", "Node")
+            assert "node w12" in events[0]["message"]
+
+            scene.outbox.put((Members, None), Members(frozenset({"w11", "w12"})))
+            await until(lambda: control.unready() is None)
+
+    asyncio.run(play())
+
+
 async def add_pod(kube: Kube, name: str, node: str) -> None:
     """A running pod of the agent."""
-    spec = {"nodeName": node, "containers": [{"name": "agent", "image": "agent"}]}
+    spec = {"nodeName": node, "hostNetwork": True, "containers": [{"name": "agent", "image": "agent"}]}
     await kube.create(core_path("pods", "purelb"), {"metadata": {"name": name}, "spec": spec})
-    status = {"status": {"podIP": f"10.31.0.{ord(name[0])}"}}
-    await kube.patch(core_path("pods", "purelb", name, "status"), status)
+    status = {
+        "phase": "Running",
+        "podIP": f"10.31.0.{ord(name[0])}",
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    await kube.patch(core_path("pods", "purelb", name, "status"), {"status": status})
 
 
 def gossip_secret(key: bytes) -> dict[str, Any]:

@@ -8,12 +8,19 @@ from typing import Any
 
 import pytest
 
-from lbnodeagent.kubernetes.nodefeed import NodeFeed, OwnNode, parse_node, peer_address
-from lbnodeagent.messages import NodeAddresses, NodeExcluded, PeersKnown
+from lbnodeagent.kubernetes.nodefeed import AgentPod, NodeFeed, OwnNode, agent_pod, parse_node
+from lbnodeagent.messages import NodeAddresses, NodeExcluded, Peer, PeersKnown
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
 
 NODE = ObjectKey("", "w11")
 A, B = ObjectKey("purelb", "a"), ObjectKey("purelb", "b")
+
+
+def runs(node: str, address: str) -> AgentPod:
+    return AgentPod(Peer(node, address), runs=True)
+
+
+ON_W12, ON_W13 = runs("w12", "10.0.0.1"), runs("w13", "10.0.0.2")
 
 
 class Told:
@@ -22,7 +29,8 @@ class Told:
     def __init__(self) -> None:
         self.told: list[NodeExcluded | NodeAddresses | PeersKnown] = []
         self.labels: list[Mapping[str, str]] = []
-        self.feed = NodeFeed(self.told.append, self.labels.append)
+        self.agents: list[frozenset[str]] = []
+        self.feed = NodeFeed(self.told.append, self.labels.append, self.agents.append)
 
 
 @pytest.mark.parametrize(
@@ -74,10 +82,10 @@ def test_a_node_that_is_gone_counts_as_cordoned_and_its_labels_stay(news: News[O
 
 def test_a_list_of_pods_replaces_what_was_known_and_is_told_if_it_differs() -> None:
     scene = Told()
-    scene.feed.pods(Replaced({A: "10.0.0.1", B: "10.0.0.2"}, "1", 0))
-    scene.feed.pods(Replaced({A: "10.0.0.1", B: "10.0.0.2"}, "2", 0))
-    scene.feed.pods(Replaced({B: "10.0.0.2"}, "3", 0))
-    scene.feed.pods(Changed(A, "10.0.0.3"))
+    scene.feed.pods(Replaced({A: ON_W12, B: ON_W13}, "1", 0))
+    scene.feed.pods(Replaced({A: ON_W12, B: ON_W13}, "2", 0))
+    scene.feed.pods(Replaced({B: ON_W13}, "3", 0))
+    scene.feed.pods(Changed(A, runs("w12", "10.0.0.3")))
     scene.feed.pods(Deleted(B, "u"))
 
     assert [set(one.addresses) for one in scene.told if isinstance(one, PeersKnown)] == [
@@ -94,11 +102,50 @@ def test_that_there_are_no_other_agents_is_told_too() -> None:
     assert scene.told == [PeersKnown(frozenset())]
 
 
-def test_a_pod_counts_when_it_has_an_address_on_another_node() -> None:
-    def pod(**of: Any) -> dict[str, Any]:
-        return {"spec": {"nodeName": of.get("node")}, "status": {"podIP": of.get("ip")}}
+def pod(
+    node: str | None = "w12", ip: str = "10.0.0.2", ready: bool = True, reason: str = "", **of: Any
+) -> dict[str, Any]:
+    """A pod of an agent, as the API has it."""
+    condition = {"type": "Ready", "status": str(ready), **({"reason": reason} if reason else {})}
+    status = {
+        "phase": of.get("phase", "Running"),
+        "podIP": ip,
+        "conditions": [condition],
+        "containerStatuses": [{"name": "agent", "state": of.get("state", {"running": {}})}],
+    }
+    return {"metadata": of.get("metadata", {}), "spec": {"nodeName": node, "hostNetwork": True}, "status": status}
 
-    assert peer_address(pod(node="w12", ip="10.0.0.2"), "w11") == "10.0.0.2"
-    assert peer_address(pod(node="w11", ip="10.0.0.1"), "w11") is None
-    assert peer_address(pod(node="w12"), "w11") is None
-    assert peer_address(pod(ip="10.0.0.2"), "w11") is None
+
+def test_a_pod_counts_when_it_has_an_address_on_another_node() -> None:
+    assert agent_pod(pod(), "w11") == AgentPod(Peer("w12", "10.0.0.2"), runs=True)
+    assert agent_pod(pod(node="w11"), "w11") is None
+    assert agent_pod(pod(ip=""), "w11") is None
+    assert agent_pod(pod(node=None), "w11") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "is_expected"),
+    [
+        (pod(), True),
+        (pod(ready=False, reason="ContainersNotReady"), True),
+        (pod(ready=False), False),
+        (pod(phase="Pending"), False),
+        (pod(state={"waiting": {"reason": "CrashLoopBackOff"}}), False),
+        (pod(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}), False),
+        ({**pod(), "spec": {"nodeName": "w12"}}, False),
+    ],
+    ids=["ready", "unready", "its node is dead", "not yet", "crashes", "stops", "no agent"],
+)
+def test_an_agent_is_to_be_heard_while_its_program_runs(body: dict[str, Any], is_expected: bool) -> None:
+    known = agent_pod(body, "w11")
+    assert known is not None
+    assert known.runs is is_expected
+
+
+def test_where_agents_run_is_told() -> None:
+    scene = Told()
+    scene.feed.pods(Replaced({A: ON_W12, B: AgentPod(Peer("w13", "10.0.0.2"), runs=False)}, "1", 0))
+    scene.feed.pods(Changed(B, ON_W13))
+    scene.feed.pods(Deleted(A, "u"))
+
+    assert scene.agents == [{"w12"}, {"w12", "w13"}, {"w13"}]

@@ -17,7 +17,7 @@ from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
 from lbnodeagent.gossip.events import GossipStarted
 from lbnodeagent.kernel.notifications import Change
-from lbnodeagent.messages import Begun, PeersKnown
+from lbnodeagent.messages import Begun, Peer, PeersKnown
 from lbnodeagent.tables import (
     FOREVER,
     Action,
@@ -96,7 +96,7 @@ class Agent:
         self.core.start(self._now, self.netlink.read())
         self.core.peer(self._now, GossipStarted())
         self.core.told(self._now, Begun())
-        self.core.told(self._now, PeersKnown(peers))
+        self.core.told(self._now, PeersKnown(frozenset(Peer(node, node) for node in peers)))
         self._carry_out()
 
     # --- what happens to it ------------------------------------------------------------------------------------------

@@ -1,0 +1,68 @@
+"""What is wrong with this node's surroundings, told where its operator looks: events on its Node, log and metrics.
+
+Level-triggered: it's given what is so now, says it when it changes, and again every now and then while it lasts. It
+finds out nothing itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from purelb import names
+from purelb.events import EventRecorder, ObjectReference
+from purelb.metrics import AgentMetrics
+
+log = logging.getLogger(__name__)
+
+AGAIN: Final = 600.0
+"""Seconds after which what still is so is told again: the API server forgets events after an hour."""
+_NAMED: Final = 8
+"""Nodes that a sentence names."""
+
+
+class NodeWarnings:
+    """Of the node ``node``, whose gossip is on ``port``. ``now`` is monotonic seconds."""
+
+    def __init__(self, node: str, port: int, events: EventRecorder, metrics: AgentMetrics) -> None:
+        self._node = node
+        self._port = port
+        self._events = events
+        self._metrics = metrics
+        self._told: dict[str, tuple[str, float]] = {}
+        self.unheard: str | None = None
+        """One sentence, while agents that run aren't heard."""
+
+    def agents_unheard(self, nodes: Sequence[str], now: float) -> None:
+        """The agents of these nodes run and aren't heard."""
+        self._metrics.unheard.set(len(nodes))
+        text = ""
+        if nodes:
+            text = (
+                f"Node {self._node} does not hear the PureLB agents of {_some(nodes)}, which run: until it does, the "
+                f"same addresses are on several nodes; see that port {self._port}, UDP and TCP, is open between the "
+                "nodes in both directions, and that all agents have the same gossip key"
+            )
+        self.unheard = text or None
+        self._say(names.REASON_AGENTS_UNHEARD, text, now)
+
+    def _say(self, reason: str, text: str, now: float) -> None:
+        """Tell ``text`` if it's news; empty: it's over."""
+        before, told_at = self._told.get(reason, ("", now))
+        if text == before and (not text or now - told_at < AGAIN):
+            return
+        self._told[reason] = text, now
+        if not text:
+            log.info("no longer so", extra={"reason": reason})
+            return
+        if text != before:
+            log.warning(text, extra={"reason": reason})
+        # As kubelet's own events about a node: the name in the place of the uid, by which kubectl finds them.
+        about = ObjectReference("v1", "Node", "", self._node, self._node)
+        self._events.record(about, "Warning", reason, text)
+
+
+def _some(nodes: Sequence[str]) -> str:
+    shown = ", ".join(nodes[:_NAMED]) + (f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else "")
+    return f"{'node' if len(nodes) == 1 else 'nodes'} {shown}"

@@ -1,0 +1,60 @@
+"""What is wrong around a node is told on its Node: at once, again while it lasts, and not each second."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from lbnodeagent.kubernetes.nodewarnings import AGAIN, NodeWarnings
+from purelb.events import EventRecorder, ObjectReference
+from purelb.metrics import AgentMetrics
+
+
+class Recorder:
+    """Takes events, as EventRecorder does."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[ObjectReference, str, str, str]] = []
+
+    def record(self, about: ObjectReference, event_type: str, reason: str, message: str) -> None:
+        self.events.append((about, event_type, reason, message))
+
+
+def warnings() -> tuple[NodeWarnings, Recorder, CollectorRegistry]:
+    recorder, registry = Recorder(), CollectorRegistry()
+    return NodeWarnings("m", 7934, cast(EventRecorder, recorder), AgentMetrics(registry)), recorder, registry
+
+
+def test_unheard_agents_are_named_with_the_port_on_the_node_and_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    made, recorder, registry = warnings()
+    for second in range(30):
+        made.agents_unheard(("w11", "w12"), float(second))
+
+    ((about, event_type, reason, text),) = recorder.events
+    assert about == ObjectReference("v1", "Node", "", "m", "m")
+    assert (event_type, reason) == ("Warning", "AgentsUnheard")
+    assert "nodes w11, w12" in text
+    assert "port 7934, UDP and TCP" in text
+    assert len(caplog.records) == 1
+    assert registry.get_sample_value("purelb_lbnodeagent_unheard_peers") == 2
+    assert made.unheard == text
+
+
+def test_it_is_told_again_while_it_lasts_and_forgotten_when_it_is_over() -> None:
+    made, recorder, registry = warnings()
+    for now in (0.0, AGAIN - 1, AGAIN):
+        made.agents_unheard(("w11",), now)
+    assert len(recorder.events) == 2
+
+    made.agents_unheard((), AGAIN + 1)
+    assert len(recorder.events) == 2
+    assert (made.unheard, registry.get_sample_value("purelb_lbnodeagent_unheard_peers")) == (None, 0)
+
+
+def test_a_sentence_names_no_more_nodes_than_one_can_read() -> None:
+    made, recorder, _ = warnings()
+    made.agents_unheard([f"w{number}" for number in range(1000)], 0.0)
+
+    assert "w7 and 992 more" in recorder.events[0][3]
