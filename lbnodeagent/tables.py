@@ -263,11 +263,15 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A host that isn't one of ours answers for a VIP that is here."""
+    """A host that isn't one of ours answers for a VIP that is here, or another node does, for longer than it should."""
 
     vip: IPAddress
     interface: str
     mac: Mac
+    node: str = ""
+    """Whose MAC it is; empty: no node's that we know."""
+    is_heard: bool = False
+    """Whether that node's agent is heard in the gossip."""
 
 
 @dataclass(frozen=True, slots=True)

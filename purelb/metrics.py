@@ -242,7 +242,7 @@ class AgentMetrics(ClientMetrics):
         )
         self.conflicts = Counter(
             "purelb_lbnodeagent_address_conflicts_total",
-            "Addresses for which a host that isn't ours was heard to answer.",
+            "Addresses for which a host that isn't ours was heard to answer, or another node for long.",
             registry=registry,
         )
         self.restored = Counter(

@@ -20,14 +20,15 @@ from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
-from lbnodeagent.errors import FrameError
+from lbnodeagent.errors import FrameError, KernelError
 from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.addressmanagers import advice, likely_managers, read_process, read_sockets
 from lbnodeagent.kernel.netlink import Netlink
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import KeysKnown, PeersKnown, Told, ToldKey
+from lbnodeagent.messages import KeysKnown, Peer, PeersKnown, Told, ToldKey
 from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKey, Surroundings, Wiped, report_key
+from lbnodeagent.wire.conflicts import named
 from lbnodeagent.wire.frames import claim_of
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
@@ -74,6 +75,9 @@ class DataPlane:
         self._departed = asyncio.Event()
         self._to_execute: deque[Execute] = deque()
         self._shown_ring: tuple[bytes, ...] = ()
+        self._pods: frozenset[Peer] = frozenset()
+        self._unnamed: list[Conflict] = []
+        self._identify = asyncio.Event()
         self.pulse = Pulse("the data plane", STILL)
         """Shown at each turn: neither a loop that is blocked nor a kernel that never answers goes unseen."""
 
@@ -94,6 +98,7 @@ class DataPlane:
             tasks.create_task(self._follow_inbox())
             if self._router is not None:
                 tasks.create_task(self._follow_router(self._router))
+            tasks.create_task(self._name_rivals())
             tasks.create_task(measure_lag(self._metrics))
             tasks.create_task(self._take_turns())
 
@@ -144,7 +149,8 @@ class DataPlane:
                     match told:
                         case KeysKnown(keys):
                             self._peers.set_keys(keys)
-                        case PeersKnown():
+                        case PeersKnown(peers):
+                            self._pods = peers
                             self._peers.set_addresses(told.addresses)
                         case _:
                             pass
@@ -152,6 +158,20 @@ class DataPlane:
                 self._fed()
         finally:
             self._inbox.close()
+
+    async def _name_rivals(self) -> None:
+        """Say whose MAC it is that answers for a VIP: where the gossip is closed, only the kernel may know."""
+        while True:
+            await self._identify.wait()
+            self._identify.clear()
+            conflicts, self._unnamed = self._unnamed, []
+            try:
+                neighbours = await self._netlink.neighbours()
+            except KernelError as error:
+                log.warning("neighbours not read", extra={"error": str(error)})
+                neighbours = {}
+            reports = [named(conflict, neighbours, self._pods) for conflict in conflicts]
+            self._outbox.put_all({report_key(report): report for report in reports})
 
     def _fed(self) -> None:
         """Something happened: say at once what there is to say, and see in the next turn what there is to do."""
@@ -218,6 +238,9 @@ class DataPlane:
             case RemovedOften(vip, interface, times, by):
                 culprit, managers = likely_managers(read_sockets(), by, read_process)
                 return Wiped(vip, interface, times, advice(interface, culprit, managers))
+            case Conflict(node=""):
+                self._unnamed.append(output)
+                self._identify.set()
             case Announcement() | Conflict() | Wiped() | Surroundings() | Members():
                 return output
             case _:

@@ -53,7 +53,7 @@ class Members:
         self._said_leaving: dict[str, float] = {}
         """Who told us to be leaving, and when, and has said nothing else since."""
         self._networks: Counter[IPNetwork] = Counter()
-        self._macs: Counter[Mac] = Counter()
+        self._macs: dict[Mac, set[str]] = {}
         self._onlink: frozenset[IPNetwork] | None = None
 
     @property
@@ -137,8 +137,9 @@ class Members:
             if not self._networks[network]:
                 del self._networks[network]
         for mac in meta.macs:
-            self._macs[mac] += by
-            if not self._macs[mac]:
+            nodes = self._macs.setdefault(mac, set())
+            (nodes.add if by > 0 else nodes.discard)(node)
+            if not nodes:
                 del self._macs[mac]
         self._onlink = None
 
@@ -162,6 +163,6 @@ class Members:
             self._onlink = frozenset(self._networks)
         return self._onlink
 
-    def has_mac(self, mac: Mac) -> bool:
-        """Whether it is a NIC of an agent, be it one that failed: VIPs may be there for a while, beside their owner."""
-        return mac in self._macs
+    def node_with(self, mac: Mac) -> str | None:
+        """Whose NIC it is, also that of an agent that failed: VIPs may be there for a while, beside their owner."""
+        return min(self._macs.get(mac, ()), key=lambda node: (node not in self._others, node), default=None)

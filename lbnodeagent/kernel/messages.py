@@ -170,3 +170,11 @@ def _gateway(hop: Any) -> IPAddress | None:
     via = hop.get_attr("RTA_VIA") if text is None else None
     text = via["addr"] if via else text
     return ip_address(text) if text else None
+
+
+def neighbour(message: Any) -> tuple[IPAddress, Mac] | None:
+    """Who has which address beside an interface of ours; None while the kernel doesn't know (RTM_NEWNEIGH)."""
+    address, mac = message.get("dst"), message.get("lladdr")
+    if not address or not mac or mac.count(":") != 5:
+        return None
+    return ip_address(address), Mac(bytes.fromhex(mac.replace(":", "")))

@@ -34,12 +34,13 @@ from lbnodeagent.kernel.messages import (
     Overrun,
     RoutesChanged,
     default_route,
+    neighbour,
 )
 from lbnodeagent.kernel.notifications import Change, Dump, RoutesRead
 from lbnodeagent.kernel.placing import NOT_FOUND, Telling, encode, result_of
 from lbnodeagent.kernel.requests import attribute, decode_answers
-from lbnodeagent.tables import DUMMY_ALIAS, DefaultRoute, IfIndex, Place, PresentAddress, Remove, network_of
-from purelb.addresses import IPNetwork
+from lbnodeagent.tables import DUMMY_ALIAS, DefaultRoute, IfIndex, Mac, Place, PresentAddress, Remove, network_of
+from purelb.addresses import IPAddress, IPNetwork
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,11 @@ class Netlink:
             for message in await self._dumped("route", family=family, table=MAIN_TABLE)
         ]
         return tuple(route for message in messages if (route := default_route(message)) is not None)
+
+    async def neighbours(self) -> dict[IPAddress, Mac]:
+        """The MAC of each host beside us that the kernel knows. Raises KernelError."""
+        tables = [await self._dumped("neigh", family=family) for family in (socket.AF_INET, socket.AF_INET6)]
+        return dict(known for table in tables for message in table if (known := neighbour(message)) is not None)
 
     async def _dumped(self, what: str, **query: Any) -> list[Any]:
         """A whole table, read again when it changed meanwhile (NLM_F_DUMP_INTR)."""

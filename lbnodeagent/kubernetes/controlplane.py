@@ -95,7 +95,16 @@ class ControlPlane:
             following = Following(kube, metrics, settings)
             self._following, self._rights = following, kube.rights
             answers = ServiceAnswers(following.services)
-            reporter = Reporter(settings.node_name, kube, events, wanted, metrics, answers, settings.announcing_format)
+            reporter = Reporter(
+                settings.node_name,
+                kube,
+                events,
+                wanted,
+                metrics,
+                answers,
+                settings.announcing_format,
+                settings.gossip_port,
+            )
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
             warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)
             self._warnings = warnings

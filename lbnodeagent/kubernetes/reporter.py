@@ -48,8 +48,11 @@ class Reporter:
         metrics: AgentMetrics,
         answers: Answers,
         form: Form = "v1",
+        port: int = names.GOSSIP_PORT,
     ) -> None:
         self._node = node
+        self._port = port
+        """Of the gossip."""
         self._events = events
         self._wanted = wanted
         self._metrics = metrics
@@ -88,12 +91,27 @@ class Reporter:
 
     def conflict_heard(self, conflict: Conflict) -> None:
         """Another host answers for a VIP."""
-        text = (
-            f"Another host, {format_mac(conflict.mac)}, answers for {conflict.vip}, which node {self._node} announces "
-            f"on interface {conflict.interface}: give it another address, or take this one out of the pool"
-        )
+        text = self._conflict_text(conflict)
         for service in self._wanted.users(conflict.vip):
             self._events.record(reference_of(service), "Warning", names.REASON_ADDRESS_CONFLICT, text)
+
+    def _conflict_text(self, conflict: Conflict) -> str:
+        mac, vip = format_mac(conflict.mac), conflict.vip
+        here = f"which node {self._node} announces on interface {conflict.interface}"
+        if not conflict.node:
+            return (
+                f"Another host, {mac}, answers for {vip}, {here}: give it another address, or take this one out of "
+                "the pool"
+            )
+        if conflict.is_heard:
+            return (
+                f"Node {conflict.node}, {mac}, answers for {vip} too, {here}, and its agent does not: another program "
+                "answers there, such as kube-proxy in mode ipvs, which must have strictARP set"
+            )
+        return (
+            f"Another PureLB node, {conflict.node}, {mac}, answers for {vip} too, {here}: the agent there is not "
+            f"heard here; port {self._port}, UDP and TCP, may be closed between the nodes"
+        )
 
     def vip_wiped(self, wiped: Wiped) -> None:
         """Something on this node keeps removing a VIP."""

@@ -6,11 +6,16 @@ remembered and told of it is bounded per VIP.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
 
-from lbnodeagent.tables import Mac
-from purelb.addresses import IPAddress
+from lbnodeagent.messages import Peer
+from lbnodeagent.tables import Conflict, Mac
+from purelb.addresses import IPAddress, parse_address
+from purelb.errors import AddressError
+
+T = TypeVar("T")
 
 DEFEND_INTERVAL: Final = 10.0
 """Seconds between two defences of an address (RFC 5227 section 1.1)."""
@@ -19,6 +24,11 @@ REPORT_INTERVAL: Final = 60.0
 PATIENCE: Final = 3.0
 """Seconds after which a host that answered is asked again, before it's told. A node that has just started may not have
 been heard of by gossip yet; then it is known, or it has let go."""
+PEER_PATIENCE: Final = 30.0
+"""Likewise for another node of ours: a hand-over takes 3 s, and views that differ grow alike in a few more."""
+PEER_ASK: Final = 10.0
+"""Seconds between two such questions meanwhile; it must have answered each."""
+_PEER_GAP: Final = 15.0
 HOSTS: Final = 8
 """Hosts that are remembered, and told within REPORT_INTERVAL, of one VIP: who invents MAC addresses fills no log."""
 
@@ -38,8 +48,8 @@ class Verdict:
 @dataclass(slots=True)
 class _Heard:
     defended: float = -DEFEND_INTERVAL
-    heard: dict[Mac, float] = field(default_factory=dict)
-    """When each host was heard first, the one that was heard last at the end."""
+    heard: dict[Mac, tuple[float, float]] = field(default_factory=dict)
+    """When each host was heard first and last, the one that was heard last at the end."""
     reported: dict[Mac, float] = field(default_factory=dict)
     """When each host was told last, likewise."""
 
@@ -59,13 +69,15 @@ class Conflicts:
         defend = now - of.defended >= DEFEND_INTERVAL
         if defend:
             of.defended = now
-        if is_peer or now - of.reported.get(mac, -REPORT_INTERVAL) < REPORT_INTERVAL:
+        if now - of.reported.get(mac, -REPORT_INTERVAL) < REPORT_INTERVAL:
             return Verdict(defend, report=False)
-        first = of.heard.pop(mac, -REPORT_INTERVAL)
-        first = now if now - first >= REPORT_INTERVAL else first
-        _put(of.heard, mac, first)
-        if not is_sure and now - first < PATIENCE:
-            return Verdict(defend, report=False, ask_again=first + PATIENCE)
+        first, last = of.heard.pop(mac, (now, now))
+        if (now - last >= _PEER_GAP) if is_peer else (now - first >= REPORT_INTERVAL):
+            first = now
+        _put(of.heard, mac, (first, now))
+        told_at = first + (PEER_PATIENCE if is_peer else PATIENCE)
+        if now < told_at and (is_peer or not is_sure):
+            return Verdict(defend, report=False, ask_again=min(told_at, now + PEER_ASK))
         if sum(now - told < REPORT_INTERVAL for told in of.reported.values()) >= HOSTS:
             return Verdict(defend, report=False)
         of.reported.pop(mac, None)
@@ -77,7 +89,19 @@ class Conflicts:
         self._of.pop(vip, None)
 
 
-def _put(memory: dict[Mac, float], mac: Mac, at: float) -> None:
+def named(conflict: Conflict, neighbours: Mapping[IPAddress, Mac], peers: Iterable[Peer]) -> Conflict:
+    """With the node whose agent isn't heard, but whose address has that MAC by the kernel's neighbour table."""
+    for peer in sorted(peers):
+        try:
+            address = parse_address(peer.address)
+        except AddressError:
+            continue
+        if neighbours.get(address) == conflict.mac:
+            return replace(conflict, node=peer.node)
+    return conflict
+
+
+def _put(memory: dict[Mac, T], mac: Mac, at: T) -> None:
     """Remember, and forget who was longest not heard of."""
     memory[mac] = at
     if len(memory) > HOSTS:

@@ -131,7 +131,8 @@ class Neighbours:
         """Another host speaks as a VIP that is ours, and peers are known: what is to be told of it (RFC 5227 2.4)."""
         # Duplicate address detection has asked already, and the address may be gone by the time of a second question.
         is_sure = not self._is_here(index, vip) or self._detection.is_new(vip)
-        verdict = self._conflicts.heard(vip, mac, now, is_peer=self._members.has_mac(mac), is_sure=is_sure)
+        node = self._members.node_with(mac)
+        verdict = self._conflicts.heard(vip, mac, now, is_peer=node is not None, is_sure=is_sure)
         if verdict.defend:
             self.announce_again((vip,), now)
         if verdict.ask_again is not None:
@@ -140,8 +141,9 @@ class Neighbours:
         if not verdict.report:
             return None
         interface = self._present.links[index].name
-        log.warning("address conflict", extra={"vip": str(vip), "interface": interface, "mac": format_mac(mac)})
-        return Conflict(vip, interface, mac)
+        about = {"vip": str(vip), "interface": interface, "mac": format_mac(mac), "node": node}
+        log.warning("address conflict", extra=about)
+        return Conflict(vip, interface, mac, node or "", is_heard=node in self._members.others)
 
     def withdrawn(self, vip: IPAddress) -> None:
         """A VIP is no longer here."""

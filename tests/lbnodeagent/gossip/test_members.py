@@ -114,7 +114,7 @@ def test_a_dead_agents_nic_is_no_strangers() -> None:
 
     members.gone("w12", NOW, for_good=False)
 
-    assert members.has_mac(mac)
+    assert members.node_with(mac) == "w12"
 
 
 def test_a_rack_that_is_scrapped_is_forgotten_after_a_day_with_its_nics() -> None:
@@ -128,7 +128,7 @@ def test_a_rack_that_is_scrapped_is_forgotten_after_a_day_with_its_nics() -> Non
 
     members.forget_old(NOW + REMEMBER)
     assert not is_onlink(members, vip)
-    assert not members.has_mac(mac)
+    assert members.node_with(mac) is None
 
 
 def test_a_node_that_came_back_is_not_forgotten() -> None:

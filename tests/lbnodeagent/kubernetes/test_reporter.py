@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from lbnodeagent.kubernetes import annotator, contests
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.viptable import WantedTable
-from lbnodeagent.tables import Announcement
+from lbnodeagent.tables import Announcement, Conflict, Mac
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
@@ -280,6 +280,31 @@ def test_each_change_is_one_event_in_purelbs_words(tmp_path: Path) -> None:
         ("AnnouncementFailed", f"Node w11 could not announce {VIP} on interface eth0: no such thing"),
         ("AnnouncingNonLocal", f"Announcing {VIP} from node w11 interface kube-lb0"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("node", "is_heard", "says"),
+    [
+        ("", False, "Another host, 02:11:aa:bb:cc:dd, answers for 10.31.188.64, which node w11 announces"),
+        ("m", False, "port 7934, UDP and TCP, may be closed between the nodes"),
+        ("m", True, "kube-proxy in mode ipvs, which must have strictARP set"),
+    ],
+)
+def test_a_conflict_says_whose_host_it_is_and_what_to_do(tmp_path: Path, node: str, is_heard: bool, says: str) -> None:
+    api = RecordingApi(stored())
+
+    async def act(reporter: Reporter) -> None:
+        mac = Mac(bytes.fromhex("0211aabbccdd"))
+        reporter.conflict_heard(Conflict(VIP, "eth0", mac, node, is_heard=is_heard))
+        await until(lambda: bool(api.events))
+
+    told(tmp_path, api, web_service(), act)
+
+    ((reason, text),) = api.events
+    assert reason == "AddressConflict"
+    assert says in text
+    assert ("another address" in text) is (node == "")
+    assert node in text
 
 
 def test_a_policy_that_is_set_to_cluster_is_told_also_when_the_address_was_there_before(tmp_path: Path) -> None:

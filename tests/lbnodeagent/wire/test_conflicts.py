@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from lbnodeagent.tables import Mac
-from lbnodeagent.wire.conflicts import DEFEND_INTERVAL, HOSTS, PATIENCE, REPORT_INTERVAL, Conflicts, Verdict
+from ipaddress import ip_address
+
+from lbnodeagent.messages import Peer
+from lbnodeagent.tables import Conflict, Mac
+from lbnodeagent.wire.conflicts import (
+    DEFEND_INTERVAL,
+    HOSTS,
+    PATIENCE,
+    PEER_PATIENCE,
+    REPORT_INTERVAL,
+    Conflicts,
+    Verdict,
+    named,
+)
 from tests.lbnodeagent.scenes import VIP
 
 STRANGER = Mac(bytes.fromhex("0211aabbccdd"))
@@ -38,7 +50,7 @@ def test_one_that_turns_out_to_be_a_peer_is_told_nobody() -> None:
     conflicts = Conflicts()
 
     assert conflicts.heard(VIP, STRANGER, 0.0, is_peer=False).ask_again == PATIENCE
-    assert conflicts.heard(VIP, STRANGER, PATIENCE, is_peer=True) == Verdict(defend=False, report=False)
+    assert not conflicts.heard(VIP, STRANGER, PATIENCE, is_peer=True).report
 
 
 def test_what_was_heard_long_ago_is_no_second_time() -> None:
@@ -54,8 +66,32 @@ def test_duplicate_address_detection_needs_no_second_time() -> None:
     assert Conflicts().heard(VIP, STRANGER, 0.0, is_peer=False, is_sure=True) == Verdict(defend=True, report=True)
 
 
-def test_a_peers_claim_is_defended_and_told_nobody() -> None:
-    assert Conflicts().heard(VIP, STRANGER, 0.0, is_peer=True) == Verdict(defend=True, report=False)
+def test_a_peers_claim_is_defended_and_it_is_asked_again_for_longer_than_a_hand_over_takes() -> None:
+    conflicts = Conflicts()
+    asked, told_at = 0.0, None
+    while told_at is None:
+        verdict = conflicts.heard(VIP, STRANGER, asked, is_peer=True)
+        assert verdict.defend is (asked % DEFEND_INTERVAL == 0)
+        told_at = asked if verdict.report else None
+        asked = verdict.ask_again or asked
+
+    assert told_at == PEER_PATIENCE
+
+
+def test_a_peer_that_let_go_meanwhile_is_told_nobody() -> None:
+    conflicts = Conflicts()
+    for began in (0.0, 20.0, 40.0, 60.0):
+        assert not conflicts.heard(VIP, STRANGER, began, is_peer=True).report
+        assert not conflicts.heard(VIP, STRANGER, began + 3.0, is_peer=True).report
+
+
+def test_a_host_that_has_the_address_of_an_agents_pod_is_its_node() -> None:
+    peers = [Peer("w12", "10.31.188.12"), Peer("w11", "10.31.188.11"), Peer("odd", "no address")]
+    heard = Conflict(VIP, "eth0", STRANGER)
+    table = {ip_address("10.31.188.11"): STRANGER, ip_address("10.31.188.12"): Mac(b"\2\0\0\0\0\1")}
+
+    assert named(heard, table, peers) == Conflict(VIP, "eth0", STRANGER, node="w11")
+    assert named(heard, {}, peers) == heard
 
 
 def test_a_vip_that_comes_again_starts_anew() -> None:
