@@ -17,6 +17,7 @@ pytestmark = pytest.mark.timeout(120)
 
 VIP = "10.31.188.64"
 VIP6 = "fd00:10:31::1:64"
+RESTORED = "purelb_lbnodeagent_address_restorations_total"
 ROGUE = "tiny-openwrt-plus"
 
 
@@ -149,14 +150,44 @@ def test_another_host_that_answers_for_an_ipv6_address_later_is_named_in_an_even
         node = agents.owner(VIP6)
         (message,) = eventually(lambda: agents.events(name, "AddressConflict"))
         assert message.startswith(f"Another host, {mac_of(agents, ROGUE)}, answers for {VIP6}, which node {node}")
-        address = agents.hosts.output(node, "ip", "-4", "-br", "addr", "show", "eth0").split()[2].split("/")[0]
-        page = agents.hosts.run("client", ["curl", "-s", f"http://{address}:7472/metrics"]).stdout
-        counted = re.search(r"^purelb_lbnodeagent_address_conflicts_total ([\d.]+)", page, re.MULTILINE)
-        assert counted is not None
-        assert float(counted[1]) >= 1
+        assert metric(agents, node, "purelb_lbnodeagent_address_conflicts_total") >= 1
     finally:
         agents.ip(ROGUE, "addr", "del", f"{VIP6}/128", "dev", "eth0")
         agents.patch("lbnodeagent", "default", {"local": {"garpConfig": None}}, "purelb")
+
+
+def metric(agents: AgentLab, node: str, name: str) -> float:
+    """Of a node's agent; without labels."""
+    address = agents.hosts.output(node, "ip", "-4", "-br", "addr", "show", "eth0").split()[2].split("/")[0]
+    page = agents.hosts.run("client", ["curl", "-s", f"http://{address}:7472/metrics"]).stdout
+    found = re.search(rf"^{name} ([\d.]+)", page, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+@pytest.mark.parametrize("promotes", [0, 1])
+def test_what_the_agent_withdraws_itself_was_removed_by_nobody_else(agents: AgentLab, promotes: int) -> None:
+    """The kernel removes the other addresses of a subnet with its first one, unless it promotes one of them."""
+    vips = [f"10.188.7.{number}" for number in range(1, 4)]
+    pool = {"subnet": "10.188.7.0/24", "pool": "10.188.7.1-10.188.7.9", "aggregation": "/24"}
+    group = {
+        "apiVersion": "purelb.io/v1",
+        "kind": "ServiceGroup",
+        "metadata": {"name": "together", "namespace": "purelb"},
+        "spec": {"local": {"v4pool": pool}},
+    }
+    agents.apply(group)
+    for node in NODES:
+        agents.hosts.output(node, "sysctl", "-qw", f"net.ipv4.conf.kube-lb0.promote_secondaries={promotes}")
+    before = [metric(agents, node, RESTORED) for node in NODES]
+    agents.apply(*(service(f"together-{vip[-1]}-{promotes}", "together", ip=vip) for vip in vips))
+    assert eventually(lambda: all(len(agents.holders(vip, "kube-lb0")) == 3 for vip in vips))
+
+    agents.lab.kubectl("delete", "service", *(f"together-{vip[-1]}-{promotes}" for vip in vips))
+
+    assert eventually(lambda: not any(agents.holders(vip, "kube-lb0") for vip in vips))
+    time.sleep(1.5)
+    assert [metric(agents, node, RESTORED) for node in NODES] == before
 
 
 def test_who_keeps_removing_an_address_is_named_with_the_setting_that_stops_it(agents: AgentLab) -> None:
