@@ -292,6 +292,17 @@ class Surroundings:
     interfaces: tuple[str, ...]
     missing: tuple[str, ...]
     """What the configuration names and the node doesn't have: interfaces, or the regular expression."""
+    beside_ipvs: tuple[str, ...] = ()
+    """NICs that take IPv4 VIPs, while kube-proxy keeps addresses on an interface of its own (mode ipvs)."""
+    subnetless: tuple[str, ...] = ()
+    """NICs with their only addresses of a family, which are of no subnet: ``eth0 10.0.0.5/32``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrayAnswers:
+    """The NICs on which the kernel answers ARP for what is on any other interface; told every now and then."""
+
+    nics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +312,7 @@ class Members:
     nodes: frozenset[str]
 
 
-Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | Members
+Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members
 ReportKey: TypeAlias = tuple[type, IPAddress | None]
 
 

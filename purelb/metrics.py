@@ -230,6 +230,11 @@ class AgentMetrics(ClientMetrics):
             "Nodes that take part in the election, this one included.",
             registry=registry,
         )
+        self.stray_answers = Gauge(
+            "purelb_lbnodeagent_stray_arp_interfaces",
+            "Interfaces that answer ARP for what kube-proxy in mode ipvs keeps on its own.",
+            registry=registry,
+        )
         self.unheard = Gauge(
             "purelb_lbnodeagent_unheard_peers",
             "Agents that run, by the API, and that this node doesn't hear in the gossip.",

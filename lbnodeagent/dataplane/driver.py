@@ -24,10 +24,21 @@ from lbnodeagent.errors import FrameError, KernelError
 from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.addressmanagers import advice, likely_managers, read_process, read_sockets
+from lbnodeagent.kernel.arp import answering_for_others
 from lbnodeagent.kernel.netlink import Netlink
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import KeysKnown, Peer, PeersKnown, Told, ToldKey
-from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKey, Surroundings, Wiped, report_key
+from lbnodeagent.tables import (
+    Announcement,
+    Conflict,
+    Members,
+    Report,
+    ReportKey,
+    StrayAnswers,
+    Surroundings,
+    Wiped,
+    report_key,
+)
 from lbnodeagent.wire.conflicts import named
 from lbnodeagent.wire.frames import claim_of
 from lbnodeagent.wire.garp import Announce
@@ -39,6 +50,8 @@ from purelb.pulse import BEAT, Pulse
 
 log = logging.getLogger(__name__)
 
+STRAY_LOOK: Final = 10.0
+"""Seconds between two looks at the kernel's settings for ARP."""
 STILL: Final = 15.0
 """Seconds without a turn after which the data plane counts as dead."""
 
@@ -76,6 +89,7 @@ class DataPlane:
         self._to_execute: deque[Execute] = deque()
         self._shown_ring: tuple[bytes, ...] = ()
         self._pods: frozenset[Peer] = frozenset()
+        self._beside_ipvs: tuple[str, ...] = ()
         self._unnamed: list[Conflict] = []
         self._identify = asyncio.Event()
         self.pulse = Pulse("the data plane", STILL)
@@ -99,6 +113,7 @@ class DataPlane:
             if self._router is not None:
                 tasks.create_task(self._follow_router(self._router))
             tasks.create_task(self._name_rivals())
+            tasks.create_task(self._look_for_stray_answers())
             tasks.create_task(measure_lag(self._metrics))
             tasks.create_task(self._take_turns())
 
@@ -158,6 +173,13 @@ class DataPlane:
                 self._fed()
         finally:
             self._inbox.close()
+
+    async def _look_for_stray_answers(self) -> None:
+        """The kernel's settings change without a word."""
+        while True:
+            stray = StrayAnswers(answering_for_others(self._beside_ipvs))
+            self._outbox.put(report_key(stray), stray)
+            await asyncio.sleep(STRAY_LOOK)
 
     async def _name_rivals(self) -> None:
         """Say whose MAC it is that answers for a VIP: where the gossip is closed, only the kernel may know."""
@@ -241,7 +263,10 @@ class DataPlane:
             case Conflict(node=""):
                 self._unnamed.append(output)
                 self._identify.set()
-            case Announcement() | Conflict() | Wiped() | Surroundings() | Members():
+            case Surroundings():
+                self._beside_ipvs = output.beside_ipvs
+                return output
+            case Announcement() | Conflict() | Wiped() | StrayAnswers() | Members():
                 return output
             case _:
                 assert_never(output)

@@ -77,7 +77,27 @@ def surroundings(config: NodeAgentConfig, present: Present) -> Surroundings:
     main_choice = replace(config, interfaces=())
     if config.local_interface != DEFAULT_INTERFACE and not chosen_links(main_choice, present, Family.IPV4):
         missing.insert(0, config.local_interface)
-    return Surroundings(tuple(found), tuple(missing))
+    return Surroundings(tuple(found), tuple(missing), _beside_ipvs(config, present), _subnetless(config, present))
+
+
+def _beside_ipvs(config: NodeAgentConfig, present: Present) -> tuple[str, ...]:
+    ipvs = present.link_named(IPVS_INTERFACE)
+    if ipvs is None or not any(there.address.version == 4 for there in present.foreign(ipvs.index)):
+        return ()
+    return tuple(link.name for link in chosen_links(config, present, Family.IPV4))
+
+
+def _subnetless(config: NodeAgentConfig, present: Present) -> tuple[str, ...]:
+    found = []
+    for family in Family:
+        links = chosen_links(config, present, family)
+        if any(True for _ in _subnets(links, present, family)):
+            continue
+        for link in links:
+            its = (there for there in present.foreign(link.index) if family_of(there.address) is family)
+            alone = (there for there in its if there.is_usable and there.prefix_length == family.bits)
+            found += [f"{link.name} {there.address}/{there.prefix_length}" for there in alone]
+    return tuple(found)
 
 
 def nic_subnets(config: NodeAgentConfig, present: Present) -> list[NicSubnet]:

@@ -37,7 +37,7 @@ from lbnodeagent.kubernetes.unheard import UnheardAgents
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_of
-from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKey, Surroundings, Wiped
+from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKey, StrayAnswers, Surroundings, Wiped
 from purelb import names
 from purelb.events import EventRecorder
 from purelb.forbidden import own_pod, tell
@@ -128,7 +128,7 @@ class ControlPlane:
                         tasks.create_task(events.run()),
                         tasks.create_task(tell(kube.rights, own_pod(settings.common), events, metrics, time.monotonic)),
                         tasks.create_task(reporter.annotator.run()),
-                        tasks.create_task(self._follow_outbox(reporter, configuration)),
+                        tasks.create_task(self._follow_outbox(reporter, configuration, warnings)),
                         tasks.create_task(landmarks.follow(servers, self._tell)),
                         tasks.create_task(self._look_for_unheard(following, warnings)),
                         tasks.create_task(
@@ -222,7 +222,7 @@ class ControlPlane:
             warnings.agents_unheard(self._unheard.look(now, is_current=is_current), now)
             await asyncio.sleep(LOOK)
 
-    async def _follow_outbox(self, reporter: Reporter, configuration: Configuration) -> None:
+    async def _follow_outbox(self, reporter: Reporter, configuration: Configuration, warnings: NodeWarnings) -> None:
         """What the data plane reports."""
         while True:
             for report in (await self._outbox.take()).values():
@@ -235,6 +235,9 @@ class ControlPlane:
                         reporter.vip_wiped(report)
                     case Surroundings():
                         configuration.looked_around(report)
+                        warnings.without_subnet(report.subnetless, time.monotonic())
+                    case StrayAnswers(nics):
+                        warnings.stray_answers(nics, time.monotonic())
                     case Members(nodes):
                         reporter.members_are(nodes)
                         self._unheard.members(nodes, time.monotonic())

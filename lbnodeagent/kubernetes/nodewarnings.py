@@ -47,6 +47,30 @@ class NodeWarnings:
         self.unheard = text or None
         self._say(names.REASON_AGENTS_UNHEARD, text, now)
 
+    def stray_answers(self, nics: Sequence[str], now: float) -> None:
+        """These NICs answer for what kube-proxy in mode ipvs keeps on its own interface."""
+        self._metrics.stray_answers.set(len(nics))
+        text = ""
+        if nics:
+            text = (
+                f"kube-proxy on node {self._node} is in mode ipvs without strictARP: the node answers ARP on "
+                f"{', '.join(nics)} for every address on kube-ipvs0, so that several nodes answer for one VIP; set "
+                "ipvs.strictARP: true in kube-proxy's configuration and restart it, or set "
+                "net.ipv4.conf.all.arp_ignore=1 and arp_announce=2 on the node"
+            )
+        self._say(names.REASON_STRICT_ARP_OFF, text, now)
+
+    def without_subnet(self, addresses: Sequence[str], now: float) -> None:
+        """The only addresses of a family on the NICs that take VIPs are of no subnet: ``eth0 10.0.0.5/32``."""
+        text = ""
+        if addresses:
+            text = (
+                f"Node {self._node} is on no subnet with {', '.join(addresses[:_NAMED])}: addresses of that family are "
+                "not announced on this NIC, and routed ones are on the dummy interface; give the NIC an address with "
+                "its subnet's prefix length, if neighbours there should be answered"
+            )
+        self._say(names.REASON_NO_SUBNET, text, now)
+
     def _say(self, reason: str, text: str, now: float) -> None:
         """Tell ``text`` if it's news; empty: it's over."""
         before, told_at = self._told.get(reason, ("", now))

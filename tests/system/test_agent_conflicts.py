@@ -190,6 +190,22 @@ def test_what_the_agent_withdraws_itself_was_removed_by_nobody_else(agents: Agen
     assert [metric(agents, node, RESTORED) for node in NODES] == before
 
 
+def test_kube_proxy_in_mode_ipvs_without_strict_arp_is_told_on_the_node(agents: AgentLab) -> None:
+    node, gauge = NODES[1], "purelb_lbnodeagent_stray_arp_interfaces"
+    agents.ip(node, "link", "add", "kube-ipvs0", "type", "bridge")
+    try:
+        agents.ip(node, "addr", "add", f"{VIP}/32", "dev", "kube-ipvs0")
+        (message,) = eventually(lambda: agents.events(node, "StrictARPOff"), seconds=20)
+        assert "strictARP: true" in message
+        assert metric(agents, node, gauge) == 1
+
+        agents.hosts.output(node, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1")
+        assert eventually(lambda: metric(agents, node, gauge) == 0, seconds=20)
+    finally:
+        agents.hosts.output(node, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0")
+        agents.ip(node, "link", "del", "kube-ipvs0")
+
+
 def test_who_keeps_removing_an_address_is_named_with_the_setting_that_stops_it(agents: AgentLab) -> None:
     agents.apply(service("wiped", "wire", ip=VIP))
     node = agents.owner(VIP)

@@ -146,3 +146,19 @@ def test_what_the_configuration_names_in_vain_is_told() -> None:
     assert surroundings(config, host(route(0, ETH0))) == Surroundings(("eth1",), ("bond", "eth7"))
     assert surroundings(NodeAgentConfig(), host(route(0, ETH0))) == Surroundings(("eth0",), ())
     assert surroundings(NodeAgentConfig(announces=False, interfaces=("eth7",)), host()) == Surroundings((), ())
+
+
+def test_the_nics_beside_kube_proxys_interface_of_mode_ipvs_are_told() -> None:
+    present = host(route(0, ETH0))
+    assert surroundings(NodeAgentConfig(), present).beside_ipvs == ()
+
+    present.set_address(own(IPVS, "10.31.188.64/32"))
+    assert surroundings(NodeAgentConfig(), present).beside_ipvs == ("eth0",)
+
+
+def test_a_nic_whose_only_address_is_of_no_subnet_is_told() -> None:
+    present = Present([link(ETH0, "eth0")], [own(ETH0, "10.0.0.5/32"), own(ETH0, "fd00::5/64")], [route(0, ETH0)])
+    assert surroundings(NodeAgentConfig(local_interface="eth0"), present).subnetless == ("eth0 10.0.0.5/32",)
+
+    present.set_address(own(ETH0, "10.0.1.5/24"))
+    assert surroundings(NodeAgentConfig(local_interface="eth0"), present).subnetless == ()

@@ -58,3 +58,24 @@ def test_a_sentence_names_no_more_nodes_than_one_can_read() -> None:
     made.agents_unheard([f"w{number}" for number in range(1000)], 0.0)
 
     assert "w7 and 992 more" in recorder.events[0][3]
+
+
+def test_kube_proxy_without_strict_arp_is_told_with_what_to_set() -> None:
+    made, recorder, registry = warnings()
+    made.stray_answers(("eth0",), 0.0)
+
+    ((_, _, reason, text),) = recorder.events
+    assert reason == "StrictARPOff"
+    assert "eth0" in text
+    assert "strictARP: true" in text
+    assert registry.get_sample_value("purelb_lbnodeagent_stray_arp_interfaces") == 1
+
+
+def test_a_node_without_a_subnet_is_told_with_its_address() -> None:
+    made, recorder, _ = warnings()
+    made.without_subnet(("eth0 10.0.0.5/32",), 0.0)
+    made.without_subnet((), 1.0)
+
+    ((_, _, reason, text),) = recorder.events
+    assert reason == "NoSubnet"
+    assert "eth0 10.0.0.5/32" in text

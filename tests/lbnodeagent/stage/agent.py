@@ -32,6 +32,7 @@ from lbnodeagent.tables import (
     Members,
     Report,
     SetUp,
+    StrayAnswers,
     Surroundings,
     Wiped,
 )
@@ -207,7 +208,7 @@ class Agent:
                 self.netlink.keep(present)
             case JoinAtOnce() | Counted() | RemovedOften() | Refusal():
                 pass
-            case Announcement() | Conflict() | Wiped() | Surroundings() | Members():
+            case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)
             case _:
                 assert_never(output)
