@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -204,19 +202,6 @@ def test_an_address_that_somebody_removes_is_back_within_200_ms(agents: AgentLab
     assert ROUTED in agents.addresses(node, "kube-lb0")
 
 
-def test_what_keeps_removing_an_address_is_told_in_an_event(agents: AgentLab) -> None:
-    agents.apply(service("wiped", "wire", ip=VIP))
-    node = agents.owner(VIP)
-
-    for _ in range(3):
-        assert eventually(lambda: VIP in agents.addresses(node), seconds=1)
-        agents.ip(node, "addr", "del", f"{VIP}/16", "dev", "eth0")
-        time.sleep(0.1)
-
-    (message,) = eventually(lambda: agents.events("wiped", "AddressRemoved"))
-    assert message.startswith(f"Something on node {node} removed {VIP} from interface eth0 3 times")
-
-
 def test_kube_lb0_is_made_again_with_its_addresses_when_somebody_deletes_it(agents: AgentLab) -> None:
     agents.apply(service("two", "routed", ip=ROUTED))
     assert eventually(lambda: len(agents.holders(ROUTED, "kube-lb0")) == 3)
@@ -392,46 +377,6 @@ def test_an_agent_that_stays_dead_leaves_no_address_on_its_nic_after_20_seconds(
     assert eventually(lambda: agents.holders(VIP) == [WORKER12], seconds=20)
 
 
-def test_after_a_partition_the_address_is_on_one_node_again_within_seconds(agents: AgentLab) -> None:
-    agents.apply(service("one", "wire", ip=VIP))
-    node = agents.owner(VIP)
-
-    agents.lab.must("fault", SHORT[node], "partition")
-    assert eventually(lambda: set(agents.holders(VIP)) == {node, WORKER12}, seconds=5)  # each side serves
-    agents.lab.must("heal", SHORT[node])
-
-    assert eventually(lambda: agents.holders(VIP) == [node], seconds=10)
-    assert eventually(lambda: agents.annotation("one") == f"{node},eth0")
-
-
-def test_a_cordoned_node_gives_its_addresses_away_and_gets_them_back(agents: AgentLab) -> None:
-    agents.apply(service("one", "wire", ip=VIP))
-    assert agents.owner(VIP) == WORKER11
-
-    with agents.pinging(VIP) as seen:
-        agents.lab.kubectl("label", "node", WORKER11, "node.kubernetes.io/exclude-from-external-load-balancers=")
-        assert eventually(lambda: agents.holders(VIP) == [WORKER12])
-        agents.lab.kubectl("label", "node", WORKER11, "node.kubernetes.io/exclude-from-external-load-balancers-")
-        assert eventually(lambda: agents.holders(VIP) == [WORKER11])
-    assert seen[0].lost <= 1
-
-
-def test_a_frozen_agent_is_replaced_and_has_its_address_alone_again_when_it_goes_on(agents: AgentLab) -> None:
-    agents.apply(service("one", "wire", ip=VIP))
-    node = agents.owner(VIP)
-    frozen = agents.agent_pid(node)
-
-    with agents.pinging(VIP) as seen:
-        os.kill(frozen, signal.SIGSTOP)
-        try:
-            assert eventually(lambda: WORKER12 in agents.holders(VIP), seconds=2)
-            time.sleep(1)
-        finally:
-            os.kill(frozen, signal.SIGCONT)
-        assert eventually(lambda: agents.holders(VIP) == [node], seconds=5)
-    assert seen[0].longest <= 1000
-
-
 def test_a_rolling_restart_of_all_agents_loses_at_most_one_reply_each(agents: AgentLab) -> None:
     agents.apply(service("one", "wire", ip=VIP))
     agents.owner(VIP)
@@ -462,45 +407,7 @@ def test_with_the_api_away_every_address_stays_and_failover_works_and_is_told_af
     assert eventually(lambda: text in agents.events("one", "AnnouncingLocal"), seconds=5)
 
 
-# --- traffic policy --------------------------------------------------------------------------------------------------
-
-
-def test_with_policy_local_a_routed_address_follows_the_endpoints(agents: AgentLab) -> None:
-    agents.apply(service("local", "routed", ip=ROUTED, policy="Local"), endpoint_slice("local", WORKER11))
-    assert eventually(lambda: agents.holders(ROUTED, "kube-lb0") == [WORKER11])
-
-    agents.apply(endpoint_slice("local", MASTER, WORKER12))
-
-    assert eventually(lambda: agents.holders(ROUTED, "kube-lb0") == [MASTER, WORKER12])
-    assert agents.service("local")["spec"]["externalTrafficPolicy"] == "Local"
-
-
-def test_with_allow_local_the_owner_is_a_node_with_an_endpoint(agents: AgentLab) -> None:
-    allowed = service("kept", "wire", ip=VIP, policy="Local", annotations={"purelb.io/allow-local": "true"})
-    agents.apply(allowed, endpoint_slice("kept", MASTER))
-    assert agents.owner(VIP) == MASTER
-
-    agents.apply(endpoint_slice("kept", WORKER12))
-
-    assert eventually(lambda: agents.holders(VIP) == [WORKER12])
-    assert agents.service("kept")["spec"]["externalTrafficPolicy"] == "Local"
-
-
 # --- configuration ---------------------------------------------------------------------------------------------------
-
-
-def test_a_changed_configuration_takes_effect_without_a_restart(agents: AgentLab) -> None:
-    agents.apply(service("one", "wire", ip=VIP))
-    node = agents.owner(VIP)
-    permanent = {"addressConfig": {"localInterface": {"validLifetime": 0, "noPrefixRoute": False}}}
-    try:
-        agents.patch("lbnodeagent", "default", {"local": permanent}, "purelb")
-
-        assert eventually(lambda: agents.addresses(node).get(VIP, {}).get("valid_life_time") == 2**32 - 1)
-        assert "noprefixroute" not in agents.addresses(node)[VIP]
-    finally:
-        agents.patch("lbnodeagent", "default", {"local": {"addressConfig": None}}, "purelb")
-    assert eventually(lambda: agents.addresses(node).get(VIP, {}).get("valid_life_time", 100) <= 20)
 
 
 def test_policy_local_holds_on_a_nic_and_nobody_writes_to_the_spec(agents: AgentLab) -> None:

@@ -221,16 +221,6 @@ def test_an_address_follows_its_endpoints_without_a_lost_reply(agents: AgentLab)
     assert agents.service("kept")["spec"]["externalTrafficPolicy"] == "Local"
 
 
-def test_with_node_affinity_the_owner_is_a_node_with_an_endpoint_while_there_is_one(agents: AgentLab) -> None:
-    near = service("near", "wire", ip=VIP, annotations={"purelb.io/node-affinity": "service-endpoints"})
-    agents.apply(near, endpoint_slice("near", MASTER))
-    assert eventually(lambda: agents.holders(VIP) == [MASTER])
-
-    agents.apply(endpoint_slice("near"))
-
-    assert eventually(lambda: agents.holders(VIP) == [WORKER11])
-
-
 def test_a_routed_address_stays_on_a_node_whose_last_endpoint_drains(agents: AgentLab) -> None:
     agents.apply(service("local", "routed", ip=ROUTED, policy="Local"), endpoint_slice("local", WORKER11))
     assert eventually(lambda: agents.holders(ROUTED, "kube-lb0") == [WORKER11])
