@@ -229,7 +229,6 @@ def _of_services(world: World, step: Step) -> dict[str, Acts]:
     elsewhere = frozenset(names_of) - there or there
     policies: tuple[tuple[str, dict[str, str]], ...] = (
         ("Local", {}),
-        ("Local", {names.ALLOW_LOCAL: "true"}),
         ("Cluster", {names.NODE_AFFINITY: "service-endpoints"}),
     )
     policy, annotations = policies[step.number % len(policies)]

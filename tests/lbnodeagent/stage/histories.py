@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from purelb import names
 from tests.lbnodeagent.stage.faults import CONFIGURATIONS, FAULTS, PLANNABLE, Fault, Step, acts
-from tests.lbnodeagent.stage.topology import segment_of
 from tests.lbnodeagent.stage.world import World
 
 BEGIN: Final = 5.0
@@ -83,9 +81,8 @@ def play(told: History) -> list[str]:
     world = World(told.seed, told.size, told.loss, is_planned=told.is_planned)
     for vip in world.topology.vips:
         if told.has_endpoints:
-            allowed = {names.ALLOW_LOCAL: "true"} if segment_of(vip) is not None else {}
             world.api.endpoints(vip, frozenset({"n1"}))
-            world.api.want(vip, policy="Local", annotations=allowed)
+            world.api.want(vip, policy="Local")
         else:
             world.api.want(vip)
     world.begin()

@@ -94,7 +94,7 @@ class Laws:
                 is_there = other.agent is not None and not other.is_stopping and other.kernel.has(action.vip)
                 ranks_before = digest(name, action.vip) < digest(node.name, action.vip)
                 is_spared = self.api.told.nodes[name].is_excluded
-                is_anywhere = names.ALLOW_LOCAL not in self.api.wanted[action.vip].annotations
+                is_anywhere = self.api.wanted[action.vip].external_traffic_policy != "Local"
                 if name != node.name and is_there and ranks_before and not is_spared and is_anywhere:
                     self.broken.append(f"{now:.3f}: {node.name} starts, and takes {action.vip} from {name}")
 
@@ -145,7 +145,7 @@ class Laws:
     def _owner(self, vip: IPAddress, service: ServiceView, able: set[str]) -> str | None:
         """Who is to have a VIP on its NIC: the first of the best."""
         endpoints = self._endpoints(vip)
-        if service.external_traffic_policy == "Local" and names.ALLOW_LOCAL in service.annotations:
+        if service.external_traffic_policy == "Local":
             able = able & endpoints
         able = able - self.api.told.excluded or able
         if names.NODE_AFFINITY in service.annotations:

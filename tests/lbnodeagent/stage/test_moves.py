@@ -121,9 +121,9 @@ def test_with_policy_local_a_cordoned_node_keeps_what_it_alone_has_endpoints_for
     assert world.laws.at_rest() == []
 
 
-def test_with_allow_local_the_owner_is_a_node_with_an_endpoint(world: World) -> None:
+def test_with_policy_local_the_owner_is_a_node_with_an_endpoint(world: World) -> None:
     world.api.endpoints(VIP4, frozenset({LAST}))
-    world.api.want(VIP4, policy="Local", annotations={names.ALLOW_LOCAL: "true"})
+    world.api.want(VIP4, policy="Local")
     world.run(3.0)
     assert world.holders(VIP4) == {LAST}
 
