@@ -24,7 +24,7 @@ from lbnodeagent.election.subnets import Subnets
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.adoption import Adoption
 from lbnodeagent.kernel.connected import ConnectedSubnets
-from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, nic_subnets
+from lbnodeagent.kernel.interfaces import IPVS_INTERFACE
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.kernel.removals import Removals
 from lbnodeagent.kernel.requested import Requested
@@ -168,7 +168,7 @@ class State:
             now=now,
             vips=its,
             links=dict(present.links),
-            subnets=tuple(nic_subnets(self.config, present)),
+            subnets=self.subnets.here,
             foreign={index: tuple(present.foreign(index)) for index in indexes},
             onlink=self.members.onlink(),
             leaving=candidacy.is_leaving,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.kernel.interfaces import nic_subnets, surroundings
+from lbnodeagent.kernel.interfaces import NicSubnet, nic_subnets, surroundings
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import Mac, Surroundings
 from purelb.addresses import IPAddress
@@ -22,6 +22,8 @@ class Subnets:
         self._candidacy = candidacy
         self.found: Surroundings | None = None
         """What there is to be told the user; None: no configuration was known yet."""
+        self.here: tuple[NicSubnet, ...] = ()
+        """On which subnets this node is, in the order in which they are tried."""
 
     def look(self, config: NodeAgentConfig | None, own: frozenset[IPAddress], now: float) -> set[IPAddress]:
         """The VIPs whose owner changed with it. While no configuration is known (None), this node is nowhere.
@@ -29,12 +31,13 @@ class Subnets:
         ``own``: the node's own addresses, of which the peers are told.
         """
         if config is None:
+            self.here = ()
             return self._candidacy.set_place((), (), own, now)
         found = surroundings(config, self._present)
         if found != self.found:
             self.found = found
             log.info("interfaces", extra={"chosen": found.interfaces, "missing": found.missing})
-        subnets = nic_subnets(config, self._present)
-        links = (self._present.links[subnet.index] for subnet in subnets if subnet.has_carrier)
+        self.here = tuple(nic_subnets(config, self._present))
+        links = (self._present.links[subnet.index] for subnet in self.here if subnet.has_carrier)
         macs = [Mac(link.mac) for link in links if link.mac is not None]
-        return self._candidacy.set_place(subnets, macs, own, now)
+        return self._candidacy.set_place(self.here, macs, own, now)
