@@ -1,7 +1,9 @@
 """Which of the node's interfaces take VIPs, and on which subnets: the rule of ``localInterface``. Pure.
 
-``default``: the interfaces of the preferred default route of each family (several when it is multipath). Anything else
-is a regular expression over interface names, unanchored as in PureLB. ``interfaces`` are exact names tried after that.
+``default``: the interfaces of the preferred default route of each family (several when it is multipath); where a family
+has none in the main table (it may be in another one, or be two halves), every NIC that is on a subnet of it. Anything
+else is a regular expression over interface names, unanchored as in PureLB. ``interfaces`` are exact names tried after
+that.
 The node's own addresses there say which subnets it is on; ours never do.
 """
 
@@ -65,7 +67,15 @@ def _default_links(config: NodeAgentConfig, present: Present, family: Family) ->
     best = [route for route in routes if route.metric == routes[0].metric]
     indexes = dict.fromkeys(index for route in best for index in route.interfaces)
     links = (present.links.get(index) for index in indexes)
-    return [link for link in links if link is not None and link.name not in (config.dummy_interface, IPVS_INTERFACE)]
+    chosen = [link for link in links if link is not None and link.name not in (config.dummy_interface, IPVS_INTERFACE)]
+    return chosen or sorted(
+        (
+            link
+            for link in present.links.values()
+            if link.has_neighbours and not is_excluded(link, config) and any(_networks(link, present, family))
+        ),
+        key=lambda link: link.index,
+    )
 
 
 def surroundings(config: NodeAgentConfig, present: Present) -> Surroundings:
@@ -75,7 +85,8 @@ def surroundings(config: NodeAgentConfig, present: Present) -> Surroundings:
     found = dict.fromkeys(link.name for family in Family for link in chosen_links(config, present, family))
     missing = [name for name in config.interfaces if name not in found]
     main_choice = replace(config, interfaces=())
-    if config.local_interface != DEFAULT_INTERFACE and not chosen_links(main_choice, present, Family.IPV4):
+    families = Family if config.local_interface == DEFAULT_INTERFACE else (Family.IPV4,)
+    if not any(chosen_links(main_choice, present, family) for family in families):
         missing.insert(0, config.local_interface)
     return Surroundings(tuple(found), tuple(missing), _beside_ipvs(config, present), _subnetless(config, present))
 
@@ -109,19 +120,20 @@ def nic_subnets(config: NodeAgentConfig, present: Present) -> list[NicSubnet]:
 
 def _subnets(links: Iterable[Link], present: Present, family: Family) -> Iterable[NicSubnet]:
     for link in links:
-        seen = set()
-        for address in present.foreign(link.index):
-            network = address.network
-            if (
-                family_of(network) is not family
-                or network in seen
-                or not address.is_usable
-                or network.prefixlen == network.max_prefixlen
-                or (isinstance(address.address, IPv6Address) and address.address.is_link_local)
-            ):
-                continue
-            seen.add(network)
+        for network in dict.fromkeys(_networks(link, present, family)):
             yield NicSubnet(network, link.index, link.name, network.prefixlen, link.is_up and link.has_carrier)
+
+
+def _networks(link: Link, present: Present, family: Family) -> Iterable[IPNetwork]:
+    for address in present.foreign(link.index):
+        network = address.network
+        if (
+            family_of(network) is family
+            and address.is_usable
+            and network.prefixlen < network.max_prefixlen
+            and not (isinstance(address.address, IPv6Address) and address.address.is_link_local)
+        ):
+            yield network
 
 
 def subnet_for(vip: IPAddress, subnets: Iterable[NicSubnet]) -> NicSubnet | None:

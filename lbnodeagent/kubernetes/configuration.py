@@ -173,10 +173,12 @@ class Configuration:
         config = self._config
         if config is None:
             return
-        named = {*config.interfaces, config.local_interface} - {DEFAULT_INTERFACE}
+        named = {*config.interfaces, config.local_interface}
         missing = {(config.uid, name) for name in self._missing if name in named}
         for _, name in sorted(missing - self._told_missing):
             text = f'node {self._node} has no interface that "{name}" stands for'
+            if name == DEFAULT_INTERFACE:
+                text += ": there is no default route in the main table, and no NIC with an address in a subnet"
             self._warn(config, names.REASON_CONFIG_ERROR, text)
         self._told_missing = missing
         key = str(Key(config.namespace, config.name))

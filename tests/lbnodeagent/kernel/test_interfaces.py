@@ -47,16 +47,36 @@ def route(metric: int, *interfaces: IfIndex) -> DefaultRoute:
         ([route(300, ETH0), route(100, ETH1), route(200, ETH2)], ["eth1"]),
         ([route(100, ETH0, ETH1)], ["eth0", "eth1"]),
         ([route(100, ETH0), route(100, ETH1)], ["eth0", "eth1"]),
-        ([route(0, DUMMY)], []),
-        ([], []),
-        ([DefaultRoute(Family.IPV6, 1, (ETH2,))], []),
     ],
-    ids=["one", "lowest metric", "multipath", "equal metrics", "never the dummy", "none", "other family"],
+    ids=["one", "lowest metric", "multipath", "equal metrics"],
 )
 def test_default_is_the_interface_of_the_preferred_default_route(
     routes: list[DefaultRoute], expected: list[str]
 ) -> None:
     assert names_of(NodeAgentConfig(), host(*routes)) == expected
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [[], [route(0, DUMMY)], [DefaultRoute(Family.IPV6, 1, (ETH2,))]],
+    ids=["none", "never the dummy", "other family"],
+)
+def test_without_a_default_route_default_is_every_nic_on_a_subnet_of_the_family(routes: list[DefaultRoute]) -> None:
+    assert names_of(NodeAgentConfig(), host(*routes)) == ["eth0", "eth1", "eth2"]
+
+
+def test_a_node_without_a_default_route_takes_the_vips_of_its_lan() -> None:
+    found = subnet_for(VIP, nic_subnets(NodeAgentConfig(), host()))
+
+    assert found is not None
+    assert found.interface == "eth0"
+
+
+def test_a_node_without_any_subnet_says_that_default_stands_for_nothing() -> None:
+    nowhere = Present([link(LO, "lo"), link(ETH0, "eth0")], [own(LO, "127.0.0.1/8"), own(ETH0, "10.0.0.1/32")])
+
+    assert surroundings(NodeAgentConfig(), nowhere) == Surroundings((), ("default",))
+    assert surroundings(NodeAgentConfig(), host()).missing == ()
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,20 @@ def test_an_interface_that_is_not_there_is_told_once_and_measured_until_it_comes
     assert play(act) == [("default", "ConfigError", 'node w11 has no interface that "bond0" stands for')]
 
 
+def test_default_that_stands_for_no_interface_is_told_too(play: Play) -> None:
+    def act(scene: Scene) -> None:
+        scene.sees(PLAIN)
+        scene.configuration.synced()
+        scene.configuration.looked_around(Surroundings((), ("default",)))
+
+    ((_, reason, text),) = play(act)
+    assert reason == "ConfigError"
+    assert text == (
+        'node w11 has no interface that "default" stands for: there is no default route in the main table, and no NIC '
+        "with an address in a subnet"
+    )
+
+
 def test_what_an_earlier_configuration_named_in_vain_is_not_told_of_the_next(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.configuration.synced()
