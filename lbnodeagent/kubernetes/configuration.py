@@ -59,6 +59,7 @@ class Configuration:
         self._config: NodeAgentConfig | None = None
         self._ignored: tuple[NodeAgentConfig, ...] = ()
         self._missing: tuple[str, ...] = ()
+        self._told_useless: set[tuple[str, str]] = set()
         self._told_missing: set[tuple[str, str]] = set()
         self._is_synced = False
 
@@ -117,6 +118,19 @@ class Configuration:
         self._missing = found.missing
         self._tell_missing()
 
+    def announces_nowhere(self) -> None:
+        """No node announces anything, because none of the LBNodeAgents lets it; one of the agents hears so."""
+        useless = {
+            (config.uid, "has no local block" if not config.announces else "has a nodeSelector that matches no node")
+            for config in self._configs.values()
+        }
+        for config in self._configs.values():
+            for uid, why in useless - self._told_useless:
+                if uid == config.uid:
+                    text = f"no node announces anything: this LBNodeAgent {why}"
+                    self._warn(config, names.REASON_CONFIG_ERROR, text)
+        self._told_useless = useless
+
     # --- choosing ----------------------------------------------------------------------------------------------------
 
     def _choose(self) -> None:
@@ -128,6 +142,8 @@ class Configuration:
         if choice.config == self._config:
             return
         self._config = choice.config
+        if choice.config.announces:
+            self._told_useless = set()
         self._metrics.config_loaded.set(choice.config.announces)
         log.info("configured", extra={"config": choice.config.name, "interface": choice.config.local_interface})
         self._tell(Configured(choice.config))

@@ -37,7 +37,17 @@ from lbnodeagent.kubernetes.unheard import UnheardAgents
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_of
-from lbnodeagent.tables import Announcement, Conflict, Members, Report, ReportKey, StrayAnswers, Surroundings, Wiped
+from lbnodeagent.tables import (
+    UNCONFIGURED,
+    Announcement,
+    Conflict,
+    Members,
+    Report,
+    ReportKey,
+    StrayAnswers,
+    Surroundings,
+    Wiped,
+)
 from purelb import names
 from purelb.events import EventRecorder
 from purelb.forbidden import own_pod, tell
@@ -104,6 +114,7 @@ class ControlPlane:
                 answers,
                 settings.announcing_format,
                 settings.gossip_port,
+                has_router=settings.bird_socket is not None,
             )
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
             warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)
@@ -229,6 +240,8 @@ class ControlPlane:
                 match report:
                     case Announcement():
                         reporter.vip_stands(report)
+                        if report.error == UNCONFIGURED:
+                            configuration.announces_nowhere()
                     case Conflict():
                         reporter.conflict_heard(report)
                     case Wiped():

@@ -17,9 +17,11 @@ from lbnodeagent.tables import Announcement, Conflict, Wiped
 from lbnodeagent.wire.frames import format_mac
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.election import owner
 from purelb.events import EventRecorder, reference_of
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
+from purelb.servicegroups import PoolSource
 from purelb.services import ServiceKey, ServiceView
 
 LOCAL_OVERRIDE: Final = (
@@ -33,6 +35,12 @@ LOCAL_KEPT: Final = (
 LOCAL_HONOURED: Final = (
     "ExternalTrafficPolicy Local holds: one of the nodes with a ready endpoint announces, and the endpoints on that "
     "node get all traffic. To have it spread over all of them, set the policy to Cluster"
+)
+
+OFF_SUBNET: Final = (
+    "{vip} is on no node's subnet, so that it is on {interface} of the nodes only: it is reached through a router that "
+    "learns its route from them. If that is meant, make ServiceGroup {group} a remote one; else give it a pool in a "
+    "subnet of the nodes"
 )
 
 
@@ -49,7 +57,10 @@ class Reporter:
         answers: Answers,
         form: Form = "v1",
         port: int = names.GOSSIP_PORT,
+        *,
+        has_router: bool = False,
     ) -> None:
+        """``has_router``: it is known that routing software exports what is on the dummy interface."""
         self._node = node
         self._port = port
         """Of the gossip."""
@@ -62,6 +73,8 @@ class Reporter:
         """Services whose traffic policy Local was told to be kept."""
         self._named: tuple[ServiceView | None, dict[IPAddress, str]] = (None, {})
         """Of which Service the annotations were read last, and what they say of this node."""
+        self._has_router = has_router
+        self._members: frozenset[str] = frozenset()
         self._foreign = ForeignAddresses(node, wanted)
         self._counted_foreign = 0
         self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, self._reset)
@@ -70,6 +83,7 @@ class Reporter:
 
     def members_are(self, nodes: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
+        self._members = nodes
         self.annotator.members_are(nodes)
         self._foreign.members_are(nodes)
         self._tell_foreign()
@@ -169,6 +183,7 @@ class Reporter:
             case "announcing" if announcement.is_fresh:
                 text = f"Announcing {vip} from node {self._node} interface {announcement.interface}"
                 self._events.record(about, "Normal", names.REASON_ANNOUNCING_NON_LOCAL, text)
+                self._explain_routing(service, announcement)
             case "failed":
                 where = f"Node {self._node} could not announce {vip} on interface {announcement.interface}"
                 text = f"{where if announcement.interface else f'No node announces {vip}'}: {announcement.error}"
@@ -222,6 +237,16 @@ class Reporter:
         if announcement.is_fresh:
             text = LOCAL_KEPT if names.ALLOW_LOCAL in service.annotations else LOCAL_HONOURED
             self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, text)
+
+    def _explain_routing(self, service: ServiceView, announcement: Announcement) -> None:
+        """That an address needs a router, where its group doesn't ask for one; one of the nodes says so."""
+        group = self._wanted.group_of(announcement.vip)
+        if group is None or not isinstance(group.source, PoolSource) or group.source.scope == "remote":
+            return
+        if self._has_router or owner(self._members, str(service.key)) != self._node:
+            return
+        text = OFF_SUBNET.format(vip=announcement.vip, group=group.name, interface=announcement.interface)
+        self._events.record(reference_of(service), "Warning", names.REASON_CONFIGURATION_WARNING, text)
 
     def _forget(self, key: ServiceKey, vip: IPAddress) -> None:
         last = self._told[key].pop(vip)

@@ -87,6 +87,10 @@ class WantedTable:
     def service(self, key: ServiceKey) -> ServiceView | None:
         return self._services.get(key)
 
+    def group_of(self, vip: IPAddress) -> ServiceGroup | None:
+        """The ServiceGroup that holds ``vip``, as far as it is known."""
+        return self._group_of(vip, self.users(vip))
+
     def users(self, vip: IPAddress) -> list[ServiceView]:
         """The Services that have ``vip``, sorted."""
         return [self._services[key] for key in sorted(self._by_vip.get(vip, ()))]

@@ -212,3 +212,16 @@ def test_what_an_earlier_configuration_named_in_vain_is_not_told_of_the_next(pla
         assert scene.troubles() == {}
 
     assert play(act) == []
+
+
+def test_lbnodeagents_by_which_no_node_announces_are_told_so_once_each(play: Play) -> None:
+    def act(scene: Scene) -> None:
+        scene.sees(SPECIFIC, agent("empty", {}))
+        scene.configuration.synced()
+        for _ in range(2):
+            scene.configuration.announces_nowhere()
+
+    assert sorted(play(act)) == [
+        ("empty", "ConfigError", "no node announces anything: this LBNodeAgent has no local block"),
+        ("ssd", "ConfigError", "no node announces anything: this LBNodeAgent has a nodeSelector that matches no node"),
+    ]

@@ -22,6 +22,7 @@ from lbnodeagent.tables import Announcement, Conflict, Mac
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
+from purelb.servicegroups import parse_service_group
 from purelb.services import ServiceView, view_service
 from tests.lbnodeagent.kubernetes.test_viptable import service
 from tests.lbnodeagent.scenes import VIP
@@ -422,3 +423,56 @@ def test_the_announced_metric_follows() -> None:
         return values
 
     assert asyncio.run(scene()) == [1.0, None]
+
+
+ROUTED = Announcement(VIP, "announcing", "kube-lb0", is_local=False)
+
+
+def warnings(tmp_path: Path, kind: str, *, members: frozenset[str] = frozenset({"w11"})) -> list[str]:
+    """What is said of a VIP of a pool of this kind that came to the dummy interface."""
+    api = RecordingApi(stored())
+    pool = {"v4pool": {"pool": f"{VIP}/32", "subnet": "10.31.0.0/16"}}
+    group = {"metadata": {"name": "default", "namespace": "purelb"}, "spec": {kind: pool}}
+
+    async def act(reporter: Reporter) -> None:
+        reporter.annotator._wanted.set_group(parse_service_group(group))
+        reporter.members_are(members)
+        for _ in range(2):
+            reporter.vip_stands(ROUTED)
+        await until(lambda: bool(api.events))
+        await asyncio.sleep(0.05)
+
+    told(tmp_path, api, web_service(), act)
+    return [text for reason, text in api.events if reason == "ConfigurationWarning"]
+
+
+def test_a_local_pool_in_a_subnet_of_no_node_is_told_to_need_a_router(tmp_path: Path) -> None:
+    (text,) = warnings(tmp_path, "local")
+
+    assert text == (
+        "10.31.188.64 is on no node's subnet, so that it is on kube-lb0 of the nodes only: it is reached through a "
+        "router that learns its route from them. If that is meant, make ServiceGroup default a remote one; else give "
+        "it a pool in a subnet of the nodes"
+    )
+
+
+def test_a_remote_pool_is_not(tmp_path: Path) -> None:
+    assert warnings(tmp_path, "remote") == []
+
+
+def test_one_of_the_nodes_tells_it(tmp_path: Path) -> None:
+    others = frozenset({"w11", *(f"w{number}" for number in range(12, 40))})
+
+    assert warnings(tmp_path, "local", members=others) == []
+
+
+def test_what_no_node_can_announce_names_no_node(tmp_path: Path) -> None:
+    api = RecordingApi(stored())
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(Announcement(VIP, "failed", error="no live node has a NIC there"))
+        await until(lambda: bool(api.events))
+
+    told(tmp_path, api, web_service(), act)
+
+    assert api.events == [("AnnouncementFailed", "No node announces 10.31.188.64: no live node has a NIC there")]
