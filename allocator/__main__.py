@@ -19,7 +19,9 @@ from allocator.reconcile.clusterobjects import ClusterObjects
 from allocator.reconcile.controller import Controller
 from allocator.reconcile.following import Following
 from allocator.reconcile.holdings import ServiceHoldings
+from allocator.reconcile.notices import Notices
 from allocator.reconcile.publisher import Publisher
+from allocator.reconcile.vigil import Vigil
 from allocator.sources.claims import SidecarClaims
 from allocator.sources.external import ExternalSources
 from allocator.sources.opening import SourceFactory
@@ -51,6 +53,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | N
     async with Kube(common.kubeconfig, user_agent=names.ALLOCATOR_COMPONENT, pace=pace) as kube:
         leadership = Leadership(kube, common.namespace, settings.identity, clock)
         recorder = EventRecorder(kube, names.ALLOCATOR_COMPONENT)
+        notices = Notices(recorder, metrics)
         engine, cache = Engine(), ServiceCache()
         configuration = Configuration(engine, has_netbox_token=settings.netbox_token is not None)
         external = ExternalSources(
@@ -71,7 +74,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | N
             cluster,
             external,
             leadership,
-            recorder,
+            notices,
             metrics,
             clock,
             default_announcer=settings.default_announcer,
@@ -102,13 +105,24 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | N
                 metrics.leads.set(0)
                 await leadership.release()
 
+        def why_idle() -> str | None:
+            """Why no allocator gives addresses; a leader that has just begun is idle for a moment."""
+            if not leadership.is_ours:
+                return leadership.complaint(clock())
+            return None if controller.is_synchronised else following.trouble(clock())
+
         def unready() -> str | None:
             now = clock()
-            trouble = following.trouble(now) or gossip.trouble(now) or kube.rights.trouble(now)
+            trouble = (
+                following.trouble(now) or leadership.complaint(now) or gossip.trouble(now) or kube.rights.trouble(now)
+            )
             stands_by = not leadership.is_ours and following.is_listed
             if trouble is None and not (controller.is_synchronised or stands_by):
                 return "not everything is listed yet"
             return trouble
+
+        metrics.lease_unrenewed.set_function(lambda: leadership.unrenewed(clock()))
+        vigil = Vigil(cache, notices.unserved, why_idle, clock, default_announcer=settings.default_announcer)
 
         pulse = Pulse("the allocator")
         page = await Page(registry, ready=unready, healthy=pulse.trouble).start(common.host, common.port)
@@ -117,12 +131,13 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | N
                 recording, beating = tasks.create_task(recorder.run()), tasks.create_task(pulse.beat())
                 keeping = tasks.create_task(gossip.follow())
                 telling = tasks.create_task(tell(kube.rights, own_pod(common), recorder, metrics, clock))
+                watching = tasks.create_task(vigil.run())
                 leading = tasks.create_task(lead())
                 framing = tasks.create_task(run_operator(kube, begun=begun, stop=stop))
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, keeping, telling, recording, beating, framing):
+                for task in (leading, keeping, telling, recording, beating, framing, watching):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:

@@ -1,7 +1,8 @@
 """Which of two allocators is the one writer: a Lease, with a local expiry that needs no network to hold.
 
 The rules are client-go's (tools/leaderelection): a follower trusts its own monotonic clock and the fact that a Lease
-changed, never the times in it; a leader that couldn't renew stops well before a follower may take over.
+changed, never the times in it; a leader that couldn't renew stops well before a follower may take over. Anybody who may
+write Leases can write another duration into ours, so it counts within bounds only.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Timing:
     """Seconds; ``renew < give_up < duration``. After a crash a follower takes over within ``duration + poll``."""
 
     duration: float = 6.0
-    """How long a Lease that doesn't change is respected."""
+    """How long a Lease that doesn't change is respected, at least."""
+    longest: float = 30.0
+    """At most, whatever it says itself."""
     give_up: float = 4.5
     """How long after its last renewal was sent a leader may still write."""
     renew: float = 1.5
@@ -48,6 +51,8 @@ class Timing:
     """Between two looks of a follower."""
     request: float = 2.0
     """One request to the API server."""
+    patience: float = 10.0
+    """How long nobody may lead, as far as a follower sees, before it says so."""
 
 
 class Leadership:
@@ -70,7 +75,9 @@ class Leadership:
         self._timing = timing or Timing()
         self._until = float("-inf")
         self._lease: Mapping[str, Any] | None = None
-        self._observed = float("-inf")
+        self._observed = clock()
+        self._heard = clock()
+        self._holder = ""
         self._seen_version = ""
         self._trouble = ""
 
@@ -82,6 +89,21 @@ class Leadership:
     def left(self, now: float) -> float:
         """For how many seconds we may still write."""
         return self._until - now
+
+    def unrenewed(self, now: float) -> float:
+        """Seconds since the Lease was last seen to change."""
+        return now - self._observed
+
+    def complaint(self, now: float) -> str | None:
+        """Why nobody leads, as far as we can see, in one sentence; None: somebody does, or that's but a moment ago."""
+        if self.left(now) > 0:
+            return None
+        if self._trouble and now - self._heard >= self._timing.patience:
+            return f"the Lease {self._namespace}/{LEASE} can't be read or written: {self._trouble}"
+        if self._holder and self.unrenewed(now) >= self._timing.patience:
+            held = f'the Lease {self._namespace}/{LEASE} is held by "{self._holder}", which does not renew it'
+            return f"{held}; it counts for {self._timing.longest:g} s at most"
+        return None
 
     async def acquire(self) -> None:
         """Return when we lead."""
@@ -122,10 +144,10 @@ class Leadership:
                 log.warning("lease not written", extra={"reason": self._trouble})
             self._lease = None
             return False
-        self._trouble = ""
+        self._trouble, self._heard = "", self._clock()
         if lease is None:
             return False
-        self._lease = lease
+        self._lease, self._observed = lease, self._heard
         self._until = sent + self._timing.give_up
         return True
 
@@ -158,7 +180,8 @@ class Leadership:
             self._observed = self._clock()
         spec = lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
-        respected = float(spec.get("leaseDurationSeconds") or self._timing.duration)
+        respected = min(max(float(spec.get("leaseDurationSeconds") or 0), self._timing.duration), self._timing.longest)
+        self._holder = holder
         return holder in ("", self._identity) or self._clock() >= self._observed + respected
 
     def _body(self, lease: Mapping[str, Any] | None, holder: str) -> dict[str, Any]:

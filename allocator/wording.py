@@ -96,6 +96,11 @@ def unwritable(service: ServiceView, sentence: str) -> Notice:
     return failed(service, Refusal(Reason.OTHER, f"the API server refuses it: {sentence}"))
 
 
+def unserved(service: ServiceView, reason: str) -> Notice:
+    """No allocator gives addresses at all."""
+    return failed(service, Refusal(Reason.OTHER, f"no allocator gives addresses now: {reason}"))
+
+
 def warned(sentence: str) -> Notice:
     """An allocation worked, but hardly as its owner meant it."""
     return Notice("Warning", names.REASON_CONFIGURATION_WARNING, sentence)

@@ -111,6 +111,11 @@ class AllocatorMetrics(ClientMetrics):
         self.leads = Gauge(
             "purelb_allocator_leader", "1 if this allocator is the one that writes, 0 on standby.", registry=registry
         )
+        self.lease_unrenewed = Gauge(
+            "purelb_allocator_lease_unrenewed_seconds",
+            "Since the Lease of the allocators was last seen to change: more than 10 says that none leads.",
+            registry=registry,
+        )
         self.waiting = Gauge(
             "purelb_allocator_waiting_services", "Services that wait for an address.", registry=registry
         )

@@ -32,7 +32,6 @@ from allocator.reconcile.turns import Turns
 from allocator.reconcile.writer import Answer, Conflicted, Failed, Gone, Outcome, Read, Seen, Writer, Written
 from allocator.sources.external import ExternalSources
 from allocator.sources.source import Disputed, Room
-from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Changed, Deleted, News, changes
@@ -58,7 +57,7 @@ class Controller:
         cluster: ClusterObjects,
         external: ExternalSources,
         term: Term,
-        recorder: EventRecorder,
+        notices: Notices,
         metrics: AllocatorMetrics,
         clock: Callable[[], float],
         *,
@@ -71,7 +70,7 @@ class Controller:
         self._external = external
         self._metrics = metrics
         self._clock = clock
-        self._notices = Notices(recorder, metrics)
+        self._notices = notices
         self._reviewer = Reviewer(engine, default_announcer=default_announcer)
         self._turns = Turns(cache, clock)
         self._contention = Contention()

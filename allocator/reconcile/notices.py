@@ -79,6 +79,10 @@ class Notices:
         """The API server doesn't take what we decided."""
         self._on_service(service, wording.unwritable(service, sentence))
 
+    def unserved(self, service: ServiceView, reason: str) -> None:
+        """No allocator gives addresses."""
+        self._on_service(service, wording.unserved(service, reason))
+
     def disputed(self, service: ServiceView, sentence: str) -> None:
         """Whoever keeps an address doesn't count it as this Service's."""
         self._on_service(service, wording.warned(sentence))

@@ -11,7 +11,7 @@ from allocator.leadership import LEASE, Leadership, LeadershipLostError, Timing
 from purelb.errors import NotFoundError
 from purelb.kube import group_path
 from tests.allocator.builders import local
-from tests.allocator.stage import Stage, staged
+from tests.allocator.stage import Stage, staged, until
 
 QUICK = Timing(duration=1.0, give_up=0.6, renew=0.15, poll=0.1, request=0.3)
 
@@ -160,5 +160,63 @@ def test_the_allocator_that_stops_hands_its_work_to_the_standby() -> None:
                 await stage.service("b")
                 assert await stage.addresses_when_given("b") == ["10.1.0.1"]
                 assert await holder(stage) == "pod-b"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(3600, 30.0), (1, 6.0), (12, 12.0)])
+def test_a_duration_that_somebody_wrote_into_the_lease_counts_within_bounds_and_the_wait_is_said(
+    seconds: int, taken: float
+) -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            now = 0.0
+            lease = {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {"name": LEASE, "namespace": "purelb"},
+                "spec": {"holderIdentity": "somebody", "leaseDurationSeconds": seconds},
+            }
+            await stage.kube.create(group_path("coordination.k8s.io/v1", "leases", "purelb"), lease)
+            follower = Leadership(stage.kube, "purelb", "us", lambda: now, Timing(poll=0.01, request=5.0))
+            acquiring = asyncio.create_task(follower.acquire())
+            await until(lambda: seen(follower))
+
+            for now in (5.9, taken - 0.1):
+                await asyncio.sleep(0.1)
+                assert not acquiring.done()
+                said = follower.complaint(now)
+                assert (said is not None) == (now >= 10.0)
+                if said is not None:
+                    assert said.startswith('the Lease purelb/purelb-allocator is held by "somebody", which does not')
+            now = taken
+            await asyncio.wait_for(acquiring, 5)
+
+            assert follower.complaint(now) is None
+            assert await holder(stage) == "us"
+
+    async def seen(follower: Leadership) -> bool:
+        return bool(follower._seen_version)
+
+    asyncio.run(run())
+
+
+def test_a_lease_that_can_t_be_read_is_said_after_a_while() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            now = 0.0
+            follower = Leadership(stage.kube, "purelb", "us", lambda: now, Timing(poll=0.01))
+            fault = stage.api.faults.status(403, resource="leases")
+            acquiring = asyncio.create_task(follower.acquire())
+
+            async def failed() -> bool:
+                return fault.hits > 1
+
+            await until(failed)
+            assert follower.complaint(9.0) is None
+            said = follower.complaint(10.0)
+            assert said is not None
+            assert said.startswith("the Lease purelb/purelb-allocator can't be read or written: ")
+            acquiring.cancel()
 
     asyncio.run(run())
