@@ -222,11 +222,10 @@ def _annotations_for(service: ServiceView, decision: Decision) -> dict[str, str 
 def _our_annotations(
     service: ServiceView, groups: Sequence[str], scope: Scope, *, skip_ipv6_dad: bool
 ) -> dict[str, str | None]:
-    """``pool-type`` is written where it says more than its absence, which means local."""
     wanted = {
         names.ALLOCATED_BY: names.BRAND,
         names.ALLOCATED_FROM: ", ".join(groups),
-        names.POOL_TYPE: scope if scope != "local" else None,
+        names.POOL_TYPE: scope,
         names.SKIP_IPV6_DAD: "true" if skip_ipv6_dad else None,
     }
     return _changes(service, wanted)

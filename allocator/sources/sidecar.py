@@ -73,8 +73,9 @@ class Connection:
             code, trouble = error.code(), error.details() or "no reason given"
         if given is None and code is grpc.StatusCode.OK:  # gRPC's way to say that an answer can't be decoded
             code, trouble = grpc.StatusCode.INTERNAL, "the answer is none of purelb.ipam.v1"
-        self._metrics.sidecar_calls.labels(self._socket, method, _name(code)).inc()
-        self._metrics.sidecar_call_seconds.labels(self._socket, method).observe(time.monotonic() - begun)
+        name = _SERVICE + method  # the full name, as a Go client's interceptor has it
+        self._metrics.sidecar_calls.labels(self._socket, name, _name(code)).inc()
+        self._metrics.sidecar_call_seconds.labels(self._socket, name).observe(time.monotonic() - begun)
         if given is None:
             raise self._error(method, code, trouble)
         return given

@@ -44,6 +44,7 @@ def test_the_article_s_services_get_the_article_s_addresses_annotations_and_even
             names.SERVICE_GROUP: "layer2-ippool",
             names.ALLOCATED_BY: "PureLB",
             names.ALLOCATED_FROM: "layer2-ippool",
+            names.POOL_TYPE: "local",
         }
         assert "finalizers" not in body["metadata"]
         assert await stage.event("nginx-lb-service", "Assigned") == (

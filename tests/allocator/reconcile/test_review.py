@@ -22,6 +22,7 @@ LAYER2 = group("layer2-ippool", local=local("10.31.188.64-10.31.188.66"))
 DEFAULT = group("default", local=local("10.1.0.0/30", "fd00::/126"))
 ROUTED = group("routed", remote=local("10.189.0.0/16"))
 BRANDED = {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "default"}
+WRITTEN = {**BRANDED, names.POOL_TYPE: "local"}
 
 
 class Desk:
@@ -60,7 +61,7 @@ def test_an_allocation_is_one_write_of_addresses_and_annotations_and_purelb_s_ev
     plan = Desk(LAYER2).review("nginx", annotations={names.SERVICE_GROUP: "layer2-ippool"})
 
     assert ingress(plan) == ["10.31.188.64"]
-    assert write_of(plan).annotations == {names.ALLOCATED_BY: "PureLB", names.ALLOCATED_FROM: "layer2-ippool"}
+    assert write_of(plan).annotations == {**WRITTEN, names.ALLOCATED_FROM: "layer2-ippool"}
     assert [(notice.type, notice.reason, notice.message) for notice in write_of(plan).done] == [
         (
             "Normal",
@@ -208,8 +209,8 @@ def test_re_evaluate_takes_a_service_over_from_another_controller_and_is_always_
     adopted = desk.review("b", ingress=["10.1.0.1"], annotations=asks, writer="other-lb")
     refused = desk.review("c", ingress=["192.0.2.3"], annotations={**asks, names.SERVICE_GROUP: "nope"})
 
-    assert (ingress(moved), write_of(moved).annotations) == (["10.1.0.0"], {**BRANDED, names.RE_EVALUATE: None})
-    assert (ingress(adopted), write_of(adopted).annotations) == (["10.1.0.1"], BRANDED)
+    assert (ingress(moved), write_of(moved).annotations) == (["10.1.0.0"], {**WRITTEN, names.RE_EVALUATE: None})
+    assert (ingress(adopted), write_of(adopted).annotations) == (["10.1.0.1"], WRITTEN)
     again = desk.review("b", ingress=["10.1.0.1"], annotations={**BRANDED, **asks}, version=2)
     assert (ingress(again), write_of(again).annotations[names.RE_EVALUATE]) == (["10.1.0.1"], None)
     assert (ingress(refused), write_of(refused).annotations) == (["192.0.2.3"], {names.RE_EVALUATE: None})
@@ -226,7 +227,7 @@ def test_an_address_that_another_version_left_without_a_brand_is_branded() -> No
     plan = Desk(DEFAULT).review("a", ingress=["10.1.0.1"], loadBalancerClass="purelb.io/purelb")
 
     assert ingress(plan) == ["10.1.0.1"]
-    assert write_of(plan).annotations == BRANDED
+    assert write_of(plan).annotations == WRITTEN
 
 
 # --- keeping ---------------------------------------------------------------------------------------------------------
@@ -252,7 +253,7 @@ def test_a_wiped_status_gets_the_same_address_back() -> None:
 def test_a_service_without_allocated_from_gets_it_back() -> None:
     plan = Desk(DEFAULT).review("a", annotations={names.ALLOCATED_BY: "PureLB"}, ingress=["10.1.0.1"])
 
-    assert write_of(plan).annotations == BRANDED
+    assert write_of(plan).annotations == WRITTEN
 
 
 def test_a_later_change_of_group_or_address_is_not_followed_and_says_how_it_would_be() -> None:

@@ -38,7 +38,7 @@ class Meeting:
         return [str(address) for address in await self.source.allocate(ask)]
 
     def count(self, method: str, code: str) -> float | None:
-        labels = {"socket": self._socket, "method": method, "code": code}
+        labels = {"socket": self._socket, "method": f"/purelb.ipam.v1.IPAM/{method}", "code": code}
         return self._registry.get_sample_value("purelb_allocator_sidecar_rpc_total", labels)
 
 
