@@ -100,7 +100,7 @@ def _template_pod(spec: Object, program: str, slots: Slots) -> None:
     if name := spec.get("priorityClassName"):
         spec["priorityClassName"] = slots.scalar(f'{{{{ .Values.priorityClassName | default "{name}" }}}}')
     if program == "allocator" and "securityContext" in spec:
-        spec["securityContext"] = slots.block(".Values.securityContext", spec["securityContext"])
+        spec["securityContext"] = slots.block(_own("securityContext"), spec["securityContext"])
     for key in ("tolerations", "nodeSelector"):
         if key in spec:
             spec[key] = slots.block(f".Values.{program}.{key}", spec[key])
@@ -118,7 +118,14 @@ def _template_pod(spec: Object, program: str, slots: Slots) -> None:
 
 def _context(program: str) -> str:
     """Where PureLB's chart has it: the agent's apart from that of all other containers."""
-    return f".Values.{'lbnodeagent.' if program == 'lbnodeagent' else ''}containerSecurityContext"
+    return (
+        ".Values.lbnodeagent.containerSecurityContext" if program == "lbnodeagent" else _own("containerSecurityContext")
+    )
+
+
+def _own(value: str) -> str:
+    """A value of the allocator: v0.17's chart has it there, older ones at the top."""
+    return f"(.Values.allocator.{value} | default .Values.{value})"
 
 
 def _insert_after(mapping: Object, after: str, key: str, value: Any) -> None:

@@ -171,7 +171,7 @@ def test_first_objects_can_be_had_with_the_release(chart: Chart) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"Prometheus": {}}, "Prometheus"),
+        ({"monitoring": {}}, "monitoring"),
         ({"memberlistSecretKey": "short"}, "memberlistSecretKey"),
         ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
         ({"lbnodeagent": {"sendgarp": "no"}}, "sendgarp"),
@@ -180,3 +180,52 @@ def test_first_objects_can_be_had_with_the_release(chart: Chart) -> None:
 def test_values_that_mean_nothing_are_refused_by_name(chart: Chart, values: Json, sentence: str) -> None:
     with pytest.raises(HelmError, match=sentence):
         chart.validate_schema(values)
+
+
+def test_the_values_of_v0_17_are_understood(chart: Chart) -> None:
+    tolerations = [{"key": "dedicated", "operator": "Exists"}]
+    values = {
+        "nameOverride": "",
+        "gobgp": {"enabled": False, "image": {"tag": "0.2.2"}},
+        "Prometheus": {"allocator": {"Metrics": {"enabled": False}, "prometheusRules": {"rules": []}}},
+        "allocator": {
+            "tolerations": tolerations,
+            "securityContext": {"runAsUser": 7},
+            "containerSecurityContext": {"readOnlyRootFilesystem": True},
+        },
+        "lbnodeagent": {"localInterface": "eth1", "dummyInterface": "lb0", "garpConfig": {"enabled": True, "count": 2}},
+    }
+    chart.validate_schema(values)
+
+    objects = render(chart, values)
+
+    pod = objects["Deployment", "allocator"]["spec"]["template"]["spec"]
+    assert (pod["tolerations"], pod["securityContext"]) == (tolerations, {"runAsUser": 7})
+    context = container(objects, "Deployment", "allocator")["securityContext"]
+    assert context == {"readOnlyRootFilesystem": True}
+    assert objects["LBNodeAgent", "default"]["spec"] == {
+        "local": {
+            "localInterface": "eth1",
+            "dummyInterface": "lb0",
+            "garpConfig": {"enabled": True, "count": 2},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"fullnameOverride": "lb"}, "the objects have fixed names"),
+        ({"leaseConfig": {"leaseDuration": "10s"}}, "agents elect by gossip"),
+        ({"gobgp": {"enabled": True}}, "let BIRD or FRR export the routes"),
+        (
+            {"Prometheus": {"lbnodeagent": {"serviceMonitor": {"enabled": True}}}},
+            "Prometheus.lbnodeagent.serviceMonitor: the chart makes no monitoring objects",
+        ),
+    ],
+)
+def test_what_only_v0_17_s_chart_can_do_is_refused_with_the_way_to_have_it_here(
+    chart: Chart, values: Json, sentence: str
+) -> None:
+    with pytest.raises(HelmError, match=sentence):
+        render(chart, values)
