@@ -286,9 +286,12 @@ def _seconds(retry_after: str) -> float | None:
 
 def _innermost(error: BaseException) -> str:
     """requests wraps what the kernel or TLS says in three layers of its own."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return _one_line(str(error)) or type(error).__name__
+    said, cause = error, error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, OSError):
+            said = cause
+        cause = cause.__cause__ or cause.__context__
+    return _one_line(str(said)) or type(said).__name__
 
 
 def _one_line(text: str) -> str:

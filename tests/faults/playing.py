@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests import loops
 from tests.allocator.stage import staged
 from tests.faults.table import FAULTS, Row, Verdict, rows
 from tests.faults.world import World, play, play_older_snapshot, play_restart
@@ -67,7 +68,7 @@ def play_all(kind: type[World], wanted: Iterable[str]) -> Played:
     ear = _Ear(played.complaints)
     logging.getLogger().addHandler(ear)
     try:
-        asyncio.run(run())
+        loops.run(run())
         gc.collect()  # a task whose exception nobody asked for says so when it is collected
     finally:
         logging.getLogger().removeHandler(ear)

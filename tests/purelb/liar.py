@@ -26,8 +26,13 @@ class Liar:
     answers: list[Answer]
     url: str = ""
     requests: list[bytes] = field(default_factory=list)
+    answering: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.answering.add(task)
+        task.add_done_callback(self.answering.discard)
         try:
             self.requests.append(await reader.readuntil(b"\r\n\r\n"))
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -57,6 +62,8 @@ async def liar(*answers: Answer, tls: ssl.SSLContext | None = None) -> AsyncIter
         yield one
     finally:
         server.close()
+        for task in one.answering:
+            task.cancel()
 
 
 def http(status: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:

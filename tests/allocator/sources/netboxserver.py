@@ -122,7 +122,7 @@ class Netbox:
         app.router.add_get(self._path + "{id}/", self._read)
         app.router.add_patch(self._path + "{id}/", self._patch)
         app.router.add_get("/login/", self._login)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]

@@ -1,0 +1,39 @@
+"""What holds for every test: no loop of ours is blocked, and none ends with a task left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster
+
+from tests import loops
+
+LOOPS_OF = ["allocator", "lbnodeagent", "memberlist", "purelb"]
+"""Whose coroutines may not block; tests themselves may, and the API double beside them."""
+
+MAY_BLOCK = [
+    # Of a pod, kubelet's files in memory, a few bytes; a kubeconfig is for programs outside of a cluster.
+    ("purelb/credentials.py", ("login", "renew", "_read", "tls")),
+    # Read before a program's loop begins; tests have one already.
+    ("purelb/settings.py", ("from_environment",)),
+]
+"""File and functions that are excepted, each for a reason."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks_a_loop() -> Iterator[None]:
+    """A call that waits for a disk, a name or a peer fails where it is made on a running loop."""
+    guard = BlockBuster(scanned_modules=LOOPS_OF)
+    for call in guard.functions.values():
+        for file, functions in MAY_BLOCK:
+            call.can_block_in(file, functions)
+    guard.activate()
+    yield
+    guard.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def no_task_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio, "run", loops.run)
