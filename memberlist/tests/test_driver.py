@@ -378,7 +378,9 @@ class Unreachable(socket.socket):
 def test_a_packet_that_the_kernel_refuses_is_acted_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def bind_unreachable(address: Address, port: int) -> Sockets:
         sockets = bind(address, port)
-        return dataclasses.replace(sockets, udp=Unreachable(fileno=sockets.udp.detach()))
+        udp = Unreachable(fileno=sockets.udp.detach())
+        udp.setblocking(False)
+        return dataclasses.replace(sockets, udp=udp)
 
     monkeypatch.setattr(memberlist.driver, "bind", bind_unreachable)
     never = 1000.0  # seconds: nothing else happens in this test that could carry the next step along
