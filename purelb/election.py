@@ -65,6 +65,11 @@ class Election:
         won = self._owners.get(vip)
         return won[1] if won else None
 
+    def prefers(self, node: str, vip: IPAddress) -> bool:
+        """Whether ``vip`` has no preference, or ``node`` is among the preferred."""
+        rule = self._rules.get(vip)
+        return rule is None or rule.preferred is None or node in rule.preferred
+
     def successor(self, vip: IPAddress, without: str) -> str | None:
         """Who would own ``vip`` if the node ``without`` were no candidate."""
         others = (node for node in self._reach if node != without and self._eligible(node, vip))

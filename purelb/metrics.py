@@ -235,6 +235,18 @@ class AgentMetrics(ClientMetrics):
             "Nodes that take part in the election, this one included.",
             registry=registry,
         )
+        self.subnets = Gauge(
+            "purelb_election_subnet_count", "Subnets on which some node can announce.", registry=registry
+        )
+        self.local_subnets = Gauge(
+            "purelb_election_local_subnet_count", "Subnets on which this node can announce.", registry=registry
+        )
+        self.affinity_fallback = Counter(
+            "purelb_election_affinity_fallback_total",
+            "Addresses that this node won without an endpoint, as no node that has one can announce them.",
+            ["service"],
+            registry=registry,
+        )
         self.stray_answers = Gauge(
             "purelb_lbnodeagent_stray_arp_interfaces",
             "Interfaces that answer ARP for what kube-proxy in mode ipvs keeps on its own.",

@@ -17,6 +17,7 @@ from lbnodeagent.dataplane.implications import Implications
 from lbnodeagent.dataplane.outputs import Answer, Counted, Execute, JoinAtOnce, Output, SayMeta, Swept
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.dataplane.turn import take_leave, take_turn
+from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
@@ -98,7 +99,8 @@ class Core:
                 self._implied.repeat()
                 self._needs_turn = True
             case VipChanged(vip, wanted):
-                self._state.wanted.change(vip, wanted)
+                if self._state.wanted.change(vip, wanted):
+                    self._implied.wanted_first(vip)
                 if wanted is not None:
                     self._implied.adopt(vip)
                 self._state.mark((vip,))
@@ -237,9 +239,9 @@ class Core:
         )
 
     @property
-    def member_count(self) -> int:
-        """The nodes that take part in the gossip, this one included."""
-        return len(self._state.members.others) + 1
+    def candidacy(self) -> Candidacy:
+        """This node's part in the election, for metrics."""
+        return self._state.candidacy
 
     # --- the turn ----------------------------------------------------------------------------------------------------
 

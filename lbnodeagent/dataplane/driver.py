@@ -177,6 +177,9 @@ class DataPlane:
     async def _look_for_stray_answers(self) -> None:
         """The kernel's settings change without a word."""
         while True:
+            everywhere, here = self._core.candidacy.subnet_counts
+            self._metrics.subnets.set(everywhere)
+            self._metrics.local_subnets.set(here)
             stray = StrayAnswers(answering_for_others(self._beside_ipvs))
             self._outbox.put(report_key(stray), stray)
             await asyncio.sleep(STRAY_LOOK)
@@ -228,7 +231,7 @@ class DataPlane:
             if report is not None:
                 reports[report_key(report)] = report
         self._outbox.put_all(reports)
-        self._metrics.members.set(self._core.member_count)
+        self._metrics.members.set(self._core.candidacy.member_count)
         self._metrics.messages_refused.set(self._peers.refused)
         if self._peers.ring != self._shown_ring:
             self._show_ring(self._peers.ring)
@@ -282,6 +285,8 @@ class DataPlane:
                 counter = self._metrics.conflicts
             case "restored":
                 counter = self._metrics.restored
+            case "affinity_fallback":
+                counter = self._metrics.affinity_fallback.labels(str(counted.vip))
             case _:
                 assert_never(counted.what)
         counter.inc(counted.times)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 
 from lbnodeagent import tables
-from lbnodeagent.dataplane.outputs import Adopted, Counted, Output, RemovedOften
+from lbnodeagent.dataplane.outputs import Adopted, Counted, Output, RemovedOften, counted
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.election.changes import Changes
 from lbnodeagent.kernel.watch import TakenAway
@@ -51,12 +51,12 @@ class Implications:
     def owners_changed(self, vips: Iterable[IPAddress]) -> None:
         """These VIPs have another owner."""
         vips = list(vips)
-        tally = self._changes.tally(vips)
-        if tally.wins:
-            self._outputs.append(Counted("election_wins", tally.wins))
-        if tally.losses:
-            self._outputs.append(Counted("election_losses", tally.losses))
+        self._outputs += counted(self._changes.tally(vips))
         self._state.mark(vips)
+
+    def wanted_first(self, vip: IPAddress) -> None:
+        """Nobody wanted ``vip`` before."""
+        self._outputs += counted(self._changes.first(vip))
 
     def surroundings_changed(self, now: float) -> None:
         """An interface, a default route, an address of the node's own or the configuration changed."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lbnodeagent.dataplane.invariants import Refusal
+from lbnodeagent.election.changes import Tally
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.tables import Action, IfIndex, Outcome, PresentAddress, Report
@@ -36,8 +37,10 @@ class JoinAtOnce:
 class Counted:
     """What happened so often; for metrics."""
 
-    what: Literal["election_wins", "election_losses", "conflicts", "restored"]
+    what: Literal["election_wins", "election_losses", "conflicts", "restored", "affinity_fallback"]
     times: int
+    vip: IPAddress | None = None
+    """Where it's counted for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +75,9 @@ Output: TypeAlias = (
 
 Answer: TypeAlias = tuple[float, list[Outcome]]
 """When the kernel had done it, monotonic seconds, and what came of each action."""
+
+
+def counted(tally: Tally) -> list[Counted]:
+    """What of an election is counted."""
+    of = [Counted("election_wins", tally.wins), Counted("election_losses", tally.losses)]
+    return [one for one in of if one.times] + [Counted("affinity_fallback", 1, vip) for vip in tally.astray]

@@ -39,13 +39,15 @@ class WantedVips:
         self._provisional.add(there.address)
         self._set(there.address, WantedVip(there.address, (), aggregation=there.prefix_length))
 
-    def change(self, vip: IPAddress, wanted: WantedVip | None) -> None:
-        """``vip`` is wanted so, or no longer."""
+    def change(self, vip: IPAddress, wanted: WantedVip | None) -> bool:
+        """``vip`` is wanted so, or no longer. Whether it is new."""
+        is_new = wanted is not None and vip not in self._table
         self._provisional.discard(vip)
         # Of one that was wanted before this agent had read everything, somebody may have been the owner.
-        if self._candidacy.is_synced and wanted is not None and vip not in self._table and not wanted.skips_dad:
+        if self._candidacy.is_synced and wanted is not None and is_new and not wanted.skips_dad:
             self._detection.expect(vip)
         self._set(vip, wanted)
+        return is_new
 
     def begin_again(self) -> None:
         """All that is wanted will be told anew."""

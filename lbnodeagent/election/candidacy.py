@@ -13,7 +13,7 @@ from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.kernel.interfaces import NicSubnet, reach
 from lbnodeagent.tables import Mac, WantedVip
-from purelb.addresses import IPAddress
+from purelb.addresses import IPAddress, IPNetwork
 from purelb.election import Election
 
 SETTLE: Final = 2.0
@@ -57,6 +57,18 @@ class Candidacy:
         self._has_news_to_hear = False
 
     @property
+    def member_count(self) -> int:
+        """The nodes that take part in the gossip, this one included."""
+        return len(self._members.others) + 1
+
+    @property
+    def subnet_counts(self) -> tuple[int, int]:
+        """The subnets on which a member can announce, and those on which this node can."""
+        metas = (*self._members.others.values(), self._members.own)
+        everywhere = frozenset[IPNetwork]().union(*(meta.reach for meta in metas if meta is not None))
+        return len(everywhere), len(self._members.own.reach)
+
+    @property
     def is_candidate(self) -> bool:
         """Whether this node says so to its peers."""
         return self._members.own.is_ready
@@ -80,6 +92,10 @@ class Candidacy:
     def is_owner(self, vip: IPAddress) -> bool:
         """Whether that is this node."""
         return self._election.owner(vip) == self._node
+
+    def is_preferred(self, vip: IPAddress) -> bool:
+        """Whether this node is one of those that are to have it rather than others."""
+        return self._election.prefers(self._node, vip)
 
     def want(self, vip: IPAddress, wanted: WantedVip | None) -> None:
         """A VIP is wanted so, or no longer."""

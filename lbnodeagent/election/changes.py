@@ -18,6 +18,8 @@ class Tally:
 
     wins: int
     losses: int
+    astray: tuple[IPAddress, ...] = ()
+    """Those it won although it has no endpoint, where a node that has one is preferred (node-affinity)."""
 
 
 class Changes:
@@ -32,12 +34,20 @@ class Changes:
     def tally(self, vips: Iterable[IPAddress]) -> Tally:
         """``vips`` have another owner now."""
         wins = losses = 0
+        astray = []
         for vip in vips:
             if self._candidacy.is_owner(vip):
                 wins += 1
+                if not self._candidacy.is_preferred(vip):
+                    astray.append(vip)
             elif self._present.nics_with(vip):
                 losses += 1
-        return Tally(wins, losses)
+        return Tally(wins, losses, tuple(astray))
+
+    def first(self, vip: IPAddress) -> Tally:
+        """``vip`` is new: who doesn't win it loses it, as PureLB v0.17 counts."""
+        owner = self._candidacy.owner(vip)
+        return self.tally((vip,)) if owner in (None, self._node) else Tally(0, 1)
 
     def members(self) -> tables.Members:
         """Who is there; nobody before this node is a candidate: whom it doesn't hear then isn't dead for that."""

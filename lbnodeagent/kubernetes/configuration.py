@@ -28,7 +28,7 @@ Trouble: TypeAlias = Literal["invalid", "node_selector", "interface"]
 log = logging.getLogger(__name__)
 
 STATES: Final = ("default", "configured", "deselected", "invalid")
-"""PureLB v0.17's: the choice has no selector; it has one; none is for this node; none can be read."""
+"""PureLB v0.17's: there is no LBNodeAgent; one applies; none is for this node; none can be read."""
 
 
 class Key(NamedTuple):
@@ -151,7 +151,7 @@ class Configuration:
 
     def _show_state(self, config: NodeAgentConfig) -> None:
         if config.announces:
-            state = "configured" if config.node_selector.requirements else "default"
+            state = "configured" if config.uid else "default"
         else:
             state = "invalid" if self._refused and not self._configs else "deselected"
         for one in STATES:

@@ -194,6 +194,7 @@ def test_kube_proxy_in_mode_ipvs_without_strict_arp_is_told_on_the_node(agents: 
     node, gauge = NODES[1], "purelb_lbnodeagent_stray_arp_interfaces"
     agents.ip(node, "link", "add", "kube-ipvs0", "type", "bridge")
     try:
+        agents.hosts.output(node, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0")  # the lab's is 1
         agents.ip(node, "addr", "add", f"{VIP}/32", "dev", "kube-ipvs0")
         (message,) = eventually(lambda: agents.events(node, "StrictARPOff"), seconds=20)
         assert "strictARP: true" in message
@@ -202,7 +203,7 @@ def test_kube_proxy_in_mode_ipvs_without_strict_arp_is_told_on_the_node(agents: 
         agents.hosts.output(node, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1")
         assert eventually(lambda: metric(agents, node, gauge) == 0, seconds=20)
     finally:
-        agents.hosts.output(node, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=0")
+        agents.hosts.output(node, "sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1")
         agents.ip(node, "link", "del", "kube-ipvs0")
 
 

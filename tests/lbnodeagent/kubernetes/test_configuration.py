@@ -101,7 +101,7 @@ def test_before_everything_is_known_nothing_is_chosen(play: Play) -> None:
         assert scene.told == []
         scene.configuration.synced()
         assert [config.name for config in scene.told] == ["default"]
-        assert scene.state() == ["default"]
+        assert scene.state() == ["configured"]
 
     assert play(act) == []
 
@@ -114,7 +114,7 @@ def test_a_changed_label_chooses_again_and_the_one_that_stands_back_is_told(play
         assert scene.state() == ["configured"]
         scene.configuration.set_labels({})
         assert [config.name for config in scene.told] == ["default", "ssd", "default"]
-        assert scene.state() == ["default"]
+        assert scene.state() == ["configured"]
 
     text = "LBNodeAgent default/ssd takes precedence on node w11"
     assert play(act) == [("default", "ConfigIgnored", text)]

@@ -6,6 +6,7 @@ An agent is one process: while it is frozen, what comes to it waits, and is hear
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol, assert_never
 
@@ -82,6 +83,7 @@ class Agent:
         self.is_frozen = False
         self.is_over = False
         self.reports: list[Report] = []
+        self.counted: Counter[str] = Counter()
         self.began_at = self.thawed_at = simulation.now
         self.netlink = FakeNetlink(name, kernel, seam, chance, lambda: self._now, self._after, self._heard)
         self._simulation = simulation
@@ -206,7 +208,9 @@ class Agent:
                 self.netlink.adopt(there, interface)
             case Swept(present):
                 self.netlink.keep(present)
-            case JoinAtOnce() | Counted() | RemovedOften() | Refusal():
+            case Counted(what, times):
+                self.counted[what] += times
+            case JoinAtOnce() | RemovedOften() | Refusal():
                 pass
             case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)
