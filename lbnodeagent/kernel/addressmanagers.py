@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,8 @@ class Manager:
     """``{interface}`` stands for the interface."""
 
 
-NETWORKD: Final = Manager("systemd-networkd", "KeepConfiguration=static in the [Network] section of its .network file")
+NETWORKD: Final = Manager("systemd-networkd", "KeepConfiguration=yes in the [Network] section of its .network file")
+"""``static`` doesn't keep addresses that have a lifetime, as ours have; ``yes`` and ``dhcp`` do (tried with 252)."""
 NETWORK_MANAGER: Final = Manager(
     "NetworkManager", "unmanaged-devices=interface-name:{interface} in the [keyfile] section of NetworkManager.conf"
 )
@@ -48,6 +50,13 @@ _BY_PROCESS: Final = {
 }
 
 
+_BY_FOLDER: Final = (
+    (Path("/run/systemd/netif/links"), NETWORKD),
+    (Path("/run/NetworkManager/devices"), NETWORK_MANAGER),
+)
+"""Of each link one file, where the agent sees the node's /run: networkd 252 has no socket with a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sockets:
     """What the namespace shows."""
@@ -56,13 +65,24 @@ class Sockets:
     """Paths of Unix sockets."""
     udp_ports: frozenset[int] = frozenset()
     """Local IPv4 ports."""
+    managers: tuple[Manager, ...] = ()
+    """Those that have files about links in the node's /run."""
 
 
 def read_sockets(network: Path = _PROC / "net") -> Sockets:
     """The sockets of our network namespace; what can't be read is left out."""
     unix = frozenset(fields[7] for line in _lines(network / "unix") if len(fields := line.split()) > 7)
     local = [line.split()[1].rpartition(":")[2] for line in _lines(network / "udp") if len(line.split()) > 1]
-    return Sockets(unix, frozenset(int(port, 16) for port in local))
+    return Sockets(unix, frozenset(int(port, 16) for port in local), _with_files())
+
+
+def _with_files() -> tuple[Manager, ...]:
+    found = []
+    for folder, manager in _BY_FOLDER:
+        with suppress(OSError):
+            if any(folder.iterdir()):
+                found.append(manager)
+    return tuple(found)
 
 
 def read_process(pid: int) -> str | None:
@@ -93,8 +113,9 @@ def likely_managers(sockets: Sockets, by: int, process: Callable[[int], str | No
     if name:
         return name, ()
     found = [manager for prefix, manager in _BY_SOCKET if any(path.startswith(prefix) for path in sockets.unix)]
+    found += sockets.managers
     if not found and _DHCP_CLIENT_PORT in sockets.udp_ports:
-        found.append(DHCLIENT)
+        found += (DHCLIENT, NETWORKD, NETWORK_MANAGER)  # each has a client, and without the node's /run looks the same
     return "", tuple(dict.fromkeys(found))
 
 
@@ -106,8 +127,9 @@ def advice(interface: str, culprit: str, managers: tuple[Manager, ...]) -> str:
     if culprit:
         return f'it was process "{culprit}"; let it leave the addresses of {interface} alone that it did not add'
     if managers:
-        return f"this node runs {' and '.join(one.name for one in managers)}; what stops it is, for {settings}"
+        which = " or ".join(one.name for one in managers)
+        return f"this node runs {which}; what stops it is, for {settings}"
     return (
-        "if systemd-networkd manages the interface, KeepConfiguration=static in its .network file stops that; "
+        "if systemd-networkd manages the interface, KeepConfiguration=yes in its .network file stops that; "
         "else look at NetworkManager and at DHCP client scripts"
     )

@@ -221,5 +221,5 @@ def test_who_keeps_removing_an_address_is_named_with_the_setting_that_stops_it(a
     assert output.splitlines() == ["[(0, 0)]", "[(1, 0)]", "[(2, 0)]"]
     assert message.startswith(f"Something on node {node} removed {VIP} from interface eth0 3 times in a minute")
     assert "systemd-network" in message
-    assert "KeepConfiguration=static" in message
+    assert "KeepConfiguration=yes" in message
     assert agents.holders(VIP) == [node]

@@ -70,7 +70,9 @@ def test_a_process_that_can_be_seen_is_named(name: str, managers: tuple[Manager,
     [
         (Sockets(unix=frozenset({"/run/systemd/netif/io.systemd.Network"})), (NETWORKD,)),
         (Sockets(unix=frozenset({"/run/NetworkManager/private-dhcp"})), (NETWORK_MANAGER,)),
-        (Sockets(udp_ports=frozenset({68})), (DHCLIENT,)),
+        (Sockets(udp_ports=frozenset({68})), (DHCLIENT, NETWORKD, NETWORK_MANAGER)),
+        # networkd 252 has no socket with a name, but files in the node's /run.
+        (Sockets(udp_ports=frozenset({68}), managers=(NETWORKD,)), (NETWORKD,)),
         # networkd and NetworkManager bring a DHCP client of their own.
         (Sockets(frozenset({"/run/systemd/netif/io.systemd.Network"}), frozenset({68})), (NETWORKD,)),
         (Sockets(unix=frozenset({"/run/systemd/notify"}), udp_ports=frozenset({53})), ()),
@@ -87,7 +89,7 @@ def test_a_port_that_is_no_process_id_is_not_looked_up() -> None:
 def test_the_advice_names_the_setting() -> None:
     assert advice("eth0", "systemd-network", (NETWORKD,)) == (
         'it was process "systemd-network"; what stops it is, for systemd-networkd: '
-        "KeepConfiguration=static in the [Network] section of its .network file"
+        "KeepConfiguration=yes in the [Network] section of its .network file"
     )
     assert advice("eth0", "", (NETWORK_MANAGER,)) == (
         "this node runs NetworkManager; what stops it is, for NetworkManager: "
