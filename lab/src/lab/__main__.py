@@ -49,9 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def up(folder: Path, arguments: argparse.Namespace) -> None:
     """Start a lab and install PureLB in it."""
+    if arguments.topology and arguments.ecmp:
+        raise LabError("--ecmp is for the article's topology: its routing names the article's router")
     settings = Settings(
         str(folder),
         nodes=arguments.nodes,
+        topology=str(arguments.topology.absolute()) if arguments.topology else None,
         control_plane=arguments.control_plane,
         node_grace=arguments.node_grace,
         images=_images(arguments),
@@ -244,7 +247,9 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     starting = add("up", up, "start a lab and install PureLB in it")
-    starting.add_argument("--nodes", type=int, default=3, metavar="N", help="number of nodes (default 3)")
+    size = starting.add_mutually_exclusive_group()
+    size.add_argument("--nodes", type=int, default=3, metavar="N", help="number of nodes (default 3)")
+    size.add_argument("--topology", type=Path, metavar="FILE", help="subnets, nodes and their NICs; see docs/lab.md")
     starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
     starting.add_argument(
         "--bfd-interval",

@@ -5,6 +5,7 @@ LabError                 the sentence is for the operator; the command ends with
 ├── LabRunning           a lab already runs in this directory
 ├── NotAllowed           the kernel refuses namespaces to this user
 ├── UnknownHost          no such node, client or router
+├── BadTopology          the file describes no lab
 ├── FaultRefused         this fault makes no sense there, or a tool for it is missing
 └── StartFailed          something the lab starts did not become ready
 """
@@ -30,6 +31,10 @@ class NotAllowed(LabError):
 
 class UnknownHost(LabError):
     """No node, client or router of that name."""
+
+
+class BadTopology(LabError):
+    """The topology file describes no lab; the sentence says what is wrong with it."""
 
 
 class FaultRefused(LabError):

@@ -37,6 +37,8 @@ class Settings:
 
     folder: str
     nodes: int = 3
+    topology: str | None = None
+    """A topology file (see `wire.topologyfile`), which says how many nodes there are; None: the article's hosts."""
     control_plane: str = "embedded"
     node_grace: float = 40.0
     """Seconds without a heartbeat until a node is not ready (kube-controller-manager's default)."""

@@ -28,10 +28,12 @@ def test_three_nodes_are_the_articles() -> None:
 
 def test_any_number_of_nodes_has_names_and_addresses_of_their_own() -> None:
     hosts = topology(MAX_NODES).hosts
+    nics = [nic for host in hosts for nic in host.nics]
 
-    for attribute in ("name", "mac", "ipv4", "ipv6", "port"):
-        assert len({getattr(host, attribute) for host in hosts}) == len(hosts)
-    assert all(len(host.port) <= 15 for host in hosts)
+    assert len({host.name for host in hosts}) == len(nics) == len(hosts)
+    for attribute in ("mac", "ipv4", "ipv6", "port"):
+        assert len({getattr(nic, attribute) for nic in nics}) == len(nics)
+    assert all(len(nic.port) <= 15 for nic in nics)
 
 
 def test_no_node_sits_in_the_articles_pool() -> None:

@@ -39,7 +39,8 @@ from lab.machine.processes import Child, Program, python_path, reap_orphans, sta
 from lab.settings import FAULTS_FILE, Settings
 from lab.wire.network import Network
 from lab.wire.router import start_frr
-from lab.wire.topology import topology
+from lab.wire.topology import Topology, topology
+from lab.wire.topologyfile import load
 from purelb.errors import PureLBError
 from purelb.kube import Kube
 
@@ -59,6 +60,7 @@ def main() -> None:
             lock = _lock(Path(settings.folder))
             user = _enter_namespaces()
             _keep_mounts_private()
+            wire = load(Path(settings.topology)) if settings.topology else topology(settings.nodes)
             if settings.images and user is not None:
                 raise NotAllowed("containers of images have users of their own, for which the lab needs root: use sudo")
         except LabError as failure:
@@ -69,7 +71,8 @@ def main() -> None:
         _mount_own_proc()
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         try:
-            asyncio.run(Supervisor(settings, user, lambda **line: progress.write(json.dumps(line) + "\n")).run())
+            supervisor = Supervisor(settings, wire, user, lambda **line: progress.write(json.dumps(line) + "\n"))
+            asyncio.run(supervisor.run())
         except* (LabError, PureLBError) as failures:
             reason = "; ".join(str(one) for one in _leaves(failures))
             log.error("the lab ends: %s", reason)
@@ -148,12 +151,12 @@ class Controller(Protocol):
 class Supervisor:
     """Everything of one lab, from the first namespace to the last process."""
 
-    def __init__(self, settings: Settings, user_namespace: int | None, progress: Progress) -> None:
+    def __init__(self, settings: Settings, topology: Topology, user_namespace: int | None, progress: Progress) -> None:
         self._settings = settings
         self._user_namespace = user_namespace
         self._progress = progress
         self._folder = Path(settings.folder)
-        self._network = Network(topology(settings.nodes), routes_are_learned=settings.ecmp)
+        self._network = Network(topology, routes_are_learned=settings.ecmp)
         self._end = asyncio.Event()
 
     async def run(self) -> None:
@@ -176,7 +179,9 @@ class Supervisor:
             _forget(self._folder)
 
     async def _run_lab(self, listening: socket.socket) -> None:
-        self._progress(progress=f"network: {len(self._network.topology.hosts)} hosts on one wire")
+        wire = self._network.topology
+        wires = "one wire" if len(wire.subnets) == 1 else f"{len(wire.subnets)} subnets"
+        self._progress(progress=f"network: {len(wire.hosts)} hosts on {wires}")
         await asyncio.to_thread(self._network.build)
         self._progress(progress=f"control plane: {self._settings.control_plane}")
         plane = await start_control_plane(self._settings.control_plane, self._folder, self._network)
@@ -215,7 +220,7 @@ class Supervisor:
                 await cluster.wait_synced()
                 tasks.create_task(control.serve(listening, desk.handle))
                 log.info("ready")
-                self._progress(ready={"kubeconfig": str(plane.kubeconfig), "nodes": self._settings.nodes})
+                self._progress(ready={"kubeconfig": str(plane.kubeconfig), "nodes": len(wire.nodes)})
 
     async def _start_echo(self) -> Child:
         listening = {

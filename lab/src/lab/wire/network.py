@@ -1,9 +1,9 @@
-"""The wire: hosts as network namespaces on one bridge, pods behind their nodes, and cable faults.
+"""The wire: hosts as network namespaces on a bridge per subnet, pods behind their nodes, and cable faults.
 
 Owns the lab's netlink; the only file of the lab that imports pyroute2. Everything here blocks for some
 milliseconds: call it through `asyncio.to_thread`. Must know neither Kubernetes nor processes.
 
-The bridge lives in a namespace of its own and nothing of it in the root namespace, so that any number of
+The bridges live in a namespace of their own and nothing of them in the root namespace, so that any number of
 labs with the same addresses run side by side.
 """
 
@@ -15,48 +15,23 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from lab.errors import FaultRefused, StartFailed
 from lab.machine.namespaces import inside, new_network_namespace, write_sysctls
-from lab.wire.topology import ROUTED4, ROUTED6, UPSTREAM, Host, Role, Topology
+from lab.wire import partitions, sysctls
+from lab.wire.hostroutes import Route, routes_of
+from lab.wire.topology import MAIN_TABLE, ROUTED4, ROUTED6, Host, Topology
 
-_BRIDGE = "wire"
 _LOCAL_TABLE = 255
 # A pod's side of its veth: as with Calico or Cilium, the gateway is not on any subnet but a fixed neighbour.
 _GATEWAY4, _GATEWAY6 = "169.254.1.1", "fe80::1"
 _NODE_SIDE_MAC = "ee:ee:ee:ee:ee:ee"
-
-_COMMON = {
-    # Addresses serve at once: duplicates are the agents' business, and a lab has to start fast.
-    "net.ipv6.conf.all.accept_dad": "0",
-    "net.ipv6.conf.default.accept_dad": "0",
-    "net.ipv6.conf.default.dad_transmits": "0",
-    "net.ipv6.conf.all.accept_ra": "0",
-    "net.ipv6.conf.default.accept_ra": "0",
-    "net.ipv4.conf.all.rp_filter": "0",
-    "net.ipv4.conf.default.rp_filter": "0",
-    # Client, router and nodes share a subnet: redirects would teach the client a way past the router.
-    "net.ipv4.conf.all.send_redirects": "0",
-    "net.ipv4.conf.default.send_redirects": "0",
-    "net.ipv4.conf.all.accept_redirects": "0",
-    "net.ipv4.conf.default.accept_redirects": "0",
-    "net.ipv6.conf.all.accept_redirects": "0",
-    "net.ipv6.conf.default.accept_redirects": "0",
-}
-_FORWARDING = {
-    "net.ipv4.ip_forward": "1",
-    "net.ipv6.conf.all.forwarding": "1",
-    # Layer 4 hash, as routers that balance by ECMP use; a next hop whose ARP fails is left out.
-    "net.ipv4.fib_multipath_hash_policy": "1",
-    "net.ipv6.fib_multipath_hash_policy": "1",
-    "net.ipv4.fib_multipath_use_neigh": "1",
-}
-# What kube-proxy's strictARP sets.
-_STRICT_ARP = {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
+_AFTER_MAIN = 32767  # of a rule: behind the main table's own, 32766 (ip-rule(8))
+_NO_DAD = 0x02  # IFA_F_NODAD, linux/if_addr.h: a host's own address was looked after long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +68,7 @@ class Network:
             self._bridge = new_network_namespace()
             for host in self.topology.hosts:
                 self._hosts[host.name] = new_network_namespace()
-            inside(self._bridge, self._build_bridge)
+            inside(self._bridge, self._build_bridges)
             for host in self.topology.hosts:
                 inside(self._hosts[host.name], lambda host=host: self._build_host(host))  # type: ignore[misc]
         except (OSError, NetlinkError) as failure:
@@ -117,13 +92,13 @@ class Network:
         return host.name in self._partitioned
 
     def cut(self, host: Host) -> None:
-        """Pull the host's cable: nothing gets in or out, and its eth0 has no carrier."""
-        self._set_port(host, "down")
+        """Pull the host's cables: nothing gets in or out, and its NICs have no carrier."""
+        self._set_ports(host, "down")
         self._cut.add(host.name)
 
     def plug(self, host: Host) -> None:
-        """Put the cable back in."""
-        self._set_port(host, "up")
+        """Put the cables back in."""
+        self._set_ports(host, "up")
         self._cut.discard(host.name)
 
     def partition(self, host: Host) -> None:
@@ -138,11 +113,12 @@ class Network:
         if host.name in self._partitioned:
             self._apply_partitions(self._partitioned - {host.name})
 
-    def _set_port(self, host: Host, state: str) -> None:
+    def _set_ports(self, host: Host, state: str) -> None:
         def work() -> None:
             with IPRoute() as ip:
-                (index,) = ip.link_lookup(ifname=host.port)
-                ip.link("set", index=index, state=state)
+                for nic in host.nics:
+                    (index,) = ip.link_lookup(ifname=nic.port)
+                    ip.link("set", index=index, state=state)
 
         inside(self._bridge, work)
 
@@ -150,16 +126,7 @@ class Network:
         nft = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
         if nft is None:
             raise FaultRefused("the fault `partition` needs the program nft (Debian package nftables)")
-        rules = []
-        for node in self.topology.nodes:
-            others = ", ".join(f'"{other.port}"' for other in self.topology.nodes if other is not node)
-            if node.name in names and others:
-                rules.append(f'iifname "{node.port}" oifname {{ {others} }} drop')
-                rules.append(f'iifname {{ {others} }} oifname "{node.port}" drop')
-        # One transaction: there is no moment without the rules that stay.
-        chain = "\n".join(["type filter hook forward priority 0;", *rules])
-        table = f"table bridge lab {{\nchain forward {{\n{chain}\n}}\n}}\n"
-        script = f"table bridge lab\ndelete table bridge lab\n{table}"
+        script = partitions.ruleset(self.topology, names)
         command = [nft, "-f", "-"]
         done = inside(
             self._bridge,
@@ -188,7 +155,7 @@ class Network:
                     ip.neigh("add", dst=str(address), lladdr=pod_mac, ifindex=index, state="permanent")
 
         def pod_side() -> None:
-            _write_host_sysctls()
+            write_sysctls(sysctls.of_pod())
             with IPRoute() as ip:
                 _up(ip, "lo")
                 index = _up(ip, "eth0")
@@ -240,69 +207,55 @@ class Network:
 
     # --- construction ---
 
-    def _build_bridge(self) -> None:
+    def _build_bridges(self) -> None:
         write_sysctls({"net.ipv6.conf.default.disable_ipv6": "1"})
         with IPRoute() as ip:
-            ip.link("add", ifname=_BRIDGE, kind="bridge", br_forward_delay=0, br_stp_state=0, br_mcast_snooping=0)
-            bridge = _up(ip, _BRIDGE)
+            bridges = {}
+            for subnet in self.topology.subnets:
+                ip.link(
+                    "add", ifname=subnet.name, kind="bridge", br_forward_delay=0, br_stp_state=0, br_mcast_snooping=0
+                )
+                bridges[subnet.name] = _up(ip, subnet.name)
             for host in self.topology.hosts:
-                peer = {"ifname": "eth0", "net_ns_fd": self._hosts[host.name], "address": host.mac}
-                ip.link("add", ifname=host.port, kind="veth", peer=peer)
-                (port,) = ip.link_lookup(ifname=host.port)
-                ip.link("set", index=port, master=bridge, state="up")
+                for nic in host.nics:
+                    peer = {"ifname": nic.name, "net_ns_fd": self._hosts[host.name], "address": nic.mac}
+                    ip.link("add", ifname=nic.port, kind="veth", peer=peer)
+                    (port,) = ip.link_lookup(ifname=nic.port)
+                    ip.link("set", index=port, master=bridges[nic.subnet.name], state="up")
 
     def _build_host(self, host: Host) -> None:
-        _write_host_sysctls()
-        if host.is_node or host.role is Role.ROUTER:
-            write_sysctls(_FORWARDING)
-        if host.is_node:
-            write_sysctls(_STRICT_ARP)
+        write_sysctls(sysctls.of_host(host))
         with IPRoute() as ip:
             _up(ip, "lo")
-            (eth0,) = ip.link_lookup(ifname="eth0")
-            broadcast = str(host.ipv4.network.broadcast_address)
-            ip.addr(
-                "add",
-                index=eth0,
-                address=str(host.ipv4.ip),
-                prefixlen=host.ipv4.network.prefixlen,
-                broadcast=broadcast,
-            )
-            ip.addr("add", index=eth0, address=str(host.ipv6.ip), prefixlen=host.ipv6.network.prefixlen)
-            _up(ip, "eth0")
-            self._add_routes(ip, host, eth0)
-
-    def _add_routes(self, ip: IPRoute, host: Host, eth0: int) -> None:
-        router = self.topology.router
-        if host is router:
-            ip.route("add", dst="0.0.0.0/0", gateway=str(UPSTREAM), oif=eth0)
-        if host is router and not self._routes_are_learned:
-            self._add_multipath(ip, ROUTED4, [str(node.ipv4.ip) for node in self.topology.routed_nodes], eth0)
-            self._add_multipath(ip, ROUTED6, [str(node.ipv6.ip) for node in self.topology.routed_nodes], eth0)
-        if host is not router:
-            ip.route("add", dst="0.0.0.0/0", gateway=str(router.ipv4.ip), oif=eth0)
-            ip.route("add", dst="::/0", gateway=str(router.ipv6.ip), oif=eth0)
-        if host.is_node and self._routes_are_learned:
-            (lo,) = ip.link_lookup(ifname="lo")
-            ip.route("add", dst=str(ROUTED4), oif=lo, type="local", scope="host", table=_LOCAL_TABLE)
-            ip.route("add", dst=str(ROUTED6), oif=lo, type="local", table=_LOCAL_TABLE)
-        if host.role in (Role.ROUTER, Role.API):
-            for node in self.topology.nodes:
-                ip.route("add", dst=str(node.pods4), gateway=str(node.ipv4.ip), oif=eth0)
-                ip.route("add", dst=str(node.pods6), gateway=str(node.ipv6.ip), oif=eth0)
-
-    @staticmethod
-    def _add_multipath(ip: IPRoute, dst: IPv4Network | IPv6Network, hops: list[str], oif: int) -> None:
-        if len(hops) == 1:
-            ip.route("add", dst=str(dst), gateway=hops[0], oif=oif)
-        else:
-            ip.route("add", dst=str(dst), multipath=[{"gateway": hop, "oif": oif} for hop in hops])
+            links = {}
+            for nic in host.nics:
+                (index,) = ip.link_lookup(ifname=nic.name)
+                length, more = nic.ipv4.network.prefixlen, {}
+                if not nic.is_alone:
+                    more = {"broadcast": str(nic.ipv4.network.broadcast_address)}
+                ip.addr("add", index=index, address=str(nic.ipv4.ip), prefixlen=length, **more)
+                length = nic.ipv6.network.prefixlen
+                ip.addr("add", index=index, address=str(nic.ipv6.ip), prefixlen=length, flags=_NO_DAD)
+                links[nic.name] = _up(ip, nic.name)
+            for route in routes_of(self.topology, host, routes_are_learned=self._routes_are_learned):
+                _add_route(ip, route, links)
+            if host.default_table not in (None, MAIN_TABLE):
+                for family in (socket.AF_INET, socket.AF_INET6):
+                    ip.rule("add", family=family, table=host.default_table, priority=_AFTER_MAIN)
+            if host.is_node and self._routes_are_learned:
+                (lo,) = ip.link_lookup(ifname="lo")
+                ip.route("add", dst=str(ROUTED4), oif=lo, type="local", scope="host", table=_LOCAL_TABLE)
+                ip.route("add", dst=str(ROUTED6), oif=lo, type="local", table=_LOCAL_TABLE)
 
 
-def _write_host_sysctls() -> None:
-    """Settings of every namespace; eth0 is there already, so what it copied from `default` is set again."""
-    write_sysctls(_COMMON)
-    write_sysctls({key.replace(".default.", ".eth0."): value for key, value in _COMMON.items()})
+def _add_route(ip: IPRoute, route: Route, links: dict[str, int]) -> None:
+    flags = {"flags": ["onlink"]} if route.is_on_link else {}
+    where = {"dst": str(route.destination), "table": route.table, **flags}
+    hops = [{"gateway": str(hop.gateway), "oif": links[hop.link]} for hop in route.hops]
+    if len(hops) == 1:
+        ip.route("add", **where, **hops[0])
+    else:
+        ip.route("add", **where, multipath=hops)
 
 
 def _up(ip: IPRoute, name: str) -> int:

@@ -1,7 +1,8 @@
-"""Who is on the lab's wire: names, MAC and IP addresses, as the article has them. Pure.
+"""Who is on the lab's wire: subnets, hosts, their NICs and addresses; by default those of the article. Pure.
 
 Owns every address of the lab. The first three nodes, the client and the router are those of the article whose
-walkthrough the demo runs; further nodes continue its scheme. Must not touch the kernel.
+walkthrough the demo runs; further nodes continue its scheme. Other topologies come from files: see `topologyfile`.
+Must not touch the kernel.
 
 IPv6 goes beside IPv4 by one rule: 10.31.A.B is fd00:10:31::A:B, the decimal digits read as hex groups.
 """
@@ -25,6 +26,7 @@ PODS6 = IPv6Network("fd00:10:0::/48")
 UPSTREAM = IPv4Address("10.31.254.254")  # the router's own default gateway; nobody answers there
 API_PORT = 6443
 MAX_NODES = 200
+MAIN_TABLE = 254  # RT_TABLE_MAIN, rtnetlink(7)
 
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
@@ -41,25 +43,62 @@ class Role(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Subnet:
+    """One bridge, with what is on it."""
+
+    name: str
+    """Of the bridge too: at most 15 characters (IFNAMSIZ)."""
+    ipv4: IPv4Network
+    ipv6: IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A host's cable to a subnet."""
+
+    name: str
+    subnet: Subnet
+    mac: str
+    ipv4: IPv4Interface
+    ipv6: IPv6Interface
+    port: str
+    """Its other end, on the bridge."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the host takes nobody for its neighbour but the gateway: a /32, as many providers give out."""
+        return self.ipv4.network.prefixlen == self.ipv4.max_prefixlen
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """One network namespace on the wire."""
 
     name: str
     role: Role
-    mac: str
-    ipv4: IPv4Interface
-    ipv6: IPv6Interface
+    nics: tuple[Nic, ...]
+    """The first one holds the address that the cluster knows the node by, and the way to the router."""
     index: int = 0  # of a node: which pod network is its own
+    default_table: int | None = MAIN_TABLE
+    """Which routing table has the default route; None: there is none."""
+    sysctls: tuple[tuple[str, int], ...] = ()
+    """`dad_transmits`, `rp_filter`, `arp_ignore` where they differ from the lab's own."""
 
     @property
     def is_node(self) -> bool:
         return self.role in (Role.MASTER, Role.WORKER)
 
     @property
-    def port(self) -> str:
-        """Name of the host's port on the bridge; fits IFNAMSIZ (15 characters)."""
-        third, fourth = self.ipv4.ip.packed[2:]
-        return f"port-{third}-{fourth}"
+    def mac(self) -> str:
+        return self.nics[0].mac
+
+    @property
+    def ipv4(self) -> IPv4Interface:
+        return self.nics[0].ipv4
+
+    @property
+    def ipv6(self) -> IPv6Interface:
+        return self.nics[0].ipv6
 
     @property
     def pods4(self) -> IPv4Network:
@@ -70,14 +109,19 @@ class Host:
     def pods6(self) -> IPv6Network:
         return IPv6Network((int(PODS6.network_address) + (self.index << 64), 64))
 
+    def nic_on(self, subnet: Subnet) -> Nic | None:
+        return next((nic for nic in self.nics if nic.subnet == subnet), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
     """All hosts of one lab, in the order in which they come up."""
 
+    subnets: tuple[Subnet, ...]
     nodes: tuple[Host, ...]
     client: Host
     router: Host
+    """On every subnet."""
     api: Host
 
     @property
@@ -98,7 +142,7 @@ class Topology:
         if text in aliases:
             return aliases[text]
         for host in self.hosts:
-            if text in (host.name, str(host.ipv4.ip), str(host.ipv6.ip)):
+            if text == host.name or any(text in (str(nic.ipv4.ip), str(nic.ipv6.ip)) for nic in host.nics):
                 return host
         # A short name such as worker-188-11 or worker-11, never a part of a number: 188-1 is not 188-11.
         short = [host for host in self.hosts if _matches_short(host.name.split(".")[0], text)]
@@ -122,16 +166,18 @@ def topology(nodes: int) -> Topology:
     """
     if not 1 <= nodes <= MAX_NODES:
         raise ValueError(f"a lab has 1 to {MAX_NODES} nodes, not {nodes}")
-    members = [_host("tiny-cilium-master-188-1.k8s.tcinternal", Role.MASTER, 188, 1, 0)]
+    wire = Subnet("wire", WIRE4, WIRE6)
+    members = [_host(wire, "tiny-cilium-master-188-1.k8s.tcinternal", Role.MASTER, 188, 1, 0)]
     for k in range(1, nodes):
         third, fourth = _worker_address(k)
         name = f"tiny-cilium-worker-{third}-{fourth}.k8s.tcinternal"
-        members.append(_host(name, Role.WORKER, third, fourth, k))
+        members.append(_host(wire, name, Role.WORKER, third, fourth, k))
     return Topology(
+        subnets=(wire,),
         nodes=tuple(members),
-        client=_host("tiny-centos7-100-2", Role.CLIENT, 100, 2, 0),
-        router=_host("tiny-openwrt-plus", Role.ROUTER, 254, 251, 0),
-        api=_host("control-plane", Role.API, 254, 10, 0),
+        client=_host(wire, "tiny-centos7-100-2", Role.CLIENT, 100, 2, 0),
+        router=_host(wire, "tiny-openwrt-plus", Role.ROUTER, 254, 251, 0),
+        api=_host(wire, "control-plane", Role.API, 254, 10, 0),
     )
 
 
@@ -140,13 +186,14 @@ def _worker_address(k: int) -> tuple[int, int]:
     return (188, 10 + k) if k <= 53 else (187, k)
 
 
-def _host(name: str, role: Role, third: int, fourth: int, index: int) -> Host:
+def _host(wire: Subnet, name: str, role: Role, third: int, fourth: int, index: int) -> Host:
     mac = _ARTICLE_MACS.get(fourth) if third == 188 else None
-    return Host(
-        name=name,
-        role=role,
+    nic = Nic(
+        name="eth0",
+        subnet=wire,
         mac=mac or f"52:54:00:1f:{third:02x}:{fourth:02x}",
         ipv4=IPv4Interface(f"10.31.{third}.{fourth}/{WIRE4.prefixlen}"),
         ipv6=IPv6Interface((IPv6Address(f"fd00:10:31::{third}:{fourth}"), WIRE6.prefixlen)),
-        index=index,
+        port=f"port-{third}-{fourth}",
     )
+    return Host(name, role, (nic,), index)

@@ -1,0 +1,176 @@
+"""A topology from a YAML file, for `purelb-lab up --topology FILE`: what it may say and what follows from it.
+
+Owns the file's words and the addresses that it leaves to us. docs/lab.md describes it; lab/topologies has samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from lab.errors import BadTopology
+from lab.wire.sysctls import CHOICES
+from lab.wire.topology import MAIN_TABLE, MAX_NODES, Host, Nic, Role, Subnet, Topology
+
+_FIRST_NODE: Final = 11
+_CLIENT, _API, _ROUTER = 252, 253, 254  # host numbers on a subnet
+_LONGEST_NAME: Final = 15  # IFNAMSIZ, with its final zero
+
+
+def load(file: Path) -> Topology:
+    """The topology of that file. Raises BadTopology."""
+    try:
+        return parse(yaml.safe_load(file.read_text()))
+    except OSError as failure:
+        raise BadTopology(f"topology {file}: {failure.strerror}") from failure
+    except (BadTopology, ValueError, yaml.YAMLError) as failure:
+        raise BadTopology(f"topology {file}: {' '.join(str(failure).split())}") from failure
+
+
+def parse(content: Any) -> Topology:
+    """The topology of a file's content. Raises BadTopology, or ValueError for what is no address."""
+    top = _mapping(content, "the file", {"subnets", "nodes", "client", "sysctls"})
+    subnets = {name: _subnet(name, one) for name, one in _mapping(top.get("subnets"), "subnets").items()}
+    if not subnets:
+        raise BadTopology("`subnets` names none")
+    listed = top.get("nodes")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_NODES:
+        raise BadTopology(f"`nodes` is a list of 1 to {MAX_NODES}")
+    plan = _Plan(subnets)
+    first, client = next(iter(subnets.values())), plan.subnet(top.get("client"), "`client`")
+    router = [plan.nic(f"eth{k}", one, _ROUTER) for k, one in enumerate(subnets.values())]
+    api = plan.nic("eth0", first, _API)
+    asking = plan.nic("eth0", client, _CLIENT)
+    common = _sysctls(top.get("sysctls"))
+    nodes = tuple(_node(plan, index, one, common) for index, one in enumerate(listed))
+    hosts = [node.name for node in nodes]
+    for name in hosts:
+        if hosts.count(name) > 1:
+            raise BadTopology(f"two nodes are called {name!r}")
+    return Topology(
+        subnets=tuple(subnets.values()),
+        nodes=nodes,
+        client=Host("client", Role.CLIENT, (asking,)),
+        router=Host("router", Role.ROUTER, tuple(router)),
+        api=Host("control-plane", Role.API, (api,)),
+    )
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Which addresses, MACs and ports are given out."""
+
+    subnets: Mapping[str, Subnet]
+    _taken: set[IPv4Address | IPv6Address] = field(default_factory=set)
+    _count: int = 0
+
+    def subnet(self, name: Any, where: str) -> Subnet:
+        """The subnet of that name; without one the first."""
+        if name is None:
+            return next(iter(self.subnets.values()))
+        if name not in self.subnets:
+            raise BadTopology(f"{where} is on {name!r}, but `subnets` has {', '.join(self.subnets)}")
+        return self.subnets[name]
+
+    def free_number(self, subnet: Subnet) -> int:
+        return next(n for n in range(_FIRST_NODE, _CLIENT) if subnet.ipv4.network_address + n not in self._taken)
+
+    def nic(
+        self,
+        name: str,
+        subnet: Subnet,
+        number: int,
+        ipv4: str | None = None,
+        ipv6: str | None = None,
+        *,
+        is_alone: bool = False,
+    ) -> Nic:
+        """A NIC with these addresses, else with those of that host number."""
+        four = IPv4Address(ipv4) if ipv4 is not None else subnet.ipv4.network_address + number
+        six = IPv6Address(ipv6) if ipv6 is not None else subnet.ipv6.network_address + int(str(number), 16)
+        for address, network in ((four, subnet.ipv4), (six, subnet.ipv6)):
+            if address not in network:
+                raise BadTopology(f"{address} isn't on {subnet.name} ({network})")
+            if address in self._taken:
+                raise BadTopology(f"two hosts have {address}")
+            self._taken.add(address)
+        self._count += 1
+        return Nic(
+            name=name,
+            subnet=subnet,
+            mac=f"52:54:00:20:{self._count >> 8:02x}:{self._count & 0xFF:02x}",
+            ipv4=IPv4Interface((four, 32 if is_alone else subnet.ipv4.prefixlen)),
+            ipv6=IPv6Interface((six, 128 if is_alone else subnet.ipv6.prefixlen)),
+            port=f"port-{self._count}",
+        )
+
+
+def _subnet(name: str, content: Any) -> Subnet:
+    one = _mapping(content, f"subnet {name}", {"ipv4", "ipv6"})
+    if not 0 < len(str(name)) <= _LONGEST_NAME or not str(name).replace("-", "").isalnum():
+        raise BadTopology(f"subnet {name!r}: its bridge has its name, of at most {_LONGEST_NAME} letters and digits")
+    if set(one) != {"ipv4", "ipv6"}:
+        raise BadTopology(f"subnet {name} needs `ipv4` and `ipv6`")
+    ipv4, ipv6 = IPv4Network(one["ipv4"]), IPv6Network(one["ipv6"])
+    if ipv4.prefixlen > 24 or ipv6.prefixlen > 112:
+        raise BadTopology(f"subnet {name} is too small: at least a /24 and a /112")
+    return Subnet(str(name), ipv4, ipv6)
+
+
+def _node(plan: _Plan, index: int, content: Any, common: Mapping[str, int]) -> Host:
+    one = _mapping(content, "a node", {"name", "control-plane", "nics", "default-route", "sysctls"})
+    name = one.get("name", f"node-{index + 1}")
+    is_master = one.get("control-plane", index == 0)
+    nics = one.get("nics") or [None]
+    sysctls = {**common, **_sysctls(one.get("sysctls"))}
+    return Host(
+        name=str(name),
+        role=Role.MASTER if is_master else Role.WORKER,
+        nics=tuple(_nic(plan, f"eth{k}", nic, f"node {name}") for k, nic in enumerate(nics)),
+        index=index,
+        default_table=_table(one.get("default-route", "main"), f"node {name}"),
+        sysctls=tuple(sorted(sysctls.items())),
+    )
+
+
+def _nic(plan: _Plan, name: str, content: Any, where: str) -> Nic:
+    """`SUBNET`, or a mapping."""
+    if content is None or isinstance(content, str):
+        content = {"subnet": content}
+    one = _mapping(content, f"{where}, {name}", {"subnet", "ipv4", "ipv6", "on-link-gateway"})
+    subnet = plan.subnet(one.get("subnet"), where)
+    is_alone = bool(one.get("on-link-gateway"))
+    return plan.nic(name, subnet, plan.free_number(subnet), one.get("ipv4"), one.get("ipv6"), is_alone=is_alone)
+
+
+def _table(content: Any, where: str) -> int | None:
+    match content:
+        case "main":
+            return MAIN_TABLE
+        case "none":
+            return None
+        case int() if 0 < content < 253:
+            return content
+    raise BadTopology(f"{where}: `default-route` is main, none, or the number of a table, not {content!r}")
+
+
+def _sysctls(content: Any) -> dict[str, int]:
+    found = _mapping(content, "`sysctls`", CHOICES) if content is not None else {}
+    for name, value in found.items():
+        if not isinstance(value, int):
+            raise BadTopology(f"`{name}` is a number, not {value!r}")
+    return dict(found)
+
+
+def _mapping(content: Any, where: str, known: Iterable[str] | None = None) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        raise BadTopology(f"{where} is no mapping")
+    unknown = sorted(str(key) for key in content if known is not None and key not in known)
+    if unknown and known is not None:
+        raise BadTopology(f"{where} knows no `{unknown[0]}`, but {', '.join(sorted(known))}")
+    return content

@@ -1,0 +1,108 @@
+"""What a topology file may say, and what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.errors import BadTopology
+from lab.wire.topology import MAIN_TABLE, Role
+from lab.wire.topologyfile import load, parse
+
+SAMPLES = Path(__file__).parents[2] / "topologies"
+SUBNETS = {
+    "left": {"ipv4": "192.0.2.0/24", "ipv6": "fd00:1::/64"},
+    "right": {"ipv4": "198.51.100.0/24", "ipv6": "fd00:2::/64"},
+}
+
+
+def file(*nodes: Any, **more: Any) -> dict[str, Any]:
+    return {"subnets": SUBNETS, "nodes": list(nodes) or [{"name": "one"}], **more}
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.yaml")), ids=lambda path: str(path.stem))
+def test_each_sample_is_a_topology_of_hosts_with_addresses_of_their_own(sample: Path) -> None:
+    hosts = load(sample).hosts
+
+    nics = [nic for host in hosts for nic in host.nics]
+    for attribute in ("mac", "port", "ipv4", "ipv6"):
+        assert len({getattr(nic, attribute) for nic in nics}) == len(nics)
+
+
+def test_addresses_are_given_out_and_the_first_node_is_the_control_plane() -> None:
+    lab = parse(file({"name": "one"}, {"name": "two", "nics": ["right"]}))
+
+    assert [(node.role, str(node.ipv4), str(node.ipv6)) for node in lab.nodes] == [
+        (Role.MASTER, "192.0.2.11/24", "fd00:1::11/64"),
+        (Role.WORKER, "198.51.100.11/24", "fd00:2::11/64"),
+    ]
+    assert [str(nic.ipv4.ip) for nic in lab.router.nics] == ["192.0.2.254", "198.51.100.254"]
+    assert lab.client.nics[0].subnet.name == "left"
+
+
+def test_a_node_may_have_several_nics_addresses_of_its_choice_and_sysctls() -> None:
+    lab = parse(
+        file(
+            {
+                "name": "one",
+                "nics": ["left", {"subnet": "right", "ipv4": "198.51.100.77", "on-link-gateway": True}],
+                "default-route": 100,
+                "sysctls": {"rp_filter": 1},
+            },
+            {"name": "two", "default-route": "none"},
+            client="right",
+            sysctls={"rp_filter": 2, "dad_transmits": 1},
+        )
+    )
+
+    one, two = lab.nodes
+    assert [(nic.name, str(nic.ipv4), nic.is_alone) for nic in one.nics] == [
+        ("eth0", "192.0.2.11/24", False),
+        ("eth1", "198.51.100.77/32", True),
+    ]
+    assert (one.default_table, two.default_table) == (100, None)
+    assert dict(one.sysctls) == {"rp_filter": 1, "dad_transmits": 1}
+    assert dict(two.sysctls) == {"rp_filter": 2, "dad_transmits": 1}
+    assert lab.client.nics[0].subnet.name == "right"
+    assert parse(file()).nodes[0].default_table == MAIN_TABLE
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "the file is no mapping"),
+        ({"subnets": {}, "nodes": [{}]}, "`subnets` names none"),
+        (file() | {"nodes": []}, "`nodes` is a list of 1 to"),
+        (file() | {"node": []}, "the file knows no `node`, but client, nodes, subnets, sysctls"),
+        (file({"name": "one", "nics": ["middle"]}), "node one is on 'middle', but `subnets` has left, right"),
+        (file({"name": "one", "nic": ["left"]}), "a node knows no `nic`"),
+        (file({"name": "one"}, {"name": "one"}), "two nodes are called 'one'"),
+        (file({"nics": [{"subnet": "left", "ipv4": "192.0.2.254"}]}), "two hosts have 192.0.2.254"),
+        (file({"nics": [{"subnet": "left", "ipv4": "10.0.0.1"}]}), "10.0.0.1 isn't on left"),
+        (file({"name": "one", "default-route": "some"}), "node one: `default-route` is main, none, or the number"),
+        (file(sysctls={"swappiness": 1}), "knows no `swappiness`, but arp_ignore, dad_transmits, rp_filter"),
+        (file(sysctls={"rp_filter": "loose"}), "`rp_filter` is a number"),
+        (file() | {"subnets": {"x": {"ipv4": "10.0.0.0/25", "ipv6": "fd00::/64"}}}, "subnet x is too small"),
+        (file() | {"subnets": {"x": {"ipv4": "10.0.0.0/24"}}}, "subnet x needs `ipv4` and `ipv6`"),
+        (file() | {"subnets": {"a-name-that-is-long": {}}}, "at most 15 letters and digits"),
+    ],
+)
+def test_what_describes_no_lab_is_refused_with_a_sentence(content: Any, sentence: str) -> None:
+    with pytest.raises(BadTopology, match=sentence):
+        parse(content)
+
+
+@pytest.mark.parametrize(
+    "text", ["subnets: [", yaml.safe_dump({"subnets": {"x": {"ipv4": "ten", "ipv6": "fd00::/64"}}})]
+)
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(text)
+
+    with pytest.raises(BadTopology, match=r"lab\.yaml: \S"):
+        load(path)
+    with pytest.raises(BadTopology, match="No such file"):
+        load(tmp_path / "missing.yaml")
