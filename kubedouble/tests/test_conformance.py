@@ -421,6 +421,13 @@ class TestWatching:
 
 
 class TestServices:
+    def test_a_service_cidr_tells_where_cluster_ips_come_from(self, api: Api, namespace: str) -> None:
+        found = api.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes").ok()
+
+        made = api.post(SERVICES.format(namespace), service("a")).ok()
+        assert any(ip_address(made["spec"]["clusterIP"]) in ip_network(cidr) for cidr in found["spec"]["cidrs"])
+        assert [one["status"] for one in found["status"]["conditions"] if one["type"] == "Ready"] == ["True"]
+
     def test_what_is_filled_in(self, api: Api, namespace: str) -> None:
         made = api.post(SERVICES.format(namespace), service("a")).ok()["spec"]
 

@@ -1,4 +1,4 @@
-"""What is in a cluster before anybody wrote to it: namespaces, RBAC defaults, the `kubernetes` Service.
+"""What is in a cluster before anybody wrote to it: namespaces, RBAC defaults, a Service and its network.
 
 Owns those objects. Puts only what is not there (a journal may have brought it).
 """
@@ -53,6 +53,24 @@ def _objects(cluster: Cluster, port: int) -> Iterable[tuple[str, JsonObject]]:
                 "preemptionPolicy": "PreemptLowerPriority",
             },
         )
+    yield (
+        "networking.k8s.io/servicecidrs",
+        {
+            "metadata": {"name": "kubernetes"},
+            "spec": {"cidrs": [str(network) for network in cluster.pool.networks.values()]},
+            "status": {
+                "conditions": [
+                    {
+                        "type": "Ready",
+                        "status": "True",
+                        "reason": "",
+                        "message": "Kubernetes default Service CIDR is ready",
+                        "lastTransitionTime": now(),
+                    }
+                ]
+            },
+        },
+    )
     address = str(next(iter(cluster.pool.networks.values()))[1])
     yield (
         "/services",

@@ -219,6 +219,7 @@ BUILT_IN_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         Column("Pod-Selector", lambda obj: selector_text(obj.get("spec", {}).get("podSelector"))),
         AGE,
     ),
+    "networking.k8s.io/servicecidrs": (NAME, Column("CIDRs", lambda obj: ",".join(obj["spec"]["cidrs"])), AGE),
     "networking.k8s.io/ingresses": (
         NAME,
         Column("Class", lambda obj: obj.get("spec", {}).get("ingressClassName") or NONE),

@@ -185,6 +185,7 @@ BUILT_IN: tuple[Resource, ...] = (
     _of("networking.k8s.io", "v1", "ingressclasses", "IngressClass", namespaced=False, generation=True),
     _of("networking.k8s.io", "v1", "ingresses", "Ingress", "ing", generation=True, subresources=_ONLY_STATUS),
     _of("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", "netpol", generation=True),
+    _of("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", namespaced=False, subresources=_ONLY_STATUS),
     _of(
         "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", generation=True, subresources=_ONLY_STATUS
     ),
