@@ -142,8 +142,16 @@ class Answerers:
 
     def __init__(self, lab: Cluster, watch: RouteWatch) -> None:
         self._lab = lab
-        lab.apply([service("flows", VIP, "routed")])
+        flows = service("flows", VIP, "routed")
+        # A port that nobody asks: kube-proxy refuses what has no endpoints, and here the nodes answer themselves,
+        # whether or not the address is on an interface.
+        flows["spec"]["ports"] = [{"port": 7}]
+        lab.apply([flows])
         watch.wait([VIP], len(NODES), 20.0)
+        for node in NODES:
+            lab.spaces.run(
+                node.name, "ip", "route", "replace", "local", VIP, "dev", "lo", "table", "local", "metric", "9"
+            )
         self._processes = [_start(lab, node.name, "serve", node.name, VIP) for node in NODES]
 
     def end(self) -> None:

@@ -1,6 +1,6 @@
 """Clients and servers of many flows, for measurements: each runs in the network of one host of a lab.
 
-`serve NODE VIP` answers on a node: UDP port 9000 and TCP port 9001, each answer beginning with the node's name.
+`serve NODE VIP` answers on a node: UDP port 9000, TCP port 9001 and HTTP, each answer beginning with the node's name.
 `udp VIP FLOWS SECONDS` sends on every flow each so many seconds, until SIGTERM. `tcp VIP FLOWS` opens connections and
 tries each again for every line on stdin. `http URL RATE` asks so many times a second, until SIGTERM. They print JSON.
 """
@@ -16,9 +16,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
-UDP, TCP = 9000, 9001
+from lab.kubelet.echo import answer
+
+UDP, TCP, HTTP = 9000, 9001, 80
 PATIENCE: Final = 2.0
 """Seconds for an answer."""
 
@@ -50,6 +53,7 @@ async def serve(node: str, vip: str) -> None:
 
     await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Echo(node), (vip, UDP))
     await asyncio.start_server(converse, vip, TCP)
+    await asyncio.start_server(partial(answer, node), vip, HTTP)
     print("ready", flush=True)
     await asyncio.Event().wait()
 

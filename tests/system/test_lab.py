@@ -69,6 +69,11 @@ def curl(lab: LabUnderTest, host: str, url: str) -> str:
     return lab.hosts.run(host, ["curl", "-sS", "--max-time", "2", url]).stdout
 
 
+def reaches(lab: LabUnderTest, address: str) -> bool:
+    """Whether the client reaches that address."""
+    return lab.hosts.run("client", ["ping", "-c", "1", "-W", "2", address]).returncode == 0
+
+
 # --- the wire ---
 
 
@@ -96,42 +101,21 @@ def test_every_node_has_a_default_route_of_both_families(lab: LabUnderTest) -> N
         assert "default via fd00:10:31::254:251 dev eth0" in lab.hosts.output(node, "ip", "-6", "route")
 
 
-@pytest.mark.parametrize(
-    ("url", "node", "client"),
-    [
-        ("http://10.31.188.11/", WORKER11, "10.31.100.2:"),
-        ("http://[fd00:10:31::188:12]/", WORKER12, "[fd00:10:31::100:2]:"),
-    ],
-)
-def test_the_echo_tells_which_node_answered_and_who_asked(lab: LabUnderTest, url: str, node: str, client: str) -> None:
-    answer = curl(lab, "client", url)
-
-    assert answer.startswith(f"{node} {client}")
-    assert answer.endswith("\n")
-
-
-@pytest.mark.parametrize("vip", ["10.31.188.77", "fd00:10:31::188:77"])
-def test_a_vip_answers_as_soon_as_a_node_has_it(lab: LabUnderTest, vip: str) -> None:
-    length, url = ("64", f"http://[{vip}]/") if ":" in vip else ("16", f"http://{vip}/")
-    lab.hosts.output("worker-188-12", "ip", "addr", "add", f"{vip}/{length}", "dev", "eth0")
-    try:
-        assert curl(lab, "client", url).startswith(WORKER12)
-    finally:
-        lab.hosts.output("worker-188-12", "ip", "addr", "del", f"{vip}/{length}", "dev", "eth0")
-
-
+@pytest.mark.skipif(shutil.which("nft", path="/usr/sbin:/sbin") is None, reason="needs nft")
 @pytest.mark.parametrize("vip", ["10.189.7.7", "fd00:10:189::7:7"])
 def test_the_router_spreads_routed_addresses_over_the_workers(lab: LabUnderTest, vip: str) -> None:
-    length, url = ("128", f"http://[{vip}]/") if ":" in vip else ("32", f"http://{vip}/")
-    workers = ("worker-188-11", "worker-188-12")
-    for node in workers:
-        lab.hosts.output(node, "ip", "addr", "add", f"{vip}/{length}", "dev", "lo")
+    url = f"http://[{vip}]/" if ":" in vip else f"http://{vip}/"
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": vip}]}}}
+    patch = ("patch", "service", "routed", "-n", "purelb", "--subresource=status", "--type=merge", "-p")
+    lab.kubectl(*patch, json.dumps(status))
     try:
-        answers = {curl(lab, "client", url).split(" ")[0] for _ in range(30)}
-        assert answers == {WORKER11, WORKER12}
+        assert eventually(lambda: curl(lab, "client", url))
+        # The pods see the node that took the request: it has no other way back.
+        takers = {curl(lab, "client", url).split(" ")[1].rpartition(":")[0] for _ in range(30)}
+        workers = {"[fd00:10:31::188:11]", "[fd00:10:31::188:12]"} if ":" in vip else {"10.31.188.11", "10.31.188.12"}
+        assert takers == workers
     finally:
-        for node in workers:
-            lab.hosts.output(node, "ip", "addr", "del", f"{vip}/{length}", "dev", "lo")
+        lab.kubectl(*patch, '{"status": {"loadBalancer": null}}')
 
 
 def test_nodes_answer_arp_for_their_own_interface_only(lab: LabUnderTest) -> None:
@@ -304,7 +288,7 @@ def test_kubectl_shows_the_logs_of_a_program(lab: LabUnderTest) -> None:
     assert "central on " in lab.kubectl("logs", "-n", "purelb", central["metadata"]["name"])
 
 
-def test_other_pods_are_running_with_addresses_of_their_node(lab: LabUnderTest) -> None:
+def test_pods_of_other_images_are_hosts_with_addresses_of_their_node(lab: LabUnderTest) -> None:
     found = pods(lab, "web")
 
     assert len(found) == 4
@@ -314,6 +298,9 @@ def test_other_pods_are_running_with_addresses_of_their_node(lab: LabUnderTest) 
     slices = lab.hosts.get("endpointslices", "-n", "purelb", "-l", "kubernetes.io/service-name=web")["items"]
     addresses = {address for one in slices for endpoint in one["endpoints"] for address in endpoint["addresses"]}
     assert addresses == {pod["status"]["podIP"] for pod in found}
+    for pod in found:
+        node, _, name = eventually(lambda pod=pod: curl(lab, "client", f"http://{pod['status']['podIP']}/")).split()  # type: ignore[misc]
+        assert (node, name) == (pod["spec"]["nodeName"], pod["metadata"]["name"])
 
 
 def test_scaling_a_deployment_scales_its_endpoints(lab: LabUnderTest) -> None:
@@ -423,7 +410,7 @@ def test_the_lab_outlives_an_api_server_that_is_down(lab: LabUnderTest) -> None:
     request = urllib.request.Request(url, data=b'{"kind": "down"}', method="POST")
     with urllib.request.urlopen(request):
         assert lab.hosts.kubectl("get", "nodes", "--request-timeout=1s").returncode != 0
-        assert curl(lab, "client", "http://10.31.188.11/").startswith(WORKER11)
+        assert reaches(lab, "10.31.188.11")
         time.sleep(2)  # long enough that every heartbeat, watch and status write meets the fault
     with urllib.request.urlopen(urllib.request.Request(url, method="DELETE")):
         pass
@@ -476,12 +463,12 @@ def test_two_labs_live_side_by_side(lab: LabUnderTest, new_lab: NewLab) -> None:
     other = new_lab("other")
     other.must("up", "--bare", "--nodes", "1")
 
-    assert curl(other, "client", "http://10.31.188.1/").startswith(MASTER)
-    assert curl(lab, "client", "http://10.31.188.1/").startswith(MASTER)
+    assert reaches(other, "10.31.188.1")
+    assert reaches(lab, "10.31.188.1")
     assert len(other.hosts.get("nodes")["items"]) == 1
     assert len(lab.hosts.get("nodes")["items"]) == 3
     other.must("down")
-    assert curl(lab, "client", "http://10.31.188.1/").startswith(MASTER)
+    assert reaches(lab, "10.31.188.1")
 
 
 def test_down_leaves_nothing_and_up_works_again(new_lab: NewLab) -> None:
@@ -511,7 +498,7 @@ def test_a_killed_supervisor_takes_everything_along(new_lab: NewLab) -> None:
     assert eventually(lambda: not _processes_in(lab.folder))
     assert "no lab runs" in lab.run("status").stderr
     lab.must("up", "--bare", "--nodes", "1")
-    assert curl(lab, "client", "http://10.31.188.1/").startswith(MASTER)
+    assert reaches(lab, "10.31.188.1")
 
 
 def _interpreter(user: pwd.struct_passwd) -> tuple[str, dict[str, str]] | None:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,7 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RouterLab]:
     try:
         lab.must("up", *CALM, timeout=150)
         lab.kubectl("apply", "-f", "-", stdin=GROUPS)
+        lab.kubectl("create", "deployment", "web", "--image=echo", "--replicas=2")
         yield RouterLab(lab)
     finally:
         lab.down()
@@ -64,6 +66,11 @@ def daemons(router: RouterLab, sample: Path, *names: str) -> Iterator[None]:
             process.wait(timeout=10)
 
 
+def web(name: str, ip: str) -> dict[str, Any]:
+    """A Service with web servers behind it."""
+    return service(name, "routed", ip=ip, selector={"app": "web"})
+
+
 def hops(router: RouterLab, ip: str) -> list[str]:
     """The nodes over which the router's kernel balances to an address, whoever told it."""
     family = "-6" if ":" in ip else "-4"
@@ -83,10 +90,10 @@ def test_ospf_tells_the_router_of_every_address_and_of_a_drained_node(router: Ro
     router.roll_out_birds()  # on the workers: the sample leaves control-plane nodes alone
 
     with daemons(router, SAMPLES / "ospf" / "frr.conf", "ospfd", "ospf6d"):
-        router.apply(service("one", "routed", ip=ROUTED), service("two", "routed", ip=ROUTED6))
+        router.apply(web("one", ROUTED), web("two", ROUTED6))
         for ip in (ROUTED, ROUTED6):
             assert eventually(lambda ip=ip: hops(router, ip) == WORKERS, seconds=45), hops(router, ip)  # type: ignore[misc]
-            assert answers(router, ip)
+            assert eventually(lambda ip=ip: answers(router, ip))  # type: ignore[misc]
 
         router.lab.must("fault", SHORT[WORKER12], "drain")
         assert eventually(lambda: hops(router, ROUTED) == hops(router, ROUTED6) == [WORKER11], seconds=30)
@@ -104,7 +111,7 @@ def test_static_routes_need_nothing_on_the_nodes(router: RouterLab) -> None:
     router.lab.kubectl("rollout", "status", "daemonset/lbnodeagent", "-n", "purelb", "--timeout=120s")
 
     with daemons(router, SAMPLES / "static-routes" / "frr.conf", "staticd"):
-        router.apply(service("one", "routed", ip=ROUTED), service("two", "routed", ip=ROUTED6))
+        router.apply(web("one", ROUTED), web("two", ROUTED6))
         for ip in (ROUTED, ROUTED6):
             assert eventually(lambda ip=ip: router.holders(ip, "kube-lb0") == list(NODES))  # type: ignore[misc]
             assert eventually(lambda ip=ip: hops(router, ip) == ALL), hops(router, ip)  # type: ignore[misc]

@@ -26,7 +26,7 @@ def walked(request: pytest.FixtureRequest) -> Iterator[tuple[LabUnderTest, Scena
     plan = scenario(request.param)
     with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
         lab = LabUnderTest(Path(folder))
-        lab.must("up", "--control-plane", CONTROL_PLANE, timeout=150)
+        lab.must("up", "--control-plane", CONTROL_PLANE, "--node-grace", "4", timeout=150)
         try:
             text = io.StringIO()
             transcript = Transcript(text)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 def test_all_of_the_second_part_is_as_it_must_be(new_lab: Callable[[str], LabUnderTest]) -> None:
     lab = new_lab("ecmp")
-    lab.must("up", *CALM, timeout=150)
+    lab.must("up", *CALM, "--node-grace", "4", timeout=150)
     text = io.StringIO()
     transcript = Transcript(text)
 

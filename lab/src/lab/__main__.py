@@ -27,6 +27,7 @@ from lab.wire.router import run_folder, vtysh_command
 API = "api"
 """In the place of a node: the API server."""
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
+_DEMO_GRACE = 4.0  # seconds that Kubernetes waits for a node that is gone; so long some requests meet its pods
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -222,7 +223,11 @@ def _become(argv: list[str]) -> None:
 def demo(folder: Path, arguments: argparse.Namespace) -> int:
     """The article's walkthrough; the demo starts a lab of its own if none runs, and ends it again."""
     settings = Settings(
-        str(folder), control_plane=arguments.control_plane, images=_images(arguments), ecmp=arguments.ecmp
+        str(folder),
+        control_plane=arguments.control_plane,
+        node_grace=_DEMO_GRACE,
+        images=_images(arguments),
+        ecmp=arguments.ecmp,
     )
     return run_demo(folder, arguments.families, settings, keep=arguments.keep)
 

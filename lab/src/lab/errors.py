@@ -7,6 +7,7 @@ LabError                 the sentence is for the operator; the command ends with
 ├── UnknownHost          no such node, client or router
 ├── BadTopology          the file describes no lab
 ├── FaultRefused         this fault makes no sense there, or a tool for it is missing
+├── NftFailed            nft is missing, or refuses rules
 └── StartFailed          something the lab starts did not become ready
 """
 
@@ -39,6 +40,10 @@ class BadTopology(LabError):
 
 class FaultRefused(LabError):
     """The fault makes no sense on that host, or needs a tool that is missing."""
+
+
+class NftFailed(LabError):
+    """nft is missing, or refuses rules."""
 
 
 class StartFailed(LabError):

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 
-FAULTS = ("power", "agent-kill", "agent-stop", "partition", "drain")
+FAULTS = ("power", "agent-kill", "agent-stop", "partition", "drain", "proxy-late", "proxy-frozen", "proxy-dead")
 API_FAULTS = (
     "read-only",
     "slow",

@@ -33,6 +33,7 @@ from purelb.kube import Kube
 
 USER_AGENT = "lab"
 """Not a part of the programs' own, so that faults can be theirs alone."""
+WIRE_KUBECONFIG = "wire.kubeconfig"
 _READY_SECONDS = 30.0
 
 
@@ -148,7 +149,7 @@ def _write_wire_kubeconfig(folder: Path, server: str) -> None:
     config = yaml.safe_load((folder / "kubeconfig").read_text())
     for cluster in config["clusters"]:
         cluster["cluster"]["server"] = server
-    _write_private(folder / "wire.kubeconfig", yaml.safe_dump(config))
+    _write_private(folder / WIRE_KUBECONFIG, yaml.safe_dump(config))
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -20,6 +20,7 @@ from lab.controllers.nodes import Nodes
 from lab.errors import FaultRefused, LabError, StartFailed
 from lab.kubelet.kubelets import Kubelet
 from lab.kubelet.status import Waiting
+from lab.kubeproxy.proxies import Proxies
 from lab.settings import FAULTS
 from lab.wire.network import Network
 from lab.wire.topology import Host, Role
@@ -34,6 +35,7 @@ class Desk:
         cluster: Cluster,
         kubelet: Kubelet,
         nodes: Nodes,
+        proxies: Proxies,
         folder: Path,
         user_namespace: int | None,
         end: asyncio.Event,
@@ -42,6 +44,7 @@ class Desk:
         self._cluster = cluster
         self._kubelet = kubelet
         self._nodes = nodes
+        self._proxies = proxies
         self._folder = folder
         self._user_namespace = user_namespace
         self._end = end
@@ -104,6 +107,8 @@ class Desk:
                 )
                 self._drained.add(node.name)
                 return Answer({"done": f"{node.name}: cordoned and drained"})
+            case "proxy-late" | "proxy-frozen" | "proxy-dead":
+                return Answer({"done": f"{node.name}: {self._proxies.fail(node.name, kind)}"})
         raise FaultRefused(f"no fault {kind!r}; there are: {', '.join(FAULTS)}")
 
     async def _heal(self, node: Host) -> Answer:
@@ -113,6 +118,7 @@ class Desk:
             self._set_reachable(node, True)
         await asyncio.to_thread(self._network.rejoin, node)
         self._kubelet.release_agents(node.name)
+        self._proxies.heal(node.name)
         if node.name in self._drained:
             await self._kubectl("uncordon", node.name)
             self._drained.discard(node.name)
@@ -121,6 +127,7 @@ class Desk:
     def _set_reachable(self, node: Host, reachable: bool) -> None:
         self._kubelet.set_reachable(node.name, reachable)
         self._nodes.set_reachable(node.name, reachable)
+        self._proxies.set_reachable(node.name, reachable)
 
     def _faults(self, node: Host) -> list[str]:
         facts = {
@@ -129,7 +136,8 @@ class Desk:
             "agent held": self._kubelet.are_agents_held(node.name),
             "drain": node.name in self._drained,
         }
-        return [name for name, holds in facts.items() if holds]
+        proxy = self._proxies.fault(node.name)
+        return [name for name, holds in facts.items() if holds] + ([proxy] if proxy is not None else [])
 
     async def _kubectl(self, *arguments: str) -> None:
         done = await asyncio.to_thread(run_kubectl, self._folder, arguments)

@@ -24,7 +24,7 @@ from typing import Protocol
 from lab.api.cluster import Cluster
 from lab.command import control
 from lab.command import desk as operations
-from lab.command.controlplane import USER_AGENT, certificate_authority, start_control_plane
+from lab.command.controlplane import USER_AGENT, WIRE_KUBECONFIG, certificate_authority, start_control_plane
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
 from lab.controllers.namespaceend import NamespaceEnd
@@ -34,8 +34,10 @@ from lab.controllers.workloads import Workloads
 from lab.errors import LabError, LabRunning, NotAllowed
 from lab.kubelet.kubelets import Kubelet
 from lab.kubelet.programs import Surroundings
+from lab.kubeproxy.proxies import Proxies, StandIns
+from lab.kubeproxy.real import VARIABLE, RealProxies
 from lab.machine import namespaces
-from lab.machine.processes import Child, Program, python_path, reap_orphans, start
+from lab.machine.processes import Child, reap_orphans
 from lab.settings import FAULTS_FILE, Settings
 from lab.wire.network import Network
 from lab.wire.router import start_frr
@@ -45,8 +47,6 @@ from purelb.errors import PureLBError
 from purelb.kube import Kube
 
 log = logging.getLogger("lab.supervisor")
-
-ECHO_PORT = 80
 
 
 def main() -> None:
@@ -185,7 +185,7 @@ class Supervisor:
         await asyncio.to_thread(self._network.build)
         self._progress(progress=f"control plane: {self._settings.control_plane}")
         plane = await start_control_plane(self._settings.control_plane, self._folder, self._network)
-        children = [*plane.children, await self._start_echo()]
+        children = [*plane.children]
         if self._settings.ecmp:
             self._progress(progress="router: FRR")
             children += await start_frr(self._folder, self._network, self._settings.bfd_interval)
@@ -196,6 +196,7 @@ class Supervisor:
             shared = Surroundings(cluster, self._network, self._folder, authority, images)
             nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)
             kubelet = Kubelet(shared)
+            proxies = self._make_proxies(cluster)
             controllers: list[Controller] = [
                 Workloads(cluster),
                 Scheduler(cluster),
@@ -206,12 +207,12 @@ class Supervisor:
             if self._settings.control_plane == "envtest":
                 controllers.append(NamespaceEnd(cluster))
             desk = operations.Desk(
-                self._network, cluster, kubelet, nodes, self._folder, self._user_namespace, self._end
+                self._network, cluster, kubelet, nodes, proxies, self._folder, self._user_namespace, self._end
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(cluster.run())
                 await nodes.register()
-                for part in (*controllers, nodes, kubelet):
+                for part in (*controllers, nodes, kubelet, proxies):
                     tasks.create_task(part.run())
                 for child in children:
                     tasks.create_task(_tell_end(child))
@@ -222,23 +223,11 @@ class Supervisor:
                 log.info("ready")
                 self._progress(ready={"kubeconfig": str(plane.kubeconfig), "nodes": len(wire.nodes)})
 
-    async def _start_echo(self) -> Child:
-        listening = {
-            node.name: await asyncio.to_thread(self._network.listen, node, "::", ECHO_PORT)
-            for node in self._network.topology.nodes
-        }
-        fds = {name: one.fileno() for name, one in listening.items()}
-        program = Program(
-            name="echo",
-            argv=(sys.executable, "-m", "lab.wire.echo", *(f"{fd}={name}" for name, fd in fds.items())),
-            log=self._folder / "logs" / "echo.log",
-            environment=python_path(),
-            pass_fds=tuple(fds.values()),
-        )
-        child = await start(program)
-        for one in listening.values():
-            one.close()
-        return child
+    def _make_proxies(self, cluster: Cluster) -> Proxies:
+        program = os.environ.get(VARIABLE)
+        if not program:
+            return StandIns(cluster, self._network)
+        return RealProxies(program, self._network, self._folder, self._folder / WIRE_KUBECONFIG)
 
 
 async def _tell_end(child: Child) -> None:
@@ -255,7 +244,7 @@ def _clear(folder: Path) -> None:
 
 def _forget(folder: Path) -> None:
     """Remove what is of no use without the lab; logs stay."""
-    for name in ("lab.sock", "kubeconfig", "wire.kubeconfig", FAULTS_FILE):
+    for name in ("lab.sock", "kubeconfig", WIRE_KUBECONFIG, FAULTS_FILE):
         with contextlib.suppress(FileNotFoundError):
             (folder / name).unlink()
     for name in ("pods", "control-plane", "nodes", "router"):

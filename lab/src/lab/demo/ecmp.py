@@ -106,7 +106,8 @@ class EcmpWalkthrough(Steps):
             ]
             lines = [(done.stdout or done.stderr).strip() for done in answers]
             self._show.command("client", f"curl {url(vip)}   # {_REQUESTS} times", "\n".join(lines[:6]))
-            counts = {node: sum(line.startswith(f"{node} ") for line in lines) for node in self._nodes}
+            takers = [self._taker(line) for line in lines]
+            counts = {node: takers.count(node) for node in self._nodes}
             spread = ", ".join(f"{short(node)} {count}" for node, count in counts.items())
             self._show.expect(
                 sum(counts.values()) == _REQUESTS and sum(map(bool, counts.values())) > 1,
@@ -141,6 +142,7 @@ class EcmpWalkthrough(Steps):
         gone = self._wait(lambda: self._hops(host_route(vip)) == rest)
         took = f"after {(time.monotonic() - began) * 1000:.0f} ms"
         self._show.expect(gone, f"{host_route(vip)} goes over {self._listing(rest)} alone {took}")
+        self._endpoints_left(loser)
         self.curl()
         control.request(self._hosts.folder, "heal", node=loser)
         self._show.command("", f"purelb-lab heal {short(loser)}", f"{loser}: power healed")

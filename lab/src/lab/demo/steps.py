@@ -14,9 +14,10 @@ from lab.command import control
 from lab.command.hosts import Hosts
 from lab.demo.scenario import NAMESPACE, Expected, Object, Scenario
 from lab.demo.transcript import Transcript
-from purelb.addresses import IPAddress
+from purelb.addresses import IPAddress, parse_address
 
 SETTLE_SECONDS = 15.0  # until something that must come is missing
+_ENDPOINTS_SECONDS = 60.0  # more than Kubernetes' patience with a node, 40 s
 _POLL_SECONDS = 0.1
 
 Check = Callable[[str], bool]
@@ -72,7 +73,7 @@ class Steps:
             done = self._hosts.run(host, command)
             return done.stdout + done.stderr
 
-        shown = " ".join(word for word in command if word not in ("--silent", "--show-error", "--max-time", "2"))
+        shown = " ".join(word for word in command if word not in ("--silent", "--show-error", "--max-time", "1", "2"))
         self._until(short(host), shown, run, expectation, check)
 
     def _until(self, where: str, shown: str, run: Callable[[], str], expectation: str, check: Check) -> None:
@@ -87,11 +88,29 @@ class Steps:
         self._show.command(where, shown, output)
         self._show.expect(holds, expectation)
 
-    def _eventually(self, check: Callable[[], bool], expectation: str) -> None:
-        deadline = time.monotonic() + SETTLE_SECONDS
+    def _eventually(self, check: Callable[[], bool], expectation: str, seconds: float = SETTLE_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
         while not (holds := check()) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         self._show.expect(holds, expectation)
+
+    def _endpoints_left(self, loser: str) -> None:
+        """Until kube-proxies send nobody to the pods of a node that is gone, which is the node controller's to say."""
+
+        def none_is_ready() -> bool:
+            endpoints = [
+                endpoint
+                for one in self._hosts.get("endpointslices", "-n", NAMESPACE)["items"]
+                for endpoint in one["endpoints"] or ()
+            ]
+            return not any(one.get("nodeName") == loser and one["conditions"]["ready"] for one in endpoints)
+
+        self._eventually(none_is_ready, f"the pods on {short(loser)} are no endpoints any more", _ENDPOINTS_SECONDS)
+
+    def _taker(self, answer: str) -> str | None:
+        """The node that took the client's request, whichever pod answered: the pod saw that node's address asking."""
+        peer = asked_by(answer)
+        return next((node for node in self._nodes if peer and self._held(node, "eth0", [peer])), None)
 
     def _held(self, node: str, link: str, vips: Iterable[IPAddress]) -> set[IPAddress]:
         """Which of the VIPs are on that link of the node."""
@@ -105,6 +124,15 @@ def short(name: str | None) -> str:
 
 def url(vip: IPAddress) -> str:
     return f"http://{vip}/" if isinstance(vip, IPv4Address) else f"http://[{vip}]/"
+
+
+def asked_by(answer: str) -> IPAddress | None:
+    """Whom a web server of the lab saw asking: `NODE CLIENT:PORT POD`."""
+    words = answer.split()
+    try:
+        return parse_address(words[1].rpartition(":")[0].strip("[]"))
+    except (IndexError, ValueError):
+        return None
 
 
 def ingress(service: Object) -> list[str]:

@@ -176,7 +176,7 @@ class Walkthrough(Steps):
                     "client",
                     ["curl", "--silent", "--show-error", "--max-time", "2", url(vip)],
                     f"{vip} answers {who}",
-                    lambda out, holder=holder: out.split(" ")[0] in ({holder} if holder else set(self._nodes)),  # type: ignore[misc]
+                    lambda out, holder=holder: self._taker(out) in ({holder} if holder else set(self._nodes)),  # type: ignore[misc]
                 )
 
     def power_failure(self) -> None:
@@ -197,9 +197,9 @@ class Walkthrough(Steps):
             )
         self._on_host(
             "client",
-            ["curl", "--silent", "--show-error", "--max-time", "2", url(vip)],
+            ["curl", "--silent", "--show-error", "--max-time", "1", url(vip)],
             f"{vip} answers from {short(heirs[vip])}",
-            lambda out: out.startswith(heirs[vip]),
+            lambda out: self._taker(out) == heirs[vip],
         )
         self._heal(loser)
 

@@ -1,7 +1,8 @@
 """One pod on its node, from binding to the end: addresses, files, containers, status.
 
-Owns what kubelet does for a single pod. A pod of PureLB's images, or of BIRD's, runs as real processes; any other is
-a promise: Running and Ready, with an address that nobody has. Which pods there are is `kubelets`' to know.
+Owns what kubelet does for a single pod. Every pod is a host with address and cable, unless it uses its node's
+network. Containers of PureLB's images, of BIRD's and of the lab's own (`labimages`) run as real processes; any other is
+a promise: Running and Ready. Which pods there are is `kubelets`' to know.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from ipaddress import IPv4Address, IPv6Address
 from lab.api.objects import Object, is_ready, is_terminating, now
 from lab.errors import LabError
 from lab.kubelet.containers import ContainerRunner
+from lab.kubelet.images import name_of
+from lab.kubelet.labimages import is_lab_image
 from lab.kubelet.probes import Target
 from lab.kubelet.programs import PodPrograms, Surroundings
 from lab.kubelet.status import ContainerStatus, PodPlace, Running, pod_status
@@ -30,8 +33,14 @@ _OWN_IMAGES = ("purelb", "allocator", "lbnodeagent", *_ROUTING_IMAGES)
 
 
 def is_own(pod: Object) -> bool:
-    """Whether the lab runs this pod for real: each image's name says that it is one of PureLB's, or BIRD."""
+    """Whether this is a pod of PureLB's programs, or of BIRD: each image's name says so."""
     return all(any(own in name for own in _OWN_IMAGES) for name in _image_names(pod))
+
+
+def runs(container: Object) -> bool:
+    """Whether the lab runs this container for real."""
+    reference = container.get("image", "")
+    return any(own in name_of(reference) for own in _OWN_IMAGES) or is_lab_image(reference)
 
 
 def is_router(pod: Object) -> bool:
@@ -40,7 +49,7 @@ def is_router(pod: Object) -> bool:
 
 
 def _image_names(pod: Object) -> list[str]:
-    return [container.get("image", "").rpartition("/")[2] for container in pod["spec"]["containers"]]
+    return [name_of(container.get("image", "")) for container in pod["spec"]["containers"]]
 
 
 class PodWorker:
@@ -67,7 +76,7 @@ class PodWorker:
         self._started = False
         self._wire: PodWire | None = None
         self._files = shared.folder / "pods" / pod["metadata"]["uid"]
-        self._runners: list[ContainerRunner] = []
+        self._runners: dict[str, ContainerRunner] = {}
         uses_host = bool(pod["spec"].get("hostNetwork"))
         host_ips = (str(node.ipv4.ip), str(node.ipv6.ip))
         self.addresses = addresses
@@ -76,7 +85,7 @@ class PodWorker:
 
     @property
     def runners(self) -> list[ContainerRunner]:
-        return self._runners
+        return list(self._runners.values())
 
     def update(self, pod: Object) -> None:
         """Take over what the API says about the pod."""
@@ -122,12 +131,10 @@ class PodWorker:
             await asyncio.to_thread(remove, self._files)
 
     async def _start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        if not is_own(self.pod):
-            return []
         if not self.pod["spec"].get("hostNetwork"):
             self._wire = await asyncio.to_thread(self._shared.network.add_pod, self.node, *self.addresses)
         policy = self.pod["spec"].get("restartPolicy", "Always")
-        for container in self.pod["spec"]["containers"]:
+        for container in filter(runs, self.pod["spec"]["containers"]):
 
             async def make(restart: int, container: Object = container) -> Program:
                 netns = self._wire.netns if self._wire else self._shared.network.netns(self.node)
@@ -137,8 +144,8 @@ class PodWorker:
                 return self._target(container)
 
             runner = ContainerRunner(container, policy, make, target, self._gate, self._changed.set)
-            self._runners.append(runner)
-        return [tasks.create_task(runner.run()) for runner in self._runners]
+            self._runners[container["name"]] = runner
+        return [tasks.create_task(runner.run()) for runner in self.runners]
 
     async def _stop(self) -> None:
         if self._gone.is_set():
@@ -146,7 +153,7 @@ class PodWorker:
         else:
             metadata, spec = self.pod["metadata"], self.pod["spec"]
             grace = metadata.get("deletionGracePeriodSeconds", spec.get("terminationGracePeriodSeconds", 30))
-        await asyncio.gather(*(runner.stop(float(grace)) for runner in self._runners))
+        await asyncio.gather(*(runner.stop(float(grace)) for runner in self.runners))
 
     async def _finish(self) -> None:
         """Tell the API server that nothing is left of the pod."""
@@ -162,10 +169,12 @@ class PodWorker:
     # --- status ---
 
     def _containers(self) -> tuple[ContainerStatus, ...]:
-        if self._runners:
-            return tuple(runner.status for runner in self._runners)
         return tuple(
-            ContainerStatus(one["name"], one.get("image", ""), Running(self._place.since), started=True, ready=True)
+            self._runners[one["name"]].status
+            if one["name"] in self._runners
+            else ContainerStatus(
+                one["name"], one.get("image", ""), Running(self._place.since), started=True, ready=True
+            )
             for one in self.pod["spec"]["containers"]
         )
 

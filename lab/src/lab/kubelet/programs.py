@@ -17,6 +17,7 @@ from lab.api.objects import Object, path
 from lab.kubelet.confinement import capabilities_of, confine
 from lab.kubelet.environment import expand, references, resolve_environment
 from lab.kubelet.images import Image, load
+from lab.kubelet.labimages import is_lab_image, lab_command
 from lab.kubelet.status import PodPlace
 from lab.kubelet.volumes import (
     SERVICE_ACCOUNT,
@@ -101,7 +102,7 @@ class PodPrograms:
         argv = image.argv(container.get("command") or [], container.get("args") or []) if image else None
         return Program(
             name=f"{namespace}/{name}/{container['name']}",
-            argv=tuple(expand(part, environment) for part in argv or command_of(container)),
+            argv=tuple(expand(part, environment) for part in argv or self._command(container)),
             log=log_file(self._shared.folder, pod, container["name"], restart),
             environment=environment,
             netns=netns,
@@ -112,7 +113,13 @@ class PodPrograms:
         )
 
     def _image(self, container: Object) -> Image | None:
-        return load(self._shared.images, container.get("image", "")) if self._shared.images else None
+        reference = container.get("image", "")
+        if self._shared.images is None or is_lab_image(reference):
+            return None
+        return load(self._shared.images, reference)
+
+    def _command(self, container: Object) -> list[str]:
+        return lab_command(container, self._node.name) or command_of(container)
 
     def _base_environment(self, pod: Object, image: Image | None) -> dict[str, str]:
         api = self._shared.network.topology.api

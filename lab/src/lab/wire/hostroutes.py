@@ -25,7 +25,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A destination and the ways there, several of which are balanced over."""
+    """A destination and the ways there, several of which are balanced over; without any, packets are dropped."""
 
     destination: Network
     hops: tuple[Hop, ...]
@@ -44,6 +44,8 @@ def routes_of(topology: Topology, host: Host, *, routes_are_learned: bool) -> li
         for node in topology.nodes:
             if node is not host:
                 found += _to(topology, host, node, (node.pods4, node.pods6))
+            else:  # as Calico has it: what is sent to a pod that is gone must not go back to the router
+                found += [Route(net, ()) for net in (node.pods4, node.pods6)]
     return found
 
 

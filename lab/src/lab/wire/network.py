@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import socket
-import subprocess
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from lab.errors import FaultRefused, StartFailed
+from lab.errors import StartFailed
+from lab.machine import nft
 from lab.machine.namespaces import inside, new_network_namespace, write_sysctls
 from lab.wire import partitions, sysctls
 from lab.wire.hostroutes import Route, routes_of
-from lab.wire.topology import MAIN_TABLE, ROUTED4, ROUTED6, Host, Topology
+from lab.wire.topology import MAIN_TABLE, Host, Topology
 
-_LOCAL_TABLE = 255
 # A pod's side of its veth: as with Calico or Cilium, the gateway is not on any subnet but a fixed neighbour.
 _GATEWAY4, _GATEWAY6 = "169.254.1.1", "fe80::1"
 _NODE_SIDE_MAC = "ee:ee:ee:ee:ee:ee"
@@ -46,8 +44,7 @@ class PodWire:
 class Network:
     """All namespaces of one lab, held by file descriptors.
 
-    With `routes_are_learned` the router gets no static routes to the nodes' addresses, and each node answers for all of
-    them, whether or not they are on an interface: that is kube-proxy's part, and lets a route go before its traffic.
+    With `routes_are_learned` the router gets no static routes to the nodes' addresses.
     """
 
     def __init__(self, topology: Topology, *, routes_are_learned: bool = False) -> None:
@@ -104,7 +101,7 @@ class Network:
     def partition(self, host: Host) -> None:
         """Drop all frames between this node and the other nodes; client, router and API still reach it.
 
-        Raises FaultRefused where `nft` is missing or refuses.
+        Raises NftFailed.
         """
         self._apply_partitions(self._partitioned | {host.name})
 
@@ -123,17 +120,7 @@ class Network:
         inside(self._bridge, work)
 
     def _apply_partitions(self, names: set[str]) -> None:
-        nft = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
-        if nft is None:
-            raise FaultRefused("the fault `partition` needs the program nft (Debian package nftables)")
-        script = partitions.ruleset(self.topology, names)
-        command = [nft, "-f", "-"]
-        done = inside(
-            self._bridge,
-            lambda: subprocess.run(command, input=script, text=True, capture_output=True, check=False),
-        )
-        if done.returncode != 0:
-            raise FaultRefused(f"nft refuses the partition: {done.stderr.strip()}")
+        nft.load(self._bridge, partitions.ruleset(self.topology, names))
         self._partitioned = names
 
     # --- pods ---
@@ -242,17 +229,15 @@ class Network:
             if host.default_table not in (None, MAIN_TABLE):
                 for family in (socket.AF_INET, socket.AF_INET6):
                     ip.rule("add", family=family, table=host.default_table, priority=_AFTER_MAIN)
-            if host.is_node and self._routes_are_learned:
-                (lo,) = ip.link_lookup(ifname="lo")
-                ip.route("add", dst=str(ROUTED4), oif=lo, type="local", scope="host", table=_LOCAL_TABLE)
-                ip.route("add", dst=str(ROUTED6), oif=lo, type="local", table=_LOCAL_TABLE)
 
 
 def _add_route(ip: IPRoute, route: Route, links: dict[str, int]) -> None:
     flags = {"flags": ["onlink"]} if route.is_on_link else {}
     where = {"dst": str(route.destination), "table": route.table, **flags}
     hops = [{"gateway": str(hop.gateway), "oif": links[hop.link]} for hop in route.hops]
-    if len(hops) == 1:
+    if not hops:
+        ip.route("add", **where, type="blackhole")
+    elif len(hops) == 1:
         ip.route("add", **where, **hops[0])
     else:
         ip.route("add", **where, multipath=hops)

@@ -1,8 +1,6 @@
-"""HTTP echo on port 80 of every node: says which node answered, and whom it saw asking.
+"""An HTTP server that says on which node it runs, whom it saw asking, and which pod it is: for web servers in pods.
 
-Stands for kube-proxy and the pods behind a Service. Listens on all addresses of both families, so that it
-answers on a VIP from the moment that the kernel has it. Owns no namespace: the supervisor opens the sockets
-inside the nodes and hands them over. Arguments: `FD=NODE-NAME ...`.
+`echo.py NODE PORT ...`. Imports the standard library alone, and runs as a file, so that a pod serves at once.
 """
 
 from __future__ import annotations
@@ -21,11 +19,12 @@ _PATIENCE = 10.0  # seconds until a silent client is cut off
 
 
 async def answer(node: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One request, one line: `NODE CLIENT:PORT`."""
+    """One request, one line: `NODE CLIENT:PORT POD`."""
     try:
         async with asyncio.timeout(_PATIENCE):
             await reader.readuntil(b"\r\n\r\n")
-            body = f"{node} {describe_peer(*writer.get_extra_info('peername')[:2])}\n".encode()
+            peer = describe_peer(*writer.get_extra_info("peername")[:2])
+            body = f"{node} {peer} {socket.gethostname()}\n".encode()
             head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
             writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
             await writer.drain()
@@ -47,23 +46,23 @@ def describe_peer(address: str, port: int) -> str:
     return f"{peer}:{port}"
 
 
-async def serve(sockets: dict[str, socket.socket]) -> None:
-    """Answer on these sockets, by node name, until cancelled."""
+async def serve(node: str, ports: list[int]) -> None:
+    """Answer on these ports of all addresses until cancelled."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answer(node, reader, writer)
+
     async with contextlib.AsyncExitStack() as stack:
-        for node, listening in sockets.items():
-
-            async def respond(r: asyncio.StreamReader, w: asyncio.StreamWriter, node: str = node) -> None:
-                await answer(node, r, w)
-
+        for port in ports:
+            listening = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
             await stack.enter_async_context(await asyncio.start_server(respond, sock=listening, limit=_HEAD_LIMIT))
-        log.info("echo on %d nodes", len(sockets))
+        log.info("echo on %s", ", ".join(map(str, ports)))
         await asyncio.Event().wait()
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    pairs = (argument.split("=", 1) for argument in sys.argv[1:])
-    asyncio.run(serve({node: socket.socket(fileno=int(fd)) for fd, node in pairs}))
+    asyncio.run(serve(sys.argv[1], [int(port) for port in sys.argv[2:]]))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,122 @@
+"""The stand-in for kube-proxy on one node: loads its rules, has its health ports, and fails on demand.
+
+Owns when rules are loaded and what a fault does to it; which rules there are is `rules`'. It is a task of the lab's
+supervisor rather than a process: what it stands for is what it does to the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from lab.errors import FaultRefused, NftFailed
+from lab.kubeproxy.health import HealthPorts, Listen, LocalEndpoints
+from lab.kubeproxy.rules import NodeView, ruleset
+from lab.kubeproxy.services import ServicePort
+
+log = logging.getLogger("lab.kubeproxy")
+
+LATE_SECONDS: Final = 5.0
+LATE, FROZEN, DEAD = "proxy-late", "proxy-frozen", "proxy-dead"
+_RETRY: Final = 1.0  # seconds after rules that nft refused
+_REST: Final = 4.0  # times what loading took: the rest of the machine is for others
+
+
+class StandIn:
+    """kube-proxy in nftables mode on one node; `run` works for ever."""
+
+    def __init__(
+        self,
+        node: NodeView,
+        load: Callable[[str], None],
+        listen: Listen,
+        ports: Callable[[], Sequence[ServicePort]],
+        reachable: asyncio.Event,
+    ) -> None:
+        self._node = node
+        self._load = load  # nft's text into the node's kernel; blocks; raises NftFailed
+        self._ports = ports  # of all Services, as of now
+        self._reachable = reachable  # set while the node reaches the API server
+        self._news = asyncio.Event()
+        self._news.set()
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self._fault: str | None = None
+        self._loaded = ""
+        self._health = HealthPorts(listen, self._awake)
+
+    @property
+    def fault(self) -> str | None:
+        """What it suffers from."""
+        return self._fault
+
+    def tell(self) -> None:
+        """Something about Services or endpoints has changed."""
+        self._news.set()
+
+    def fail(self, kind: str) -> str:
+        """Begin a fault; returns what happens. Rules that are loaded stay loaded. Raises FaultRefused."""
+        if self._fault is not None:
+            raise FaultRefused(f"kube-proxy on {self._node.name} has a fault already: {self._fault}")
+        self._fault = kind
+        if kind == LATE:
+            return f"kube-proxy follows {LATE_SECONDS:g} s late"
+        self._awake.clear()
+        if kind == DEAD:
+            self._health.close()
+            return "kube-proxy is dead; its rules stay as they are"
+        return "kube-proxy is frozen; its rules stay as they are"
+
+    def heal(self) -> None:
+        self._fault = None
+        self._awake.set()
+        self._news.set()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._news.wait()
+            if self._fault == LATE:
+                await asyncio.sleep(LATE_SECONDS)
+            await self._reachable.wait()
+            await self._awake.wait()
+            self._news.clear()
+            began = loop.time()
+            ports = self._ports()
+            is_loaded = await self._have(ports)
+            if self._fault != DEAD:
+                await self._health.show(health_ports(ports, self._node.name), is_loaded)
+            if not is_loaded:
+                self._news.set()
+            await asyncio.sleep(_REST * (loop.time() - began) if is_loaded else _RETRY)
+
+    async def _have(self, ports: Sequence[ServicePort]) -> bool:
+        """Load the rules if they aren't those that are loaded; False when nft refused."""
+
+        def work() -> None:
+            script = "".join(ruleset(version, ports, self._node) for version in (4, 6))
+            if script != self._loaded:
+                self._load(script)
+                self._loaded = script
+
+        try:
+            await asyncio.to_thread(work)
+        except NftFailed as failure:
+            log.error("kube-proxy on %s: %s", self._node.name, failure)
+            return False
+        return True
+
+
+def health_ports(ports: Sequence[ServicePort], node: str) -> dict[int, LocalEndpoints]:
+    """By healthCheckNodePort, how many ready pods of the Service run on the node. Pure."""
+    found: dict[int, LocalEndpoints] = {}
+    for port in ports:
+        if port.health_check_port is not None:
+            count = len({one.address for one in port.endpoints if one.is_ready and one.node == node})
+            known = found.get(port.health_check_port)
+            found[port.health_check_port] = LocalEndpoints(
+                port.namespace, port.name, max(count, known.count if known is not None else 0)
+            )
+    return found

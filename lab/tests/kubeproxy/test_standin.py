@@ -1,0 +1,136 @@
+"""When the stand-in loads rules, and what its health ports say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+import pytest
+
+from lab.errors import FaultRefused, NftFailed
+from lab.kubeproxy.health import LocalEndpoints, proxy_answer, service_answer
+from lab.kubeproxy.rules import NodeView
+from lab.kubeproxy.services import Endpoint, ServicePort
+from lab.kubeproxy.standin import DEAD, FROZEN, StandIn, health_ports
+
+HERE = Endpoint(ip_address("10.0.1.9"), 8080, "here", is_ready=True)
+WEB = ServicePort("default", "web", "", "tcp", 80, ip_address("10.188.0.7"), health_check_port=30123, endpoints=(HERE,))
+
+
+def test_its_own_port_says_whether_rules_are_loaded() -> None:
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    assert proxy_answer(True, now) == (200, {}, '{"lastUpdated": "2026-01-02 03:04:05 UTC", "nodeEligible": true}')
+    assert proxy_answer(False, now)[0] == 503
+
+
+def test_a_health_check_node_port_counts_ready_endpoints_of_the_node() -> None:
+    leaving = replace(HERE, address=ip_address("10.0.1.10"), is_ready=False)
+    there = replace(HERE, address=ip_address("10.0.2.9"), node="there")
+    ports = health_ports([replace(WEB, endpoints=(HERE, leaving, there)), replace(WEB, port=443)], "here")
+
+    assert ports == {30123: LocalEndpoints("default", "web", 1)}
+    status, headers, body = service_answer(ports[30123], is_healthy=True)
+    assert (status, headers) == (200, {"X-Load-Balancing-Endpoint-Weight": "1"})
+    assert json.loads(body)["localEndpoints"] == 1
+    assert service_answer(LocalEndpoints("default", "web", 0), is_healthy=True)[0] == 503
+    assert service_answer(LocalEndpoints("default", "web", 1), is_healthy=False)[0] == 503
+
+
+class Node:
+    """A stand-in whose rules go into a list, and whose ports are any of loopback's."""
+
+    def __init__(self) -> None:
+        self.ports: Sequence[ServicePort] = ()
+        self.loaded: list[str] = []
+        self.refusals = 0
+        self.reachable = asyncio.Event()
+        self.reachable.set()
+        view = NodeView("here", (), ())
+        self.proxy = StandIn(view, self._load, self._listen, lambda: self.ports, self.reachable)
+
+    def _load(self, script: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise NftFailed("no")
+        self.loaded.append(script)
+
+    @staticmethod
+    def _listen(_: int) -> socket.socket:
+        return socket.create_server(("127.0.0.1", 0))
+
+    def have(self, *ports: ServicePort) -> None:
+        self.ports = ports
+        self.proxy.tell()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+def run(story: Callable[[Node], object]) -> None:
+    async def play() -> None:
+        node = Node()
+        task = asyncio.create_task(node.proxy.run())
+        try:
+            await until(lambda: len(node.loaded) == 1)
+            await story(node)  # type: ignore[misc]
+        finally:
+            task.cancel()
+
+    asyncio.run(play())
+
+
+def test_rules_follow_and_the_same_rules_are_not_loaded_twice() -> None:
+    async def story(node: Node) -> None:
+        node.have(WEB)
+        await until(lambda: len(node.loaded) == 2)
+        assert "10.188.0.7 . tcp . 80" in node.loaded[-1]
+        node.have(WEB)
+        await asyncio.sleep(0.1)
+        assert len(node.loaded) == 2
+
+    run(story)
+
+
+@pytest.mark.parametrize("kind", [FROZEN, DEAD])
+def test_with_a_fault_rules_stay_until_it_is_healed(kind: str) -> None:
+    async def story(node: Node) -> None:
+        node.proxy.fail(kind)
+        with pytest.raises(FaultRefused, match=kind):
+            node.proxy.fail(FROZEN)
+        node.have(WEB)
+        await asyncio.sleep(0.1)
+        assert (len(node.loaded), node.proxy.fault) == (1, kind)
+        node.proxy.heal()
+        await until(lambda: len(node.loaded) == 2)
+
+    run(story)
+
+
+def test_without_the_api_server_it_hears_nothing() -> None:
+    async def story(node: Node) -> None:
+        node.reachable.clear()
+        node.have(WEB)
+        await asyncio.sleep(0.1)
+        assert len(node.loaded) == 1
+        node.reachable.set()
+        await until(lambda: len(node.loaded) == 2)
+
+    run(story)
+
+
+def test_rules_that_the_kernel_refuses_are_tried_again() -> None:
+    async def story(node: Node) -> None:
+        node.refusals = 1
+        node.have(WEB)
+        await until(lambda: len(node.loaded) == 2)
+
+    run(story)
