@@ -131,6 +131,9 @@ def test_rules_that_the_kernel_refuses_are_tried_again() -> None:
     async def story(node: Node) -> None:
         node.refusals = 1
         node.have(WEB)
+        await until(lambda: node.proxy.fault is not None)
+        assert node.proxy.fault == "kube-proxy: no"
         await until(lambda: len(node.loaded) == 2)
+        await until(lambda: node.proxy.fault is None)
 
     run(story)

@@ -44,13 +44,14 @@ class StandIn:
         self._awake = asyncio.Event()
         self._awake.set()
         self._fault: str | None = None
+        self._trouble: str | None = None
         self._loaded = ""
         self._health = HealthPorts(listen, self._awake)
 
     @property
     def fault(self) -> str | None:
-        """What it suffers from."""
-        return self._fault
+        """What it suffers from: a fault that was asked for, else why it can't load its rules."""
+        return self._fault or self._trouble
 
     def tell(self) -> None:
         """Something about Services or endpoints has changed."""
@@ -104,8 +105,11 @@ class StandIn:
         try:
             await asyncio.to_thread(work)
         except NftFailed as failure:
-            log.error("kube-proxy on %s: %s", self._node.name, failure)
+            if self._trouble is None:
+                log.error("kube-proxy on %s: %s", self._node.name, failure)
+            self._trouble = f"kube-proxy: {failure}"
             return False
+        self._trouble = None
         return True
 
 
