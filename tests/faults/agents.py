@@ -22,10 +22,11 @@ from purelb.settings import AgentSettings
 from tests.allocator.builders import local
 from tests.allocator.stage import Stage
 from tests.faults.table import ALL
-from tests.faults.world import PACE, POOL, World
+from tests.faults.world import PACE, World
 
 NODE: Final = "w11"
 ADDRESSES: Final = {"early": "10.1.0.0", "gone": "10.1.0.1", "during": "10.1.0.2", "after": "10.1.0.3"}
+POOL: Final = "10.1.0.0-10.1.0.3"
 STOP: Final = 5.0
 """Seconds that an agent gets to end."""
 

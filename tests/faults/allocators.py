@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import aiohttp
 
@@ -17,9 +18,12 @@ from purelb.settings import AllocatorSettings
 from tests.allocator.builders import local
 from tests.allocator.stage import Stage, ingress_of
 from tests.faults.table import ALL
-from tests.faults.world import PACE, POOL, World
+from tests.faults.world import PACE, World
 
 LEASE = group_path("coordination.k8s.io/v1", "leases", "purelb", "purelb-allocator")
+
+POOL: Final = "10.1.0.0-10.1.0.2"
+"""Room for three Services, so that one must go before a fourth can come."""
 
 
 class AllocatorWorld(World):

@@ -29,8 +29,6 @@ LASTS_LONG: Final = 7.0
 """Likewise, of a row that is long."""
 PACE: Final = Pace(request=1.0, watch=2.0)
 """Of the programs here: with their own, a silence takes as much longer as that is longer."""
-POOL: Final = "10.1.0.0-10.1.0.2"
-"""Room for three Services, so that one must go before a fourth can come."""
 
 
 class World(ABC):
