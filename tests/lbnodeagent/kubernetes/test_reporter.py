@@ -15,10 +15,11 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from lbnodeagent.kubernetes import annotator, contests
+from lbnodeagent.kubernetes import annotator
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.tables import Announcement, Conflict, Mac
+from purelb.election import owner
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
@@ -247,22 +248,23 @@ def test_a_node_that_goes_on_writing_its_name_is_not_dead(tmp_path: Path, monkey
 def test_two_nodes_that_do_not_hear_each_other_do_not_write_over_each_other_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rival = next(node for node in (f"w{number}" for number in range(12, 99)) if owner(("w11", node), VIP) == node)
+    theirs = web_service(announcing_IPv4=f"{rival},eth0")
     api = RecordingApi(stored())
-    monkeypatch.setattr(annotator, "CALM", 0.02)
-    monkeypatch.setattr(contests, "INSIST", (0.02, 0.5))
-    monkeypatch.setattr(contests, "GIVE_WAY", (0.1, 0.5))
+    monkeypatch.setattr(annotator, "CALM", 0.01)
 
     async def act(reporter: Reporter) -> None:
         reporter.annotator.members_are(frozenset({"w11"}))
         reporter.vip_stands(HERE)
-        for _ in range(100):  # the other one never gives way
-            await asyncio.sleep(0.01)
-            reporter.annotator._wanted.set_service(web_service(**THEIRS))
-            reporter.service_changed(web_service(**THEIRS))
+        await until(lambda: bool(api.patches))
+        for _ in range(20):  # the other one never gives way
+            await asyncio.sleep(0.02)
+            reporter.annotator._wanted.set_service(theirs)
+            reporter.service_changed(theirs)
 
     told(tmp_path, api, web_service(), act)
 
-    assert 2 <= len(api.patches) <= 7
+    assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: "w11,eth0"}]
 
 
 def test_each_change_is_one_event_in_purelbs_words(tmp_path: Path) -> None:
