@@ -201,7 +201,9 @@ class Annotator:
             return
         self._written[key] = changes, now
         epoch = self._answers.epoch
-        answer = await self._kube.patch(services_path(key.namespace, key.name), body)
+        # An agent has no right to more of a Service than its status, to which the annotations belong too.
+        part = None if is_reset else "status"
+        answer = await self._kube.patch(services_path(key.namespace, key.name, part), body)
         log.info("annotated", extra={"service": str(key), "annotations": changes})
         self._note_written(service, changes, now)
         self._tell_taken(service, changes)

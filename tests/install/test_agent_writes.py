@@ -110,7 +110,8 @@ def served(request: pytest.FixtureRequest) -> Iterator[Served]:
     asked = {"spec": {"boundObjectRef": bound}}
     token = admin.post("/api/v1/namespaces/purelb/serviceaccounts/lbnodeagent/token", asked).ok()["status"]["token"]
     rights = "/apis/rbac.authorization.k8s.io/v1"
-    rule = {"apiGroups": [""], "resources": ["services"], "verbs": ["get", "create", "update", "patch"]}
+    resources = ["services", "services/status"]  # more than it is given: RBAC alone would refuse the rest
+    rule = {"apiGroups": [""], "resources": resources, "verbs": ["get", "update", "patch"]}
     admin.post(f"{rights}/clusterroles", {"metadata": {"name": "agent"}, "rules": [rule]}).ok()
     binding = {
         "metadata": {"name": "agent"},
@@ -140,3 +141,16 @@ def test_an_api_server_lets_through_what_the_rules_do(served: Served, change: Ch
     assert (answer.status == 200) is allowed, answer.body
     if not allowed:
         assert "purelb-agent-writes" in answer.body["message"]
+
+
+def test_nor_does_it_let_a_status_through(served: Served) -> None:
+    name = f"web-{uuid.uuid4()}"
+    made = served.admin.post(SERVICES, BEFORE | {"metadata": BEFORE["metadata"] | {"name": name}}).ok()
+    path = f"{SERVICES}/{name}/status"
+
+    own = {"metadata": {"annotations": {"purelb.io/announcing-IPv6": f"{NODE},eth0"}}}
+    assert served.agent.merge(path, own).ok()["spec"] == made["spec"]
+    others = {"metadata": {"annotations": {"purelb.io/announcing-IPv6": "w13,eth0"}}}
+    assert "by its own node alone" in served.agent.merge(path, others).refused(422)
+    addresses = {"status": {"loadBalancer": {"ingress": [{"ip": "10.31.188.1"}]}}}
+    assert "neither spec nor status" in served.agent.merge(path, addresses).refused(422)

@@ -6,6 +6,7 @@ Owns cutting, resetting and freezing. Must not touch: requests' meaning, listeni
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -72,7 +73,14 @@ class Connections:
                 if by_reset:
                     reset(transport)
                 else:
-                    transport.abort()
+                    abort(transport)
+
+
+def abort(transport: asyncio.Transport) -> None:
+    """End a connection at once."""
+    # Of a TLS transport that was closed twice, CPython 3.11 keeps no protocol that could be told: it has ended.
+    with contextlib.suppress(AttributeError):
+        transport.abort()
 
 
 def reset(transport: asyncio.Transport) -> None:
@@ -80,4 +88,4 @@ def reset(transport: asyncio.Transport) -> None:
     raw = transport.get_extra_info("socket")
     if raw is not None and not transport.is_closing():
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+    abort(transport)
