@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 
 Json = dict[str, Any]
@@ -78,6 +79,10 @@ WRITES: Final[list[tuple[str, Change, bool]]] = [
     ("an external address", external_ip, False),
     ("another selector", selector, False),
 ]
+
+CASES: Final = pytest.mark.parametrize(
+    ("change", "allowed"), [one[1:] for one in WRITES], ids=[one[0] for one in WRITES]
+)
 
 
 def after(change: Change) -> Json:

@@ -10,11 +10,13 @@ from typing import TypeAlias
 
 import pytest
 
+from kubedouble.envtest import assets
 from kubedouble.testing.clusters import Embedded, Real
 from kubedouble.testing.fixtures import cluster
 from lab.command.kubectl import find_kubectl
 
 __all__ = ["cluster"]
+collect_ignore = [] if assets() else ["test_agent_writes_served.py"]
 Kubectl: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
