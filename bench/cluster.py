@@ -308,7 +308,7 @@ def cluster(nodes: int = 5, control_plane: str = "embedded") -> Iterator[Cluster
             print(text, file=sys.stderr)
 
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that the lab ends with us
-        start_lab(folder, Settings(name, nodes, control_plane), say=lambda _: None)
+        start_lab(folder, Settings(name, nodes, control_plane=control_plane), say=lambda _: None)
         try:
             install(folder, MANIFEST, say=lambda _: None)
             say(f"a lab of {nodes} nodes runs in {name}")

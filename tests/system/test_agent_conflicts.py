@@ -168,8 +168,8 @@ def metric(agents: AgentLab, node: str, name: str) -> float:
 @pytest.mark.parametrize("promotes", [0, 1])
 def test_what_the_agent_withdraws_itself_was_removed_by_nobody_else(agents: AgentLab, promotes: int) -> None:
     """The kernel removes the other addresses of a subnet with its first one, unless it promotes one of them."""
-    vips = [f"10.188.7.{number}" for number in range(1, 4)]
-    pool = {"subnet": "10.188.7.0/24", "pool": "10.188.7.1-10.188.7.9", "aggregation": "/24"}
+    vips = [f"10.190.7.{number}" for number in range(1, 4)]
+    pool = {"subnet": "10.190.7.0/24", "pool": "10.190.7.1-10.190.7.9", "aggregation": "/24"}
     group = {
         "apiVersion": "purelb.io/v1",
         "kind": "ServiceGroup",
