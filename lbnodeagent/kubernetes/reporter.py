@@ -5,6 +5,7 @@ Level-triggered: what is told follows from how each VIP stands here, what was to
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -37,6 +38,8 @@ LOCAL_HONOURED: Final = (
     "node get all traffic. To have it spread over all of them, set the policy to Cluster"
 )
 
+SETTLED: Final = 3.0
+"""Seconds after an address was put on the dummy interface until it is told that it needs a router."""
 OFF_SUBNET: Final = (
     "{vip} is on no node's subnet, so that it is on {interface} of the nodes only: it is reached through a router that "
     "learns its route from them. If that is meant, make ServiceGroup {group} a remote one; else give it a pool in a "
@@ -183,7 +186,8 @@ class Reporter:
             case "announcing" if announcement.is_fresh:
                 text = f"Announcing {vip} from node {self._node} interface {announcement.interface}"
                 self._events.record(about, "Normal", names.REASON_ANNOUNCING_NON_LOCAL, text)
-                self._explain_routing(service, announcement)
+                # By then agents that start together agree who of them says it.
+                asyncio.get_running_loop().call_later(SETTLED, self._explain_routing, service.key, vip)
             case "failed":
                 where = f"Node {self._node} could not announce {vip} on interface {announcement.interface}"
                 text = f"{where if announcement.interface else f'No node announces {vip}'}: {announcement.error}"
@@ -238,14 +242,16 @@ class Reporter:
             text = LOCAL_KEPT if names.ALLOW_LOCAL in service.annotations else LOCAL_HONOURED
             self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, text)
 
-    def _explain_routing(self, service: ServiceView, announcement: Announcement) -> None:
+    def _explain_routing(self, key: ServiceKey, vip: IPAddress) -> None:
         """That an address needs a router, where its group doesn't ask for one; one of the nodes says so."""
-        group = self._wanted.group_of(announcement.vip)
+        service, announcement, group = self._wanted.service(key), self._standing.get(vip), self._wanted.group_of(vip)
+        if service is None or announcement is None or announcement.state != "announcing" or announcement.is_local:
+            return
         if group is None or not isinstance(group.source, PoolSource) or group.source.scope == "remote":
             return
-        if self._has_router or owner(self._members, str(service.key)) != self._node:
+        if self._has_router or owner(self._members, str(key)) != self._node:
             return
-        text = OFF_SUBNET.format(vip=announcement.vip, group=group.name, interface=announcement.interface)
+        text = OFF_SUBNET.format(vip=vip, group=group.name, interface=announcement.interface)
         self._events.record(reference_of(service), "Warning", names.REASON_CONFIGURATION_WARNING, text)
 
     def _forget(self, key: ServiceKey, vip: IPAddress) -> None:

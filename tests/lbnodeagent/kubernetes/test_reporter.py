@@ -438,13 +438,15 @@ def warnings(tmp_path: Path, kind: str, *, members: frozenset[str] = frozenset({
 
     async def act(reporter: Reporter) -> None:
         reporter.annotator._wanted.set_group(parse_service_group(group))
-        reporter.members_are(members)
         for _ in range(2):
             reporter.vip_stands(ROUTED)
+        reporter.members_are(members)  # a moment later, as at an agent's start
         await until(lambda: bool(api.events))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
 
-    told(tmp_path, api, web_service(), act)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lbnodeagent.kubernetes.reporter.SETTLED", 0.1)
+        told(tmp_path, api, web_service(), act)
     return [text for reason, text in api.events if reason == "ConfigurationWarning"]
 
 

@@ -6,6 +6,7 @@ inside.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
@@ -97,15 +98,20 @@ class Steps:
     def _endpoints_left(self, loser: str) -> None:
         """Until kube-proxies send nobody to the pods of a node that is gone, which is the node controller's to say."""
 
-        def none_is_ready() -> bool:
+        def none_is_left() -> bool:
             endpoints = [
                 endpoint
                 for one in self._hosts.get("endpointslices", "-n", NAMESPACE)["items"]
                 for endpoint in one["endpoints"] or ()
+                if endpoint.get("nodeName") == loser
             ]
-            return not any(one.get("nodeName") == loser and one["conditions"]["ready"] for one in endpoints)
+            if any(one["conditions"]["ready"] for one in endpoints):
+                return False
+            gone = [address for one in endpoints for address in one["addresses"]]
+            rules = [self._hosts.output(node, "nft", "list", "ruleset") for node in self._nodes if node != loser]
+            return not any(re.search(rf"(?<![\w.:]){re.escape(ip)}(?![\w.:]*\w)", one) for ip in gone for one in rules)
 
-        self._eventually(none_is_ready, f"the pods on {short(loser)} are no endpoints any more", _ENDPOINTS_SECONDS)
+        self._eventually(none_is_left, f"the pods on {short(loser)} are no endpoints any more", _ENDPOINTS_SECONDS)
 
     def _taker(self, answer: str) -> str | None:
         """The node that took the client's request, whichever pod answered: the pod saw that node's address asking."""
