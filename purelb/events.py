@@ -93,7 +93,7 @@ class _Pending:
         self.last, self.message = later.last, later.message
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Sent:
     namespace: str
     name: str
@@ -236,9 +236,10 @@ class EventRecorder:
         try:
             await self._kube.patch(core_path("events", sent.namespace, sent.name), body)
         except NotFoundError:  # events live an hour
-            del self._sent[event]
+            self._sent.pop(event, None)
             return False
-        sent.count, sent.at = count, time.monotonic()
+        # Another sender may have forgotten it meanwhile.
+        self._sent[event] = _Sent(sent.namespace, sent.name, count, time.monotonic())
         self._sent.move_to_end(event)
         return True
 

@@ -10,6 +10,7 @@ import pytest
 
 from purelb import correlator as similar
 from purelb import events
+from purelb.errors import NotFoundError
 from purelb.events import EventRecorder, ObjectReference, reference
 from purelb.kube import Kube, core_path
 from tests.purelb.conftest import Api
@@ -150,6 +151,10 @@ class SlowApi:
         self.most = 0
         self.created: list[str] = []
         self.raised: list[int] = []
+        self.slowness_of_counts = 0.0
+        """Seconds."""
+        self.is_forgetful = False
+        """Whether an event isn't there any more when its count is raised."""
         monkeypatch.setattr(Kube, "create", self._create)
         monkeypatch.setattr(Kube, "patch", self._patch)
 
@@ -162,7 +167,10 @@ class SlowApi:
         return body
 
     async def _patch(self, _: str, body: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(self.slowness_of_counts)
         self.raised.append(body["count"])
+        if self.is_forgetful:
+            raise NotFoundError("events live an hour")
         return body
 
 
@@ -179,6 +187,32 @@ def test_a_thousand_at_once_are_sent_several_at_a_time_and_no_more(monkeypatch: 
 
     assert len(slow.created) == 1000
     assert slow.most == events.SENDERS
+
+
+@pytest.mark.parametrize("is_forgetful", [False, True])
+def test_an_event_that_is_forgotten_here_while_its_count_is_raised_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, is_forgetful: bool
+) -> None:
+    slow = SlowApi(monkeypatch)
+    slow.slowness_of_counts, slow.is_forgetful = 0.1, is_forgetful
+    monkeypatch.setattr(events, "WINDOW", 0.02)
+
+    async def scenario() -> None:
+        recorder = EventRecorder(Kube(), "test")
+        recorder.record(about(1), "Normal", "AnnouncingLocal", "said before")
+        await recorder.flush(timeout=5)
+        await asyncio.sleep(0.05)
+        recorder.record(about(1), "Normal", "AnnouncingLocal", "said before")
+        for number in range(2, 40):  # by other senders, which forget the first one meanwhile
+            recorder.record(about(number), "Normal", "AnnouncingLocal", f"event {number}")
+        await recorder.flush(timeout=5)
+        recorder.record(about(1), "Normal", "AnnouncingLocal", "said before")
+        await recorder.flush(timeout=5)
+
+    asyncio.run(scenario())
+
+    assert slow.raised[0] == 2
+    assert {f"event {number}" for number in range(2, 40)} < set(slow.created)
 
 
 def test_events_on_one_object_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
