@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Final, TypeVar
 
 from allocator.ipam.requests import Claim, Reason, Refusal, Terms
 from purelb import names
@@ -19,6 +19,7 @@ from purelb.services import Port, ServiceKey
 
 NAMED: Final = 5
 """How many Services a sentence names."""
+Counted = TypeVar("Counted", bound=Hashable)
 
 
 class Obstacle(enum.Enum):
@@ -59,9 +60,6 @@ class Tenants:
     def __iter__(self) -> Iterator[Claim]:
         return iter(self._claims.values())
 
-    def __contains__(self, service: ServiceKey) -> bool:
-        return service in self._claims
-
     def enter(self, claim: Claim) -> None:
         """A Service that isn't there comes."""
         self._claims[claim.service] = claim
@@ -96,13 +94,18 @@ class Tenants:
         return not any(self._ports[port] - (port in own_ports) for port in terms.ports)
 
     def _count(self, claim: Claim, step: int) -> None:
-        self._keys[claim.terms.key] += step
-        self._namespaces[claim.service.namespace] += step
-        self._backends[claim.terms.backend] += step
+        _add(self._keys, claim.terms.key, step)
+        _add(self._namespaces, claim.service.namespace, step)
+        _add(self._backends, claim.terms.backend, step)
         for port in claim.terms.ports:
-            self._ports[port] += step
-            if not self._ports[port]:
-                del self._ports[port]
+            _add(self._ports, port, step)
+
+
+def _add(counts: Counter[Counted], what: Counted, step: int) -> None:
+    """What is nobody's any more isn't kept with a zero: a tenant may change its texts as often as it likes."""
+    counts[what] += step
+    if not counts[what]:
+        del counts[what]
 
 
 def conflict(

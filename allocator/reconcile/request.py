@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+from typing import Final
 
 from allocator.ipam.requests import Claim, Reason, Refusal, Request, Seniority, Terms
 from purelb import names
 from purelb.addresses import IPAddress, excerpt, parse_address, parse_pins
 from purelb.errors import AddressError
 from purelb.services import ServiceView
+
+LONGEST_KEY: Final = 253
+"""Characters of a sharing key, as many as a name in Kubernetes may have: each is kept with every address under it."""
 
 
 class Case(enum.Enum):
@@ -84,8 +88,9 @@ def claim_of(service: ServiceView, seniority: Seniority, *, default_announcer: b
 
 
 def terms_of(service: ServiceView) -> Terms:
-    """On what terms a Service shares."""
-    return Terms(service.annotations.get(names.ALLOW_SHARED_IP) or None, service.ports, service.backend)
+    """On what terms a Service shares; a key that is too long is none."""
+    key = service.annotations.get(names.ALLOW_SHARED_IP) or None
+    return Terms(key if key is not None and len(key) <= LONGEST_KEY else None, service.ports, service.backend)
 
 
 def claims_differ(one: ServiceView, other: ServiceView) -> bool:
@@ -133,6 +138,9 @@ def request_of(
         pinned = _pinned(service)
     except AddressError as error:
         return Refusal(Reason.OTHER, str(error))
+    if (length := len(service.annotations.get(names.ALLOW_SHARED_IP, ""))) > LONGEST_KEY:
+        sentence = f"{names.ALLOW_SHARED_IP} has {length} characters, and a sharing key has {LONGEST_KEY} at most"
+        return Refusal(Reason.OTHER, sentence)
     multi_pool = service.annotations.get(names.MULTI_POOL)
     return Request(
         service=service.key,

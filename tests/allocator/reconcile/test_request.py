@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from allocator.ipam.requests import Refusal
-from allocator.reconcile.request import Case, case_of, named_group, request_of, shown_by_group
+from allocator.ipam.requests import Refusal, Request
+from allocator.reconcile.request import (
+    LONGEST_KEY,
+    Case,
+    case_of,
+    named_group,
+    request_of,
+    shown_by_group,
+    terms_of,
+)
 from purelb import names
 from tests.allocator.builders import ip, seniority, service
 
@@ -51,6 +59,19 @@ def test_an_address_that_is_none_is_refused_with_purelb_s_sentence() -> None:
         refusal = request_of(service("a", **parts), seniority("a"), group=None)
         assert isinstance(refusal, Refusal)
         assert refusal.message == sentence
+
+
+def test_a_sharing_key_that_is_too_long_is_refused_and_shares_nothing() -> None:
+    longest, longer = ("k" * length for length in (LONGEST_KEY, LONGEST_KEY + 1))
+
+    kept = request_of(service("a", annotations={names.ALLOW_SHARED_IP: longest}), seniority("a"), group=None)
+    refusal = request_of(service("a", annotations={names.ALLOW_SHARED_IP: longer}), seniority("a"), group=None)
+
+    assert isinstance(kept, Request)
+    assert kept.terms.key == longest
+    assert isinstance(refusal, Refusal)
+    assert refusal.message == "purelb.io/allow-shared-ip has 254 characters, and a sharing key has 253 at most"
+    assert terms_of(service("a", annotations={names.ALLOW_SHARED_IP: longer})).key is None
 
 
 def test_addresses_of_several_groups_are_told_apart_by_their_order() -> None:
