@@ -1,13 +1,11 @@
 """Where the gossip's keys come from: ML_GROUP, as PureLB v0.6 to v0.13 has it, else the Secret of the allocator.
 
-The Secret's entry ``key`` is the one that seals; every other entry, whatever its name, only opens. Agents follow the
-Secret while they run. What they do with a change is the gossip's (keyrotation.py there); a Secret that is gone, or
-wrong, changes nothing.
+How the Secret is read is purelb's (gossipkeys.py). Agents follow it while they run. What they do with a change is the
+gossip's (keyrotation.py there); a Secret that is gone, or wrong, changes nothing.
 """
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,8 +14,8 @@ from typing import Any, assert_never
 from lbnodeagent.messages import KeysKnown
 from purelb import names
 from purelb.events import EventRecorder, ObjectReference, reference
+from purelb.gossipkeys import keys_of
 from purelb.ordering import Changed, Deleted, News, Replaced
-from purelb.settings import KEY_SIZES
 
 log = logging.getLogger(__name__)
 
@@ -92,24 +90,3 @@ class GossipKeys:
 def parse_secret(body: Mapping[str, Any]) -> GossipSecret:
     """The Secret as it is in the API."""
     return GossipSecret(*keys_of(body), reference(body, "Secret", "v1"))
-
-
-def keys_of(secret: Mapping[str, Any]) -> tuple[tuple[bytes, ...], str]:
-    """The keys of the Secret, the one that seals first, and what is wrong with it; none without one that seals."""
-    name, complaints, keys = names.GOSSIP_SECRET, [], list[bytes]()
-    data = secret.get("data") or {}
-    for entry in dict.fromkeys((names.GOSSIP_SECRET_KEY, *sorted(data))):
-        if entry not in data:
-            return (), f"the Secret {name} has no entry {entry}"
-        try:
-            key = base64.b64decode(data[entry])
-        except ValueError:
-            key = b""
-        if len(key) in KEY_SIZES:
-            if key not in keys:
-                keys.append(key)
-            continue
-        complaints.append(f"{entry} of the Secret {name} has {len(key)} bytes, but a gossip key has 16, 24 or 32")
-        if entry == names.GOSSIP_SECRET_KEY:
-            return (), complaints[0]
-    return tuple(keys), "; ".join(complaints)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from lbnodeagent.kubernetes.gossipkey import keys_of
+from purelb.gossipkeys import keys_of
 
 OLD, NEW = b"0" * 32, b"1" * 16
 
