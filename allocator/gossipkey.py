@@ -18,7 +18,7 @@ from typing import Final, TypeAlias, assert_never
 
 from purelb import names
 from purelb.answers import JsonObject
-from purelb.errors import ConflictError
+from purelb.errors import ConflictError, KubeError
 from purelb.follow import Follower, Source, complaint
 from purelb.kube import Kube, core_path
 from purelb.metrics import AllocatorMetrics
@@ -53,6 +53,8 @@ class GossipSecret:
         self._data: Data | None = None
         """As it was when it was last seen."""
         self._is_missing = asyncio.Event()
+        self._heard = 0
+        """How often there was news of it."""
         source = Source(
             f"Secret {names.GOSSIP_SECRET}", self._path, {"fieldSelector": f"metadata.name={names.GOSSIP_SECRET}"}
         )
@@ -74,7 +76,6 @@ class GossipSecret:
         while True:
             await self._is_missing.wait()
             await persist("the gossip key", self._make, PATIENCE)
-            self._is_missing.clear()
 
     def _hear(self, news: News[Data]) -> None:
         match news:
@@ -86,6 +87,7 @@ class GossipSecret:
                 data = None
             case _:
                 assert_never(news)
+        self._heard += 1
         if data is None:
             self._is_missing.set()
         else:
@@ -93,7 +95,14 @@ class GossipSecret:
             self._is_missing.clear()
 
     async def _make(self) -> None:
-        """Raises KubeError. Somebody else's counts as well."""
+        """Make it, if it is still missing. Raises KubeError. Somebody else's counts as well.
+
+        What is heard while we wait for the answer goes before it, a deletion of what was just made say.
+        """
+        if not self._is_missing.is_set():
+            return
+        heard = self._heard
+        self._is_missing.clear()
         key = base64.b64encode(self._entropy(KEY_BYTES)).decode()
         secret = {
             "apiVersion": "v1",
@@ -104,9 +113,11 @@ class GossipSecret:
         }
         try:
             await self._kube.create(self._path, secret)
-        except ConflictError as error:
-            if error.is_there:
+        except KubeError as error:
+            if isinstance(error, ConflictError) and error.is_there:
                 return
+            if self._heard == heard:
+                self._is_missing.set()
             raise
         log.info("gossip key made", extra={"is_new": self._data is None})
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from allocator.gossipkey import GossipSecret
 from purelb import names
+from purelb.answers import JsonObject
 from purelb.errors import NotFoundError
-from purelb.kube import core_path
+from purelb.kube import Kube, core_path
+from purelb.metrics import AllocatorMetrics, new_registry
 from tests.allocator.stage import Stage, play, staged, until
 
 SECRETS = core_path("secrets", "purelb")
@@ -102,5 +107,54 @@ def test_who_stood_by_knows_the_key_when_its_time_comes() -> None:
                 await stage.kube.delete(SECRET)
 
                 assert (await made_after(stage, made["metadata"]["uid"]))["data"] == made["data"]
+
+    asyncio.run(run())
+
+
+class LateAnswers(Kube):
+    """Whose answers to what it creates come late: as soon as ``answer`` is set."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        super().__init__(kubeconfig)
+        self.answer = asyncio.Event()
+
+    async def create(self, path: str, body: Mapping[str, Any]) -> JsonObject:
+        answer = await super().create(path, body)
+        await self.answer.wait()
+        return answer
+
+
+def test_one_that_is_deleted_before_we_hear_that_we_made_it_is_made_again() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage, LateAnswers(stage.kubeconfig) as kube, asyncio.TaskGroup() as tasks:
+            clock = asyncio.get_running_loop().time
+            gossip = GossipSecret(kube, "purelb", AllocatorMetrics(new_registry()), clock)
+            running = [tasks.create_task(gossip.follow()), tasks.create_task(gossip.keep())]
+            made = await first(stage)
+            await stage.kube.delete(SECRET)
+            await asyncio.sleep(0.3)  # until it was heard
+
+            kube.answer.set()
+
+            assert (await made_after(stage, made["metadata"]["uid"]))["data"] == made["data"]
+            for task in running:
+                task.cancel()
+
+    asyncio.run(run())
+
+
+def test_who_may_not_make_it_is_content_with_what_a_user_makes() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            forbidden = stage.api.faults.status(403, verb="create", resource="secrets", user_agent="purelb-allocator")
+            async with stage.allocator():
+                while not forbidden.hits:
+                    await asyncio.sleep(0.02)
+                await stage.kube.create(SECRETS, {"metadata": {"name": names.GOSSIP_SECRET}, "data": {}})
+                await asyncio.sleep(0.3)  # until it was heard
+                tries = forbidden.hits
+                await asyncio.sleep(1.0)
+
+                assert forbidden.hits == tries
 
     asyncio.run(run())
