@@ -9,7 +9,7 @@ import signal
 import sys
 
 from allocator.bootstrap import install
-from allocator.gossipkey import GossipSecret
+from allocator.gossipkey import GossipSecret, Remembered
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
 from allocator.leadership import Leadership, LeadershipLostError
@@ -45,8 +45,10 @@ LAST_EVENTS = 2.0
 """Seconds that a stop waits for events to be sent."""
 
 
-async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None) -> None:
-    """Run the allocator until ``stop`` is set."""
+async def serve(
+    settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None, gossip_key: Remembered | None = None
+) -> None:
+    """Run the allocator until ``stop`` is set; ``gossip_key``: what an earlier run knew of it."""
     common, clock = settings.common, asyncio.get_running_loop().time
     registry = new_registry()
     metrics = AllocatorMetrics(registry)
@@ -79,7 +81,7 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | N
             clock,
             default_announcer=settings.default_announcer,
         )
-        gossip = GossipSecret(kube, common.namespace, metrics, clock)
+        gossip = GossipSecret(kube, common.namespace, metrics, clock, gossip_key or Remembered())
         publisher = Publisher(kube, engine, configuration, external, metrics)
         begun = asyncio.Event()
 
@@ -147,14 +149,16 @@ async def serve(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | N
 async def serve_until_stopped(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None) -> None:
     """Run the allocator until ``stop`` is set, which SIGTERM and SIGINT do too.
 
-    One that lost its Lease begins again in the same process, knowing nothing: an API server that was away for longer
-    than the Lease must not cost the restart's back-off on top.
+    One that lost its Lease begins again in the same process, knowing nothing but the gossip's key: an API server that
+    was away for longer than the Lease must not cost the restart's back-off on top, and where it comes back with an
+    older state, without the Secret say, agents that start must have the key of those that run.
     """
+    gossip_key = Remembered()
     while not stop.is_set():
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
         try:
-            await serve(settings, stop, pace)
+            await serve(settings, stop, pace, gossip_key)
         except* LeadershipLostError as lost:
             log.warning("standing by", extra={"reason": str(lost.exceptions[0])})
 

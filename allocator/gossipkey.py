@@ -1,8 +1,9 @@
 """The Secret with the gossip's key: there is one, always.
 
 A key in a manifest is everybody's key, so the allocator makes one. It follows the Secret, and the leader makes it
-again as soon as it isn't there: with what it had when it was last seen, so that agents which have it and agents that
-start meanwhile go on understanding each other; with a new key if it was never seen. What a user makes or changes stays.
+again as soon as it isn't there: with what it had when it was last seen fit for use, so that agents which have it and
+agents that start meanwhile go on understanding each other; with a new key if it was never seen. What a user makes or
+changes stays.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from purelb import names
 from purelb.answers import JsonObject
 from purelb.errors import ConflictError, KubeError
 from purelb.follow import Follower, Source, complaint
+from purelb.gossipkeys import keys_of
 from purelb.kube import Kube, core_path
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Changed, Deleted, News, Replaced
@@ -34,6 +36,19 @@ KEY_BYTES: Final = 32
 PATIENCE: Final = Backoff(first=0.2, most=2.0)
 
 
+class Remembered:
+    """What the Secret held when it could last be used; it outlives terms as leader and connections."""
+
+    def __init__(self) -> None:
+        self.data: Data | None = None
+
+    def see(self, data: Data) -> None:
+        """What it holds now. Without a key that seals agents don't use it, and what it held before is worth more."""
+        keys, _ = keys_of({"data": data})
+        if keys:
+            self.data = data
+
+
 class GossipSecret:
     """``follow`` it from the beginning, and ``keep`` it while leading."""
 
@@ -43,15 +58,18 @@ class GossipSecret:
         namespace: str,
         metrics: AllocatorMetrics,
         clock: Callable[[], float],
+        remembered: Remembered,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        """``clock`` is monotonic seconds; ``entropy`` gives as many random bytes as it is asked for."""
+        """``clock`` is monotonic seconds; ``entropy`` gives as many random bytes as it is asked for.
+
+        ``remembered`` is what was seen before, and is told what is seen now.
+        """
         self._kube = kube
         self._path = core_path("secrets", namespace)
         self._clock = clock
         self._entropy = entropy
-        self._data: Data | None = None
-        """As it was when it was last seen."""
+        self._remembered = remembered
         self._is_missing = asyncio.Event()
         self._heard = 0
         """How often there was news of it."""
@@ -91,7 +109,7 @@ class GossipSecret:
         if data is None:
             self._is_missing.set()
         else:
-            self._data = data
+            self._remembered.see(data)
             self._is_missing.clear()
 
     async def _make(self) -> None:
@@ -103,13 +121,14 @@ class GossipSecret:
             return
         heard = self._heard
         self._is_missing.clear()
+        data = self._remembered.data
         key = base64.b64encode(self._entropy(KEY_BYTES)).decode()
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": names.GOSSIP_SECRET},
             "type": "Opaque",
-            "data": {names.GOSSIP_SECRET_KEY: key} if self._data is None else dict(self._data),
+            "data": {names.GOSSIP_SECRET_KEY: key} if data is None else dict(data),
         }
         try:
             await self._kube.create(self._path, secret)
@@ -119,7 +138,7 @@ class GossipSecret:
             if self._heard == heard:
                 self._is_missing.set()
             raise
-        log.info("gossip key made", extra={"is_new": self._data is None})
+        log.info("gossip key made", extra={"is_new": data is None})
 
 
 def _data(secret: JsonObject) -> Data:

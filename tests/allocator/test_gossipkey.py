@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from allocator.gossipkey import GossipSecret
+from allocator.__main__ import serve
+from allocator.gossipkey import GossipSecret, Remembered
 from purelb import names
 from purelb.answers import JsonObject
 from purelb.errors import NotFoundError
@@ -128,7 +130,7 @@ def test_one_that_is_deleted_before_we_hear_that_we_made_it_is_made_again() -> N
     async def run() -> None:
         async with staged(embedded=True) as stage, LateAnswers(stage.kubeconfig) as kube, asyncio.TaskGroup() as tasks:
             clock = asyncio.get_running_loop().time
-            gossip = GossipSecret(kube, "purelb", AllocatorMetrics(new_registry()), clock)
+            gossip = GossipSecret(kube, "purelb", AllocatorMetrics(new_registry()), clock, Remembered())
             running = [tasks.create_task(gossip.follow()), tasks.create_task(gossip.keep())]
             made = await first(stage)
             await stage.kube.delete(SECRET)
@@ -158,3 +160,44 @@ def test_who_may_not_make_it_is_content_with_what_a_user_makes() -> None:
                 assert forbidden.hits == tries
 
     asyncio.run(run())
+
+
+def test_who_begins_again_in_the_same_process_knows_the_key_that_it_saw_before() -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            gossip_key = Remembered()
+            async with running(stage, gossip_key):
+                made = await first(stage)
+                await until(lambda: seen(gossip_key))
+            await stage.kube.delete(SECRET)
+
+            async with running(stage, gossip_key):
+                assert (await made_after(stage, made["metadata"]["uid"]))["data"] == made["data"]
+
+    asyncio.run(run())
+
+
+def test_what_agents_could_not_use_is_not_made_again() -> None:
+    remembered, good = Remembered(), {"key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    remembered.see(good)
+
+    for rubbish in ({}, {"key": "c2hvcnQ="}, {"key": "?"}, {"other": good["key"]}):
+        remembered.see(rubbish)
+
+    assert remembered.data == good
+
+
+@asynccontextmanager
+async def running(stage: Stage, gossip_key: Remembered) -> AsyncIterator[None]:
+    """One run of the program."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(stage.settings(), stop, gossip_key=gossip_key))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def seen(gossip_key: Remembered) -> bool:
+    return gossip_key.data is not None
