@@ -20,6 +20,8 @@ class Forbidden:
     addresses: AddressRange
     reason: str
     """What follows "10.0.0.1": ``is an address of node m``."""
+    is_of_node: bool = False
+    """Whether a node lists it as its own."""
 
 
 class Barred:

@@ -8,6 +8,7 @@ pool from all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
@@ -23,18 +24,41 @@ RESOLVER: Final = {"k8s-app": "kube-dns"}
 """The label that CoreDNS and kube-dns bear on their Service alike."""
 MOST: Final = 64
 """Addresses of one node that count: a kubelet says of itself what it likes."""
+MOST_NETWORKS: Final = 2
+"""Networks of one node's pods that count: Kubernetes knows one of each family."""
+WIDEST: Final = {4: 12, 6: 32}
+"""Prefix lengths; wider networks of a node's pods don't count: else one node could take the pools from all."""
 
 
-def node_addresses(nodes: Iterable[Json]) -> Iterator[Forbidden]:
-    """The addresses of Node objects, and the networks of their pods (podCIDRs)."""
-    for node in nodes:
-        name = node["metadata"]["name"]
-        for entry in islice((node.get("status") or {}).get("addresses") or (), MOST):
-            if entry.get("type") in NODE_ADDRESSES:
-                yield from _one(entry.get("address"), f"is an address of node {name}")
-        spec = node.get("spec") or {}
-        for text in spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")]):
-            yield from _network(text, f"is of {text}, the network of the pods of node {name}")
+def node_addresses(node: Json) -> Iterator[Forbidden]:
+    """The addresses of a Node object, and the networks of its pods (podCIDRs)."""
+    name = node["metadata"]["name"]
+    for entry in islice((node.get("status") or {}).get("addresses") or (), MOST):
+        if entry.get("type") in NODE_ADDRESSES:
+            for address in _one(entry.get("address"), f"is an address of node {name}"):
+                yield replace(address, is_of_node=True)
+    for text in _pod_networks(node):
+        for network in _network(text, f"is of {text}, the network of the pods of node {name}"):
+            if not _is_too_wide(network):
+                yield network
+
+
+def ignored_networks(node: Json) -> Iterator[str]:
+    """What a Node object says of its pods and is not believed: a sentence for each."""
+    for text in _pod_networks(node):
+        if any(map(_is_too_wide, _network(text, ""))):
+            name = node["metadata"]["name"]
+            yield f"{text} is too wide for the network of the pods of node {name}: pools may give its addresses"
+
+
+def _pod_networks(node: Json) -> Iterator[str]:
+    spec = node.get("spec") or {}
+    return islice(spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")]), MOST_NETWORKS)
+
+
+def _is_too_wide(network: Forbidden) -> bool:
+    family = network.addresses.family
+    return network.addresses.size > 1 << (family.bits - WIDEST[network.addresses.first.version])
 
 
 def service_addresses(services: Iterable[Json], slices: Iterable[Json], ranges: Iterable[Json]) -> Iterator[Forbidden]:
@@ -72,7 +96,7 @@ def ends_of_subnets(groups: Iterable[ServiceGroup], nodes: Iterable[Forbidden]) 
     Only then is a group's subnet known to be one that nodes are on; of any other, such as 10.31.188.64/26 within the
     nodes' /16, the first and the last address are like all others, and PureLB gives them.
     """
-    there = {entry.addresses.first for entry in nodes if entry.addresses.size == 1}
+    there = {entry.addresses.first for entry in nodes if entry.is_of_node}
     for subnet in {pool.subnet for group in groups for pool in group.pools}:
         if subnet.version == 4 and subnet.prefixlen < 31 and any(address in subnet for address in there):
             yield _forbid(subnet.network_address, f"is the network address of {subnet}, which nodes are on")

@@ -6,16 +6,24 @@ It must not know what they mean (clusteraddresses.py does) nor what follows from
 from __future__ import annotations
 
 import enum
+import logging
 from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
+from dataclasses import dataclass
 from typing import Any, Final
 
 from allocator.ipam.forbidden import Forbidden
-from allocator.reconcile.clusteraddresses import ends_of_subnets, node_addresses, service_addresses
+from allocator.reconcile.clusteraddresses import (
+    ends_of_subnets,
+    ignored_networks,
+    node_addresses,
+    service_addresses,
+)
 from purelb.follow import Source
 from purelb.kube import core_path, group_path, services_path
 from purelb.ordering import Changed, Deleted, News, ObjectKey, changes
 from purelb.servicegroups import ServiceGroup
+
+log = logging.getLogger(__name__)
 
 
 class Part(enum.Enum):
@@ -46,23 +54,35 @@ SOURCES: Final[Mapping[Part, Source]] = {
 """Where the API has them; servers before 1.33 have no ServiceCIDRs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of one object."""
+
+    forbidden: tuple[Forbidden, ...]
+    ignored: tuple[str, ...] = ()
+    """What it says and is not believed: a sentence for each."""
+
+
 class ClusterObjects:
     """What forbids addresses, as last seen, and the addresses that an operator named (``told``)."""
 
     def __init__(self, told: Iterable[Forbidden] = ()) -> None:
         self._told = tuple(told)
-        self._seen: dict[Part, dict[ObjectKey, tuple[Forbidden, ...]]] = {part: {} for part in Part}
+        self._seen: dict[Part, dict[ObjectKey, Reading]] = {part: {} for part in Part}
         self.is_stale = False
         """Whether something was seen since ``forbidden`` was asked."""
 
-    def take(self, part: Part, news: News[tuple[Forbidden, ...]]) -> None:
-        """News of objects, each as what it forbids; a list replaces all that was known of its part."""
+    def take(self, part: Part, news: News[Reading]) -> None:
+        """News of objects, each as what is read of it; a list replaces all that was known of its part."""
         seen = self._seen[part]
         for change in changes(news, seen):
             match change:
-                case Changed(key, forbidden) if seen.get(key) != forbidden:
-                    seen[key] = forbidden
+                case Changed(key, reading) if seen.get(key) != reading:
+                    before, seen[key] = seen.get(key), reading
                     self.is_stale = True
+                    for sentence in reading.ignored:
+                        if before is None or sentence not in before.ignored:
+                            log.warning("ignored", extra={"reason": sentence})
                 case Deleted(key) if key in seen:
                     del seen[key]
                     self.is_stale = True
@@ -70,24 +90,18 @@ class ClusterObjects:
     def forbidden(self, groups: Iterable[ServiceGroup]) -> list[Forbidden]:
         """What no Service may be given, in the light of the groups that are served."""
         self.is_stale = False
-        nodes = list(chain.from_iterable(self._seen[Part.NODES].values()))
-        others = (objects.values() for part, objects in self._seen.items() if part is not Part.NODES)
-        return [
-            *self._told,
-            *nodes,
-            *chain.from_iterable(chain.from_iterable(others)),
-            *ends_of_subnets(groups, nodes),
-        ]
+        seen = [entry for objects in self._seen.values() for reading in objects.values() for entry in reading.forbidden]
+        return [*self._told, *seen, *ends_of_subnets(groups, seen)]
 
 
-def parser(part: Part) -> Callable[[Mapping[str, Any]], tuple[Forbidden, ...]]:
+def parser(part: Part) -> Callable[[Mapping[str, Any]], Reading]:
     """What reads an object of a part."""
     match part:
         case Part.NODES:
-            return lambda node: tuple(node_addresses([node]))
+            return lambda node: Reading(tuple(node_addresses(node)), tuple(ignored_networks(node)))
         case Part.API_SERVER:
-            return lambda piece: tuple(service_addresses([], [piece], []))
+            return lambda piece: Reading(tuple(service_addresses([], [piece], [])))
         case Part.API_SERVICE | Part.RESOLVER:
-            return lambda service: tuple(service_addresses([service], [], []))
+            return lambda service: Reading(tuple(service_addresses([service], [], [])))
         case Part.RANGES:
-            return lambda cidrs: tuple(service_addresses([], [], [cidrs]))
+            return lambda cidrs: Reading(tuple(service_addresses([], [], [cidrs])))

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from allocator.ipam.forbidden import Forbidden
-from allocator.reconcile.clusterobjects import SOURCES, Part, parser
+from allocator.reconcile.clusterobjects import SOURCES, Part, Reading, parser
 from purelb import names
 from purelb.answers import JsonObject
 from purelb.follow import Follower, Source, complaint, pour, whole
@@ -39,10 +38,10 @@ class OfGroups:
 
 @dataclass(frozen=True, slots=True)
 class OfCluster:
-    """News of a part of the cluster that has addresses itself: what each object forbids."""
+    """News of a part of the cluster that has addresses itself: what is read of each object."""
 
     part: Part
-    news: News[tuple[Forbidden, ...]]
+    news: News[Reading]
 
 
 Heard: TypeAlias = OfServices | OfGroups | OfCluster
@@ -61,7 +60,7 @@ class Following:
         self._groups: Follower[Mapping[str, Any]] = Follower(
             kube, Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)), whole, clock=clock, rng=rng
         )
-        self._parts: dict[Part, Follower[tuple[Forbidden, ...]]] = {
+        self._parts: dict[Part, Follower[Reading]] = {
             part: Follower(kube, source, parser(part), clock=clock, rng=rng) for part, source in SOURCES.items()
         }
         self._all: tuple[Follower[Any], ...] = (self._services, self._groups, *self._parts.values())

@@ -11,6 +11,7 @@ from allocator.ipam.forbidden import Forbidden
 from allocator.reconcile.clusteraddresses import (
     MOST,
     ends_of_subnets,
+    ignored_networks,
     node_addresses,
     service_addresses,
     told_by_operator,
@@ -35,13 +36,13 @@ def told(forbidden: Iterable[Forbidden]) -> dict[str, str]:
 
 
 def test_a_node_has_its_addresses_and_the_network_of_its_pods() -> None:
-    assert told(node_addresses([NODE])) == {
+    assert told(node_addresses(NODE)) == {
         "10.31.188.1-10.31.188.1": "is an address of node m",
         "203.0.113.7-203.0.113.7": "is an address of node m",
         "10.244.1.0-10.244.1.255": "is of 10.244.1.0/24, the network of the pods of node m",
         "fd00:244:1::-fd00:244:1:0:ffff:ffff:ffff:ffff": "is of fd00:244:1::/64, the network of the pods of node m",
     }
-    assert told(node_addresses([{"metadata": {"name": "new"}}])) == {}
+    assert told(node_addresses({"metadata": {"name": "new"}})) == {}
 
 
 def test_the_api_server_and_the_resolver_are_known_by_their_services() -> None:
@@ -94,7 +95,7 @@ def test_only_a_subnet_with_nodes_in_it_has_a_network_and_a_broadcast_address(
 ) -> None:
     groups = [group("g", local={"v4pool": {"subnet": subnet, "pool": pool}})]
 
-    found = list(ends_of_subnets(groups, node_addresses([NODE])))
+    found = list(ends_of_subnets(groups, node_addresses(NODE)))
 
     assert sorted(str(one.addresses.first) for one in found) == ends
 
@@ -109,4 +110,30 @@ def test_an_operator_may_forbid_more() -> None:
 def test_of_a_node_only_so_many_addresses_count() -> None:
     addresses = [{"type": "InternalIP", "address": f"10.31.{number}.1"} for number in range(200)]
 
-    assert len(told(node_addresses([{"metadata": {"name": "m"}, "status": {"addresses": addresses}}]))) == MOST
+    assert len(told(node_addresses({"metadata": {"name": "m"}, "status": {"addresses": addresses}}))) == MOST
+
+
+def pods(*networks: str) -> dict[str, Any]:
+    return {"metadata": {"name": "m"}, "spec": {"podCIDRs": list(networks)}}
+
+
+def test_of_a_node_s_pods_two_networks_count_that_are_not_too_wide() -> None:
+    narrow = pods("10.240.0.0/12", "fd00:244::/32", "10.1.0.0/24")
+    wide = pods("0.0.0.0/0", "::/0")
+
+    assert list(told(node_addresses(narrow))) == [
+        "10.240.0.0-10.255.255.255",
+        "fd00:244::-fd00:244:ffff:ffff:ffff:ffff:ffff:ffff",
+    ]
+    assert list(ignored_networks(narrow)) == []
+    assert list(node_addresses(wide)) == list(node_addresses(pods("10.224.0.0/11", "fd00::/31"))) == []
+    assert list(ignored_networks(wide)) == [
+        "0.0.0.0/0 is too wide for the network of the pods of node m: pools may give its addresses",
+        "::/0 is too wide for the network of the pods of node m: pools may give its addresses",
+    ]
+
+
+def test_a_pod_is_no_node_in_a_subnet() -> None:
+    groups = [group("g", local={"v4pool": {"subnet": "10.31.0.0/16", "pool": "10.31.188.0/24"}})]
+
+    assert list(ends_of_subnets(groups, node_addresses(pods("10.31.7.7/32")))) == []
