@@ -58,7 +58,7 @@ class ServiceView:
     """Labels of the pods behind it, sorted by key."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     ingress: tuple[IPAddress, ...] = ()
-    """The addresses in status.loadBalancer, in their order; host names and garbage are left out."""
+    """The addresses in status.loadBalancer, in their order, each once; host names and garbage are left out."""
     extras: tuple[tuple[IPAddress | None, Json], ...] = ()
     """What others wrote into status.loadBalancer beside addresses: host names, ports, another ipMode; by the address of
     its entry, None where that has only a host name."""
@@ -119,7 +119,7 @@ def view_service(body: Json) -> ServiceView:
         ports=frozenset(Port(port.get("protocol", "TCP"), port["port"]) for port in spec.get("ports") or ()),
         selector=tuple(sorted((spec.get("selector") or {}).items())),
         annotations=dict(metadata.get("annotations") or {}),
-        ingress=tuple(_addresses(entry.get("ip") for entry in status.get("ingress") or ())),
+        ingress=tuple(dict.fromkeys(_addresses(entry.get("ip") for entry in status.get("ingress") or ()))),
         extras=tuple(_extras(status.get("ingress") or ())),
         ingress_writer=_ingress_writer(metadata.get("managedFields") or ()),
         deleting=metadata.get("deletionTimestamp") is not None,

@@ -80,7 +80,7 @@ def claim_of(service: ServiceView, seniority: Seniority, *, default_announcer: b
     return Claim(
         service.key,
         seniority,
-        tuple(dict.fromkeys(service.ingress)),
+        service.ingress,
         groups_of(service),
         terms_of(service),
         is_ours=service.is_branded and is_ours(service, default_announcer=default_announcer),

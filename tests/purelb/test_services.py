@@ -46,6 +46,14 @@ def test_what_is_no_address_in_a_status_is_left_out() -> None:
     assert view_service(service()).ingress == (ip_address("10.0.0.1"),)
 
 
+def test_an_address_that_a_status_names_twice_is_one() -> None:
+    entries = [{"ip": text} for text in ("fd00::1", "10.0.0.1", "fd00:0::1", "10.0.0.1")]
+
+    view = view_service(service(status={"loadBalancer": {"ingress": entries}}))
+
+    assert view.ingress == (ip_address("fd00::1"), ip_address("10.0.0.1"))
+
+
 def test_a_bare_service_is_read_with_the_apis_defaults() -> None:
     view = view_service({"metadata": {"name": "a", "namespace": "b"}})
 

@@ -16,7 +16,7 @@ from allocator.reconcile.review import Reviewer
 from purelb import names
 from purelb.addresses import parse_range
 from purelb.servicegroups import ServiceGroup
-from tests.allocator.builders import engine_with, entries, group, local, service
+from tests.allocator.builders import engine_with, entries, group, ip, local, service
 
 LAYER2 = group("layer2-ippool", local=local("10.31.188.64-10.31.188.66"))
 DEFAULT = group("default", local=local("10.1.0.0/30", "fd00::/126"))
@@ -221,6 +221,16 @@ def test_a_service_with_our_brand_copied_from_another_but_a_foreign_class_is_lef
     plan = Desk(DEFAULT).review("a", annotations=BRANDED, ingress=["10.1.0.0"], loadBalancerClass="metallb.io/metallb")
 
     assert plan == NOTHING
+
+
+def test_an_address_that_is_named_twice_is_branded_and_given_back_once() -> None:
+    desk = Desk(DEFAULT)
+
+    plan = desk.review("a", ingress=["10.1.0.1", "10.1.0.1"], loadBalancerClass="purelb.io/purelb")
+    desk.engine.release(service("a").key)
+
+    assert ingress(plan) == ["10.1.0.1"]
+    assert not desk.engine.is_spoken_for(ip("10.1.0.1"))
 
 
 def test_an_address_that_another_version_left_without_a_brand_is_branded() -> None:
