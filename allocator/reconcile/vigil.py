@@ -7,19 +7,20 @@ It decides nothing. Times are monotonic seconds.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.request import Case, case_of
-from purelb.services import ServiceKey, ServiceView
+from purelb.services import ServiceView
 
 INTERVAL: Final = 1.0
 """Seconds between two looks."""
 PATIENCE: Final = 5.0
 """Seconds for which nobody may be served without a word."""
-MOST: Final = 100
-"""Services that are told for one trouble: it is the same for all."""
+MOST: Final = 10
+"""Services of a namespace that are told for one trouble: it is the same for all, and nobody shall silence another."""
 
 
 class Vigil:
@@ -40,7 +41,8 @@ class Vigil:
         self._default_announcer = default_announcer
         self._clock = clock
         self._since: float | None = None
-        self._told: set[ServiceKey] = set()
+        self._told: set[str] = set()
+        """Uids."""
 
     async def run(self) -> None:
         """Look on, until cancelled."""
@@ -59,11 +61,13 @@ class Vigil:
             self._since = now
         if now - self._since < PATIENCE:
             return
-        for entry in self._cache:
-            if len(self._told) >= MOST:
-                return
-            service = entry.service
-            waits = case_of(service, default_announcer=self._default_announcer) is Case.WAITING
-            if waits and service.key not in self._told:
-                self._told.add(service.key)
+        services = [entry.service for entry in self._cache]
+        self._told &= {service.uid for service in services}
+        told = Counter(service.key.namespace for service in services if service.uid in self._told)
+        for service in services:
+            if service.uid in self._told or told[service.key.namespace] >= MOST:
+                continue
+            if case_of(service, default_announcer=self._default_announcer) is Case.WAITING:
+                self._told.add(service.uid)
+                told[service.key.namespace] += 1
                 self._tell(service, reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.vigil import MOST, PATIENCE, Vigil
 from purelb.services import ServiceView
@@ -14,10 +16,10 @@ class Scene:
     def __init__(self, *services: ServiceView) -> None:
         self.reason: str | None = "the Lease is somebody's"
         self.said: list[tuple[str, str]] = []
-        cache = ServiceCache()
+        self.cache = ServiceCache()
         for one in services:
-            cache.seen(one)
-        self.vigil = Vigil(cache, self._hear, lambda: self.reason, lambda: 0.0, default_announcer=True)
+            self.cache.seen(one)
+        self.vigil = Vigil(self.cache, self._hear, lambda: self.reason, lambda: 0.0, default_announcer=True)
 
     def _hear(self, service: ServiceView, sentence: str) -> None:
         self.said.append((service.key.name, sentence))
@@ -56,7 +58,22 @@ def test_a_moment_without_a_leader_is_not_told_and_a_new_trouble_is() -> None:
     assert scene.look(2 * PATIENCE + 1) == ["waits"]
 
 
-def test_of_thousands_that_wait_only_so_many_are_told() -> None:
-    scene = Scene(*(service(f"s{number}") for number in range(2 * MOST)))
+def test_of_thousands_that_wait_so_many_of_each_namespace_are_told() -> None:
+    crowd = [service(f"s{number}") for number in range(20 * MOST)]
+    alone = dataclasses.replace(service("alone", namespace="other"), uid="uid-other")
 
-    assert len(scene.look(0.0, PATIENCE, PATIENCE + 1)) == MOST
+    told = Scene(*crowd, alone).look(0.0, PATIENCE, PATIENCE + 1)
+
+    assert len(told) == MOST + 1
+    assert told[-1] == "alone"
+
+
+def test_one_that_was_made_anew_under_its_name_is_told_and_one_that_is_gone_is_forgotten() -> None:
+    scene = Scene(*(service(f"s{number}") for number in range(MOST)))
+    scene.look(0.0, PATIENCE)
+
+    scene.cache.seen(dataclasses.replace(service("s0"), uid="uid-new"))
+    scene.cache.forget(service("s1").key)
+    scene.cache.seen(service("late"))
+
+    assert scene.look(PATIENCE + 1, PATIENCE + 2) == ["s0", "late"]
