@@ -26,7 +26,7 @@ from yarl import URL
 from purelb import names
 from purelb.answers import JsonObject, Lines, decode_document, decode_event, decode_object, decode_page, refusal
 from purelb.credentials import Credentials, Login, login
-from purelb.errors import SettingsError, UnavailableError
+from purelb.errors import KubeError, SettingsError, UnavailableError
 from purelb.pace import Pace
 from purelb.rights import Rights
 
@@ -220,9 +220,7 @@ class Kube:
         except (aiohttp.ClientError, OSError) as error:
             raise UnavailableError(f"the API server can't be reached: {error}") from error
         if not 200 <= response.status < 300:
-            refused = refusal(response.status, response.headers, answer)
-            self.rights.failed(method, path, refused, asyncio.get_running_loop().time())
-            raise refused
+            raise self._refused(method, path, response, answer)
         self.rights.worked(method, path)
         return answer
 
@@ -250,7 +248,8 @@ class Kube:
             async with response:
                 if response.status != 200:
                     async with asyncio.timeout(self.pace.request):
-                        raise refusal(response.status, response.headers, await _read(response, what))
+                        raise self._refused("WATCH", path, response, await _read(response, what))
+                self.rights.worked("WATCH", path)
                 yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": resource_version}}}
                 while True:
                     # aiohttp's own timeouts never come when it can't make out where a chunk begins.
@@ -265,6 +264,11 @@ class Kube:
             raise UnavailableError(f"the API server neither goes on nor ends: {what}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise UnavailableError(f"{what} broke off: {error}") from error
+
+    def _refused(self, method: str, path: str, response: aiohttp.ClientResponse, answer: bytes) -> KubeError:
+        refused = refusal(response.status, response.headers, answer)
+        self.rights.failed(method, path, refused, asyncio.get_running_loop().time())
+        return refused
 
     async def _ask(
         self,
@@ -318,8 +322,7 @@ class Kube:
 
 
 async def _read(response: aiohttp.ClientResponse, what: str) -> bytes:
-    chunks: list[bytes] = []
-    length = 0
+    chunks, length = list[bytes](), 0
     async for chunk in response.content.iter_any():
         length += len(chunk)
         if length > LONGEST_ANSWER:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from purelb.errors import ForbiddenError, KubeError
+from purelb.errors import ConflictError, ForbiddenError, GoneError, InvalidError, KubeError, NotFoundError
 
 PATIENCE: Final = 20.0
 """Seconds of refusals after which it is no accident: a server that has just started forbids everything for a moment."""
@@ -33,15 +33,17 @@ class Rights:
         self._refused: dict[str, _Refused] = {}
 
     def failed(self, method: str, path: str, error: KubeError, now: float) -> None:
-        """The answer to a request, if it is a refusal."""
-        if isinstance(error, ForbiddenError) and _RBAC in str(error):
+        """What came of a request. One that is refused for its content wasn't for lack of a right, which comes first."""
+        if isinstance(error, ConflictError | NotFoundError | GoneError | InvalidError):
+            self.worked(method, path)
+        elif isinstance(error, ForbiddenError) and _RBAC in str(error):
             request = request_of(method, path)
             known = self._refused.get(request)
             is_old = known is None or now - known.last >= MEMORY
             self._refused[request] = _Refused(now, now) if known is None or is_old else replace(known, last=now)
 
     def worked(self, method: str, path: str) -> None:
-        """A request was answered."""
+        """A request was answered, or begun to be (method ``WATCH``)."""
         if self._refused:
             self._refused.pop(request_of(method, path), None)
 

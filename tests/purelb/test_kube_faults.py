@@ -16,6 +16,7 @@ from purelb.answers import LONGEST_LINE
 from purelb.errors import ForbiddenError, KubeError, NotFoundError, SettingsError, UnauthorizedError, UnavailableError
 from purelb.kube import LONGEST_ANSWER, Kube, core_path
 from purelb.pace import Pace
+from purelb.rights import PATIENCE
 from tests.purelb.liar import Answer, Liar, body_of, hang, http, item, liar, reset, status, stream, write_kubeconfig
 
 MAPS = core_path("configmaps", "default")
@@ -192,6 +193,21 @@ def test_a_watch_too_begins_once_more_after_a_401(tmp_path: Path) -> None:
         assert len(server.requests) == 2
 
     play(tmp_path, [status(401, "Unauthorized"), stream(ADDED)], scene)
+
+
+def test_a_watch_that_is_forbidden_is_a_missing_right_until_one_begins(tmp_path: Path) -> None:
+    async def scene(server: Liar, kube: Kube) -> None:
+        now = asyncio.get_running_loop().time()
+        with pytest.raises(ForbiddenError) as refused:
+            await anext(kube.watch(MAPS, "1"))
+        kube.rights.failed("WATCH", MAPS, refused.value, now + PATIENCE + 1)
+        assert kube.rights.missing(now + PATIENCE + 1) == ("watch configmaps",)
+
+        await anext(kube.watch(MAPS, "1"))
+
+        assert kube.rights.missing(now + PATIENCE + 1) == ()
+
+    play(tmp_path, [status(403, "Forbidden", 'User "u" cannot watch resource "configmaps"'), stream(ADDED)], scene)
 
 
 def test_a_401_that_stays_is_not_asked_about_again_and_again(tmp_path: Path) -> None:

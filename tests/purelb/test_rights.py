@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from purelb.errors import ForbiddenError, UnavailableError
+from purelb.errors import (
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    InvalidError,
+    KubeError,
+    NotFoundError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from purelb.rights import MEMORY, PATIENCE, Rights, request_of
 
 PATH = "/api/v1/namespaces/default/services/web/status"
@@ -41,6 +50,22 @@ def test_what_works_again_is_not_missing() -> None:
     assert rights.trouble(PATIENCE) is None
 
 
+@pytest.mark.parametrize("kind", [ConflictError, NotFoundError, GoneError, InvalidError])
+def test_who_is_refused_for_another_reason_has_the_right(kind: type[KubeError]) -> None:
+    rights = refused(0.0, PATIENCE)
+    rights.failed("PATCH", PATH, kind("no"), PATIENCE)
+
+    assert rights.missing(PATIENCE) == ()
+
+
+@pytest.mark.parametrize("kind", [UnauthorizedError, UnavailableError, ForbiddenError])
+def test_an_answer_that_says_nothing_of_rights_changes_nothing(kind: type[KubeError]) -> None:
+    rights = refused(0.0, PATIENCE)
+    rights.failed("PATCH", PATH, kind("no"), PATIENCE)
+
+    assert rights.missing(PATIENCE) == ("patch services/status",)
+
+
 def test_what_nobody_asks_for_any_more_is_forgotten() -> None:
     rights = refused(0.0, PATIENCE)
 
@@ -71,6 +96,7 @@ def test_other_refusals_are_no_missing_rights(error: UnavailableError | Forbidde
     [
         ("PATCH", PATH, "patch services/status"),
         ("GET", "/api/v1/services", "read services"),
+        ("WATCH", "/api/v1/services", "watch services"),
         ("POST", "/api/v1/namespaces/purelb/events", "create events"),
         ("GET", "/api/v1/namespaces/kube-system", "read namespaces"),
         ("PUT", "/apis/coordination.k8s.io/v1/namespaces/purelb/leases/purelb-allocator", "update leases"),
