@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+SLACK: Final = 64
+"""Delays that are void and may stay, beside as many as there are keys with one."""
 
 
 class Ordered(Protocol):
@@ -46,6 +49,7 @@ class WorkQueue(Generic[Key, Rank]):
         if key not in self._queued:
             self._count += 1
             self._due[key] = self._count
+            self._tidy()
             heapq.heappush(self._later, (due, self._count, rank, key, urgent))
 
     def take(self, now: float) -> Key | None:
@@ -59,6 +63,12 @@ class WorkQueue(Generic[Key, Rank]):
         *_, key = heapq.heappop(self._ready)
         self._queued.discard(key)
         return key
+
+    def _tidy(self) -> None:
+        """Throw away delays that are void, before they are most: one that is given again and again stays bounded."""
+        if len(self._later) > 2 * len(self._due) + SLACK:
+            self._later = [entry for entry in self._later if self._due.get(entry[3]) == entry[1]]
+            heapq.heapify(self._later)
 
     @property
     def due(self) -> float | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from purelb.workqueue import WorkQueue
+import weakref
+
+import pytest
+
+from purelb.workqueue import SLACK, WorkQueue
 
 
 def drained(queue: WorkQueue[str, int], now: float = 100.0) -> list[str]:
@@ -65,3 +69,22 @@ def test_the_last_delay_counts() -> None:
 
     assert drained(queue, 102.0) == []
     assert drained(queue, 106.0) == ["a"]
+
+
+class Text(str):
+    """A key that tells whether anybody has it still."""
+
+
+@pytest.mark.parametrize("step", [0.0, 0.01])
+def test_a_delay_that_is_given_again_at_each_look_is_kept_once(step: float) -> None:
+    queue: WorkQueue[str, int] = WorkQueue()
+    given = list[weakref.ref[Text]]()
+    for number in range(10 * SLACK):
+        queue.add("a", 0)
+        assert queue.take(0.0) == "a"
+        key = Text("a")
+        given.append(weakref.ref(key))
+        queue.add_at(key, 0, 600.0 + number * step)
+
+    assert sum(key() is not None for key in given) <= 2 * SLACK
+    assert drained(queue, 600.0 + 10 * SLACK) == ["a"]
