@@ -281,6 +281,8 @@ class Controller:
                 self._answered(answer)
                 if lost is not None and lost.is_met_by(answer.service):
                     self._notices.done(lost, self._clock())
+                if lost is not None and lost.is_restoration and lost.may_be_done(answer.service):
+                    self._contention.restored(key, self._clock())
                 self._turns.look_now(key)
             case Gone():
                 if known is not None and known.service.uid == entry.service.uid:

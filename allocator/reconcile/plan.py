@@ -49,6 +49,10 @@ class Write:
             service.annotations.get(key) == value for key, value in self.annotations.items()
         )
 
+    def may_be_done(self, service: ServiceView) -> bool:
+        """Whether it can have been done, and been undone since: the Service isn't as it was decided on any more."""
+        return service.resource_version != self.service.resource_version
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -19,3 +19,8 @@ def test_it_was_not_done_if_an_address_or_an_annotation_is_missing_or_left() -> 
     assert not WRITE.is_met_by(service("a", annotations={names.ALLOCATED_BY: "PureLB"}))
     assert not WRITE.is_met_by(service("a", ingress=["10.1.0.1"]))
     assert not WRITE.is_met_by(service("a", annotations=both, ingress=["10.1.0.1"]))
+
+
+def test_it_may_have_been_done_and_undone_if_the_service_has_changed() -> None:
+    assert WRITE.may_be_done(service("a", version=2))
+    assert not WRITE.may_be_done(service("a"))
