@@ -235,8 +235,10 @@ class Controller:
         self._metrics.updates.inc()
         if key in self._unclear:
             return self._steps.begin(entry, Read(key), tasks, self._conclude)
+        now = self._clock()
+        due = self._contention.due(key, now)
         try:
-            plan = self._reviewer.review(entry.service, entry.seniority)
+            plan = self._reviewer.review(entry.service, entry.seniority, may_restore=due <= now)
         except Exception:
             # Our mistake, and on one Service: the others are served on.
             log.exception("review failed", extra={"service": str(key)})
@@ -247,11 +249,9 @@ class Controller:
         if plan.step is None:
             self._settle(key, plan)
             return False
-        if isinstance(plan.step, Write) and plan.step.is_restoration:
-            due = self._contention.due(key, self._clock())
-            if due > self._clock():
-                self._turns.look_at(key, due)
-                return False
+        if isinstance(plan.step, Write) and plan.step.is_restoration and due > now:
+            self._turns.look_at(key, due)
+            return False
         return self._steps.begin(entry, plan.step, tasks, self._conclude)
 
     def _settle(self, key: ServiceKey, plan: Plan) -> None:

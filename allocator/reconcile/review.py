@@ -52,14 +52,18 @@ class Reviewer:
             claim = replace(claim, groups=gave.groups)  # its annotations were lost: what we knew before is still so
         self._engine.restore(claim)
 
-    def review(self, service: ServiceView, seniority: Seniority) -> Plan:
-        """What to do about ``service``; what the plan gives away is reserved in the engine already."""
+    def review(self, service: ServiceView, seniority: Seniority, *, may_restore: bool = True) -> Plan:
+        """What to do about ``service``; what the plan gives away is reserved in the engine already.
+
+        ``may_restore``: whether it is time to put back what another took away. If not, a restoration is planned where
+        there is nothing else to do.
+        """
         self.learn(service, seniority)
         case = case_of(service, default_announcer=self._default_announcer)
-        reviewed = self._review(service, seniority, case)
+        reviewed = self._review(service, seniority, case, may_restore=may_restore)
         return plan.remarked(reviewed, service) if case in (Case.WAITING, Case.SERVED) else reviewed
 
-    def _review(self, service: ServiceView, seniority: Seniority, case: Case) -> Plan:
+    def _review(self, service: ServiceView, seniority: Seniority, case: Case, *, may_restore: bool) -> Plan:
         match case:
             case Case.FOREIGN:
                 if not (service.is_load_balancer and service.ingress):
@@ -79,7 +83,7 @@ class Reviewer:
                 stranger = self._stranger(service)
                 if stranger is not None:
                     return self._reclaim(service, seniority, stranger)
-                return self._keep(service, seniority)
+                return self._keep(service, seniority, may_restore=may_restore)
             case Case.LEAVING:
                 return NOTHING
 
@@ -112,7 +116,7 @@ class Reviewer:
                 return self._brand(service, seniority, owners)
         return self._re_evaluate(service, seniority) if wants_re_evaluation(service) else plan.abstention(service)
 
-    def _keep(self, service: ServiceView, seniority: Seniority) -> Plan:
+    def _keep(self, service: ServiceView, seniority: Seniority, *, may_restore: bool) -> Plan:
         """A Service with addresses of ours: it keeps them, unless it has to give way or asks for a change."""
         senior = self._engine.usurped(service.key)
         if senior is not None:
@@ -122,9 +126,13 @@ class Reviewer:
             return plan.displacement(service, senior, answer)
         if wants_re_evaluation(service):
             return self._re_evaluate(service, seniority)
-        if not service.annotations.keys() >= OURS and (groups := self._came_from(service)):
-            return self._brand(service, seniority, groups)
-        return self._complete(service, seniority)
+        if service.annotations.keys() >= OURS or not (groups := self._came_from(service)):
+            return self._complete(service, seniority)
+        branding = self._brand(service, seniority, groups)
+        if may_restore:
+            return branding
+        completion = self._complete(service, seniority)
+        return completion if completion.step is not None else replace(completion, step=branding.step)
 
     def _re_evaluate(self, service: ServiceView, seniority: Seniority) -> Plan:
         answer = self._decide(request_of(service, seniority, group=named_group(service), moves=True))

@@ -86,6 +86,23 @@ def test_who_drops_them_again_and_again_is_not_run_against() -> None:
     play(scenario)
 
 
+def test_while_they_wait_to_be_put_back_the_service_is_served_on() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/30", "fd00::/126"))
+        await stage.service("a", ipFamilyPolicy="SingleStack", ipFamilies=["IPv4"])
+        await stage.addresses_when_given("a")
+        for _ in range(2):
+            await replace(stage, "a")
+            await ours(stage, "a")
+        await replace(stage, "a")
+
+        await stage.change("a", {"spec": {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]}})
+
+        await until(lambda: shows(stage, "a", ["10.1.0.0", "fd00::"]), 5.0)
+
+    play(scenario)
+
+
 def test_a_status_that_another_controller_rewrites_gets_our_address_back_and_is_not_fought_over() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.group("default", local=local("10.1.0.0/30"))
