@@ -61,33 +61,34 @@ def _is_too_wide(network: Forbidden) -> bool:
     return network.addresses.size > 1 << (family.bits - WIDEST[network.addresses.first.version])
 
 
-def service_addresses(services: Iterable[Json], slices: Iterable[Json], ranges: Iterable[Json]) -> Iterator[Forbidden]:
-    """Where the API server and the resolver are, and the ranges of ClusterIPs.
+def service_addresses(service: Json) -> Iterator[Forbidden]:
+    """The ClusterIPs of ``default/kubernetes`` and of kube-system's resolver; of another Service nothing."""
+    metadata, spec = service["metadata"], service.get("spec") or {}
+    of = metadata.get("namespace"), metadata["name"]
+    if of == ("default", "kubernetes"):
+        whose = "is the API server's ClusterIP"
+    elif of[0] == "kube-system" and RESOLVER.items() <= (metadata.get("labels") or {}).items():
+        whose = "is the ClusterIP of the cluster's resolver"
+    else:
+        return
+    for text in spec.get("clusterIPs") or [spec.get("clusterIP")]:
+        yield from _one(text, whose)
 
-    ``services`` and ``slices`` (EndpointSlices) may be any; of them ``default/kubernetes`` and kube-system's resolver
-    count. ``ranges`` are ServiceCIDRs (networking.k8s.io), where the API server has them.
-    """
-    for service in services:
-        metadata, spec = service["metadata"], service.get("spec") or {}
-        of = metadata.get("namespace"), metadata["name"]
-        if of == ("default", "kubernetes"):
-            whose = "is the API server's ClusterIP"
-        elif of[0] == "kube-system" and RESOLVER.items() <= (metadata.get("labels") or {}).items():
-            whose = "is the ClusterIP of the cluster's resolver"
-        else:
-            continue
-        for text in spec.get("clusterIPs") or [spec.get("clusterIP")]:
-            yield from _one(text, whose)
-    for piece in slices:
-        metadata = piece["metadata"]
-        labels = metadata.get("labels") or {}
-        if (metadata.get("namespace"), labels.get("kubernetes.io/service-name")) == ("default", "kubernetes"):
-            for endpoint in piece.get("endpoints") or ():
-                for text in endpoint.get("addresses") or ():
-                    yield from _one(text, "is an address of the API server")
-    for one in ranges:
-        for text in (one.get("spec") or {}).get("cidrs") or ():
-            yield from _network(text, f"is of {text}, the range of ClusterIPs")
+
+def server_addresses(piece: Json) -> Iterator[Forbidden]:
+    """Where the API server is, by an EndpointSlice of ``default/kubernetes``; of another's nothing."""
+    metadata = piece["metadata"]
+    labels = metadata.get("labels") or {}
+    if (metadata.get("namespace"), labels.get("kubernetes.io/service-name")) == ("default", "kubernetes"):
+        for endpoint in piece.get("endpoints") or ():
+            for text in endpoint.get("addresses") or ():
+                yield from _one(text, "is an address of the API server")
+
+
+def cluster_ips(cidrs: Json) -> Iterator[Forbidden]:
+    """The ranges of ClusterIPs that a ServiceCIDR (networking.k8s.io) names."""
+    for text in (cidrs.get("spec") or {}).get("cidrs") or ():
+        yield from _network(text, f"is of {text}, the range of ClusterIPs")
 
 
 def ends_of_subnets(groups: Iterable[ServiceGroup], nodes: Iterable[Forbidden]) -> Iterator[Forbidden]:

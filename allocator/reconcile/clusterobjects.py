@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from allocator.ipam.forbidden import Forbidden
 from allocator.reconcile.clusteraddresses import (
+    cluster_ips,
     ends_of_subnets,
     ignored_networks,
     node_addresses,
+    server_addresses,
     service_addresses,
 )
 from purelb.follow import Source
@@ -100,8 +102,8 @@ def parser(part: Part) -> Callable[[Mapping[str, Any]], Reading]:
         case Part.NODES:
             return lambda node: Reading(tuple(node_addresses(node)), tuple(ignored_networks(node)))
         case Part.API_SERVER:
-            return lambda piece: Reading(tuple(service_addresses([], [piece], [])))
+            return lambda piece: Reading(tuple(server_addresses(piece)))
         case Part.API_SERVICE | Part.RESOLVER:
-            return lambda service: Reading(tuple(service_addresses([service], [], [])))
+            return lambda service: Reading(tuple(service_addresses(service)))
         case Part.RANGES:
-            return lambda cidrs: Reading(tuple(service_addresses([], [], [cidrs])))
+            return lambda cidrs: Reading(tuple(cluster_ips(cidrs)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from allocator.ipam.forbidden import Forbidden
 from allocator.reconcile.clusteraddresses import (
     MOST,
+    cluster_ips,
     ends_of_subnets,
     ignored_networks,
     node_addresses,
+    server_addresses,
     service_addresses,
     told_by_operator,
 )
@@ -67,7 +70,9 @@ def test_the_api_server_and_the_resolver_are_known_by_their_services() -> None:
     ]
     ranges = [{"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16"]}}]
 
-    assert told(service_addresses(services, slices, ranges)) == {
+    found = (*map(service_addresses, services), *map(server_addresses, slices), *map(cluster_ips, ranges))
+
+    assert told(chain.from_iterable(found)) == {
         "10.96.0.1-10.96.0.1": "is the API server's ClusterIP",
         "10.96.0.10-10.96.0.10": "is the ClusterIP of the cluster's resolver",
         "fd00:96::a-fd00:96::a": "is the ClusterIP of the cluster's resolver",
@@ -79,7 +84,7 @@ def test_the_api_server_and_the_resolver_are_known_by_their_services() -> None:
 def test_a_headless_service_has_no_address() -> None:
     headless = {"metadata": {"namespace": "default", "name": "kubernetes"}, "spec": {"clusterIP": "None"}}
 
-    assert told(service_addresses([headless, {**headless, "spec": {}}], [], [])) == {}
+    assert told(service_addresses(headless)) == told(service_addresses({**headless, "spec": {}})) == {}
 
 
 @pytest.mark.parametrize(
