@@ -216,15 +216,15 @@ class Engine:
 
         A refused Service keeps what it holds, and waits: ``wake`` finds it once it can be served.
         """
-        answer = self._choose(request)
+        answer, before = self._choose(request), self._ledger.claim(request.service)
         self._grants.concluded(request.service, answer)
         match answer:
-            case Decision():
+            case Decision(addresses, groups):
                 self._waiting.leave(request.service)
-                self._hold(Claim(request.service, request.seniority, answer.addresses, answer.groups, request.terms))
+                shown = before.shown if before is not None else ()
+                self._hold(Claim(request.service, request.seniority, addresses, groups, request.terms, shown=shown))
             case Refusal():
-                holds_addresses = self._ledger.claim(request.service) is not None
-                self._waiting.enter(request, holds_addresses=holds_addresses)
+                self._waiting.enter(request, holds_addresses=before is not None)
             case Consultation():
                 self._waiting.leave(request.service)
         return answer

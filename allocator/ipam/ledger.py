@@ -65,7 +65,7 @@ class Ledger:
         freed = dict.fromkeys(self.drop(claim.service))
         taken: list[IPAddress] = []
         self._claims[claim.service] = claim
-        for address in claim.addresses:
+        for address in claim.reserved:
             tenants = self._tenants.get(address)
             if tenants is None:
                 tenants = self._tenants[address] = Tenants()
@@ -80,7 +80,7 @@ class Ledger:
         """Forget what ``service`` holds. Returns the addresses that nobody holds any more."""
         claim = self._claims.pop(service, None)
         freed: list[IPAddress] = []
-        for address in claim.addresses if claim is not None else ():
+        for address in claim.reserved if claim is not None else ():
             tenants = self._tenants[address]
             tenants.leave(service)
             if not len(tenants):
@@ -91,7 +91,7 @@ class Ledger:
         return freed
 
     def _count_key(self, claim: Claim, address: IPAddress, step: int) -> None:
-        if not claim.terms.key:
+        if not claim.terms.key or address not in claim.addresses:
             return
         for realm in (claim.service.namespace, None):
             held = self._shared.setdefault((realm, claim.terms.key), Counter())
@@ -109,7 +109,8 @@ class Ledger:
     def usurper(self, claim: Claim, address: IPAddress, *, across: bool) -> Claim | None:
         """The senior on ``address`` that has the better right to it."""
         for rival in self.rivals(address, claim.service, claim.terms, across=across):
-            if not _once_shared(claim.terms, rival.terms) and rival.seniority < claim.seniority:
+            is_its_own = address in rival.addresses  # else somebody wrote it there, and it goes again
+            if is_its_own and not _once_shared(claim.terms, rival.terms) and rival.seniority < claim.seniority:
                 return rival
         return None
 

@@ -48,6 +48,13 @@ class Claim:
     terms: Terms = Terms()
     is_ours: bool = True
     """False for what another controller gave to a Service of its own: reserved, never moved."""
+    shown: tuple[IPAddress, ...] = ()
+    """What another controller wrote over addresses of ours: reserved while it is shown, and never the Service's."""
+
+    @property
+    def reserved(self) -> tuple[IPAddress, ...]:
+        """What nobody else may be given, each once."""
+        return tuple(dict.fromkeys(self.addresses + self.shown))
 
 
 @dataclass(frozen=True, slots=True)

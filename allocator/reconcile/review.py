@@ -40,14 +40,17 @@ class Reviewer:
     def learn(self, service: ServiceView, seniority: Seniority) -> None:
         """Tell the engine what a Service shows to hold, whoever gave it."""
         claim = claim_of(service, seniority, default_announcer=self._default_announcer)
-        if claim is None:
-            return
         known = self._engine.claim(service.key)
+        if claim is None:
+            if known is not None and known.shown:
+                self._engine.restore(replace(known, shown=()))
+            return
         gave = known if known is not None and known.is_ours else None
         if claim.is_ours and self._stranger(service) is not None:
             if gave is not None:
-                return  # what we gave it is to be put back, so it stays its own
-            claim = replace(claim, groups=(), is_ours=False)
+                claim = replace(gave, shown=claim.addresses)  # what we gave it is to be put back, so it stays its own
+            else:
+                claim = replace(claim, groups=(), is_ours=False)
         elif claim.is_ours and not claim.groups and gave is not None and gave.addresses == claim.addresses:
             claim = replace(claim, groups=gave.groups)  # its annotations were lost: what we knew before is still so
         self._engine.restore(claim)

@@ -446,3 +446,38 @@ def test_who_has_an_address_that_is_a_node_s_is_told_so() -> None:
         "10.1.0.1 is an address of node m, so no Service should have it; set the annotation purelb.io/re-evaluate to "
         '"true" for another'
     ]
+
+
+STRANGE = ["10.9.0.9", "10.1.0.1"]
+"""What another wrote over an address of ours: one of nowhere, and one of a pool, which agents announce."""
+
+
+def test_what_another_wrote_over_ours_is_given_to_nobody_as_long_as_it_is_shown() -> None:
+    desk = Desk(DEFAULT)
+    desk.review("a", annotations=BRANDED, ingress=["10.1.0.0"])
+
+    back = desk.review("a", version=2, annotations=BRANDED, ingress=STRANGE, writer="other-lb")
+
+    assert ingress(back) == ["10.1.0.0"]
+    assert ingress(desk.review("b")) == ["10.1.0.2"]
+    assert desk.review("a", version=3, annotations=BRANDED, ingress=["10.1.0.0"]) == NOTHING
+    assert ingress(desk.review("c")) == ["10.1.0.1"]
+
+
+def test_it_is_free_again_if_it_is_wiped() -> None:
+    desk = Desk(DEFAULT)
+    desk.review("a", annotations=BRANDED, ingress=["10.1.0.0"])
+    desk.review("a", version=2, annotations=BRANDED, ingress=STRANGE, writer="other-lb")
+
+    assert ingress(desk.review("a", version=3, annotations=BRANDED)) == ["10.1.0.0"]
+    assert ingress(desk.review("b")) == ["10.1.0.1"]
+
+
+def test_who_has_it_already_does_not_give_way_to_it() -> None:
+    desk = Desk(DEFAULT)
+    desk.review("old", age=10, annotations=BRANDED, ingress=["10.1.0.0"])
+    desk.review("young", age=1, annotations=BRANDED, ingress=["10.1.0.1"])
+
+    desk.review("old", version=2, age=10, annotations=BRANDED, ingress=STRANGE, writer="other-lb")
+
+    assert desk.review("young", age=1, annotations=BRANDED, ingress=["10.1.0.1"]).step is None
