@@ -12,6 +12,7 @@ from allocator import wording
 from allocator.groups.catalog import Catalog, GroupKey, Verdict, group_key, read_catalog
 from allocator.ipam.engine import Engine
 from allocator.ipam.forbidden import Barred, Forbidden
+from allocator.ipam.pools import NOTHING_BARRED
 from allocator.notice import Notice
 from purelb.ordering import Changed, Deleted, News, changes
 from purelb.servicegroups import ServiceGroup
@@ -29,8 +30,9 @@ class Configuration:
         """Uid and generation of the groups that are known to contain what is never given."""
         self.catalog: Catalog | None = None
         """What is in force; None before the first."""
-        self.is_stale = False
-        """Whether something was seen that isn't in force yet."""
+        self.is_stale = True
+        """Whether something was seen that isn't in force yet, or nothing is in force."""
+        self._barred = NOTHING_BARRED
 
     @property
     def bodies(self) -> Mapping[GroupKey, Mapping[str, Any]]:
@@ -71,7 +73,9 @@ class Configuration:
             self.is_stale = True
 
     def enforce(self) -> list[tuple[Verdict, Notice]]:
-        """Put what was seen into force; returns what is new about which group."""
+        """Put what was seen into force; returns what is new about which group. Without anything new it does nothing."""
+        if not self.is_stale:
+            return []
         self.is_stale = False
         before = dict(self.catalog.verdicts) if self.catalog is not None else {}
         self.catalog = read_catalog(self._bodies.values(), has_netbox_token=self._has_netbox_token)
@@ -87,19 +91,22 @@ class Configuration:
         self._stranded = stranded
         return notices
 
-    def forbid(self, forbidden: Iterable[Forbidden]) -> list[tuple[Verdict, Notice]]:
-        """Have none of these addresses given; returns which groups contain some, each once while its spec is the same.
+    def forbid(self, forbidden: Iterable[Forbidden]) -> bool:
+        """Have none of these addresses given. False if that is no news."""
+        self._barred = Barred(forbidden)
+        return self._engine.forbid(self._barred)
+
+    def tainted(self) -> list[tuple[Verdict, Notice]]:
+        """Which groups contain what is forbidden, each once while its spec is the same.
 
         Nodes come and go, and so would a warning that names them all.
         """
-        barred = Barred(forbidden)
-        self._engine.forbid(barred)
         verdicts = self.catalog.verdicts.values() if self.catalog is not None else ()
         notices, warned = [], set[tuple[str, int]]()
         for verdict in verdicts:
             if verdict.trouble is not None or verdict.group is None:
                 continue
-            pools = [(pool.range, found) for pool in verdict.group.pools if (found := barred.within(pool.range))]
+            pools = [(pool.range, found) for pool in verdict.group.pools if (found := self._barred.within(pool.range))]
             if pools:
                 warned.add((verdict.uid, verdict.generation))
                 if (verdict.uid, verdict.generation) not in self._warned:

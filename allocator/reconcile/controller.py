@@ -216,13 +216,17 @@ class Controller:
             self._turns.look_now(waiting)
 
     def _reconfigure(self) -> None:
-        """Put ServiceGroups and what is forbidden into force as last seen, and look at every Service in their light."""
+        """Put ServiceGroups and what is forbidden into force as last seen, and if that changes what is given, look at
+        every Service in their light.
+        """
+        has_groups = self._configuration.is_stale
         self._notices.on_groups(self._configuration.enforce())
-        self._notices.on_groups(self._configuration.forbid(self._cluster.forbidden(self._configuration.groups)))
-        if self._configuration.catalog is not None:
+        if has_groups and self._configuration.catalog is not None:
             self._external.configure(self._configuration.catalog.groups)
-        self._metrics.config_loaded.set(1)
-        self._turns.look_at_all()
+            self._metrics.config_loaded.set(1)
+        if self._configuration.forbid(self._cluster.forbidden(self._configuration.groups)) or has_groups:
+            self._notices.on_groups(self._configuration.tainted())
+            self._turns.look_at_all()
 
     # --- one Service -------------------------------------------------------------------------------------------------
 

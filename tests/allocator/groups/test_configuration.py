@@ -54,7 +54,8 @@ def test_a_group_that_contains_what_is_never_given_is_told_so_once() -> None:
     node = Forbidden(parse_range("10.1.0.0"), "is an address of node w11")
     pods = Forbidden(parse_range("10.1.0.8/29"), "is of 10.1.0.8/29, the network of the pods of node w11")
 
-    told = [(verdict.key.name, notice.type, notice.message) for verdict, notice in configuration.forbid([pods, node])]
+    configuration.forbid([pods, node])
+    told = [(verdict.key.name, notice.type, notice.message) for verdict, notice in configuration.tainted()]
 
     assert told == [
         (
@@ -65,10 +66,25 @@ def test_a_group_that_contains_what_is_never_given_is_told_so_once() -> None:
             "never given to a Service",
         )
     ]
-    assert configuration.forbid([node]) == [], "nodes that come and go are no news"
+    configuration.forbid([node])
+    assert configuration.tainted() == [], "nodes that come and go are told of once"
     assert given(engine.decide(request("a"))) == ["10.1.0.1"]
-    assert configuration.forbid([]) == []
-    assert len(configuration.forbid([node])) == 1
+    configuration.forbid([])
+    assert configuration.tainted() == []
+    configuration.forbid([node])
+    assert len(configuration.tainted()) == 1
+
+
+def test_what_is_forbidden_changes_no_group_and_the_same_is_no_news() -> None:
+    configuration, _ = configuration_of(group_body("default", local=local("10.1.0.0/28")))
+    configuration.enforce()
+    catalog = configuration.catalog
+    node = Forbidden(parse_range("10.1.0.0"), "is an address of node w11")
+
+    assert configuration.forbid([node])
+    assert not configuration.forbid([node])
+    assert configuration.enforce() == []
+    assert configuration.catalog is catalog
 
 
 def test_a_list_replaces_what_was_known() -> None:
