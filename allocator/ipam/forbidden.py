@@ -38,6 +38,8 @@ class Barred:
                 self._single.setdefault(entry.addresses.first, entry.reason)
             else:
                 self._wide[type(entry.addresses.first)].append(entry)
+        others = {entry.addresses.first for entry in entries if entry.addresses.size == 1 and not entry.is_of_node}
+        self._listed = {entry.addresses.first for entry in entries if entry.is_of_node} - others
         self._spans = {
             kind: _merged(entry.addresses for entry in entries if type(entry.addresses.first) is kind)
             for kind in self._wide
@@ -57,6 +59,12 @@ class Barred:
             return next(entry.reason for entry in self._wide[type(address)] if address in entry.addresses)
         reserved = reserved_in(AddressRange(address, address))
         return f"is of {reserved.network}, whose addresses {reserved.purpose}" if reserved is not None else None
+
+    def is_listed_only(self, address: IPAddress) -> bool:
+        """Whether nothing forbids ``address`` but that a node lists it."""
+        if address not in self._listed:
+            return False
+        return not any(address in entry.addresses for entry in self._wide[type(address)])
 
     def first_from(self, address: IPAddress) -> int:
         """The number of the first address from this one on, it included, that isn't barred."""

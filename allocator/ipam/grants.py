@@ -90,7 +90,7 @@ class Grants:
         if addresses is None:
             return Consultation(group.name, request, lost)
         for address in addresses:
-            if address not in kept and (refusal := refuse_barred(address, barred, group)):
+            if address not in kept and (refusal := refuse_barred(address, barred, self._ledger, group)):
                 return refusal
             rivals = self._ledger.rivals(address, request.service, request.terms, across=across)
             if rivals and not any(rival.terms.key and rival.terms.key == request.terms.key for rival in rivals):

@@ -57,12 +57,23 @@ def refuse_every_range(request: Request, group: ServiceGroup, source: PoolSource
     return Refusal(Reason.MULTI_POOL_REFUSED, sentence, group.name)
 
 
-def refuse_barred(address: IPAddress, barred: Barred, group: ServiceGroup) -> Refusal | None:
+def refuse_barred(address: IPAddress, barred: Barred, ledger: Ledger, group: ServiceGroup) -> Refusal | None:
     """Why nobody can have ``address``; None if it can be given."""
     reason = barred.reason(address)
-    if reason is None:
+    if reason is None or stays(address, barred, ledger):
         return None
     return Refusal(Reason.OTHER, f'"{address}" {reason}', group.name, "no Service can have it")
+
+
+def stays(address: IPAddress, barred: Barred, ledger: Ledger) -> bool:
+    """Whether an address that a node lists may be given all the same, as Services of ours have it already.
+
+    Some cloud providers list what they find on a node's NIC, our addresses among it. Where it is the node's own after
+    all, who has it is told so, and one more on it changes nothing.
+    """
+    return barred.is_listed_only(address) and any(
+        holder.is_ours and address in holder.addresses for holder in ledger.holders(address)
+    )
 
 
 def too_many(request: Request, group: ServiceGroup) -> Refusal | None:
@@ -93,7 +104,7 @@ class Picker:
 
     def refuse(self, request: Request, group: ServiceGroup, address: IPAddress) -> Refusal | None:
         """Why a Service can't have ``address`` of this group, which it pins; None if it can."""
-        if barred := refuse_barred(address, self.barred, group):
+        if barred := refuse_barred(address, self.barred, self.ledger, group):
             return barred
         across = group.share_across_namespaces
         if rivals := self.ledger.rivals(address, request.service, request.terms, across=across):
@@ -185,7 +196,7 @@ class Picker:
             for address in self.ledger.shared_by(request.service, request.terms.key, across=across)
             if family_of(address) is family
             and self.groups.index.find(address) == group.name
-            and self.barred.reason(address) is None
+            and (self.barred.reason(address) is None or stays(address, self.barred, self.ledger))
         ]
 
     def _exhausted(self, request: Request, group: ServiceGroup, family: Family) -> Refusal:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from allocator.ipam.forbidden import Barred, Forbidden
 from allocator.ipam.pools import Pool
-from allocator.ipam.requests import Claim, Refusal
+from allocator.ipam.requests import Claim, Refusal, Terms
 from purelb.addresses import AddressRange, parse_range
 from tests.allocator.builders import (
     configured,
@@ -22,7 +22,10 @@ from tests.allocator.builders import (
     seniority,
 )
 
-NODES = [Forbidden(parse_range(f"10.31.188.{number}"), f"is an address of node m{number}") for number in (1, 2, 11)]
+NODES = [
+    Forbidden(parse_range(f"10.31.188.{number}"), f"is an address of node m{number}", is_of_node=True)
+    for number in (1, 2, 11)
+]
 NODES_AND_SERVICES = group("default", local=local("10.31.188.0/28"))
 
 
@@ -73,6 +76,40 @@ def test_who_has_an_address_that_a_node_gets_later_keeps_it_until_it_asks_to_mov
     assert given(engine.decide(request("a", moves=True))) == ["10.31.188.0"]
     assert engine.barred(key("a")) == []
     assert given(engine.decide(request("b"))) == ["10.31.188.3"]
+
+
+def test_a_node_that_lists_an_address_of_ours_keeps_nobody_from_sharing_or_pinning_it_again() -> None:
+    engine = engine_with(group("default", local=local("10.31.188.1-10.31.188.3")))
+    first = request("a", pinned=["10.31.188.1"], share="web")
+    engine.decide(first)
+
+    engine.forbid(Barred(NODES))
+
+    assert given(engine.decide(first)) == ["10.31.188.1"]
+    assert given(engine.decide(request("b", share="web", ports=["TCP/443"]))) == ["10.31.188.1"]
+    assert refused(engine.decide(request("c", pinned=["10.31.188.2"]))) == '"10.31.188.2" is an address of node m2'
+
+
+def test_what_another_controller_s_service_shows_is_a_node_s_all_the_same() -> None:
+    engine = engine_with(NODES_AND_SERVICES)
+    engine.forbid(Barred(NODES))
+    theirs = Claim(
+        key("theirs"), seniority("theirs"), (ip("10.31.188.1"),), terms=Terms("web", frozenset()), is_ours=False
+    )
+    engine.restore(theirs)
+
+    assert given(engine.decide(request("a", share="web"))) == ["10.31.188.0"]
+
+
+def test_what_more_than_a_node_s_status_forbids_stays_forbidden() -> None:
+    listed, server = NODES[0], Forbidden(parse_range("10.31.188.1"), "is an address of the API server")
+    pods = Forbidden(parse_range("10.31.188.0/30"), "is of 10.31.188.0/30, the network of the pods of node m1")
+    address = ip("10.31.188.1")
+
+    assert Barred([listed]).is_listed_only(address)
+    for more in (server, pods):
+        assert not Barred([listed, more]).is_listed_only(address)
+    assert not Barred([server]).is_listed_only(address)
 
 
 def test_what_a_node_gives_up_is_given_to_who_waits() -> None:
