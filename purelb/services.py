@@ -17,6 +17,9 @@ Json: TypeAlias = Mapping[str, Any]
 _IP_MODE: Final = ("ipMode", "VIP")
 """What an entry of ours says beside its address: packets arrive with it as their destination (KEP-1860)."""
 
+_INGRESS: Final = ("f:status", "f:loadBalancer", "f:ingress")
+_ALLOCATED_FROM: Final = ("f:metadata", "f:annotations", f"f:{names.ALLOCATED_FROM}")
+
 
 class ServiceKey(NamedTuple):
     """What identifies a Service over its life: PureLB's ``<namespace>/<name>``."""
@@ -64,6 +67,8 @@ class ServiceView:
     its entry, None where that has only a host name."""
     ingress_writer: str = ""
     """The field manager who wrote them (metadata.managedFields); empty where that isn't known."""
+    giver: str = ""
+    """Likewise who wrote of which groups they are: our allocator, also after another controller has written them."""
     deleting: bool = False
 
     @property
@@ -122,6 +127,7 @@ def view_service(body: Json) -> ServiceView:
         ingress=tuple(dict.fromkeys(_addresses(entry.get("ip") for entry in status.get("ingress") or ()))),
         extras=tuple(_extras(status.get("ingress") or ())),
         ingress_writer=_ingress_writer(metadata.get("managedFields") or ()),
+        giver=_giver(metadata.get("managedFields") or ()),
         deleting=metadata.get("deletionTimestamp") is not None,
     )
 
@@ -155,15 +161,25 @@ def _ingress_writer(managed: Iterable[Json]) -> str:
     writers = [
         entry.get("manager") or ""
         for entry in managed
-        if entry.get("subresource") == "status" and _sets_ingress(entry.get("fieldsV1"))
+        if entry.get("subresource") == "status" and _sets(entry.get("fieldsV1"), _INGRESS)
     ]
     if names.ALLOCATOR_COMPONENT in writers:
         return names.ALLOCATOR_COMPONENT
     return sys.intern(writers[-1]) if writers else ""
 
 
-def _sets_ingress(fields: Any) -> bool:
-    for part in ("f:status", "f:loadBalancer", "f:ingress"):
+def _giver(managed: Iterable[Json]) -> str:
+    """Of several who wrote the same value it's an allocator, if one is among them.
+
+    Of whatever subresource: PureLB's own writes its annotations with the Service, ours with the status.
+    """
+    writers = [entry.get("manager") or "" for entry in managed if _sets(entry.get("fieldsV1"), _ALLOCATED_FROM)]
+    allocator = next((writer for writer in writers if writer in names.ALLOCATORS), None)
+    return sys.intern(allocator or writers[-1]) if writers else ""
+
+
+def _sets(fields: Any, path: Iterable[str]) -> bool:
+    for part in path:
         if not isinstance(fields, dict) or part not in fields:
             return False
         fields = fields[part]

@@ -6,6 +6,7 @@ An annotation is anybody's to write who may write the Service, and a status may 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from purelb import names
 from purelb.addresses import IPAddress
@@ -23,21 +24,50 @@ def is_written_by_others(service: ServiceView) -> bool:
     return service.ingress_writer not in names.ALLOCATORS | names.UNKNOWN_MANAGERS
 
 
-def given(
-    service: ServiceView, groups: Mapping[str, Collection[ServiceGroup]], before: Collection[IPAddress]
-) -> tuple[IPAddress, ...]:
-    """The addresses of ``service`` that count; ``groups`` by name, ``before``: those that counted so far.
+def is_given(service: ServiceView) -> bool:
+    """Whether an allocator of PureLB's said of which groups the addresses are, by the API server's word.
 
-    What the allocator wrote counts, whatever became of its group since: deleted, shrunk, refused. Of what somebody else
-    wrote, that counts which is in a pool of the group that the Service is served from, and what counted before: others
-    add a port or a host name to our entries, and then the whole list is theirs.
+    Who writes the status later changes nothing of that. A manager that stands for several may stand for the allocator.
+    """
+    return bool(service.giver) and service.giver in names.ALLOCATORS | names.UNKNOWN_MANAGERS
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """Which addresses count of a Service, in their order."""
+
+    counted: tuple[IPAddress, ...] = ()
+    proven: tuple[IPAddress, ...] = ()
+    """Those of them that the allocator wrote, or that a pool has; the others count for want of a pool to look into."""
+
+
+def given(
+    service: ServiceView,
+    groups: Mapping[str, Collection[ServiceGroup]],
+    before: Collection[IPAddress] = (),
+    *,
+    are_all_known: bool,
+) -> Gift:
+    """The addresses of ``service`` that count.
+
+    ``groups`` by name, and whether they ``are_all_known``; ``before``: what was proven before, of the same Service.
+
+    What the allocator wrote counts, whatever became of its group since: deleted, shrunk, refused. But others add a port
+    or a host name to our entries, and then the whole list is theirs. Of what they wrote, that counts which is in a pool
+    of the group that the Service is served from. Where that group is gone, or has no pools, as those of NetBox and
+    sidecars, all counts if an allocator gave to this Service: that is for the API server to say, so that all agents see
+    it alike, whenever they started.
+    ``before`` matters only to an address that has left its pool since: who starts now can't tell it from another's.
     """
     if not claims(service):
-        return ()
+        return Gift()
     if not is_written_by_others(service):
-        return service.ingress
-    named = [group for name in allocated_from(service) for group in groups.get(name, ())]
-    return tuple(vip for vip in service.ingress if vip in before or _is_pooled(vip, named))
+        return Gift(service.ingress, service.ingress)
+    sources = allocated_from(service)
+    named = [group for name in sources for group in groups.get(name, ())]
+    proven = tuple(vip for vip in service.ingress if vip in before or _is_pooled(vip, named))
+    has_pools = all(group.pools for group in named) and (all(map(groups.get, sources)) or not are_all_known)
+    return Gift(service.ingress if is_given(service) and not has_pools else proven, proven)
 
 
 def allocated_from(service: ServiceView) -> tuple[str, ...]:

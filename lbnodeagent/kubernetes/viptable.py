@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from lbnodeagent.kubernetes.given import allocated_from, claims, given, is_written_by_others
+from lbnodeagent.kubernetes.given import Gift, allocated_from, claims, given, is_written_by_others
 from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.addresses import IPAddress, family_of
@@ -61,8 +61,12 @@ class WantedTable:
         """With the addresses that our allocator gave, and no others."""
         self._mixed: dict[ServiceKey, ServiceView] = {}
         """Those whose addresses somebody else wrote, as they are: which of them count depends on the groups."""
+        self._proven: dict[ServiceKey, tuple[IPAddress, ...]] = {}
+        """Of each of those, the addresses that our allocator gave for certain."""
         self._by_vip: dict[IPAddress, set[ServiceKey]] = {}
         self._groups: dict[tuple[str, str], ServiceGroup] = {}
+        self._knows_groups = False
+        """Before all were read, one that isn't there may be just unread."""
         self._slices: dict[ServiceKey, dict[str, EndpointNodes]] = {}
         self._slice_owners: dict[tuple[str, str], ServiceKey] = {}
         self._table: dict[IPAddress, WantedVip] = {}
@@ -99,11 +103,12 @@ class WantedTable:
         """A Service as it is now."""
         before = self._services.get(service.key)
         old = set(vips_of(before)) if before else set()
+        gift = self._given(service)
         if claims(service) and is_written_by_others(service):
-            self._mixed[service.key] = service
+            self._mixed[service.key], self._proven[service.key] = service, gift.proven
         else:
-            self._mixed.pop(service.key, None)
-        service = replace(service, ingress=self._given(service, before))
+            self._unmix(service.key)
+        service = replace(service, ingress=gift.counted)
         new = set(vips_of(service))
         if new or carries_annotations(service):
             self._services[service.key] = service
@@ -125,13 +130,24 @@ class WantedTable:
         service = self._mixed.get(key)
         return frozenset(service.ingress) - set(self._vips(key)) if service is not None else frozenset()
 
-    def _given(self, service: ServiceView, before: ServiceView | None) -> tuple[IPAddress, ...]:
+    def _given(self, service: ServiceView) -> Gift:
         if not is_written_by_others(service):
-            return service.ingress if claims(service) else ()
+            return given(service, {}, are_all_known=False)
         groups: dict[str, list[ServiceGroup]] = {}
         for group in self._groups.values():
             groups.setdefault(group.name, []).append(group)
-        return given(service, groups, vips_of(before) if before and before.uid == service.uid else ())
+        return given(service, groups, self._proven_before(service), are_all_known=self._knows_groups)
+
+    def _proven_before(self, service: ServiceView) -> tuple[IPAddress, ...]:
+        """What our allocator gave to this Service for certain, as it was before."""
+        before = self._mixed.get(service.key) or self._services.get(service.key)
+        if before is None or before.uid != service.uid:
+            return ()
+        return self._proven[service.key] if service.key in self._mixed else vips_of(before)
+
+    def _unmix(self, key: ServiceKey) -> None:
+        self._mixed.pop(key, None)
+        self._proven.pop(key, None)
 
     def _groups_changed(self) -> Changes:
         changes: Changes = {}
@@ -152,12 +168,13 @@ class WantedTable:
     def replace_groups(self, groups: Iterable[ServiceGroup]) -> Changes:
         """All ServiceGroups that there are and can be read."""
         self._groups = {(group.namespace, group.name): group for group in groups}
+        self._knows_groups = True
         return self._groups_changed()
 
     def drop_service(self, key: ServiceKey) -> Changes:
         """A Service is gone."""
         before = self._services.pop(key, None)
-        self._mixed.pop(key, None)
+        self._unmix(key)
         if before is None:
             return {}
         old = set(vips_of(before))

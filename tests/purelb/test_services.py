@@ -120,6 +120,18 @@ def test_who_wrote_the_addresses_is_known_by_the_managed_fields() -> None:
     assert writer([]) == ""
 
 
+def test_who_said_of_which_group_they_are_is_known_too_and_stays_so_when_another_writes_them() -> None:
+    def giver(fields: list[dict[str, Any]]) -> str:
+        return view_service(service(metadata={"name": "a", "namespace": "b", "managedFields": fields})).giver
+
+    note: dict[str, Any] = {"f:metadata": {"f:annotations": {".": {}, "f:purelb.io/allocated-from": {}}}}
+    assert giver(managed(("purelb-allocator", note), ("k3s", INGRESS))) == "purelb-allocator"
+    assert giver(managed(("allocator", note), subresource="")) == "allocator"
+    assert giver(managed(("allocator", note), ("helm", note))) == "allocator"
+    assert giver(managed(("purelb-allocator", INGRESS), ("kubectl", note))) == "kubectl"
+    assert giver(managed(("purelb-allocator", INGRESS))) == ""
+
+
 def test_what_lost_our_annotations_is_ours_as_long_as_the_addresses_are_of_our_hand() -> None:
     def view(writer: str, **changes: Any) -> bool:
         metadata = {"name": "a", "namespace": "b", "managedFields": managed((writer, INGRESS))}

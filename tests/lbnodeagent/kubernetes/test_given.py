@@ -19,16 +19,28 @@ KEY = ServiceKey("test", "web")
 
 
 def service(
-    *ips: IPAddress, writer: str | None = "purelb-allocator", group: str = "bgp", uid: str = "u1", **spec: Any
+    *ips: IPAddress,
+    writer: str | None = "purelb-allocator",
+    giver: str | None = None,
+    group: str = "bgp",
+    uid: str = "u1",
+    **spec: Any,
 ) -> ServiceView:
+    """``writer`` wrote the addresses as they are, and ``giver`` of which group they are."""
     fields: dict[str, Any] = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
+    noted: dict[str, Any] = {"f:metadata": {"f:annotations": {"f:purelb.io/allocated-from": {}}}}
     entry = {"manager": writer, "operation": "Update", "subresource": "status", "fieldsV1": fields}
+    note = {"manager": giver, "operation": "Update", "subresource": "status", "fieldsV1": noted}
     metadata = {
         "namespace": "test",
         "name": "web",
         "uid": uid,
         "annotations": {"purelb.io/allocated-by": "PureLB", "purelb.io/allocated-from": group},
-        "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}, *([entry] if writer else [])],
+        "managedFields": [
+            {"manager": "kubectl", "fieldsV1": {"f:spec": {}}},
+            *([note] if giver else []),
+            *([entry] if writer else []),
+        ],
     }
     status = {"loadBalancer": {"ingress": [{"ip": str(ip)} for ip in ips]}}
     return view_service({"metadata": metadata, "spec": {"type": "LoadBalancer", **spec}, "status": status})
@@ -104,13 +116,72 @@ def test_what_a_netbox_or_a_sidecar_gave_is_announced() -> None:
     assert announced(table) == {ip_address("10.77.0.1")}
 
 
-def test_who_adds_a_port_to_our_entry_does_not_take_the_address_off_the_air() -> None:
-    table = WantedTable()
-    table.set_group(group())
-    table.set_service(service(VIP))
-    table.drop_group("purelb", "bgp")
+def external(kind: str) -> ServiceGroup:
+    sources = {
+        "netbox": {"url": "https://netbox.example", "tenant": "t"},
+        "external": {"provider": "infoblox", "announce": "local"},
+    }
+    return parse_service_group({"metadata": {"name": "bgp", "namespace": "purelb"}, "spec": {kind: sources[kind]}})
 
-    assert table.set_service(service(VIP, writer="somebody")) == {}
+
+def restarted(service: ServiceView, *groups: ServiceGroup) -> set[IPAddress]:
+    """What an agent announces that starts now, whatever it reads first."""
+    one, other = WantedTable(), WantedTable()
+    one.set_service(service)
+    one.replace_groups(groups)
+    other.replace_groups(groups)
+    other.set_service(service)
+    assert announced(one) == announced(other)
+    assert one.foreign(KEY) == other.foreign(KEY)
+    return announced(one)
+
+
+@pytest.mark.parametrize("giver", ["purelb-allocator", "allocator", "ancient-changes"])
+@pytest.mark.parametrize("groups", [[], [group("other")], [external("netbox")], [external("external")]])
+def test_who_adds_a_port_to_our_entry_does_not_take_the_address_off_the_air_nor_does_a_restart(
+    giver: str, groups: list[ServiceGroup]
+) -> None:
+    """Of a group that is gone, or without pools to look into: that our allocator gave something is all there is."""
+    table = WantedTable()
+    table.replace_groups(groups)
+    table.set_service(service(VIP, giver=giver))
+
+    changed = service(VIP, writer="somebody", giver=giver)
+    assert table.set_service(changed) == {}
+    assert announced(table) == {VIP}
+    assert restarted(changed, *groups) == {VIP}
+
+
+@pytest.mark.parametrize("giver", [None, "kubectl"])
+@pytest.mark.parametrize("groups", [[], [external("netbox")]])
+def test_where_our_allocator_never_gave_anything_a_tenants_annotation_is_no_proof(
+    giver: str | None, groups: list[ServiceGroup]
+) -> None:
+    assert restarted(service(NODE, writer="cloud-controller-manager", giver=giver), *groups) == set()
+
+
+def test_what_another_controller_wrote_over_the_addresses_of_a_pool_does_not_count_for_what_we_gave() -> None:
+    assert restarted(service(NODE, VIP, writer="k3s", giver="purelb-allocator"), group()) == {VIP}
+
+
+def test_nor_does_it_after_a_time_without_its_group() -> None:
+    table = WantedTable()
+    table.replace_groups([])
+    table.set_service(service(NODE, writer="k3s", giver="purelb-allocator"))
+
+    table.set_group(group())
+
+    assert announced(table) == set()
+    assert table.foreign(KEY) == {NODE}
+
+
+def test_an_address_that_left_its_pool_and_that_somebody_wrote_again_counts_while_an_agent_runs() -> None:
+    table = WantedTable()
+    table.replace_groups([group()])
+    table.set_service(service(VIP, giver="purelb-allocator"))
+    table.set_service(service(VIP, writer="somebody", giver="purelb-allocator"))
+
+    table.set_group(group(pool="10.189.0.100-10.189.0.200"))
     assert announced(table) == {VIP}
 
 
