@@ -1,4 +1,4 @@
-"""Keeps ``purelb.io/announcing-*`` on the Services, and their traffic policy, as this node knows them to be.
+"""Keeps ``purelb.io/announcing-*`` on the Services as this node knows them to be; traffic policies: policyreset.py.
 
 Level-triggered: what is written follows from how each VIP stands here and what the Service says now. Writes are
 conditional on the resourceVersion that they were decided on, coalesced by Service, and wait for the API as long as it
@@ -12,20 +12,21 @@ import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from lbnodeagent.kubernetes.annotation import Form, View, parse, revise, taken_over
+from lbnodeagent.kubernetes.answers import Answers
 from lbnodeagent.kubernetes.contests import Contests
+from lbnodeagent.kubernetes.policyreset import PolicyReset
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.answers import JsonObject
 from purelb.election import owner
 from purelb.errors import ConflictError, InvalidError, KubeError, NotFoundError
 from purelb.kube import Kube, services_path
 from purelb.metrics import AgentMetrics
-from purelb.services import ServiceKey, ServiceView, annotations_patch
+from purelb.services import ServiceKey, ServiceView, annotations_patch, view_service
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +46,6 @@ BURIED: Final = 16
 Taken: TypeAlias = Callable[[ServiceView, IPAddress, str], None]
 
 
-class Answers(Protocol):
-    """Who takes the API server's answers about Services: they may be older than what is known by then."""
-
-    @property
-    def epoch(self) -> int:
-        """To be noted when a request is sent."""
-        ...
-
-    def answered(self, body: JsonObject, epoch: int) -> object:
-        """The API server answered with this Service to a request of ``epoch``."""
-        ...
-
-
 class Annotator:
     """Compares what Services say with what is. ``run`` it; used from the control plane's loop only."""
 
@@ -71,7 +59,7 @@ class Annotator:
         metrics: AgentMetrics,
         answers: Answers,
         on_taken: Taken,
-        on_reset: Callable[[ServiceView], None],
+        policies: PolicyReset,
     ) -> None:
         self._node = node
         self._form = form
@@ -83,8 +71,7 @@ class Annotator:
         self._answers = answers
         self._on_taken = on_taken
         """Told of an address that this node has taken, with the node that the Service named before."""
-        self._on_reset = on_reset
-        """Told of a Service whose traffic policy was set to Cluster."""
+        self._policies = policies
         self._contests = Contests(node)
         self._members: frozenset[str] = frozenset()
         self._former: OrderedDict[str, None] = OrderedDict()
@@ -109,6 +96,7 @@ class Annotator:
         self._pending.pop(key, None)
         self._written.pop(key, None)
         self._contests.forget(key)
+        self._policies.forget(key)
         if (timer := self._later.pop(key, None)) is not None:
             timer.cancel()
         self._buried.pop(key, None)
@@ -189,28 +177,27 @@ class Annotator:
             return
         now = asyncio.get_running_loop().time()
         changes = self.changes(service, now)
-        body = annotations_patch(service, changes)
-        is_reset = self._resets_policy(service)
-        if is_reset:
-            body["spec"] = {"externalTrafficPolicy": "Cluster"}
-        elif not changes:
-            return
         last, at = self._written.get(key, ({}, 0.0))
-        if changes == last and now - at < CALM:
+        if changes and changes == last and now - at < CALM:
             self._look_again(key, now + CALM)  # somebody undid it
-            return
-        self._written[key] = changes, now
+        elif changes:
+            service = await self._annotate(service, changes, now)
+        if (again := await self._policies.look(service, now)) is not None:
+            self._look_again(key, again)
+
+    async def _annotate(self, service: ServiceView, changes: dict[str, str | None], now: float) -> ServiceView:
+        """Write these changes; returns the Service as it is then."""
+        self._written[service.key] = changes, now
         epoch = self._answers.epoch
         # An agent has no right to more of a Service than its status, to which the annotations belong too.
-        part = None if is_reset else "status"
-        answer = await self._kube.patch(services_path(key.namespace, key.name, part), body)
-        log.info("annotated", extra={"service": str(key), "annotations": changes})
+        path = services_path(service.key.namespace, service.key.name, "status")
+        answer = await self._kube.patch(path, annotations_patch(service, changes))
+        log.info("annotated", extra={"service": str(service.key), "annotations": changes})
         self._note_written(service, changes, now)
         self._tell_taken(service, changes)
         self._bury(service, changes)
-        if is_reset:
-            self._on_reset(service)
         self._answers.answered(answer, epoch)
+        return view_service(answer)
 
     def _note_written(self, service: ServiceView, changes: Mapping[str, str | None], now: float) -> None:
         for key, value in changes.items():
@@ -304,13 +291,6 @@ class Annotator:
     def _look_now(self, key: ServiceKey) -> None:
         self._later.pop(key, None)
         self.look_at(key)
-
-    def _resets_policy(self, service: ServiceView) -> bool:
-        """PureLB takes policy Local for a mistake behind one node's NIC, unless the user says otherwise (v0.6.1)."""
-        if service.external_traffic_policy != "Local" or self._wanted.keeps_policy(service):
-            return False
-        standing = (self._standing.get(vip) for vip in vips_of(service))
-        return any(one is not None and one.state == "announcing" and one.is_local for one in standing)
 
 
 def _vips_of_family(service: ServiceView, key: str) -> list[IPAddress]:

@@ -11,13 +11,15 @@ from dataclasses import replace
 from typing import Final
 
 from lbnodeagent.kubernetes.annotation import Form, named_places
-from lbnodeagent.kubernetes.annotator import Annotator, Answers
+from lbnodeagent.kubernetes.annotator import Annotator
+from lbnodeagent.kubernetes.answers import Answers
 from lbnodeagent.kubernetes.foreign import ForeignAddresses
+from lbnodeagent.kubernetes.policyreset import PolicyReset
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement, Conflict, Wiped
 from lbnodeagent.wire.frames import format_mac
 from purelb import names
-from purelb.addresses import IPAddress
+from purelb.addresses import IPAddress, excerpt
 from purelb.election import owner
 from purelb.events import EventRecorder, reference_of
 from purelb.kube import Kube
@@ -29,6 +31,10 @@ LOCAL_OVERRIDE: Final = (
     "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster. "
     f"To keep Local, annotate the Service with {names.ALLOW_LOCAL} and set the policy again."
 )
+LOCAL_UNCHANGED: Final = (
+    "ExternalTrafficPolicy Local should become Cluster (PURELB_LOCAL_POLICY=reset), and the API server refuses it: {}; "
+    "give the agents the right to patch services, set the policy by hand, or set PURELB_LOCAL_POLICY=keep"
+)
 LOCAL_KEPT: Final = (
     "ExternalTrafficPolicy override annotation found: the policy stays Local, "
     "and only nodes with a ready endpoint announce"
@@ -37,6 +43,8 @@ LOCAL_HONOURED: Final = (
     "ExternalTrafficPolicy Local holds: one of the nodes with a ready endpoint announces, and the endpoints on that "
     "node get all traffic. To have it spread over all of them, set the policy to Cluster"
 )
+_LONGEST_CAUSE: Final = 256
+"""Characters of an API server's sentence within one of ours."""
 
 SETTLED: Final = 3.0
 """Seconds after an address was put on the dummy interface until it is told that it needs a router."""
@@ -80,7 +88,8 @@ class Reporter:
         self._members: frozenset[str] = frozenset()
         self._foreign = ForeignAddresses(node, wanted)
         self._counted_foreign = 0
-        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, self._reset)
+        policies = PolicyReset(kube, wanted, self._standing, metrics, answers, self._reset, self._reset_refused)
+        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, policies)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -229,6 +238,11 @@ class Reporter:
     def _reset(self, service: ServiceView) -> None:
         """Its traffic policy was Local."""
         self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, LOCAL_OVERRIDE)
+
+    def _reset_refused(self, service: ServiceView, why: str) -> None:
+        """Its traffic policy should be Cluster, by our operator's word, and can't be set."""
+        text = LOCAL_UNCHANGED.format(excerpt(why, _LONGEST_CAUSE))
+        self._events.record(reference_of(service), "Warning", names.REASON_LOCAL_OVERRIDE, text)
 
     def _explain_policy(self, service: ServiceView, announcement: Announcement) -> None:
         """That policy Local is kept on a NIC, once for each time that its user asks for it."""

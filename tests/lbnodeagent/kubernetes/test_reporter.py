@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from lbnodeagent.kubernetes import annotator
+from lbnodeagent.kubernetes import annotator, policyreset
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.tables import Announcement, Conflict, Mac
@@ -115,9 +115,11 @@ def test_a_routed_address_gets_no_annotation() -> None:
 class RecordingApi:
     """An API server that takes every Event and PATCH; ``conflicts`` PATCHes are refused first."""
 
-    def __init__(self, stored: dict[str, Any], conflicts: int = 0) -> None:
+    def __init__(self, stored: dict[str, Any], conflicts: int = 0, *, forbids_specs: bool = False) -> None:
         self.stored = stored
         self.conflicts = conflicts
+        self.forbids_specs = forbids_specs
+        self.forbidden = 0
         self.patches: list[dict[str, Any]] = []
         self.events: list[tuple[str, str]] = []
 
@@ -133,6 +135,10 @@ class RecordingApi:
                 self.conflicts -= 1
                 refusal = {"kind": "Status", "message": "changed meanwhile", "reason": "Conflict"}
                 return web.json_response(refusal, status=409)
+            if self.forbids_specs and not request.path.endswith("/status"):
+                self.forbidden += 1
+                refusal = {"kind": "Status", "message": 'w11 cannot patch resource "services"', "reason": "Forbidden"}
+                return web.json_response(refusal, status=403)
             self.patches.append(body)
             self.stored["metadata"]["annotations"] |= body["metadata"].get("annotations") or {}
         return web.json_response(self.stored)
@@ -326,6 +332,48 @@ def test_a_policy_that_is_set_to_cluster_is_told_also_when_the_address_was_there
     assert reason == "LocalOverride"
     assert text.startswith("ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster. ")
     assert "purelb.io/allow-local" in text
+
+
+def test_annotations_go_by_the_status_and_the_policy_by_a_write_of_its_own(tmp_path: Path) -> None:
+    api = RecordingApi(stored())
+    api.stored["spec"]["externalTrafficPolicy"] = "Local"
+    local = replace(web_service(), external_traffic_policy="Local")
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        await until(lambda: len(api.patches) == 2)
+
+    told(tmp_path, api, local, act, keeps_local=False)
+
+    annotations, policy = api.patches
+    assert annotations["metadata"]["annotations"] == {V4: "w11,eth0"}
+    assert "spec" not in annotations
+    assert policy["metadata"]["annotations"] == {}
+    assert policy["spec"] == {"externalTrafficPolicy": "Cluster"}
+
+
+def test_who_may_not_set_policies_still_annotates_all_services_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = RecordingApi(stored(), forbids_specs=True)
+    api.stored["spec"]["externalTrafficPolicy"] = "Local"
+    monkeypatch.setattr(annotator, "WRITERS", 1)
+    monkeypatch.setattr(annotator, "RETRY", 3600.0)
+    monkeypatch.setattr(policyreset, "RETRY", 0.05)
+    other = VIP + 1
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        await until(lambda: api.forbidden == 3)
+        reporter.annotator._wanted.set_service(service("other", ips=(str(other),)))
+        reporter.vip_stands(Announcement(other, "announcing", "eth0", is_local=True))
+        await until(lambda: len(api.patches) == 2)
+
+    told(tmp_path, api, replace(web_service(), external_traffic_policy="Local"), act, keeps_local=False)
+
+    assert all(patch["metadata"]["annotations"] == {V4: "w11,eth0"} for patch in api.patches)
+    (text,) = [text for reason, text in api.events if reason == "LocalOverride"]
+    assert 'the API server refuses it: w11 cannot patch resource "services"; ' in text
 
 
 @pytest.mark.parametrize(
