@@ -141,6 +141,11 @@ class Annotator:
 
     async def flush(self, timeout: float) -> None:
         """Wait until everything is written, before a stop, but not longer than ``timeout`` seconds."""
+        for key, timer in self._later.items():  # there is no later
+            timer.cancel()
+            self._written.pop(key, None)
+            self.look_at(key)
+        self._later.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while self._pending or self._at_work:
@@ -191,7 +196,11 @@ class Annotator:
         epoch = self._answers.epoch
         # An agent has no right to more of a Service than its status, to which the annotations belong too.
         path = services_path(service.key.namespace, service.key.name, "status")
-        answer = await self._kube.patch(path, annotations_patch(service, changes))
+        try:
+            answer = await self._kube.patch(path, annotations_patch(service, changes))
+        except KubeError:
+            self._written.pop(service.key, None)
+            raise
         log.info("annotated", extra={"service": str(service.key), "annotations": changes})
         self._note_written(service, changes, now)
         self._tell_taken(service, changes)

@@ -231,6 +231,38 @@ def test_a_conflict_is_decided_again_on_what_the_service_is_now(
     assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: "w11,eth0"}]
 
 
+def test_a_write_that_failed_was_undone_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = RecordingApi(stored(**THEIRS), conflicts=1)
+    monkeypatch.setattr(annotator, "CALM", 3600.0)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        await until(lambda: bool(api.patches))
+
+    told(tmp_path, api, web_service(), act)
+
+    assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: "w11,eth0"}]
+
+
+def test_what_was_to_be_looked_at_later_is_written_before_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = RecordingApi(stored())
+    monkeypatch.setattr(annotator, "CALM", 3600.0)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        await until(lambda: len(api.patches) == 1)
+        reporter.annotator._wanted.set_service(web_service())  # somebody takes the annotation away
+        reporter.service_changed(web_service())
+        await asyncio.sleep(0.1)
+        assert len(api.patches) == 1
+        await reporter.annotator.flush(5)
+        assert len(api.patches) == 2
+
+    told(tmp_path, api, web_service(), act)
+
+
 def test_a_node_that_goes_on_writing_its_name_is_not_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind a partition of the gossip that isn't one of the API, two would else write for as long as it lasts."""
     api = RecordingApi(stored(**THEIRS))
