@@ -76,6 +76,8 @@ class Annotator:
         self._members: frozenset[str] = frozenset()
         self._former: OrderedDict[str, None] = OrderedDict()
         """Nodes that are or were members, the one that came last at the end."""
+        self._mourning: asyncio.TimerHandle | None = None
+        self._mourns_until = 0.0
         self._buried: dict[ServiceKey, tuple[str, ...]] = {}
         """Whose name was taken away from which Service: who writes it again isn't dead, just not heard."""
         self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
@@ -103,6 +105,7 @@ class Annotator:
 
     def members_are(self, members: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
+        may_have_gone = not self._members or not self._members <= members
         self._members = members
         for node in members - self._former.keys():
             self._former[node] = None
@@ -114,14 +117,25 @@ class Annotator:
                 del self._buried[key]
         for key in self._contests.contested():
             self.look_at(key)
-        if members:
-            asyncio.get_running_loop().call_later(MOURNING, self._look_for_the_dead)
+        if members and may_have_gone:
+            self._mourn()
 
     def knows(self, node: str) -> bool:
         """Whether ``node`` takes part in the election, or did."""
         return node in self._former
 
+    def _mourn(self) -> None:
+        """Look for the dead when they have been gone for long enough, once for all of whom it is news by then."""
+        loop = asyncio.get_running_loop()
+        self._mourns_until = loop.time() + MOURNING
+        if self._mourning is None:
+            self._mourning = loop.call_at(self._mourns_until, self._look_for_the_dead)
+
     def _look_for_the_dead(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._mourning = None
+        if self._mourns_until > loop.time():  # somebody went since
+            self._mourning = loop.call_at(self._mourns_until, self._look_for_the_dead)
         for service in self._wanted.services.values():
             vips = vips_of(service)
             values = (service.annotations.get(key) for key in names.ANNOUNCING_KEYS)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from lbnodeagent.kubernetes import annotator, policyreset
+from lbnodeagent.kubernetes.annotator import Annotator
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.tables import Announcement, Conflict, Mac
@@ -463,6 +465,57 @@ def calls_of(addresses: int) -> int:
 
 def test_many_addresses_of_one_service_cost_an_agent_no_more_than_as_many_services() -> None:
     assert calls_of(600) < 3 * calls_of(300)
+
+
+def walks_after(*changes: frozenset[str]) -> int:
+    """How often all Services are looked at for names of the dead, after these changes of the members."""
+    walks = 0
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal walks
+        walks += event == "call" and frame.f_code is Annotator._look_for_the_dead.__code__
+
+    async def scene() -> None:
+        made, _ = reporter_of(web_service())
+        sys.setprofile(count)
+        try:
+            for members in changes:
+                made.members_are(members)
+            await asyncio.sleep(0.1)
+        finally:
+            sys.setprofile(None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(annotator, "MOURNING", 0.01)
+        asyncio.run(scene())
+    return walks
+
+
+def test_many_nodes_that_come_and_go_do_not_cost_as_many_looks_at_all_services() -> None:
+    growing = [frozenset(f"w{number}" for number in range(11, last)) for last in range(12, 40)]
+
+    assert walks_after(*growing) == 1
+    assert walks_after(*growing, *reversed(growing)) <= 2
+    assert walks_after(growing[0], frozenset()) == 1
+    assert walks_after(frozenset()) == 0
+
+
+def test_the_name_of_a_node_that_went_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = RecordingApi(stored(**THEIRS))
+    monkeypatch.setattr(annotator, "MOURNING", 0.02)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.members_are(frozenset({"w11", "w12"}))
+        await asyncio.sleep(0.1)
+        reporter.vip_stands(GONE)
+        await asyncio.sleep(0.1)
+        assert api.patches == []
+        reporter.members_are(frozenset({"w11"}))
+        await until(lambda: bool(api.patches))
+
+    told(tmp_path, api, web_service(**THEIRS), act)
+
+    assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: None}]
 
 
 @pytest.mark.parametrize(("named", "label"), [("ghost", "unknown"), ("w12", "w12")])
