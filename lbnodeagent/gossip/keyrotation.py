@@ -4,6 +4,7 @@ Agents see a change at different times, one that can't reach the API server not 
 keys it opens and, first, which it seals with. A new key is opened with at once, but sealed with only when every live
 member says that it opens it; and one that was taken out of the Secret is opened with for as long as somebody seals with
 it. As serf's and memberlist's keyrings want it done by hand (install, use, remove), in the order that is always safe.
+An agent that starts meanwhile has heard nobody yet and begins with the new key; when it has, it waits as the others do.
 
 A time of waiting alone would not be sound, as none is long enough for an agent whose API server is away. It stands in
 for the word of those that say nothing (agents of an older version, PureLB's own), and where nobody is heard. Who has an
@@ -88,13 +89,30 @@ class Rotation:
         """The keys to use now: the first one seals, all open."""
         first = self._wanted[0]
         if first != self._sealing and self._may_seal(first, now, others):
-            self._needed[self._sealing] = now
-            self._sealing, self._sealing_since = first, now
+            self._seal_with(first, now)
+        elif (instead := self._instead(now, others)) is not None:
+            self._seal_with(instead, now)
         self._use_wanted(now)
         if first == self._sealing:  # else others may be as far behind, with any of the earlier keys
             self._needed = {key: at for key, at in self._needed.items() if self._is_needed(key, at, now, others)}
         keys = (key for key in (*self._wanted, *self._needed) if key != self._sealing)
         return (self._sealing, *dict.fromkeys(keys))
+
+    def _seal_with(self, key: bytes, now: float) -> None:
+        self._needed[self._sealing] = now
+        self._sealing, self._sealing_since = key, now
+
+    def _instead(self, now: float, others: Others) -> bytes | None:
+        """The key that all others open, while one of them says that it doesn't open that which seals here.
+
+        An agent that starts during a rotation seals with the new key before it has heard anybody; and one may be heard
+        again that has missed the rotation.
+        """
+        if self._sealing not in self._since or others.open(self._sealing) is not False:
+            return None
+        if self._may_seal(self._sealing, now, others):
+            return None  # it was waited for
+        return next((key for key in self._wanted if others.open(key)), None)
 
     def _use_wanted(self, now: float) -> None:
         for key in (*self._wanted, self._sealing):

@@ -241,7 +241,7 @@ class Peers:
                 alive = (one for one in gossip.members.values() if one.state in (State.ALIVE, State.SUSPECT))
                 here = {str(gossip.endpoint.address), *(str(member.address) for member in alive)}
                 self._heard_from(here)
-                if self._rotation is not None and not self._rotation.is_at_rest:
+                if self._rotation is not None:
                     self._rotate(self._rotation)
                 for address in self._joining.due(here, loop.time()):
                     tries.create_task(self._try(gossip, address))

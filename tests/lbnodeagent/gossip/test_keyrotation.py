@@ -93,6 +93,73 @@ def test_a_change_that_is_taken_back_leaves_no_trace() -> None:
     assert rotation.ring(300.0, saying((OLD,))) == (OLD,)
 
 
+def test_one_that_starts_during_a_rotation_seals_with_what_all_others_open() -> None:
+    rotation = Rotation([NEW, OLD], 0.0)
+    assert rotation.ring(0.0, NOBODY) == (NEW, OLD)
+
+    assert rotation.ring(1.0, saying((OLD, NEW), (OLD,))) == (OLD, NEW)
+    assert not rotation.is_at_rest
+    assert rotation.ring(60.0, saying((OLD, NEW), (OLD,))) == (OLD, NEW)
+    assert rotation.ring(61.0, saying((OLD, NEW), (OLD, NEW))) == (NEW, OLD)
+    assert rotation.is_at_rest
+
+
+def test_but_not_for_longer_than_others_wait() -> None:
+    rotation = Rotation([NEW, OLD], 0.0)
+    assert rotation.ring(1.0, saying((OLD,))) == (OLD, NEW)
+
+    for now in (PATIENCE, PATIENCE + 1, 9 * PATIENCE):
+        assert rotation.ring(now, saying((OLD,))) == (NEW, OLD)
+
+
+def test_nor_with_a_key_that_another_one_does_not_open() -> None:
+    rotation = Rotation([NEW, OLD], 0.0)
+
+    assert rotation.ring(1.0, saying((b"2" * 16,), (OLD,))) == (NEW, OLD)
+    assert rotation.ring(2.0, saying((), (OLD,))) == (NEW, OLD)
+
+
+def test_one_that_comes_back_late_in_a_rotation_is_not_deaf_to_those_that_are_through_with_it() -> None:
+    rotation = Rotation([OLD], 0.0)
+    rotation.seen([NEW, OLD], 100.0)
+    assert rotation.ring(101.0, saying((OLD, NEW))) == (NEW, OLD)
+
+    assert rotation.ring(200.0, saying((NEW, OLD), (OLD,))) == (OLD, NEW)
+    assert rotation.ring(300.0, saying((NEW, OLD), (NEW, OLD))) == (NEW, OLD)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_agent_is_ever_deaf_to_another_that_has_heard_it_whoever_starts_again(seed: int) -> None:
+    """As it's meant to be done: a new key is put in front of the old one, which stays until all have seen that.
+
+    One that starts knows of the others only what it has heard since.
+    """
+    chance = random.Random(seed)
+    keys: tuple[bytes, ...] = (OLD,)
+    change_at = 20.0
+    agents = [Rotation(keys, 0.0) for _ in range(3)]
+    sees_at = [0.0] * 3
+    said: list[dict[int, tuple[bytes, ...]]] = [{other: keys for other in range(3) if other != one} for one in range(3)]
+    numbers = itertools.count()
+    for tick in range(1600):
+        now = tick / 2
+        if now >= change_at:
+            keys = (next(numbers).to_bytes(16), keys[0]) if len(keys) == 1 else keys[:1]
+            change_at = now + chance.uniform(200, 400)  # longer than the API server is away from anybody
+        for number in range(3):
+            if now >= sees_at[number]:
+                agents[number].seen(keys, now)
+                sees_at[number] = now + (chance.uniform(0, 150) if chance.random() < 0.05 else chance.uniform(0, 5))
+            if chance.random() < 0.005:
+                agents[number], said[number] = Rotation(keys, now), {}
+        rings = [agent.ring(now, saying(*heard.values())) for agent, heard in zip(agents, said, strict=True)]
+        for one, other in itertools.permutations(range(3), 2):
+            if len(said[one]) == 2 and said[one][other] == rings[other]:
+                assert rings[one][0] in rings[other]
+            if chance.random() < 0.3:
+                said[one][other] = rings[other]
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_no_agent_is_ever_deaf_to_another(seed: int) -> None:
     """Three agents that see a Secret late, one of them for minutes not at all, and its key is replaced again and again.

@@ -161,3 +161,19 @@ def test_an_agent_that_starts_with_a_new_key_waits_for_those_that_still_seal_wit
         return seen
 
     assert asyncio.run(scene()) == ["deaf", "heard"]
+
+
+@pytest.mark.timeout(90)
+def test_an_agent_that_starts_during_a_rotation_is_heard_by_one_that_has_not_seen_it() -> None:
+    async def scene() -> None:
+        async with two_agents() as (behind, starting):
+            behind.peers.set_keys((OLD,))
+            starting.peers.set_keys((NEW, OLD))
+            await until(lambda: "b" in behind.heard and "a" in starting.heard)
+            assert starting.peers.ring == (OLD, NEW)
+            await converse(behind, starting, 1)
+
+            behind.peers.set_keys((NEW, OLD))
+            await until(lambda: behind.peers.ring == starting.peers.ring == (NEW, OLD), seconds=10)
+
+    asyncio.run(scene())
