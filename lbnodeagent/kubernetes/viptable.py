@@ -64,7 +64,8 @@ class WantedTable:
         self._proven: dict[ServiceKey, tuple[IPAddress, ...]] = {}
         """Of each of those, the addresses that our allocator gave for certain."""
         self._by_vip: dict[IPAddress, set[ServiceKey]] = {}
-        self._groups: dict[tuple[str, str], ServiceGroup] = {}
+        self._groups: dict[str, dict[str, ServiceGroup]] = {}
+        """By name and namespace."""
         self._knows_groups = False
         """Before all were read, one that isn't there may be just unread."""
         self._slices: dict[ServiceKey, dict[str, EndpointNodes]] = {}
@@ -133,9 +134,7 @@ class WantedTable:
     def _given(self, service: ServiceView) -> Gift:
         if not is_written_by_others(service):
             return given(service, {}, are_all_known=False)
-        groups: dict[str, list[ServiceGroup]] = {}
-        for group in self._groups.values():
-            groups.setdefault(group.name, []).append(group)
+        groups = {name: tuple(self._groups.get(name, {}).values()) for name in allocated_from(service)}
         return given(service, groups, self._proven_before(service), are_all_known=self._knows_groups)
 
     def _proven_before(self, service: ServiceView) -> tuple[IPAddress, ...]:
@@ -167,7 +166,11 @@ class WantedTable:
 
     def replace_groups(self, groups: Iterable[ServiceGroup]) -> Changes:
         """All ServiceGroups that there are and can be read."""
-        self._groups = {(group.namespace, group.name): group for group in groups}
+        before, self._groups = self._groups, {}
+        for group in groups:
+            self._groups.setdefault(group.name, {})[group.namespace] = group
+        if self._knows_groups and self._groups == before:
+            return {}
         self._knows_groups = True
         return self._groups_changed()
 
@@ -183,14 +186,20 @@ class WantedTable:
         return self._recompute(old)
 
     def set_group(self, group: ServiceGroup) -> Changes:
-        """A ServiceGroup as it is now."""
-        self._groups[group.namespace, group.name] = group
+        """A ServiceGroup as it is now; its status, which changes with each allocation, takes no part."""
+        of_that_name = self._groups.setdefault(group.name, {})
+        if of_that_name.get(group.namespace) == group:
+            return {}
+        of_that_name[group.namespace] = group
         return self._groups_changed()
 
     def drop_group(self, namespace: str, name: str) -> Changes:
         """A ServiceGroup is gone, or can't be read any more."""
-        if self._groups.pop((namespace, name), None) is None:
+        of_that_name = self._groups.get(name, {})
+        if of_that_name.pop(namespace, None) is None:
             return {}
+        if not of_that_name:
+            del self._groups[name]
         return self._groups_changed()
 
     def set_slice(self, one: EndpointSlice) -> Changes:
@@ -260,11 +269,15 @@ class WantedTable:
 
     def _group_of(self, vip: IPAddress, users: Iterable[ServiceView]) -> ServiceGroup | None:
         """The group that holds ``vip``: the one that the Service says it's from, else any."""
-        named = {name for service in users for name in allocated_from(service)}
-        ordered = sorted(
-            self._groups.values(), key=lambda group: (group.name not in named, group.namespace, group.name)
-        )
-        return next((group for group in ordered if group.pool_of(vip) is not None), None)
+        sources = sorted({name for service in users for name in allocated_from(service)})
+        named = (group for name in sources for _, group in sorted(self._groups.get(name, {}).items()))
+        found = next((group for group in named if group.pool_of(vip) is not None), None)
+        return found or self._any_group_of(vip)
+
+    def _any_group_of(self, vip: IPAddress) -> ServiceGroup | None:
+        """The first by namespace and name, so that it is the same for all agents."""
+        holding = (group for of in self._groups.values() for group in of.values() if group.pool_of(vip) is not None)
+        return min(holding, key=lambda group: (group.namespace, group.name), default=None)
 
     def _endpoints(self, services: Iterable[ServiceView]) -> frozenset[str]:
         """The nodes with a ready endpoint of all these Services; of any, if no node has them all."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
+from types import FrameType
 
 import pytest
 
@@ -274,3 +278,60 @@ def test_a_list_of_groups_replaces_all_that_were_known() -> None:
 
     assert changed is not None
     assert changed.aggregation is None
+
+
+def calls(act: Callable[[], object]) -> int:
+    """Function calls that it takes."""
+    count = 0
+
+    def note(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_a_group_whose_status_changes_with_each_allocation_costs_nothing_for_each_vip() -> None:
+    table = WantedTable()
+    groups = [group("default", "/24"), group("other", "/24", "10.189.1.0-10.189.1.255")]
+    table.replace_groups(groups)
+    for number in range(200):
+        table.set_service(service(f"web-{number}", ips=(f"10.189.0.{number}",), allocated_from="default"))
+
+    again = [group("other", "/24", "10.189.1.0-10.189.1.255"), group("default", "/24")]
+    assert calls(lambda: table.set_group(again[1])) < 100
+    assert calls(lambda: table.replace_groups(again)) < 100
+    assert len(table.set_group(group("default", "/16"))) == 200
+
+
+def test_a_named_group_is_found_without_a_look_at_the_others() -> None:
+    def cost(others: int) -> int:
+        table = WantedTable()
+        table.replace_groups([group("default", "/24"), *(group(f"other-{number}", "/16") for number in range(others))])
+        view = service(allocated_from="default")
+        cost = calls(lambda: table.set_service(view))
+        assert table.table[VIP].aggregation == 24
+        return cost
+
+    assert cost(100) == cost(1)
+
+
+def test_groups_of_one_name_and_groups_that_nobody_names_are_looked_at_in_the_order_of_their_names() -> None:
+    table = WantedTable()
+    one, other = group("b", "/24"), group("a", "/16")
+    table.replace_groups([one, other, replace(group("b", "/20"), namespace="elsewhere")])
+
+    table.set_service(service())
+    assert table.table[VIP].aggregation == 20  # elsewhere/b, purelb/a, purelb/b
+    table.drop_group("elsewhere", "b")
+    assert table.table[VIP].aggregation == 16
+    table.drop_group("purelb", "a")
+    assert table.table[VIP].aggregation == 24
+    table.drop_group("purelb", "a")
+    table.drop_group("purelb", "b")
+    assert table.table[VIP].aggregation is None
