@@ -310,6 +310,8 @@ class Members:
     """The nodes that take part in the gossip, this one included; none while that isn't known yet."""
 
     nodes: frozenset[str]
+    announcers: frozenset[str] = frozenset()
+    """Those of our agents that announce routed addresses, this one included if it does."""
 
 
 Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members

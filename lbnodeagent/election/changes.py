@@ -51,5 +51,8 @@ class Changes:
 
     def members(self) -> tables.Members:
         """Who is there; nobody before this node is a candidate: whom it doesn't hear then isn't dead for that."""
-        known = (self._node, *self._members.others) if self._candidacy.is_candidate else ()
-        return tables.Members(frozenset(known))
+        if not self._candidacy.is_candidate:
+            return tables.Members(frozenset())
+        able = self._candidacy.unexcluded or self._candidacy.candidates
+        ours = frozenset(node for node in able if node == self._node or self._members.understands(node))
+        return tables.Members(frozenset((self._node, *self._members.others)), ours)

@@ -252,7 +252,7 @@ class ControlPlane:
                     case StrayAnswers(nics):
                         warnings.stray_answers(nics, time.monotonic())
                     case Members(nodes):
-                        reporter.members_are(nodes)
+                        reporter.members_are(report)
                         self._unheard.members(nodes, time.monotonic())
                     case _:
                         assert_never(report)

@@ -16,7 +16,7 @@ from lbnodeagent.kubernetes.answers import Answers
 from lbnodeagent.kubernetes.foreign import ForeignAddresses
 from lbnodeagent.kubernetes.policyreset import PolicyReset
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
-from lbnodeagent.tables import Announcement, Conflict, Wiped
+from lbnodeagent.tables import Announcement, Conflict, Members, Wiped
 from lbnodeagent.wire.frames import format_mac
 from purelb import names
 from purelb.addresses import IPAddress, excerpt
@@ -85,7 +85,10 @@ class Reporter:
         self._named: tuple[ServiceView | None, dict[IPAddress, str]] = (None, {})
         """Of which Service the annotations were read last, and what they say of this node."""
         self._has_router = has_router
-        self._members: frozenset[str] = frozenset()
+        self._announcers: frozenset[str] = frozenset()
+        """The nodes that announce routed addresses; empty while that isn't known."""
+        self._unexplained: set[tuple[ServiceKey, IPAddress]] = set()
+        """Routed addresses of which something may have to be said when it is."""
         self._foreign = ForeignAddresses(node, wanted)
         self._counted_foreign = 0
         policies = PolicyReset(kube, wanted, self._standing, metrics, answers, self._reset, self._reset_refused)
@@ -93,9 +96,11 @@ class Reporter:
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def members_are(self, nodes: frozenset[str]) -> None:
-        """The nodes that take part in the election; none: this node doesn't know."""
-        self._members = nodes
+    def members_are(self, members: Members) -> None:
+        """The nodes that take part in the election."""
+        nodes, self._announcers = members.nodes, members.announcers
+        if self._announcers and self._unexplained:
+            asyncio.get_running_loop().call_later(SETTLED, self._explain_rest)
         self.annotator.members_are(nodes)
         self._foreign.members_are(nodes)
         self._tell_foreign()
@@ -263,12 +268,25 @@ class Reporter:
             return
         if group is None or not isinstance(group.source, PoolSource) or group.source.scope == "remote":
             return
-        if self._has_router or owner(self._members, str(key)) != self._node:
+        if self._has_router:
+            return
+        if not self._announcers:
+            self._unexplained.add((key, vip))
+            return
+        entry = self._wanted.table.get(vip)
+        endpoints = entry.endpoints if entry is not None else None
+        if owner(self._announcers if endpoints is None else self._announcers & endpoints, str(key)) != self._node:
             return
         text = OFF_SUBNET.format(vip=vip, group=group.name, interface=announcement.interface)
         self._events.record(reference_of(service), "Warning", names.REASON_CONFIGURATION_WARNING, text)
 
+    def _explain_rest(self) -> None:
+        unexplained, self._unexplained = self._unexplained, set()
+        for key, vip in sorted(unexplained, key=lambda one: (one[0], str(one[1]))):
+            self._explain_routing(key, vip)
+
     def _forget(self, key: ServiceKey, vip: IPAddress) -> None:
+        self._unexplained.discard((key, vip))
         last = self._told[key].pop(vip)
         if not self._told[key]:
             del self._told[key]

@@ -20,14 +20,14 @@ from lbnodeagent.kubernetes import annotator, policyreset
 from lbnodeagent.kubernetes.annotator import Annotator
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.viptable import WantedTable
-from lbnodeagent.tables import Announcement, Conflict, Mac
+from lbnodeagent.tables import Announcement, Conflict, Mac, Members
 from purelb.election import owner
 from purelb.events import EventRecorder
 from purelb.kube import Kube
 from purelb.metrics import AgentMetrics
 from purelb.servicegroups import parse_service_group
 from purelb.services import ServiceView, view_service
-from tests.lbnodeagent.kubernetes.test_viptable import service
+from tests.lbnodeagent.kubernetes.test_viptable import endpoints, service
 from tests.lbnodeagent.scenes import VIP
 
 HERE = Announcement(VIP, "announcing", "eth0", is_local=True)
@@ -480,7 +480,7 @@ def walks_after(*changes: frozenset[str]) -> int:
         sys.setprofile(count)
         try:
             for members in changes:
-                made.members_are(members)
+                made.members_are(Members(members))
             await asyncio.sleep(0.1)
         finally:
             sys.setprofile(None)
@@ -505,12 +505,12 @@ def test_the_name_of_a_node_that_went_is_taken_away(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(annotator, "MOURNING", 0.02)
 
     async def act(reporter: Reporter) -> None:
-        reporter.members_are(frozenset({"w11", "w12"}))
+        reporter.members_are(Members(frozenset({"w11", "w12"})))
         await asyncio.sleep(0.1)
         reporter.vip_stands(GONE)
         await asyncio.sleep(0.1)
         assert api.patches == []
-        reporter.members_are(frozenset({"w11"}))
+        reporter.members_are(Members(frozenset({"w11"})))
         await until(lambda: bool(api.patches))
 
     told(tmp_path, api, web_service(**THEIRS), act)
@@ -560,26 +560,31 @@ def test_the_announced_metric_follows() -> None:
     assert asyncio.run(scene()) == [1.0, None]
 
 
+ALONE = Members(frozenset({"w11"}), frozenset({"w11"}))
 ROUTED = Announcement(VIP, "announcing", "kube-lb0", is_local=False)
 
 
-def warnings(tmp_path: Path, kind: str, *, members: frozenset[str] = frozenset({"w11"})) -> list[str]:
-    """What is said of a VIP of a pool of this kind that came to the dummy interface."""
+def warnings(
+    tmp_path: Path, kind: str, view: ServiceView | None = None, *, others: Members = ALONE, unknown_for: float = 0.0
+) -> list[str]:
+    """What is said of a VIP of a pool of this kind that came to the dummy interface, on ``w11``."""
     api = RecordingApi(stored())
     pool = {"v4pool": {"pool": f"{VIP}/32", "subnet": "10.31.0.0/16"}}
     group = {"metadata": {"name": "default", "namespace": "purelb"}, "spec": {kind: pool}}
 
     async def act(reporter: Reporter) -> None:
         reporter.annotator._wanted.set_group(parse_service_group(group))
+        reporter.annotator._wanted.set_slice(endpoints("web", ("w11", {"ready": True})))
         for _ in range(2):
             reporter.vip_stands(ROUTED)
-        reporter.members_are(members)  # a moment later, as at an agent's start
+        await asyncio.sleep(unknown_for)
+        reporter.members_are(others)  # a moment later, as at an agent's start
         await until(lambda: bool(api.events))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.25)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lbnodeagent.kubernetes.reporter.SETTLED", 0.1)
-        told(tmp_path, api, web_service(), act)
+        told(tmp_path, api, view or web_service(), act)
     return [text for reason, text in api.events if reason == "ConfigurationWarning"]
 
 
@@ -597,10 +602,22 @@ def test_a_remote_pool_is_not(tmp_path: Path) -> None:
     assert warnings(tmp_path, "remote") == []
 
 
-def test_one_of_the_nodes_tells_it(tmp_path: Path) -> None:
-    others = frozenset({"w11", *(f"w{number}" for number in range(12, 40))})
+MANY = frozenset({"w11", *(f"w{number}" for number in range(12, 40))})
 
-    assert warnings(tmp_path, "local", members=others) == []
+
+def test_one_of_the_nodes_that_announce_it_tells_it(tmp_path: Path) -> None:
+    assert warnings(tmp_path, "local", others=Members(MANY, MANY)) == []
+    assert len(warnings(tmp_path, "local", others=Members(MANY, frozenset({"w11"})))) == 1
+
+
+def test_with_policy_local_it_is_one_that_has_an_endpoint(tmp_path: Path) -> None:
+    local = replace(web_service(), external_traffic_policy="Local")
+
+    assert len(warnings(tmp_path, "local", local, others=Members(MANY, MANY))) == 1
+
+
+def test_while_the_others_are_not_known_it_waits(tmp_path: Path) -> None:
+    assert len(warnings(tmp_path, "local", unknown_for=0.4)) == 1
 
 
 def test_what_no_node_can_announce_names_no_node(tmp_path: Path) -> None:
