@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 FLUSH: Final = 1.0
 """Seconds that unsent events and annotations may hold up a stop."""
 LOOK: Final = 1.0
-"""Seconds between two looks at who isn't heard."""
+"""Seconds between two looks at who isn't heard, and at what is to be told again."""
 
 
 class ControlPlane:
@@ -122,7 +122,9 @@ class ControlPlane:
             node = NodeFeed(
                 self._tell, configuration.set_labels, lambda nodes: self._unheard.agents(nodes, time.monotonic())
             )
-            keys = self._keys = GossipKeys(events, self._tell)
+            keys = self._keys = GossipKeys(
+                self._tell, lambda complaint, secret: warnings.gossip_key(complaint, secret, time.monotonic())
+            )
             servers = ((await kube.credentials()).server, settings.api_host)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()
             begun = Begun()
@@ -141,7 +143,7 @@ class ControlPlane:
                         tasks.create_task(reporter.annotator.run()),
                         tasks.create_task(self._follow_outbox(reporter, configuration, warnings)),
                         tasks.create_task(landmarks.follow(servers, self._tell)),
-                        tasks.create_task(self._look_for_unheard(following, warnings)),
+                        tasks.create_task(self._look_around(following, warnings)),
                         tasks.create_task(
                             self._follow(following, answers, wanted, configuration, node, keys, reporter)
                         ),
@@ -226,11 +228,12 @@ class ControlPlane:
         for service in then.changed:
             reporter.service_changed(service)
 
-    async def _look_for_unheard(self, following: Following, warnings: NodeWarnings) -> None:
+    async def _look_around(self, following: Following, warnings: NodeWarnings) -> None:
         while True:
             now = time.monotonic()
             is_current = following.pods.standing.behind_since is None
             warnings.agents_unheard(self._unheard.look(now, is_current=is_current), now)
+            warnings.repeat(now)
             await asyncio.sleep(LOOK)
 
     async def _follow_outbox(self, reporter: Reporter, configuration: Configuration, warnings: NodeWarnings) -> None:

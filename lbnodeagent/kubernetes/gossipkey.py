@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 from lbnodeagent.messages import KeysKnown
 from purelb import names
-from purelb.events import EventRecorder, ObjectReference, reference
+from purelb.events import ObjectReference, reference
 from purelb.gossipkeys import keys_of
 from purelb.ordering import Changed, Deleted, News, Replaced
 
@@ -38,9 +38,12 @@ class GossipKeys:
     have one, and would announce what they announce.
     """
 
-    def __init__(self, events: EventRecorder, tell: Callable[[KeysKnown], None]) -> None:
-        self._events = events
+    def __init__(
+        self, tell: Callable[[KeysKnown], None], complain: Callable[[str, ObjectReference | None], None]
+    ) -> None:
+        """``complain``: what is wrong with the entries of which Secret, each time it is looked at; empty: nothing."""
         self._tell = tell
+        self._warn = complain
         self._told: tuple[bytes, ...] = ()
         self._complaint = ""
 
@@ -66,20 +69,16 @@ class GossipKeys:
                 assert_never(news)
         if secret is None:
             stays = "the keys stay in use" if self._told else "the allocator makes it"
-            self._complain(f"the Secret {names.GOSSIP_SECRET} isn't there; {stays}")
+            complaint = f"the Secret {names.GOSSIP_SECRET} isn't there; {stays}"
+            if complaint != self._complaint:
+                log.warning("gossip key", extra={"reason": complaint})
+            self._complaint = complaint
+            self._warn("", None)
             return
-        if self._complain(secret.complaint):
-            self._events.record(secret.about, "Warning", names.REASON_GOSSIP_KEY_INVALID, secret.complaint)
+        self._complaint = secret.complaint
+        self._warn(secret.complaint, secret.about)
         if secret.keys:
             self._use(secret.keys)
-
-    def _complain(self, complaint: str) -> bool:
-        """Whether it is a new one."""
-        is_new = bool(complaint) and complaint != self._complaint
-        self._complaint = complaint
-        if is_new:
-            log.warning("gossip key", extra={"reason": complaint})
-        return is_new
 
     def _use(self, keys: tuple[bytes, ...]) -> None:
         if keys != self._told:

@@ -1,14 +1,14 @@
 """What is wrong with this node's surroundings, told where its operator looks: events on its Node, log and metrics.
 
-Level-triggered: it's given what is so now, says it when it changes, and again every now and then while it lasts. It
-finds out nothing itself.
+Level-triggered: it's given what is so now, says it when it changes, and again every now and then while it lasts: for
+that it is to be asked to ``repeat``, as who gives it may do so only when it changes. It finds out nothing itself.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from purelb import names
 from purelb.events import EventRecorder, ObjectReference
@@ -22,6 +22,15 @@ _NAMED: Final = 8
 """Nodes that a sentence names."""
 
 
+class _Told(NamedTuple):
+    text: str
+    about: ObjectReference
+    at: float
+
+    def says_the_same(self, other: _Told) -> bool:
+        return (self.text, self.about) == (other.text, other.about)
+
+
 class NodeWarnings:
     """Of the node ``node``, whose gossip is on ``port``. ``now`` is monotonic seconds."""
 
@@ -30,7 +39,9 @@ class NodeWarnings:
         self._port = port
         self._events = events
         self._metrics = metrics
-        self._told: dict[str, tuple[str, float]] = {}
+        self._told: dict[str, _Told] = {}
+        # As kubelet's own events about a node: the name in the place of the uid, by which kubectl finds them.
+        self._own = ObjectReference("v1", "Node", "", node, node)
         self.unheard: str | None = None
         """One sentence, while agents that run aren't heard."""
 
@@ -71,20 +82,29 @@ class NodeWarnings:
             )
         self._say(names.REASON_NO_SUBNET, text, now)
 
-    def _say(self, reason: str, text: str, now: float) -> None:
+    def gossip_key(self, complaint: str, secret: ObjectReference | None, now: float) -> None:
+        """What is wrong with the entries of the Secret with the gossip's keys, which may be gone; empty: nothing."""
+        self._say(names.REASON_GOSSIP_KEY_INVALID, complaint, now, secret)
+
+    def repeat(self, now: float) -> None:
+        """Tell again what still is so."""
+        for reason, told in list(self._told.items()):
+            self._say(reason, told.text, now, told.about)
+
+    def _say(self, reason: str, text: str, now: float, about: ObjectReference | None = None) -> None:
         """Tell ``text`` if it's news; empty: it's over."""
-        before, told_at = self._told.get(reason, ("", now))
-        if text == before and (not text or now - told_at < AGAIN):
-            return
-        self._told[reason] = text, now
+        before = self._told.get(reason)
         if not text:
-            log.info("no longer so", extra={"reason": reason})
+            if self._told.pop(reason, None) is not None:
+                log.info("no longer so", extra={"reason": reason})
             return
-        if text != before:
+        told = _Told(text, about or self._own, now)
+        if before is not None and before.says_the_same(told) and now - before.at < AGAIN:
+            return
+        self._told[reason] = told
+        if before is None or before.text != text:
             log.warning(text, extra={"reason": reason})
-        # As kubelet's own events about a node: the name in the place of the uid, by which kubectl finds them.
-        about = ObjectReference("v1", "Node", "", self._node, self._node)
-        self._events.record(about, "Warning", reason, text)
+        self._events.record(told.about, "Warning", reason, text)
 
 
 def _some(nodes: Sequence[str]) -> str:

@@ -79,3 +79,30 @@ def test_a_node_without_a_subnet_is_told_with_its_address() -> None:
     ((_, _, reason, text),) = recorder.events
     assert reason == "NoSubnet"
     assert "eth0 10.0.0.5/32" in text
+
+
+def test_what_is_told_only_when_it_changes_is_repeated_while_it_lasts() -> None:
+    made, recorder, _ = warnings()
+    made.without_subnet(("eth0 10.0.0.5/32",), 0.0)
+    made.stray_answers(("eth0",), 1.0)
+
+    for now in range(2, 2000):
+        made.repeat(float(now))
+    assert [reason for _, _, reason, _ in recorder.events] == ["NoSubnet", "StrictARPOff"] * 4
+
+    made.without_subnet((), 2000.0)
+    made.stray_answers((), 2000.0)
+    made.repeat(4000.0)
+    assert len(recorder.events) == 8
+
+
+def test_an_entry_that_can_be_no_key_is_told_on_the_secret() -> None:
+    made, recorder, _ = warnings()
+    about = ObjectReference("v1", "Secret", "purelb", "purelb-gossip", "u1")
+    made.gossip_key("old of the Secret purelb-gossip has 5 bytes", about, 0.0)
+    made.repeat(AGAIN)
+    made.gossip_key("", about, AGAIN)
+    made.repeat(2 * AGAIN)
+
+    told = (about, "Warning", "GossipKeyInvalid", "old of the Secret purelb-gossip has 5 bytes")
+    assert recorder.events == [told, told]
