@@ -27,6 +27,8 @@ class ForeignAddresses:
         self._wanted = wanted
         self._seen: dict[ServiceKey, frozenset[IPAddress]] = {}
         self._untold: set[ServiceKey] = set()
+        self._speakers: dict[ServiceKey, str] = {}
+        """Whose it was to tell, of what isn't untold."""
         self._members: Collection[str] = ()
         self._is_synced = False
 
@@ -39,6 +41,8 @@ class ForeignAddresses:
     def members_are(self, nodes: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
         self._members = nodes
+        if nodes:  # what it was to tell it may not have told
+            self._untold |= {key for key, speaker in self._speakers.items() if speaker not in nodes}
 
     def look(self, key: ServiceKey) -> None:
         """A Service is new, changed or gone."""
@@ -49,8 +53,7 @@ class ForeignAddresses:
         if now:
             self._seen[key] = now
         else:
-            self._seen.pop(key, None)
-            self._untold.discard(key)
+            self._forget(key)
         if fresh:
             self.count += len(fresh)
             self._untold.add(key)
@@ -60,12 +63,22 @@ class ForeignAddresses:
         if not self._members:
             return []
         untold, self._untold = self._untold, set()
-        services = (self._wanted.service(key) for key in sorted(untold))
-        return [
-            (service, sentence(service, self._seen[service.key]))
-            for service in services
-            if service is not None and owner(self._members, str(service.key)) == self._node
-        ]
+        told = []
+        for key in sorted(untold):
+            service, foreign = self._wanted.service(key), self._wanted.foreign(key)
+            speaker = owner(self._members, str(key))
+            if service is None or speaker is None or not foreign:
+                self._forget(key)
+                continue
+            self._speakers[key] = speaker
+            if speaker == self._node:
+                told.append((service, sentence(service, foreign)))
+        return told
+
+    def _forget(self, key: ServiceKey) -> None:
+        self._seen.pop(key, None)
+        self._untold.discard(key)
+        self._speakers.pop(key, None)
 
 
 def sentence(service: ServiceView, foreign: Collection[IPAddress]) -> str:

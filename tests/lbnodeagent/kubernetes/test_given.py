@@ -11,6 +11,7 @@ from lbnodeagent.kubernetes.foreign import ForeignAddresses
 from lbnodeagent.kubernetes.given import allocated_from, claims
 from lbnodeagent.kubernetes.viptable import WantedTable
 from purelb.addresses import IPAddress
+from purelb.election import owner
 from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 
@@ -263,3 +264,39 @@ def test_a_status_that_is_written_again_and_again_is_told_of_when_there_are_othe
     ((_, text),) = made.take()
     assert "10.31.188.12" in text
     assert made.count == 2
+
+
+def test_what_is_told_is_what_is_so_by_then() -> None:
+    """A status may be another's for a moment, and a group may be heard of, before it is known who the agents are."""
+    made, wanted = foreign("w11", service(VIP, NODE, writer="k3s"))
+    made.synced()
+    wanted.set_group(group())
+    made.members_are(frozenset({"w11"}))
+
+    ((_, text),) = made.take()
+    assert text.startswith("k3s wrote 10.31.188.1 into the status")
+
+
+def test_what_is_over_by_then_is_not_told() -> None:
+    made, wanted = foreign("w11", service(VIP, writer="k3s"))
+    made.synced()
+    wanted.set_group(group())
+    made.members_are(frozenset({"w11"}))
+
+    assert made.take() == []
+
+
+def test_when_the_agent_goes_that_was_to_tell_another_one_does() -> None:
+    names = [f"w{number}" for number in range(11, 30)]
+    speaker = owner(names, str(KEY))
+    assert speaker is not None
+    others = frozenset(names) - {speaker}
+    said = []
+    for node in others:
+        made, _ = foreign(node, service(NODE, writer="k3s"))
+        made.synced()
+        for members in (frozenset(names), others, others):
+            made.members_are(members)
+            said += [text for _, text in made.take()]
+
+    assert len(said) == 1
