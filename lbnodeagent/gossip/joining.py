@@ -59,7 +59,7 @@ class Joining:
 
     def next_due(self, members: Set[str]) -> float:
         """When there is next somebody to try; a time that is past: now. A try that is under way ends first."""
-        missing = (self.addresses | self._seen) - members
+        missing = self.known - members
         return min((self._try_at.get(address, 0.0) for address in missing), default=FOREVER)
 
     def tried(self, address: str, now: float, *, worked: bool) -> None:
