@@ -76,6 +76,12 @@ class ServiceView:
         return self.type == "LoadBalancer"
 
     @property
+    def allocated_from(self) -> tuple[str, ...]:
+        """The groups that its addresses are of, as its annotation says: one of all, or one for each, in their order."""
+        text = self.annotations.get(names.ALLOCATED_FROM, "")
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+
+    @property
     def backend(self) -> str:
         """Whose nodes alone take its traffic (policy Local), as text that is equal for the same pods; else nothing.
 

@@ -81,7 +81,7 @@ def claim_of(service: ServiceView, seniority: Seniority, *, default_announcer: b
         service.key,
         seniority,
         service.ingress,
-        groups_of(service),
+        service.allocated_from,
         terms_of(service),
         is_ours=service.is_branded and is_ours(service, default_announcer=default_announcer),
     )
@@ -102,19 +102,13 @@ def shown_by_group(service: ServiceView) -> dict[str, frozenset[IPAddress]]:
     """What a Service's status shows to come from which group."""
     if not (service.is_load_balancer and service.is_branded and service.ingress):
         return {}
-    groups = groups_of(service)
+    groups = service.allocated_from
     if len(groups) != len(service.ingress):
         return dict.fromkeys(groups, frozenset(service.ingress))
     shown: dict[str, frozenset[IPAddress]] = {}
     for group, address in zip(groups, service.ingress, strict=True):
         shown[group] = shown.get(group, frozenset()) | {address}
     return shown
-
-
-def groups_of(service: ServiceView) -> tuple[str, ...]:
-    """The groups that its addresses are of, as its annotation says."""
-    allocated_from = service.annotations.get(names.ALLOCATED_FROM, "")
-    return tuple(name.strip() for name in allocated_from.split(",") if name.strip())
 
 
 # --- what it asks for ------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from allocator.reconcile.request import (
     Case,
     case_of,
     claim_of,
-    groups_of,
     named_group,
     request_of,
     terms_of,
@@ -154,7 +153,7 @@ class Reviewer:
         claim = self._engine.claim(service.key)
         if claim is not None and claim.is_ours and set(service.ingress) <= set(claim.addresses):
             return None
-        groups = groups_of(service)
+        groups = service.allocated_from
         return None if all(self._engine.may_give(address, groups) for address in service.ingress) else writer
 
     def _reclaim(self, service: ServiceView, seniority: Seniority, stranger: str) -> Plan:

@@ -63,17 +63,11 @@ def given(
         return Gift()
     if not is_written_by_others(service):
         return Gift(service.ingress, service.ingress)
-    sources = allocated_from(service)
-    named = [group for name in sources for group in groups.get(name, ())]
+    named = [group for name in service.allocated_from for group in groups.get(name, ())]
     proven = tuple(vip for vip in service.ingress if vip in before or _is_pooled(vip, named))
-    has_pools = all(group.pools for group in named) and (all(map(groups.get, sources)) or not are_all_known)
-    return Gift(service.ingress if is_given(service) and not has_pools else proven, proven)
-
-
-def allocated_from(service: ServiceView) -> tuple[str, ...]:
-    """The groups that a Service says its addresses are of."""
-    text = service.annotations.get(names.ALLOCATED_FROM, "")
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    is_gone = are_all_known and not all(map(groups.get, service.allocated_from))
+    can_be_checked = not is_gone and all(group.pools for group in named)
+    return Gift(proven if can_be_checked or not is_given(service) else service.ingress, proven)
 
 
 def _is_pooled(vip: IPAddress, groups: Iterable[ServiceGroup]) -> bool:

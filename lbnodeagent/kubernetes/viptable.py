@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from lbnodeagent.kubernetes.given import Gift, allocated_from, claims, given, is_written_by_others
+from lbnodeagent.kubernetes.given import Gift, claims, given, is_written_by_others
 from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.addresses import IPAddress, family_of
@@ -134,7 +134,7 @@ class WantedTable:
     def _given(self, service: ServiceView) -> Gift:
         if not is_written_by_others(service):
             return given(service, {}, are_all_known=False)
-        groups = {name: tuple(self._groups.get(name, {}).values()) for name in allocated_from(service)}
+        groups = {name: tuple(self._groups.get(name, {}).values()) for name in service.allocated_from}
         return given(service, groups, self._proven_before(service), are_all_known=self._knows_groups)
 
     def _proven_before(self, service: ServiceView) -> tuple[IPAddress, ...]:
@@ -269,7 +269,7 @@ class WantedTable:
 
     def _group_of(self, vip: IPAddress, users: Iterable[ServiceView]) -> ServiceGroup | None:
         """The group that holds ``vip``: the one that the Service says it's from, else any."""
-        sources = sorted({name for service in users for name in allocated_from(service)})
+        sources = sorted({name for service in users for name in service.allocated_from})
         named = (group for name in sources for _, group in sorted(self._groups.get(name, {}).items()))
         found = next((group for group in named if group.pool_of(vip) is not None), None)
         return found or self._any_group_of(vip)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from lbnodeagent.kubernetes.foreign import ForeignAddresses
-from lbnodeagent.kubernetes.given import allocated_from, claims
 from lbnodeagent.kubernetes.viptable import WantedTable
 from purelb.addresses import IPAddress
 from purelb.election import owner
@@ -213,8 +212,10 @@ def test_a_pool_of_another_group_is_no_proof() -> None:
 
 
 def test_pinned_addresses_of_several_groups_count() -> None:
-    assert allocated_from(service(VIP, group="a, b, a")) == ("a", "b")
-    assert claims(service(VIP))
+    pinned = service(VIP, NODE, writer="somebody", giver="purelb-allocator", group="bgp, nodes")
+
+    assert restarted(pinned, group(), group("nodes", "10.189.1.0-10.189.1.255")) == {VIP}
+    assert restarted(pinned, group(), group("other")) == {VIP, NODE}
 
 
 def foreign(node: str, *views: ServiceView) -> tuple[ForeignAddresses, WantedTable]:
