@@ -15,7 +15,7 @@ from allocator.ipam.requests import Claim, Decision, Reason, Refusal
 from allocator.ipam.sharing import tell
 from allocator.notice import Notice
 from purelb import names
-from purelb.addresses import AddressRange, IPAddress, excerpt
+from purelb.addresses import AddressRange, IPAddress, excerpt, listed
 from purelb.services import ServiceView, describe_ingress
 
 NAMED: Final = 3
@@ -128,8 +128,7 @@ def overwritten(service: ServiceView, writer: str, ours: Sequence[IPAddress]) ->
 
 
 def _some(addresses: Sequence[IPAddress]) -> str:
-    more = f" and {len(addresses) - NAMED} more" if len(addresses) > NAMED else ""
-    return ", ".join(map(str, addresses[:NAMED])) + more
+    return listed([str(address) for address in addresses], NAMED)
 
 
 def unmoved_by_addresses(service: ServiceView, pinned: Iterable[IPAddress]) -> Notice:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, NamedTuple, TypeAlias
@@ -82,6 +82,12 @@ def _parse_pin(text: str) -> IPAddress:
 def excerpt(text: str, most: int = 64) -> str:
     """As much of a stranger's text as a sentence may quote."""
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def listed(texts: Sequence[str], most: int) -> str:
+    """As many of them as a sentence may name: ``a, b and 3 more``."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def parse_network(text: str) -> IPNetwork:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Final
 
 from lbnodeagent.kubernetes.viptable import WantedTable
-from purelb.addresses import IPAddress, excerpt
+from purelb.addresses import IPAddress, excerpt, listed
 from purelb.election import owner
 from purelb.services import ServiceKey, ServiceView
 
@@ -83,13 +83,8 @@ class ForeignAddresses:
 
 def sentence(service: ServiceView, foreign: Collection[IPAddress]) -> str:
     """What is so of these addresses."""
-    listed = _listed([str(vip) for vip in sorted(foreign, key=lambda vip: (vip.version, int(vip)))])
+    which = listed([str(vip) for vip in sorted(foreign, key=lambda vip: (vip.version, int(vip)))], _NAMED)
     return (
-        f"{excerpt(service.ingress_writer)} wrote {listed} into the status of this Service: PureLB didn't give it "
+        f"{excerpt(service.ingress_writer)} wrote {which} into the status of this Service: PureLB didn't give it "
         "that, leaves it alone and doesn't announce it; have one controller serve the Service (spec.loadBalancerClass)"
     )
-
-
-def _listed(texts: list[str]) -> str:
-    more = len(texts) - _NAMED
-    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")

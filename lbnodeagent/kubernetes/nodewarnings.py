@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from purelb import names
+from purelb.addresses import listed
 from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AgentMetrics
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 AGAIN: Final = 600.0
 """Seconds after which what still is so is told again: the API server forgets events after an hour."""
 _NAMED: Final = 8
-"""Nodes that a sentence names."""
+"""Nodes, or addresses, that a sentence names."""
 
 
 class _Told(NamedTuple):
@@ -50,8 +51,9 @@ class NodeWarnings:
         self._metrics.unheard.set(len(nodes))
         text = ""
         if nodes:
+            whose = f"{'node' if len(nodes) == 1 else 'nodes'} {listed(nodes, _NAMED)}"
             text = (
-                f"Node {self._node} does not hear the PureLB agents of {_some(nodes)}, which run: until it does, the "
+                f"Node {self._node} does not hear the PureLB agents of {whose}, which run: until it does, the "
                 f"same addresses are on several nodes; see that port {self._port}, UDP and TCP, is open between the "
                 "nodes in both directions, and that all agents have the same gossip key"
             )
@@ -76,7 +78,7 @@ class NodeWarnings:
         text = ""
         if addresses:
             text = (
-                f"Node {self._node} is on no subnet with {', '.join(addresses[:_NAMED])}: addresses of that family are "
+                f"Node {self._node} is on no subnet with {listed(addresses, _NAMED)}: addresses of that family are "
                 "not announced on this NIC, and routed ones are on the dummy interface; give the NIC an address with "
                 "its subnet's prefix length, if neighbours there should be answered"
             )
@@ -105,8 +107,3 @@ class NodeWarnings:
         if before is None or before.text != text:
             log.warning(text, extra={"reason": reason})
         self._events.record(told.about, "Warning", reason, text)
-
-
-def _some(nodes: Sequence[str]) -> str:
-    shown = ", ".join(nodes[:_NAMED]) + (f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else "")
-    return f"{'node' if len(nodes) == 1 else 'nodes'} {shown}"

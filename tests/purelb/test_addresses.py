@@ -12,6 +12,7 @@ from purelb.addresses import (
     RESERVED,
     AddressRange,
     Family,
+    listed,
     parse_address,
     parse_aggregation,
     parse_network,
@@ -136,3 +137,8 @@ def test_a_wrong_subnet_is_refused(text: str) -> None:
 
 def test_families_know_their_names_as_kubernetes_has_them() -> None:
     assert [str(family) for family in Family] == ["IPv4", "IPv6"]
+
+
+def test_a_sentence_names_a_few_and_counts_the_others() -> None:
+    assert listed(["a", "b"], 2) == "a, b"
+    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
