@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
+import pytest
+
 from lab.kubeproxy.services import ServicePort, service_ports
 
 
@@ -60,6 +62,19 @@ def test_a_dual_stack_service_has_a_port_per_family() -> None:
 
 def test_a_headless_service_has_none() -> None:
     assert service_ports([service(clusterIP="None", clusterIPs=["None"])], []) == []
+
+
+@pytest.mark.parametrize("text", ["", "here", "10.31.188.064", "10.31.188.64/16", "fe80::1%} flush ruleset"])
+def test_a_status_that_is_no_address_costs_nobody_else_its_rules(text: str) -> None:
+    odd, other = service(externalIPs=[text, "10.31.188.65"]), service()
+    odd["status"]["loadBalancer"]["ingress"] += [{"ip": text}]
+    of_slice = endpoint_slice(endpoint(text, "w11", ready=True), endpoint("10.0.1.9", "w11", ready=True))
+
+    first, second = service_ports([odd, other], [of_slice])
+
+    assert first.load_balancer_ips == second.load_balancer_ips == (ip_address("10.31.188.64"),)
+    assert first.external_ips == (ip_address("10.31.188.65"),)
+    assert [str(one.address) for one in first.endpoints] == ["10.0.1.9"]
 
 
 def test_endpoints_that_terminate_count_where_no_ready_one_is_left() -> None:

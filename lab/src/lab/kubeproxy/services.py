@@ -80,9 +80,9 @@ def service_ports(services: Iterable[Json], slices: Iterable[Json]) -> list[Serv
         metadata, spec = body["metadata"], body.get("spec") or {}
         its_slices = by_service.get((metadata["namespace"], metadata["name"]), [])
         for text in spec.get("clusterIPs") or filter(None, [spec.get("clusterIP")]):
-            if text == "None":
+            cluster_ip = _address(text)
+            if cluster_ip is None:  # "None": a headless Service
                 continue
-            cluster_ip = ip_address(text)
             found += [_port(body, port, cluster_ip, its_slices) for port in spec.get("ports") or ()]
     return sorted(found, key=lambda one: (one.namespace, one.name, one.version, one.protocol, one.port))
 
@@ -91,8 +91,8 @@ def _port(body: Json, port: Json, cluster_ip: Address, slices: Iterable[Json]) -
     metadata, spec = body["metadata"], body["spec"]
     ingress = ((body.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
     # ipMode Proxy (KEP-1860): the load balancer hands packets over with the node's address, not its own.
-    vips = [ip_address(one["ip"]) for one in ingress if one.get("ip") and one.get("ipMode") != "Proxy"]
-    others = [ip_address(text) for text in spec.get("externalIPs") or ()]
+    vips = _addresses(one.get("ip") for one in ingress if one.get("ipMode") != "Proxy")
+    others = _addresses(spec.get("externalIPs") or ())
     client_ip = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
     is_local = spec.get("externalTrafficPolicy") == "Local"
     return ServicePort(
@@ -125,6 +125,20 @@ def _endpoints(port_name: str, version: int, slices: Iterable[Json]) -> list[End
             conditions = endpoint.get("conditions") or {}
             is_ready = conditions.get("ready") is not False and not conditions.get("terminating")
             if is_ready or (conditions.get("terminating") and conditions.get("serving")):
-                for address in endpoint.get("addresses") or ():
-                    found.add(Endpoint(ip_address(address), number, endpoint.get("nodeName") or "", is_ready))
+                for address in _addresses(endpoint.get("addresses") or ()):
+                    found.add(Endpoint(address, number, endpoint.get("nodeName") or "", is_ready))
     return sorted(found, key=lambda one: (int(one.address), one.port))
+
+
+def _addresses(texts: Iterable[str | None]) -> list[Address]:
+    """Those that are addresses: whoever may write a status writes what he likes."""
+    return [address for text in texts if (address := _address(text)) is not None]
+
+
+def _address(text: str | None) -> Address | None:
+    """None for what is none to kube-proxy either, as one with a zone (RFC 4007), which may hold any text."""
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        return None
+    return None if address.version == 6 and address.scope_id is not None else address
