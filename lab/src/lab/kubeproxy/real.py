@@ -93,8 +93,10 @@ class RealProxies:
         own = self._nodes[node]
         if kind == LATE:
             raise FaultRefused("a real kube-proxy can't be made late")
-        if own.fault is not None or own.child is None:
+        if own.fault is not None:
             raise FaultRefused(f"kube-proxy on {node} has a fault already: {own.fault}")
+        if own.child is None or not own.child.is_running:
+            raise FaultRefused(f"kube-proxy on {node} isn't running at the moment: try again")
         own.fault = kind
         number = signal.SIGSTOP if kind == FROZEN else signal.SIGKILL
         own.child.signal(number)
