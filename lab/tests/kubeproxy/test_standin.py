@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -49,10 +50,20 @@ class Node:
         self.ports: Sequence[ServicePort] = ()
         self.loaded: list[str] = []
         self.refusals = 0
+        self.riddles = 0
+        self.listening: list[socket.socket] = []
+        self.may_listen = threading.Event()
+        self.may_listen.set()
         self.reachable = asyncio.Event()
         self.reachable.set()
         view = NodeView("here", (), ())
-        self.proxy = StandIn(view, self._load, self._listen, lambda: self.ports, self.reachable)
+        self.proxy = StandIn(view, self._load, self._listen, self._ports, self.reachable)
+
+    def _ports(self) -> Sequence[ServicePort]:
+        if self.riddles:
+            self.riddles -= 1
+            raise ValueError("what is this?")
+        return self.ports
 
     def _load(self, script: str) -> None:
         if self.refusals:
@@ -60,9 +71,10 @@ class Node:
             raise NftFailed("no")
         self.loaded.append(script)
 
-    @staticmethod
-    def _listen(_: int) -> socket.socket:
-        return socket.create_server(("127.0.0.1", 0))
+    def _listen(self, _: int) -> socket.socket:
+        self.listening.append(socket.create_server(("127.0.0.1", 0)))
+        self.may_listen.wait(5)
+        return self.listening[-1]
 
     def have(self, *ports: ServicePort) -> None:
         self.ports = ports
@@ -135,5 +147,50 @@ def test_rules_that_the_kernel_refuses_are_tried_again() -> None:
         assert node.proxy.fault == "kube-proxy: no"
         await until(lambda: len(node.loaded) == 2)
         await until(lambda: node.proxy.fault is None)
+
+    run(story)
+
+
+def test_what_nobody_foresaw_ends_no_lab_and_is_tried_again() -> None:
+    async def story(node: Node) -> None:
+        node.riddles = 1
+        node.have(WEB)
+        await until(lambda: node.proxy.fault is not None)
+        assert node.proxy.fault == "kube-proxy: ValueError: what is this?"
+        await until(lambda: len(node.loaded) == 2)
+        await until(lambda: node.proxy.fault is None)
+
+    run(story)
+
+
+def test_frozen_and_without_the_api_server_it_waits_for_the_end_of_both() -> None:
+    async def story(node: Node) -> None:
+        node.reachable.clear()
+        node.have(WEB)
+        await asyncio.sleep(0.05)
+        node.proxy.fail(FROZEN)
+        node.reachable.set()
+        await asyncio.sleep(0.05)
+        node.reachable.clear()
+        node.proxy.heal()
+        await asyncio.sleep(0.1)
+        assert len(node.loaded) == 1
+        node.reachable.set()
+        await until(lambda: len(node.loaded) == 2)
+
+    run(story)
+
+
+def test_a_port_that_is_being_opened_when_it_dies_is_closed_too() -> None:
+    async def story(node: Node) -> None:
+        await until(lambda: len(node.listening) == 1)
+        node.may_listen.clear()
+        node.have(WEB)
+        await until(lambda: len(node.listening) == 2)
+        node.proxy.fail(DEAD)
+        node.may_listen.set()
+        await until(lambda: all(one.fileno() == -1 for one in node.listening))
+        node.proxy.heal()
+        await until(lambda: len(node.listening) == 4)
 
     run(story)

@@ -62,28 +62,47 @@ class HealthPorts:
         self._awake = awake
         self._servers: dict[int, asyncio.Server] = {}
         self._services: Mapping[int, LocalEndpoints] = {}
+        self._is_open = True
         self.is_healthy = False
 
     async def show(self, services: Mapping[int, LocalEndpoints], is_healthy: bool) -> None:
-        """Have exactly these ports, and the proxy's own."""
+        """Have exactly these ports, and the proxy's own; none while it is closed."""
         self._services, self.is_healthy = services, is_healthy
         wanted = {PORT, *services}
         for port in set(self._servers) - wanted:
             self._servers.pop(port).close()
         for port in wanted - set(self._servers):
+            if not self._is_open:
+                return
             try:
-                listening = await asyncio.to_thread(self._listen, port)
+                await self._open(port)
             except StartFailed as failure:
                 log.warning("%s", failure)
-                continue
 
-            async def respond(r: asyncio.StreamReader, w: asyncio.StreamWriter, port: int = port) -> None:
-                await self._respond(port, r, w)
+    async def _open(self, port: int) -> None:
+        """Raises StartFailed."""
 
-            self._servers[port] = await asyncio.start_server(respond, sock=listening, limit=_HEAD_LIMIT)
+        async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._respond(port, reader, writer)
+
+        listening = await asyncio.to_thread(self._listen, port)
+        try:
+            server = await asyncio.start_server(respond, sock=listening, limit=_HEAD_LIMIT)
+        except BaseException:
+            listening.close()
+            raise
+        if self._is_open:
+            self._servers[port] = server
+        else:  # it was closed meanwhile
+            server.close()
+
+    def open(self) -> None:
+        """What is shown from now on is there again."""
+        self._is_open = True
 
     def close(self) -> None:
-        """Let go of all ports, as a program that ends does."""
+        """Let go of all ports, as a program that ends does, also of those that are being opened."""
+        self._is_open = False
         for server in self._servers.values():
             server.close()
         self._servers.clear()

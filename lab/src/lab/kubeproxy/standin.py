@@ -20,7 +20,7 @@ log = logging.getLogger("lab.kubeproxy")
 
 LATE_SECONDS: Final = 5.0
 LATE, FROZEN, DEAD = "proxy-late", "proxy-frozen", "proxy-dead"
-_RETRY: Final = 1.0  # seconds after rules that nft refused
+_RETRY: Final = 1.0  # seconds after rules that could not be loaded
 _REST: Final = 4.0  # times what loading took: the rest of the machine is for others
 
 
@@ -72,6 +72,7 @@ class StandIn:
 
     def heal(self) -> None:
         self._fault = None
+        self._health.open()
         self._awake.set()
         self._news.set()
 
@@ -81,20 +82,31 @@ class StandIn:
             await self._news.wait()
             if self._fault == LATE:
                 await asyncio.sleep(LATE_SECONDS)
-            await self._reachable.wait()
-            await self._awake.wait()
+            while not (self._reachable.is_set() and self._awake.is_set()):
+                await self._reachable.wait()
+                await self._awake.wait()
             self._news.clear()
             began = loop.time()
-            ports = self._ports()
-            is_loaded = await self._have(ports)
-            if self._fault != DEAD:
-                await self._health.show(health_ports(ports, self._node.name), is_loaded)
-            if not is_loaded:
+            self._trouble = await self._pass()
+            if self._trouble is not None:
                 self._news.set()
-            await asyncio.sleep(_REST * (loop.time() - began) if is_loaded else _RETRY)
+            await asyncio.sleep(_RETRY if self._trouble is not None else _REST * (loop.time() - began))
 
-    async def _have(self, ports: Sequence[ServicePort]) -> bool:
-        """Load the rules if they aren't those that are loaded; False when nft refused."""
+    async def _pass(self) -> str | None:
+        """Have the rules and the health ports of what there is now; why that failed, or None."""
+        try:
+            ports = self._ports()
+            trouble = await self._have(ports)
+            await self._health.show(health_ports(ports, self._node.name), trouble is None)
+        except Exception as failure:
+            # The guard at this task's edge: what goes wrong with one node's rules must not end a whole lab.
+            if self._trouble is None:
+                log.exception("kube-proxy on %s", self._node.name)
+            return f"kube-proxy: {type(failure).__name__}: {failure}"
+        return trouble
+
+    async def _have(self, ports: Sequence[ServicePort]) -> str | None:
+        """Load the rules if they aren't those that are loaded; why nft refused them, or None."""
 
         def work() -> None:
             script = "".join(ruleset(version, ports, self._node) for version in (4, 6))
@@ -107,10 +119,8 @@ class StandIn:
         except NftFailed as failure:
             if self._trouble is None:
                 log.error("kube-proxy on %s: %s", self._node.name, failure)
-            self._trouble = f"kube-proxy: {failure}"
-            return False
-        self._trouble = None
-        return True
+            return f"kube-proxy: {failure}"
+        return None
 
 
 def health_ports(ports: Sequence[ServicePort], node: str) -> dict[int, LocalEndpoints]:
