@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final, TypeVar
 
+from kubedouble.fault import Fault
 from purelb.errors import KubeError
 from purelb.pace import Pace
 from tests.allocator.stage import Stage
@@ -23,6 +24,7 @@ LAW: Final = 30.0
 """Seconds."""
 HITS: Final = 10.0
 """Seconds within which a program meets a fault."""
+UNMET: Final = "the program meets the fault"
 LASTS: Final = 0.5
 """Seconds that a fault lasts after it was met."""
 LASTS_LONG: Final = 7.0
@@ -94,6 +96,8 @@ async def play(world: World, row: Row) -> Verdict:
     if row.verb == START:
         fault = faults.add(**row.options, user_agent=who)
         async with world.running():
+            if not await _is_met(world, fault):
+                return Verdict(str(row), missing=[UNMET])
             await asyncio.sleep(LASTS)
             faults.clear(fault)
             return await _judge(world, str(row))
@@ -107,16 +111,23 @@ async def play(world: World, row: Row) -> Verdict:
         faults.expire()
         await world.add("during")
         await world.remove("gone")
-        try:
-            async with asyncio.timeout(HITS):
-                while not fault.hits:
-                    await asyncio.sleep(0.2)
-                    faults.expire()  # a watch that had just ended by itself missed the first time
-        except TimeoutError:
-            return Verdict(str(row), missing=["the program meets the fault"])
+        if not await _is_met(world, fault):
+            return Verdict(str(row), missing=[UNMET])
         await asyncio.sleep(LASTS_LONG if row.verb == LONG else LASTS)
         faults.clear(fault)
         return await _judge(world, str(row))
+
+
+async def _is_met(world: World, fault: Fault) -> bool:
+    """Wait until the program meets a fault; False if it doesn't."""
+    try:
+        async with asyncio.timeout(HITS):
+            while not fault.hits:
+                await asyncio.sleep(0.2)
+                world.stage.api.faults.expire()  # a watch that had just ended by itself missed the first time
+    except TimeoutError:
+        return False
+    return True
 
 
 async def play_restart(world: World) -> Verdict:
