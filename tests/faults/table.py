@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kubedouble.fault import OF_WATCHES
@@ -53,18 +53,14 @@ class Row:
         return f"{self.fault} of {self.verb}"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """How a row ended."""
 
-    row: str
+    missing: list[str]
+    """What wasn't so within LAW seconds."""
     seconds: float = 0.0
     """From the fault's end until the world was as if it had not been."""
-    missing: list[str] = field(default_factory=list)
-    """What wasn't so even then."""
-
-    def __bool__(self) -> bool:
-        return not self.missing
 
 
 def rows(fault: str, verbs: tuple[str, ...]) -> list[Row]:

@@ -97,14 +97,14 @@ async def play(world: World, row: Row) -> Verdict:
         fault = faults.add(**row.options, user_agent=who)
         async with world.running():
             if not await _is_met(world, fault):
-                return Verdict(str(row), missing=[UNMET])
+                return Verdict([UNMET])
             await asyncio.sleep(LASTS)
             faults.clear(fault)
-            return await _judge(world, str(row))
+            return await _judge(world)
     async with world.running():
         missing = await world.settle(LAW)
         if missing:
-            return Verdict(f"before {row}", missing=missing)
+            return Verdict(["before the fault", *missing])
         fault = faults.add(**row.options, user_agent=who)
         if row.verb == "get":  # of a Service whose write was behind
             faults.status(409, verb="patch", resource="services", user_agent=who, count=1)
@@ -112,10 +112,10 @@ async def play(world: World, row: Row) -> Verdict:
         await world.add("during")
         await world.remove("gone")
         if not await _is_met(world, fault):
-            return Verdict(str(row), missing=[UNMET])
+            return Verdict([UNMET])
         await asyncio.sleep(LASTS_LONG if row.verb == LONG else LASTS)
         faults.clear(fault)
-        return await _judge(world, str(row))
+        return await _judge(world)
 
 
 async def _is_met(world: World, fault: Fault) -> bool:
@@ -136,12 +136,12 @@ async def play_restart(world: World) -> Verdict:
     async with world.running():
         missing = await world.settle(LAW)
         if missing:
-            return Verdict("before restart", missing=missing)
+            return Verdict(["before the restart", *missing])
         await world.remove("gone")
         world.stage.api.faults.restart(refusing=1.0, loading=1.5)
         await asyncio.sleep(0.2)
         await surely(lambda: world.add("during"))
-        return await _judge(world, "restart")
+        return await _judge(world)
 
 
 async def play_older_snapshot(world: World) -> Verdict:
@@ -150,22 +150,22 @@ async def play_older_snapshot(world: World) -> Verdict:
     async with world.running():
         missing = await world.settle(LAW)
         if missing:
-            return Verdict("before the snapshot", missing=missing)
+            return Verdict(["before the snapshot", *missing])
         faults, before = world.stage.api.faults, set(world.services)
         faults.remember()
         await world.add("during")
         await world.remove("gone")
         missing = await world.settle(LAW)
         if missing:
-            return Verdict("before going back", missing=missing)
+            return Verdict(["before going back", *missing])
         faults.go_back()
         world.services = before
-        return await _judge(world, "an older snapshot")
+        return await _judge(world)
 
 
-async def _judge(world: World, row: str) -> Verdict:
+async def _judge(world: World) -> Verdict:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     await surely(lambda: world.add("after"))
     missing = await world.settle(LAW)
-    return Verdict(row, loop.time() - begun, missing)
+    return Verdict(missing, loop.time() - begun)
