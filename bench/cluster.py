@@ -33,7 +33,6 @@ POOL4: Final = IPv4Address("10.31.64.0")
 POOL6: Final = IPv6Address("fd00:10:31::1:0")
 POOL_SIZE: Final = 16_384
 LINK: Final = "eth0"
-AGENTS: Final = "component=lbnodeagent"
 _GROUPS: Final = [
     {
         "apiVersion": "purelb.io/v1",

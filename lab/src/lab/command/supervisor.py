@@ -23,8 +23,8 @@ from typing import Protocol
 
 from lab.api.cluster import Cluster
 from lab.command import control
-from lab.command import desk as operations
 from lab.command.controlplane import USER_AGENT, WIRE_KUBECONFIG, certificate_authority, start_control_plane
+from lab.command.desk import Desk
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
 from lab.controllers.namespaceend import NamespaceEnd
@@ -206,9 +206,7 @@ class Supervisor:
             ]
             if self._settings.control_plane == "envtest":
                 controllers.append(NamespaceEnd(cluster))
-            desk = operations.Desk(
-                self._network, cluster, kubelet, nodes, proxies, self._folder, self._user_namespace, self._end
-            )
+            desk = Desk(self._network, cluster, kubelet, nodes, proxies, self._folder, self._user_namespace, self._end)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(cluster.run())
                 await nodes.register()

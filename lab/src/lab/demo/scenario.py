@@ -10,7 +10,6 @@ import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -138,7 +137,3 @@ def owners(vips: Iterable[IPAddress], nodes: Iterable[str]) -> dict[IPAddress, s
     """Which of these nodes has to answer for each VIP."""
     candidates = list(nodes)
     return {vip: chosen for vip in vips if (chosen := owner(candidates, vip)) is not None}
-
-
-def sample_path(name: str) -> Path:
-    return SAMPLES / name

@@ -1,7 +1,7 @@
 """The article's walkthrough, live: each step a command, its output, and whether it is what must be seen.
 
 Owns the order of the steps and what each must show, and the demo as a whole. What is applied and which addresses
-follow is `walkthrough`'s, how a step is shown `steps`'; must not know how the lab works inside.
+follow is `scenario`'s, how a step is shown `steps`'; must not know how the lab works inside.
 """
 
 from __future__ import annotations

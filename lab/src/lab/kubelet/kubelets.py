@@ -15,6 +15,7 @@ from lab.api.cluster import Cluster
 from lab.api.objects import Object, is_daemon_pod
 from lab.kubelet.pods import PodWorker, is_own, is_router
 from lab.kubelet.programs import Surroundings
+from lab.machine.gates import open_gate
 from lab.wire.topology import Host
 
 log = logging.getLogger("lab.kubelet")
@@ -31,9 +32,9 @@ class Kubelet:
         self._cluster: Cluster = shared.cluster
         nodes = shared.network.topology.nodes
         self._nodes = {node.name: node for node in nodes}
-        self._reachable = {node.name: _set_event() for node in nodes}
-        self._gates = {node.name: _set_event() for node in nodes}
-        self._always = _set_event()
+        self._reachable = {node.name: open_gate() for node in nodes}
+        self._gates = {node.name: open_gate() for node in nodes}
+        self._always = open_gate()
         self._workers: dict[str, PodWorker] = {}
         self._next_pod = dict.fromkeys(self._nodes, _FIRST_POD)
         self._news: asyncio.Queue[Object] = asyncio.Queue()
@@ -115,9 +116,3 @@ class Kubelet:
 
 def _is_agent(pod: Object) -> bool:
     return is_daemon_pod(pod) and is_own(pod) and not is_router(pod)
-
-
-def _set_event() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event

@@ -15,6 +15,7 @@ from lab.kubeproxy.rules import NodeView
 from lab.kubeproxy.services import ServicePort, service_ports
 from lab.kubeproxy.standin import StandIn
 from lab.machine import nft
+from lab.machine.gates import open_gate
 from lab.wire.network import Network
 from lab.wire.topology import PODS4, PODS6, Host
 
@@ -41,7 +42,7 @@ class StandIns:
         self._network = network
         self._known: Sequence[ServicePort] | None = None
         nodes = network.topology.nodes
-        self._reachable = {node.name: _set_event() for node in nodes}
+        self._reachable = {node.name: open_gate() for node in nodes}
         self._proxies = {node.name: self._make(node) for node in nodes}
         for plural in ("services", "endpointslices"):
             cluster.on_change(plural, lambda _: self._tell())
@@ -89,9 +90,3 @@ class StandIns:
 
     def fault(self, node: str) -> str | None:
         return self._proxies[node].fault
-
-
-def _set_event() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event

@@ -15,6 +15,7 @@ from lab.errors import FaultRefused, NftFailed
 from lab.kubeproxy.health import HealthPorts, Listen, LocalEndpoints
 from lab.kubeproxy.rules import NodeView, ruleset
 from lab.kubeproxy.services import ServicePort
+from lab.machine.gates import open_gate
 
 log = logging.getLogger("lab.kubeproxy")
 
@@ -39,10 +40,8 @@ class StandIn:
         self._load = load  # nft's text into the node's kernel; blocks; raises NftFailed
         self._ports = ports  # of all Services, as of now
         self._reachable = reachable  # set while the node reaches the API server
-        self._news = asyncio.Event()
-        self._news.set()
-        self._awake = asyncio.Event()
-        self._awake.set()
+        self._news = open_gate()
+        self._awake = open_gate()
         self._fault: str | None = None
         self._trouble: str | None = None
         self._loaded = ""

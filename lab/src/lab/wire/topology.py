@@ -17,7 +17,6 @@ from lab.errors import UnknownHost
 
 WIRE4 = IPv4Network("10.31.0.0/16")
 WIRE6 = IPv6Network("fd00:10:31::/64")
-SERVICES4 = IPv4Network("10.188.0.0/18")
 # What the article hands out for BGP, and its IPv6 counterpart: routed to the nodes, on no host's subnet.
 ROUTED4 = IPv4Network("10.189.0.0/16")
 ROUTED6 = IPv6Network("fd00:10:189::/64")
