@@ -76,10 +76,12 @@ class Topology:
         return any(len(nics) > 1 for nics in self.nics.values())
 
 
-def one_subnet(size: int) -> Topology:
-    """Nodes as most clusters have them."""
-    nics: dict[str, tuple[Nic, ...]] = {f"n{number}": (_eth0(number, "rack"),) for number in range(1, size + 1)}
-    return Topology(nics, (VIP4, VIP6, ROUTED4[0], ROUTED6))
+def one_subnet(size: int, *, has_second_nics: bool = False) -> Topology:
+    """Nodes as most clusters have them; with second NICs, all of them have one."""
+    nics: dict[str, tuple[Nic, ...]] = {}
+    for number in range(1, size + 1):
+        nics[f"n{number}"] = (_eth0(number, "rack"), *([_lan1(number)] if has_second_nics else []))
+    return Topology(nics, (VIP4, VIP6, ROUTED4[0], ROUTED6, *([LAN4] if has_second_nics else [])))
 
 
 def topology(chance: random.Random, size: int) -> Topology:
@@ -90,7 +92,7 @@ def topology(chance: random.Random, size: int) -> Topology:
         is_far = kind == "two racks" and number > 1 and chance.random() < 0.5
         of_node = [_eth0(number, "other rack" if is_far else "rack")]
         if kind == "second NICs" and chance.random() < 0.7:
-            of_node.append(Nic(LAN1, "lan1", _mac(number, LAN1), "storage", (ip_interface(f"172.30.0.{number}/24"),)))
+            of_node.append(_lan1(number))
         nics[f"n{number}"] = tuple(of_node)
     more = {"one subnet": (), "two racks": (OTHER4,), "second NICs": (LAN4,)}[kind]
     return Topology(nics, (VIP4, VIP6, ROUTED4[0], chance.choice((ROUTED4[1], ROUTED6)), *more))
@@ -100,6 +102,10 @@ def _eth0(number: int, segment: Segment) -> Nic:
     rack = 31 if segment == "rack" else 32
     own = (ip_interface(f"10.{rack}.188.{number}/16"), ip_interface(f"fd00:10:{rack}::{number}/64"))
     return Nic(ETH0, "eth0", _mac(number, ETH0), segment, own)
+
+
+def _lan1(number: int) -> Nic:
+    return Nic(LAN1, "lan1", _mac(number, LAN1), "storage", (ip_interface(f"172.30.0.{number}/24"),))
 
 
 def _mac(number: int, index: IfIndex) -> Mac:
