@@ -50,8 +50,6 @@ HEARD: tuple[float, float] = (0.005, 0.03)
 """Seconds until agents hear of an object that changed."""
 JOINED: tuple[float, float] = (0.0, 1.5)
 """Seconds until an agent that starts has found its first peers."""
-NODE_LOOK = 5.0
-"""Seconds between an agent's looks at its Node object."""
 LISTED: tuple[float, float] = (0.03, 0.2)
 """Seconds until an agent that starts has a list."""
 
@@ -222,7 +220,7 @@ class World:
         for node in self.nodes.values():
             if node.agent is not None:
                 for kind in kinds:
-                    late = self.chance.uniform(*((0.0, NODE_LOOK) if kind == "nodes" else HEARD))
+                    late = self.chance.uniform(*HEARD)
                     node.agent.told(kind, self.api.told, late)
 
     # --- machines ----------------------------------------------------------------------------------------------------
