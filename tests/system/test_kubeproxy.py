@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +18,7 @@ from lab.kubeproxy.health import PORT
 from lab.kubeproxy.real import VARIABLE
 from tests.system.conftest import LabUnderTest, eventually
 
-pytestmark = [
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(shutil.which("nft", path="/usr/sbin:/sbin") is None, reason="needs nft"),
-]
+pytestmark = pytest.mark.timeout(180)
 
 MASTER, W11, W12 = "master", "worker-188-11", "worker-188-12"
 ADDRESS: Final = {MASTER: "10.31.188.1", W11: "10.31.188.11", W12: "10.31.188.12"}

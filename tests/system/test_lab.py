@@ -101,7 +101,6 @@ def test_every_node_has_a_default_route_of_both_families(lab: LabUnderTest) -> N
         assert "default via fd00:10:31::254:251 dev eth0" in lab.hosts.output(node, "ip", "-6", "route")
 
 
-@pytest.mark.skipif(shutil.which("nft", path="/usr/sbin:/sbin") is None, reason="needs nft")
 @pytest.mark.parametrize("vip", ["10.189.7.7", "fd00:10:189::7:7"])
 def test_the_router_spreads_routed_addresses_over_the_workers(lab: LabUnderTest, vip: str) -> None:
     url = f"http://[{vip}]/" if ":" in vip else f"http://{vip}/"
@@ -367,7 +366,6 @@ def test_an_agent_that_a_fault_ended_stays_away_until_healed(lab: LabUnderTest, 
     assert eventually(lambda: is_ready(agent_on(lab, WORKER11)))
 
 
-@pytest.mark.skipif(shutil.which("nft", path="/usr/sbin:/sbin") is None, reason="needs nft")
 def test_a_partitioned_node_reaches_the_client_but_no_node(lab: LabUnderTest) -> None:
     def reaches(host: str, address: str) -> bool:
         return lab.hosts.run(host, ["ping", "-c", "1", "-W", "1", address]).returncode == 0
