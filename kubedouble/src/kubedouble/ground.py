@@ -1,7 +1,7 @@
 """What faults do to the server as a whole: its connections, its sockets, its history.
 
-Every method may be called from any thread and has taken effect when it returns. What faults do to one request is
-`misdeeds.py`'s.
+Every method may be called from any thread, and has taken effect when it returns, or raises what went wrong. What faults
+do to one request is `misdeeds.py`'s.
 """
 
 from __future__ import annotations
@@ -109,5 +109,12 @@ class Ground:
         if self._loop is None or here is self._loop:
             return action()
         done: Future[T] = Future()
-        self._loop.call_soon_threadsafe(lambda: done.set_result(action()))
+
+        def act() -> None:
+            try:
+                done.set_result(action())
+            except Exception as failure:  # it is the caller's, who waits for it on another thread
+                done.set_exception(failure)
+
+        self._loop.call_soon_threadsafe(act)
         return done.result(_PATIENCE)

@@ -29,22 +29,21 @@ class Listeners:
         # asyncio closes what it served on; this one is for the next time.
         kept = listening.dup()
         site = web.SockSite(self._runner, listening, ssl_context=self._tls, backlog=BACKLOG)
-        await site.start()
         self._sites.append((site, kept))
+        await site.start()
 
     async def refuse(self) -> None:
-        """Connections are refused from now on."""
-        sites, self._sites = self._sites, []
-        for site, kept in sites:
-            address = kept.getsockname()
+        """Connections are refused from now on. Where that fails or is cut short, no socket is lost."""
+        while self._sites:
+            site, kept = self._sites.pop(0)
+            self._refusing.append((kept, kept.getsockname()))
             await site.stop()
             kept.shutdown(socket.SHUT_RDWR)
-            self._refusing.append((kept, address))
 
     async def accept(self) -> None:
-        """And they are accepted again."""
-        refusing, self._refusing = self._refusing, []
-        for listening, address in refusing:
+        """And they are accepted again; likewise."""
+        while self._refusing:
+            listening, address = self._refusing.pop(0)
             with contextlib.suppress(OSError):  # a port that was asked for by its number is bound still
                 listening.bind(address)
             await self.add(listening)
