@@ -237,6 +237,20 @@ def test_a_restart_refuses_then_forbids_then_serves(api: Api, faults: Faults) ->
     assert api.get(MAPS, resourceVersion=version, resourceVersionMatch="Exact").status == 410
 
 
+def test_a_restart_may_forbid_one_program_alone(api: Api, faults: Faults) -> None:
+    faults.restart(refusing=0.1, loading=0.5, user_agent="somebody-else")
+    deadline = time.monotonic() + 5
+    seen: list[int] = []
+    while not seen and time.monotonic() < deadline:
+        try:
+            seen.append(api.as_user(api.token).get(MAPS).status)
+        except ConnectionError:
+            continue
+
+    assert [(one.kind, one.code, one.user_agent) for one in faults.active()] == [("status", 403, "somebody-else")]
+    assert seen == [200]
+
+
 def test_an_older_snapshot_brings_back_objects_and_versions(api: Api, faults: Faults) -> None:
     api.post(MAPS, config_map("kept", a="1")).ok()
     api.post(MAPS, config_map("lost")).ok()

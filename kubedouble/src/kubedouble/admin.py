@@ -4,7 +4,8 @@ GET /faults                     what is active
 POST /faults                    {"kind": "status", "code": 429, "resource": "services", "count": 3}
 DELETE /faults, /faults/ID      clear all, or one
 POST /drop-watches, /expire     cut the watches; forget history too, so that they get 410
-POST /restart                   {"refusing": 1, "loading": 1}, in seconds: refuse connections, then say 403, then serve
+POST /restart                   {"refusing": 1, "loading": 1}, in seconds: refuse connections, then say 403, then serve;
+                                with "user_agent" 403 to those alone
 POST /remember, /go-back        take a snapshot of all objects; be again as in it, as after a restore of etcd
 """
 

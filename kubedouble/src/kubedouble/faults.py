@@ -20,7 +20,7 @@ class Ground(Protocol):
     def drop_watches(self) -> int: ...
     def strike(self, fault: Fault) -> None: ...
     def compact(self) -> None: ...
-    def restart(self, faults: Faults, refusing: float, loading: float) -> None: ...
+    def restart(self, faults: Faults, refusing: float, loading: float, user_agent: str | None) -> None: ...
     def snapshot(self) -> Snapshot: ...
     def go_back(self, snapshot: Snapshot) -> None: ...
 
@@ -69,9 +69,12 @@ class Faults:
         self._ground.compact()
         return self._ground.drop_watches()
 
-    def restart(self, refusing: float = 1.0, loading: float = 1.0) -> None:
-        """Ends all connections and refuses new ones for `refusing` seconds; then says 403 to all for `loading`."""
-        self._ground.restart(self, refusing, loading)
+    def restart(self, refusing: float = 1.0, loading: float = 1.0, user_agent: str | None = None) -> None:
+        """Ends all connections and refuses new ones for `refusing` seconds; then says 403 for `loading`.
+
+        That to all, or to those who have `user_agent` in theirs.
+        """
+        self._ground.restart(self, refusing, loading, user_agent)
 
     def remember(self) -> None:
         """Takes a snapshot of all objects, as a backup of etcd."""

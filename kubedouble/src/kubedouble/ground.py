@@ -66,15 +66,15 @@ class Ground:
     def compact(self) -> None:
         self._on_loop(self._store.compact)
 
-    def restart(self, faults: Faults, refusing: float, loading: float) -> None:
+    def restart(self, faults: Faults, refusing: float, loading: float, user_agent: str | None) -> None:
         def begin() -> None:
             if self._restarting is not None:
                 self._restarting.cancel()
-            self._restarting = asyncio.get_running_loop().create_task(self._restart(faults, refusing, loading))
+            self._restarting = asyncio.get_running_loop().create_task(self._restart(faults, refusing, loading, user_agent))
 
         self._on_loop(begin)
 
-    async def _restart(self, faults: Faults, refusing: float, loading: float) -> None:
+    async def _restart(self, faults: Faults, refusing: float, loading: float, user_agent: str | None) -> None:
         assert self._listeners is not None, "the server has started"
         rules = None
         try:
@@ -82,7 +82,7 @@ class Ground:
             self._connections.cut_all(by_reset=True)
             self._store.compact()  # its watch cache begins with what is
             await asyncio.sleep(refusing)
-            rules = faults.status(403)
+            rules = faults.status(403, user_agent=user_agent)
             await self._listeners.accept()
             await asyncio.sleep(loading)
         finally:

@@ -36,26 +36,27 @@ def begin(folder: Path, kind: str, verb: str | None) -> str:
     if kind in WHOLE:
         if verb is not None:
             raise FaultRefused(f"{kind} befalls the API server as a whole: it takes no --verb")
-        _ask(folder, "POST", *WHOLE[kind])
+        ask(folder, "POST", *WHOLE[kind])
         return f"API server: {kind}"
     if kind not in API_FAULTS and not (kind.isdecimal() and 400 <= int(kind) <= 599):
         raise FaultRefused(f"no fault {kind!r} of the API server; there are: a code (429), {', '.join(API_FAULTS)}")
     wish: dict[str, Any] = {"kind": "status", "code": int(kind)} if kind.isdecimal() else {"kind": kind}
     if kind == "slow":
         wish["milliseconds"] = 1000
-    _ask(folder, "POST", "/faults", {**wish, "verb": verb, "user_agent": PROGRAMS})
+    ask(folder, "POST", "/faults", {**wish, "verb": verb, "user_agent": PROGRAMS})
     return f"API server: {kind} for {verb or 'every verb'} of PureLB's programs, until `heal api`"
 
 
 def end(folder: Path) -> str:
     """End all that last; a sentence about it. Raises LabError."""
-    active = _ask(folder, "GET", "/faults")
-    _ask(folder, "DELETE", "/faults")
+    active = ask(folder, "GET", "/faults")
+    ask(folder, "DELETE", "/faults")
     names = [str(one["code"]) if one["kind"] == "status" else one["kind"] for one in active]
     return f"API server: {', '.join(names) + ' healed' if names else 'nothing to heal'}"
 
 
-def _ask(folder: Path, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+def ask(folder: Path, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """What the admin port (`kubedouble.admin`) answers. Raises LabError."""
     control.connect(folder).close()  # says so where no lab runs
     file = folder / FAULTS_FILE
     if not file.exists():
