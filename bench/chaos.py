@@ -45,6 +45,8 @@ class Outcome:
     """What a run of chaos came to."""
 
     incidents: int
+    failed: list[str]
+    """Incidents that weren't carried out as they should."""
     misplaced: dict[str, list[str]]
     """VIPs that aren't on exactly one node, with where they are."""
     silent: list[str]
@@ -64,7 +66,8 @@ class Outcome:
 
     @property
     def is_right(self) -> bool:
-        return not (self.misplaced or self.silent or self.foreign_removed or self.never_given or self.exceptions)
+        wrongs = (self.failed, self.misplaced, self.silent, self.foreign_removed, self.never_given, self.exceptions)
+        return not any(wrongs)
 
 
 def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
@@ -80,7 +83,7 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
     watch = AddressWatch(lab.spaces, lab.nodes, lab.scratch)
     pinger = Pinger(lab.spaces, vips, INTERVAL)
     begin = time.monotonic()
-    happened = act(lab, names, incidents, begin)
+    happened, failed = act(lab, names, incidents, begin)
     over = time.monotonic()
     try:
         rest = eventually("", lambda: lab.is_settled(vips), CALM)
@@ -95,6 +98,7 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
     afterwards = last.end()
     outcome = Outcome(
         incidents=len(incidents),
+        failed=failed,
         misplaced={vip: nodes for vip, nodes in lab.holders(vips).items() if len(nodes) != 1},
         silent=[vip for vip, trace in afterwards.items() if trace.lost()],
         foreign_removed=sorted({*missing(lab, foreign), *removed(changes, foreign)}),
@@ -217,6 +221,7 @@ def tell(outcome: Outcome, seed: int, seconds: float, count: int) -> bool:
         )
     about = {"seed": seed, "minutes": round(seconds / 60, 1), "vips": count, "incidents": outcome.incidents}
     checks = (
+        ("incidents that failed", outcome.failed),
         ("VIPs not on exactly one node", outcome.misplaced),
         ("VIPs that don't answer", outcome.silent),
         ("foreign addresses removed", outcome.foreign_removed),

@@ -169,14 +169,23 @@ class Cluster:
     def agent(self, node: str) -> int | None:
         """Pid of the agent that runs on a node; None while none does."""
         wanted = os.fstat(self.spaces.fd(node)).st_ino
-        for folder in Path("/proc").glob("[0-9]*"):
+        for folder in _processes("purelb-lbnodeagent"):
             with contextlib.suppress(OSError):
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-                if any(word.endswith(b"purelb-lbnodeagent") for word in words[:3]) and (
-                    (folder / "ns" / "net").stat().st_ino == wanted
-                ):
+                if (folder / "ns" / "net").stat().st_ino == wanted:
                     return int(folder.name)
         return None
+
+    def allocators(self) -> dict[str, int]:
+        """Pids of the allocators that run, by pod."""
+        pods = {pod["name"] for pod in self.status()["pods"] if pod["namespace"] == "purelb"}
+        found = {}
+        for folder in _processes("purelb-allocator"):
+            with contextlib.suppress(OSError):
+                pairs = (line.partition("=") for line in (folder / "environ").read_text().split("\0"))
+                name = {key: value for key, _, value in pairs}.get("PURELB_POD_NAME", "")
+                if name in pods:
+                    found[name] = int(folder.name)
+        return found
 
     def freeze(self, node: str, seconds: float) -> None:
         """SIGSTOP the agent for that long. No agent: nothing happens."""
@@ -184,9 +193,11 @@ class Cluster:
         if pid is None:
             return
         os.kill(pid, signal.SIGSTOP)
-        time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+        try:
+            time.sleep(seconds)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def fault(self, node: str, kind: str) -> float:
         """Break a node; returns when, monotonic seconds."""
@@ -241,6 +252,17 @@ class Cluster:
                     text = line if line.startswith("{") else " | ".join(_traceback(lines[number:]))
                     found.append(f"{file.relative_to(self.folder)}: {text[:2000]}")
         return found
+
+
+def _processes(program: str) -> Iterator[Path]:
+    """The folders in /proc of the processes of a program, whosever they are."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(word.endswith(program.encode()) for word in words[:3]):
+            yield folder
 
 
 def _traceback(lines: Sequence[str]) -> list[str]:

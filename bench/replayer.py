@@ -1,8 +1,8 @@
 """Records gossip packets that reach a host, or sends recorded ones again: an eavesdropper without the key.
 
 Programs of their own, run inside a host's network: ``python -m bench.replayer record SECONDS`` prints a packet per line
-(IP header and all, as hex), ``python -m bench.replayer send FILE`` reads such lines and sends each unchanged, sender's
-address included. No more than ``MOST`` packets.
+(IP header and all, as hex) for so long from the first one on, ``python -m bench.replayer send FILE`` reads such lines
+and sends each unchanged, sender's address included. No more than ``MOST`` packets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-PORT: Final = 7934
+from purelb.names import GOSSIP_PORT
+
 MOST: Final = 300
 _ETH_P_IP: Final = 0x0800
 _UDP: Final = 17
@@ -25,19 +26,20 @@ def is_gossip(packet: bytes) -> bool:
     if len(packet) < 28 or packet[0] >> 4 != 4 or packet[9] != _UDP or packet[6] & 0x3F or packet[7]:
         return False
     header = 4 * (packet[0] & 0x0F)
-    return int.from_bytes(packet[header + 2 : header + 4], "big") == PORT
+    return int.from_bytes(packet[header + 2 : header + 4], "big") == GOSSIP_PORT
 
 
 def record(seconds: float) -> None:
-    """Print what is heard, both ways (packet(7))."""
-    end = time.monotonic() + seconds
+    """Print what is heard, both ways (packet(7)), from the first packet on: a host without a cable hears none."""
+    end: float | None = None
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP)) as wire:
         heard = 0
-        while heard < MOST and (left := end - time.monotonic()) > 0:
-            if select.select([wire], [], [], left)[0]:
+        while heard < MOST and (end is None or time.monotonic() < end):
+            if select.select([wire], [], [], None if end is None else max(0.0, end - time.monotonic()))[0]:
                 packet = wire.recv(65535)
                 if is_gossip(packet):
                     heard += 1
+                    end = end or time.monotonic() + seconds
                     print(packet.hex(), flush=True)
 
 

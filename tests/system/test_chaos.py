@@ -17,6 +17,7 @@ def test_after_a_minute_of_chaos_every_address_is_on_one_node_and_answers() -> N
         outcome = undergo(lab, 12, SECONDS, SEED)
 
     assert outcome.incidents >= 8
+    assert outcome.failed == []
     assert outcome.misplaced == {}
     assert outcome.silent == []
     assert outcome.foreign_removed == []

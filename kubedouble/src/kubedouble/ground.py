@@ -70,7 +70,9 @@ class Ground:
         def begin() -> None:
             if self._restarting is not None:
                 self._restarting.cancel()
-            self._restarting = asyncio.get_running_loop().create_task(self._restart(faults, refusing, loading, user_agent))
+            self._restarting = asyncio.get_running_loop().create_task(
+                self._restart(faults, refusing, loading, user_agent)
+            )
 
         self._on_loop(begin)
 
