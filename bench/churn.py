@@ -21,7 +21,7 @@ from typing import Final
 
 from bench.cluster import Cluster, cluster, service
 from bench.incidents import FREEZE, Incident, Kind
-from bench.mischief import carry_out
+from bench.mischief import carry_out, why
 from bench.report import event, figure
 from lab.errors import LabError
 
@@ -55,17 +55,8 @@ KINDS: Final[tuple[Kind, ...]] = (
 
 def programs(lab: Cluster) -> dict[str, int]:
     """Pids of our programs in the lab, by node or pod."""
-    pods = {pod["name"] for pod in lab.status()["pods"] if pod["namespace"] == "purelb"}
-    found = {f"agent of {node.split('.')[0]}": pid for node in lab.nodes if (pid := lab.agent(node)) is not None}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            if any(word.endswith(b"purelb-allocator") for word in command[:3]):
-                pairs = (line.partition("=") for line in (folder / "environ").read_text().split("\0"))
-                name = {key: value for key, _, value in pairs}.get("PURELB_POD_NAME", "")
-                if name in pods:
-                    found[name] = int(folder.name)
-    return found
+    agents = {f"agent of {node.split('.')[0]}": pid for node in lab.nodes if (pid := lab.agent(node)) is not None}
+    return agents | lab.allocators()
 
 
 def resident(pid: int) -> float:
@@ -82,6 +73,11 @@ def slope(samples: Sequence[tuple[float, float]]) -> float:
     return 3600 * statistics.linear_regression(at, sizes).slope
 
 
+def last(samples: Sequence[tuple[float, float]]) -> float | None:
+    """The size that was read last, MiB; None where none was."""
+    return round(samples[-1][1], 1) if samples else None
+
+
 class Churn:
     """Services that come and go on a thread of their own, until the end."""
 
@@ -92,6 +88,8 @@ class Churn:
         self.made = 0
         self.refused = 0
         """Commands that the API server, while away, didn't answer."""
+        self.failed: list[str] = []
+        """What else went wrong."""
 
     def __enter__(self) -> Churn:
         self._thread.start()
@@ -112,9 +110,12 @@ class Churn:
                 self._lab.apply([service(name, group=group)])
                 alive.append(name)
                 if len(alive) > ALIVE:
-                    self._lab.kubectl("delete", "service", "-n", "default", "--wait=false", alive.pop(0))
+                    self._lab.kubectl("delete", "service", "-n", "default", "--wait=false", alive[0])
+                    del alive[0]
             except LabError:
                 self.refused += 1
+            except Exception as error:  # whatever it is: a thread has nobody else to tell
+                self.failed.append(f"{name}: {type(error).__name__}: {error}")
 
 
 def incidents(lab: Cluster, seconds: float, chance: random.Random) -> Iterator[Incident]:
@@ -134,39 +135,46 @@ def undergo(lab: Cluster, seconds: float, seed: int) -> bool:
     fixed = [f"fixed-{number}" for number in range(10)]
     lab.apply(service(name) for name in fixed)
     begin = time.monotonic()
+    over, failed = threading.Event(), list[str]()
 
     def act() -> None:
         for incident in incidents(lab, seconds, random.Random(seed)):
-            time.sleep(max(0.0, begin + incident.begin - time.monotonic()))
+            if over.wait(max(0.0, begin + incident.begin - time.monotonic())):
+                return
             try:
                 carry_out(lab, fixed, incident)
-            except LabError as error:
-                event(BENCH, incident=incident.kind, node=incident.node, failed=str(error))
+            except Exception as error:  # whatever it is: a thread has nobody else to tell
+                failed.append(why(incident, error))
 
     breaking = threading.Thread(target=act)
     breaking.start()
-    with Churn(lab) as churn:
-        shown = 0.0
-        while (now := time.monotonic() - begin) < seconds:
-            for name, pid in pids.items():
-                with contextlib.suppress(OSError):
-                    samples[name].append((now, resident(pid)))
-            if now >= shown:
-                sizes = {name: round(series[-1][1], 1) for name, series in samples.items()}
-                event(BENCH, minutes=round(now / 60, 1), services=churn.made, mib=sizes)
-                shown += ROW
-            time.sleep(SAMPLE)
-    breaking.join()
+    try:
+        with Churn(lab) as churn:
+            shown = 0.0
+            while (now := time.monotonic() - begin) < seconds:
+                for name, pid in pids.items():
+                    with contextlib.suppress(OSError):
+                        samples[name].append((now, resident(pid)))
+                if now >= shown:
+                    sizes = {name: last(series) for name, series in samples.items()}
+                    event(BENCH, minutes=round(now / 60, 1), services=churn.made, mib=sizes)
+                    shown += ROW
+                time.sleep(SAMPLE)
+    finally:
+        over.set()
+        breaking.join()
+    failed += churn.failed
     exceptions = lab.exceptions()
     restarted = sorted(pids.items() - programs(lab).items())
     about = {"minutes": round(seconds / 60, 1), "services": churn.made, "refused": churn.refused, "seed": seed}
     holds = []
     for name, series in sorted(samples.items()):
         settled = [one for one in series if one[0] >= min(SETTLED, seconds / 3)]
-        grows = slope(settled)
-        at_end = round(series[-1][1], 1)
+        grows = slope(settled) if series else None
+        is_flat = grows is not None and grows < MOST
         what = f"growth of {name}'s memory"
-        holds.append(figure(BENCH, what, grows, "MiB/h", f"< {MOST}", grows < MOST, mib_at_end=at_end, **about))
+        holds.append(figure(BENCH, what, grows, "MiB/h", f"< {MOST}", is_flat, mib_at_end=last(series), **about))
+    holds.append(figure(BENCH, "incidents that failed", len(failed), "", "0", not failed, found=failed[:5]))
     holds.append(figure(BENCH, "programs that restarted", len(restarted), "", "0", not restarted, found=restarted))
     holds.append(figure(BENCH, "exceptions in logs", len(exceptions), "", "0", not exceptions, found=exceptions[:5]))
     return all(holds)
