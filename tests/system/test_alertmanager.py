@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import time
 from pathlib import Path
 
@@ -11,13 +10,7 @@ import pytest
 
 from tests.system.gossip_peers import Addresses, Alertmanager, Ours, eventually, stage
 
-pytestmark = [
-    pytest.mark.skipif(
-        shutil.which("prometheus-alertmanager") is None,
-        reason="Alertmanager isn't installed (Debian: apt install prometheus-alertmanager)",
-    ),
-    pytest.mark.timeout(120),
-]
+pytestmark = pytest.mark.timeout(120)
 
 
 def test_we_are_counted_and_do_not_disturb(tmp_path: Path) -> None:

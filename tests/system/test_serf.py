@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import random
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,7 @@ import pytest
 
 from tests.system.gossip_peers import Addresses, Ours, Peer, Serf, eventually, stage
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("serf") is None, reason="serf isn't installed (Debian: apt install serf)"),
-    pytest.mark.timeout(240),
-]
+pytestmark = pytest.mark.timeout(240)
 
 P = TypeVar("P", bound=Peer)
 
