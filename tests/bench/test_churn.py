@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.churn import slope
+from bench.churn import last, slope
 
 
 @pytest.mark.parametrize("grows", [0.0, 0.5, 12.0])
@@ -16,3 +16,8 @@ def test_a_slope_is_told_in_mib_per_hour_whatever_the_noise(grows: float) -> Non
 
 def test_too_few_samples_have_no_slope() -> None:
     assert slope([(0.0, 70.0), (1.0, 90.0)]) == 0.0
+
+
+def test_a_program_whose_memory_was_never_read_has_no_size() -> None:
+    assert last([]) is None
+    assert last([(0.0, 70.0), (1.0, 90.04)]) == 90.0
