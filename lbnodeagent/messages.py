@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -72,20 +71,11 @@ class NodeAddresses:
 
 
 @dataclass(frozen=True, slots=True)
-class LandmarksKnown:
-    """Addresses that are somebody's, beside the nodes', each with whose: "a resolver of this node"."""
-
-    whose: Mapping[IPAddress, str]
-
-
-@dataclass(frozen=True, slots=True)
 class Synced:
     """Everything that is wanted has been told once: what wasn't is not wanted."""
 
 
-Told: TypeAlias = (
-    Begun | VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | NodeAddresses | LandmarksKnown | Synced
-)
+Told: TypeAlias = Begun | VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | NodeAddresses | Synced
 ToldKey: TypeAlias = tuple[type, IPAddress | None]
 
 

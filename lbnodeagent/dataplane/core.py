@@ -26,7 +26,6 @@ from lbnodeagent.messages import (
     Begun,
     Configured,
     KeysKnown,
-    LandmarksKnown,
     NodeAddresses,
     NodeExcluded,
     PeersKnown,
@@ -117,8 +116,6 @@ class Core:
             case NodeAddresses(addresses):
                 self._state.landmarks.node_has(addresses)
                 self._implied.surroundings_changed(now)
-            case LandmarksKnown(whose):
-                self._state.mark(vip for vip in self._state.landmarks.are(whose) if vip in self._state.wanted)
             case NodeExcluded(is_excluded):
                 is_news = is_excluded != self._state.candidacy.is_excluded
                 self._state.candidacy.is_excluded = is_excluded

@@ -1,11 +1,9 @@
-"""Whose an address is that nobody may have as a VIP: a node's, a gateway's, a resolver's, the API server's. Pure.
+"""Whose an address is that nobody may have as a VIP: a node's, or a gateway's. Pure.
 
-Joins what the gossip says of the nodes, the kernel of this one, and what the control plane has read elsewhere.
+Joins what the gossip says of the nodes, the kernel of this one, and its Node object.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
 
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.connected import interface_with, own_addresses
@@ -19,13 +17,7 @@ class Landmarks:
     def __init__(self, present: Present, members: Members) -> None:
         self._present = present
         self._members = members
-        self._told: Mapping[IPAddress, str] = {}
         self._of_node: frozenset[IPAddress] = frozenset()
-
-    def are(self, whose: Mapping[IPAddress, str]) -> Iterable[IPAddress]:
-        """The control plane has read these; the addresses of which that is news."""
-        before, self._told = self._told, dict(whose)
-        return {vip for vip in before.keys() | whose.keys() if before.get(vip) != whose.get(vip)}
 
     def node_has(self, addresses: frozenset[IPAddress]) -> None:
         """This node's addresses, by its Node object."""
@@ -48,4 +40,4 @@ class Landmarks:
             return "this node's address"
         if any(vip in route.gateways for family in Family for route in self._present.default_routes(family)):
             return "the gateway of this node's default route"
-        return self._told.get(vip)
+        return None

@@ -142,7 +142,7 @@ class ControlPlane:
                         tasks.create_task(tell(kube.rights, own_pod(settings.common), events, metrics, time.monotonic)),
                         tasks.create_task(reporter.annotator.run()),
                         tasks.create_task(self._follow_outbox(reporter, configuration, warnings)),
-                        tasks.create_task(landmarks.follow(servers, self._tell)),
+                        tasks.create_task(landmarks.follow(servers, reporter.landmarks_are)),
                         tasks.create_task(self._look_around(following, warnings)),
                         tasks.create_task(
                             self._follow(following, answers, wanted, configuration, node, keys, reporter)

@@ -1,19 +1,18 @@
 """Addresses that are somebody's, beside the nodes': the API server's, and the resolvers of this node.
 
 Reads what an agent is given anyway: its environment, its kubeconfig and /etc/resolv.conf. Host names aren't looked up:
-who answers for a name could take VIPs off the air.
+who answers for a name would choose what users are warned of.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from yarl import URL
 
-from lbnodeagent.messages import LandmarksKnown
 from purelb.addresses import IPAddress, parse_address
 from purelb.errors import AddressError
 
@@ -24,9 +23,11 @@ _MOST: Final = 16
 """Resolvers that are read; the C library uses three."""
 
 
-async def follow(servers: tuple[str, ...], tell: Callable[[LandmarksKnown], None], resolvers: Path = RESOLVERS) -> None:
+async def follow(
+    servers: tuple[str, ...], tell: Callable[[Mapping[IPAddress, str]], None], resolvers: Path = RESOLVERS
+) -> None:
     """Tell of what is there whenever that is news, until cancelled. ``servers``: hosts or URLs of the API server."""
-    told: LandmarksKnown | None = None
+    told: Mapping[IPAddress, str] | None = None
     while True:
         found = landmarks(servers, await asyncio.to_thread(_read, resolvers))
         if found != told:
@@ -35,11 +36,11 @@ async def follow(servers: tuple[str, ...], tell: Callable[[LandmarksKnown], None
         await asyncio.sleep(LOOK)
 
 
-def landmarks(servers: tuple[str, ...], resolv_conf: str) -> LandmarksKnown:
-    """What these say."""
-    whose = dict.fromkeys(nameservers(resolv_conf), "a resolver of this node (/etc/resolv.conf)")
+def landmarks(servers: tuple[str, ...], resolv_conf: str) -> Mapping[IPAddress, str]:
+    """What these say: each address with what it is."""
+    whose = dict.fromkeys(nameservers(resolv_conf), "a resolver (/etc/resolv.conf)")
     whose |= {address: "the API server's address" for address in map(address_of, servers) if address is not None}
-    return LandmarksKnown({address: of for address, of in whose.items() if not address.is_loopback})
+    return {address: of for address, of in whose.items() if not address.is_loopback}
 
 
 def nameservers(resolv_conf: str) -> Iterator[IPAddress]:

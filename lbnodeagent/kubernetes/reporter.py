@@ -13,6 +13,7 @@ from typing import Final
 from lbnodeagent.kubernetes.annotation import Form, named_places
 from lbnodeagent.kubernetes.annotator import Annotator
 from lbnodeagent.kubernetes.answers import Answers
+from lbnodeagent.kubernetes.doubleuse import DoubleUse
 from lbnodeagent.kubernetes.foreign import ForeignAddresses
 from lbnodeagent.kubernetes.policyreset import PolicyReset
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
@@ -91,6 +92,7 @@ class Reporter:
         """Routed addresses of which something may have to be said when it is."""
         self._foreign = ForeignAddresses(node, wanted)
         self._counted_foreign = 0
+        self._double_use = DoubleUse(node, wanted)
         policies = PolicyReset(kube, wanted, self._standing, metrics, answers, self._reset, self._reset_refused)
         self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, policies)
 
@@ -104,6 +106,13 @@ class Reporter:
         self.annotator.members_are(nodes)
         self._foreign.members_are(nodes)
         self._tell_foreign()
+        self._double_use.members_are(nodes)
+        self._tell_double_use()
+
+    def landmarks_are(self, landmarks: Mapping[IPAddress, str]) -> None:
+        """What this node reaches by which addresses (landmarks.py)."""
+        self._double_use.landmarks_are(landmarks)
+        self._tell_double_use()
 
     def synced(self) -> None:
         """Everything was read."""
@@ -157,6 +166,8 @@ class Reporter:
         """A Service is new or changed."""
         self._foreign.look(service.key)
         self._tell_foreign()
+        self._double_use.look(service.key)
+        self._tell_double_use()
         vips = vips_of(service)
         for vip in self._told.get(service.key, {}).keys() - set(vips):
             self._forget(service.key, vip)
@@ -172,6 +183,7 @@ class Reporter:
             self._forget(key, vip)
         self._kept.discard(key)
         self._foreign.look(key)
+        self._double_use.look(key)
         self.annotator.forget(key)
 
     # --- events and metrics ------------------------------------------------------------------------------------------
@@ -216,6 +228,11 @@ class Reporter:
         self._counted_foreign = self._foreign.count
         for service, text in self._foreign.take():
             self._events.record(reference_of(service), "Warning", names.REASON_ANNOUNCEMENT_FAILED, text)
+
+    def _tell_double_use(self) -> None:
+        """Addresses by which this node reaches its resolver or the API server."""
+        for service, text in self._double_use.take():
+            self._events.record(reference_of(service), "Warning", names.REASON_CONFIGURATION_WARNING, text)
 
     def _is_news(self, service: ServiceView, announcement: Announcement) -> bool:
         """Whether the Service doesn't say so yet."""

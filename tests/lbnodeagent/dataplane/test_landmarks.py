@@ -47,15 +47,6 @@ def test_a_router_is_nobodys_vip() -> None:
     assert whose(landmarks(present)[0], ROUTER) == "the gateway of this node's default route"
 
 
-def test_what_the_control_plane_has_read_counts_and_news_of_it_is_told() -> None:
-    ours, _ = landmarks(node())
-
-    assert set(ours.are({ROUTER: "a resolver of this node"})) == {ROUTER}
-    assert whose(ours, ROUTER) == "a resolver of this node"
-    assert set(ours.are({ROUTER: "a resolver of this node", VIP: "the API server's address"})) == {VIP}
-    assert set(ours.are({})) == {ROUTER, VIP}
-
-
 def test_a_vip_that_kubelet_took_for_the_nodes_address_stays_a_vip() -> None:
     ours, _ = landmarks(node(placed(ETH0, f"{VIP6}/64")))
     ours.node_has(frozenset({VIP6, ip_address("fd00:10:31::188:11")}))

@@ -20,8 +20,8 @@ options ndots:5
 
 
 def test_the_resolvers_and_the_api_server_are_known() -> None:
-    assert landmarks(("10.96.0.1", "https://[fd00::6]:6443"), RESOLV_CONF).whose == {
-        ip_address("10.31.188.53"): "a resolver of this node (/etc/resolv.conf)",
+    assert landmarks(("10.96.0.1", "https://[fd00::6]:6443"), RESOLV_CONF) == {
+        ip_address("10.31.188.53"): "a resolver (/etc/resolv.conf)",
         ip_address("10.96.0.1"): "the API server's address",
         ip_address("fd00::6"): "the API server's address",
     }

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 
-from lbnodeagent.messages import LandmarksKnown
 from lbnodeagent.tables import UNCONFIGURED, Announcement
 from tests.lbnodeagent.stage.topology import LAN1, LAN4, ROUTED4, VIP4, one_subnet
 from tests.lbnodeagent.stage.world import World
 
 N1 = ip_address("10.31.188.1")
-RESOLVER = ip_address("10.31.188.53")
 
 
 def cluster(size: int = 3, *, has_second_nics: bool = False) -> World:
@@ -74,21 +72,6 @@ def test_the_address_of_a_node_that_is_down_for_a_while_stays_free_for_it() -> N
     world.run(10.0)
 
     assert takers(world, N1) == set()
-
-
-def test_a_resolver_is_no_vip_and_a_vip_that_turns_out_to_be_one_goes() -> None:
-    world = cluster()
-    world.api.want(RESOLVER)
-    world.run(5.0)
-    assert takers(world, RESOLVER)
-
-    for node in world.nodes.values():
-        assert node.agent is not None
-        node.agent.core.told(world.now, LandmarksKnown({RESOLVER: "a resolver of this node"}))
-    world.run(30.0)
-
-    assert takers(world, RESOLVER) == set()
-    assert reasons(world) == {"10.31.188.53 is a resolver of this node: take it out of the pool"}
 
 
 def lan_address(world: World, node: str) -> IPv4Interface | IPv6Interface:
