@@ -21,19 +21,17 @@ PATIENCE: Final = 5.0
 class Cluster:
     """What is known of the nodes."""
 
-    candidates: Collection[str]
-    """Those with an agent that can announce."""
+    able: Collection[str]
+    """Those with an agent that is configured to announce."""
     onlink: Collection[IPNetwork]
     """The subnets that a node is on, or was when it was last heard of."""
-    is_configured: bool
-    """Whether some LBNodeAgent lets this node announce, or another one that is on a subnet by it."""
 
 
 def why_nowhere(wanted: WantedVip, owner: str | None, cluster: Cluster) -> str | None:
     """Why no node has a VIP, as a clause; None: one has, or should, or nobody can tell."""
     if owner is not None:
         return None
-    if not cluster.is_configured:
+    if not cluster.able:
         return UNCONFIGURED
     subnet = next((subnet for subnet in cluster.onlink if wanted.address in subnet), None)
     chosen = wanted.electorate if subnet is not None else wanted.endpoints
@@ -42,7 +40,7 @@ def why_nowhere(wanted: WantedVip, owner: str | None, cluster: Cluster) -> str |
     if subnet is not None:
         among = "no node with a ready endpoint, as its traffic policy Local needs it," if chosen else "no live node"
         return f"{among} has a NIC with a cable on {subnet}, where it belongs"
-    if chosen is not None and not chosen & frozenset(cluster.candidates):
+    if chosen is not None and not chosen & frozenset(cluster.able):
         return "its traffic policy is Local, and no node with a ready endpoint has an agent that can announce"
     return None
 

@@ -139,8 +139,7 @@ class State:
         wanted, candidacy = self.wanted.table.get(vip), self.candidacy
         if wanted is None or candidacy.is_leaving or not self.is_configured or not candidacy.is_spokesman:
             return None
-        is_configured = self.config.announces or candidacy.is_anybody_somewhere
-        cluster = Cluster(candidacy.candidates, self.members.onlink(), is_configured)
+        cluster = Cluster(candidacy.able, self.members.onlink())
         return why_nowhere(wanted, candidacy.owner(vip), cluster)
 
     def situation(self, vips: Sequence[IPAddress], now: float) -> Situation:

@@ -39,18 +39,17 @@ class Candidacy:
         """Whether there are no other agents; None: it was not told yet."""
         self.is_deaf = False
         """There are agents whose gossip no key of ours opens."""
-        self.candidates = frozenset[str]()
-        """The nodes that may own VIPs, this one too if it may."""
-        self.is_anybody_somewhere = False
-        """Whether one of them can announce on a subnet."""
+        self.able = frozenset[str]()
+        """The candidates that are configured to announce, this node too if it is one: who can route a VIP."""
         self.unexcluded = frozenset[str]()
-        """The candidates from which load balancer traffic is not to be kept away."""
+        """Those of them from which load balancer traffic is not to be kept away."""
         self._node = node
         self._members = members
         self._election = Election()
         self._subnets: tuple[NicSubnet, ...] = ()
         self._macs: frozenset[Mac] = frozenset()
         self._addresses: frozenset[IPAddress] = frozenset()
+        self._announces = True
         self._settle_until = 0.0
         self._first: str | None = None
         self._deaf_until = 0.0
@@ -113,10 +112,20 @@ class Candidacy:
         return self.update(now)
 
     def set_place(
-        self, subnets: Iterable[NicSubnet], macs: Iterable[Mac], addresses: frozenset[IPAddress], now: float
+        self,
+        subnets: Iterable[NicSubnet],
+        macs: Iterable[Mac],
+        addresses: frozenset[IPAddress],
+        now: float,
+        *,
+        announces: bool = True,
     ) -> set[IPAddress]:
-        """Where this node is: on these subnets, with these NICs, by these addresses of its own."""
+        """Where this node is: on these subnets, with these NICs, by these addresses of its own.
+
+        ``announces``: whether it is configured to.
+        """
         self._subnets, self._macs, self._addresses = tuple(subnets), frozenset(macs), addresses
+        self._announces = announces
         return self.update(now)
 
     def update(self, now: float) -> set[IPAddress]:
@@ -134,6 +143,7 @@ class Candidacy:
             idle=frozenset(subnet.network for subnet in self._subnets) - reachable,
             macs=self._macs,
             addresses=self._addresses,
+            announces=self._announces,
         )
         if meta != self._members.own:
             self._members.set_own(meta)
@@ -147,10 +157,10 @@ class Candidacy:
     def elect(self) -> set[IPAddress]:
         """Bring the election up to date with the members."""
         candidates = self._members.candidates()
-        self.candidates = frozenset(candidates)
-        self._first = min(candidates, default=None)
-        self.is_anybody_somewhere = any(one.reach for one in candidates.values())
-        self.unexcluded = frozenset(node for node, one in candidates.items() if not one.is_excluded)
+        self.able = frozenset(node for node, one in candidates.items() if one.announces)
+        self.unexcluded = frozenset(node for node in self.able if not candidates[node].is_excluded)
+        speakers = {node for node, one in candidates.items() if one.speaks}
+        self._first = min(speakers & self.able or speakers, default=None)
         changed: set[IPAddress] = set()
         for node in self._election.candidates - candidates.keys():
             changed |= self._election.remove_candidate(node)

@@ -40,4 +40,4 @@ class Subnets:
         self.here = tuple(nic_subnets(config, self._present))
         links = (self._present.links[subnet.index] for subnet in self.here if subnet.has_carrier)
         macs = [Mac(link.mac) for link in links if link.mac is not None]
-        return self._candidacy.set_place(self.here, macs, own, now)
+        return self._candidacy.set_place(self.here, macs, own, now, announces=config.announces)

@@ -36,6 +36,10 @@ class Candidate:
     """The subnets on which it can announce."""
     is_excluded: bool = False
     """It counts only where there are no others: a VIP on a drained node is better than none."""
+    announces: bool = True
+    """It is configured to announce, at least on its dummy interface: routed VIPs may be left to it."""
+    speaks: bool = True
+    """It is one of ours, which may report what concerns all alike."""
 
 
 class Members:
@@ -152,7 +156,9 @@ class Members:
         metas = {**self._others, self.node: self.own}
         everywhere = frozenset[IPNetwork]().union(*(meta.reach for meta in metas.values() if meta is not None))
         return {
-            node: Candidate(everywhere if meta is None else meta.reach, meta is not None and meta.is_excluded)
+            node: Candidate(everywhere, speaks=False)
+            if meta is None
+            else Candidate(meta.reach, meta.is_excluded, meta.announces)
             for node, meta in metas.items()
             if meta is None or (meta.is_ready and not meta.is_leaving)
         }

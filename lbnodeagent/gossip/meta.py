@@ -29,6 +29,8 @@ _LIFE: Final = 0x08
 _MARKS: Final = 4
 """From this bit on, three bits: how many keys the member says that it opens."""
 _MARKS_MOST: Final = 7
+_SILENT: Final = 0x80
+"""Not read by agents from before, which don't set it either: they count as announcing."""
 _ENTRIES: Final = 16
 _IDLE: Final = 0x80
 
@@ -55,6 +57,8 @@ class Meta:
     """Of the keys that it opens, the one that it seals with first; empty: it doesn't say (keyrotation.py)."""
     addresses: frozenset[IPAddress] = frozenset()
     """The node's own: nobody else is to have them."""
+    announces: bool = True
+    """An LBNodeAgent with a local block is for it: it can route VIPs, also where it reaches no subnet."""
 
 
 def encode_meta(meta: Meta) -> bytes:
@@ -63,7 +67,7 @@ def encode_meta(meta: Meta) -> bytes:
     # The life and the keys go where agents from before read MACs, which no NIC has.
     lives = [] if meta.life is None else [meta.life]
     keys = meta.keys[:_MARKS_MOST]
-    flags |= _LIFE * len(lives) | len(keys) << _MARKS
+    flags |= _LIFE * len(lives) | len(keys) << _MARKS | _SILENT * (not meta.announces)
     entries = [*lives, *keys, *sorted(meta.macs)][:_ENTRIES]
     data = _MAGIC + struct.pack("!BB", flags, len(entries)) + b"".join(entries)
     known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
@@ -107,6 +111,7 @@ def decode_meta(data: bytes) -> Meta | None:
         macs=frozenset(map(Mac, entries[lives + keys :])),
         life=life,
         keys=tuple(map(Mark, entries[lives : lives + keys])),
+        announces=not flags & _SILENT,
     )
 
 

@@ -9,7 +9,7 @@ from lbnodeagent.dataplane.nowhere import PATIENCE, Cluster, Nowhere, why_nowher
 from lbnodeagent.tables import UNCONFIGURED
 from tests.lbnodeagent.scenes import NOW, ROUTED, VIP, wanted
 
-CLUSTER = Cluster({"m", "w11"}, {ip_network("10.31.0.0/16")}, is_configured=True)
+CLUSTER = Cluster({"m", "w11"}, {ip_network("10.31.0.0/16")})
 
 
 def test_of_a_vip_that_a_node_owns_or_that_every_node_routes_there_is_nothing_to_tell() -> None:
@@ -38,7 +38,7 @@ def test_policy_local_of_a_routed_vip_may_leave_nobody() -> None:
 
 
 def test_without_an_lbnodeagent_for_any_node_nobody_announces_anything() -> None:
-    nobody = replace(CLUSTER, is_configured=False)
+    nobody = replace(CLUSTER, able=())
 
     assert why_nowhere(wanted(ROUTED), None, nobody) == UNCONFIGURED
     assert why_nowhere(wanted(VIP), None, nobody) == UNCONFIGURED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 from lbnodeagent.election.candidacy import DEAF, SETTLE, Candidacy
@@ -127,3 +128,53 @@ def test_an_agent_that_has_worked_for_a_while_keeps_its_vips_when_one_with_anoth
     own.is_deaf = True
     own.update(DEAF + 1)
     assert own.is_candidate
+
+
+ABLE = Meta(True, reach=frozenset({WIRE.network}))
+UNCONFIGURED = Meta(True, announces=False)
+
+
+def among(**peers: Meta) -> Candidacy:
+    """A candidate that can announce, and these."""
+    own, members = candidacy(is_alone=True)
+    own.is_synced = True
+    for name, meta in peers.items():
+        members.joined(name, encode_meta(meta), HOST)
+    own.set_place([WIRE], [], frozenset(), 0.0)
+    return own
+
+
+def test_a_node_without_an_lbnodeagent_can_stand_in_for_nobody() -> None:
+    own = among(w12=ABLE, w13=UNCONFIGURED, w14=replace(ABLE, is_excluded=True))
+
+    assert own.able == {"own", "w12", "w14"}
+    assert own.unexcluded == {"own", "w12"}
+
+
+def test_a_node_that_only_routes_can() -> None:
+    assert among(w12=Meta(True)).unexcluded == {"own", "w12"}
+
+
+def test_one_that_can_announce_speaks_for_all() -> None:
+    assert among(a=UNCONFIGURED).is_spokesman
+    assert not among(a=ABLE).is_spokesman
+
+
+def test_where_none_can_one_of_those_speaks() -> None:
+    own, members = candidacy(is_alone=True)
+    own.is_synced = True
+    members.joined("z", encode_meta(UNCONFIGURED), HOST)
+    own.set_place([], [], frozenset(), 0.0, announces=False)
+
+    assert own.is_spokesman
+    assert own.able == set()
+
+
+def test_purelbs_own_agents_announce_and_never_speak() -> None:
+    own, members = candidacy(is_alone=True)
+    own.is_synced = True
+    members.joined("a", b"", HOST)
+    own.set_place([WIRE], [], frozenset(), 0.0)
+
+    assert own.able == {"a", "own"}
+    assert own.is_spokesman

@@ -61,7 +61,7 @@ def test_purelbs_own_agents_are_candidates_wherever_anybody_is() -> None:
     members = roster(w12=Meta(True, reach=RACK))
     members.joined("purelb", b"", HOST)
 
-    assert members.candidates()["purelb"] == Candidate(WIRE | RACK)
+    assert members.candidates()["purelb"] == Candidate(WIRE | RACK, speaks=False)
     assert members.understands("w12")
     assert not members.understands("purelb")
     assert not members.understands("absent")

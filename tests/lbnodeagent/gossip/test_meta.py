@@ -39,12 +39,20 @@ METAS = st.builds(
     st.one_of(st.none(), SIX.map(Life)),
     st.lists(SIX.map(Mark), max_size=7).map(tuple),
     st.frozensets(st.ip_addresses().filter(lambda address: getattr(address, "scope_id", None) is None), max_size=4),
+    st.booleans(),
 )
 
 
 @given(METAS)
 def test_a_meta_is_decoded_to_what_was_encoded(meta: Meta) -> None:
     assert decode_meta(encode_meta(meta)) == meta
+
+
+def test_an_agent_that_says_nothing_of_it_announces_as_those_from_before_did() -> None:
+    before = decode_meta(b"PL\x01\x01\x00")
+
+    assert before == Meta(True)
+    assert before.announces
 
 
 def test_a_meta_is_small() -> None:

@@ -156,3 +156,33 @@ def test_so_is_a_cluster_of_which_no_node_has_an_lbnodeagent() -> None:
 
     assert takers(world, VIP4) == takers(world, ROUTED4[0]) == set()
     assert speakers(world) == {"n1": UNCONFIGURED}
+
+
+def one_configured(size: int = 3) -> World:
+    """An LBNodeAgent is for n2 alone."""
+    world = cluster(size)
+    world.api.label("n2", "lb", is_there=True)
+    world.api.configure("default", {"localInterface": "default"}, {"lb": "yes"})
+    world.run(10.0)
+    return world
+
+
+def test_a_cordon_of_the_only_node_that_announces_costs_no_routed_vip() -> None:
+    world = one_configured()
+    world.api.want(ROUTED4[0])
+    world.api.node("n2", is_cordoned=True)
+    world.run(30.0)
+
+    assert takers(world, ROUTED4[0]) == {"n2"}
+
+
+def test_policy_local_with_endpoints_on_nodes_without_an_lbnodeagent_is_told_of_by_one_that_has_one() -> None:
+    world = one_configured()
+    world.api.want(ROUTED4[0], policy="Local")
+    world.api.endpoints(ROUTED4[0], frozenset({"n1"}))
+    world.run(30.0)
+
+    assert takers(world, ROUTED4[0]) == set()
+    assert speakers(world) == {
+        "n2": "its traffic policy is Local, and no node with a ready endpoint has an agent that can announce"
+    }
