@@ -67,7 +67,10 @@ class NodeExcluded:
 class NodeAddresses:
     """This node's own addresses, by its Node object."""
 
-    addresses: frozenset[IPAddress]
+    internal: frozenset[IPAddress] = frozenset()
+    """On its interfaces, as kubelet found them: a VIP may be among them."""
+    external: frozenset[IPAddress] = frozenset()
+    """By which it is reached from outside, as an operator or the cloud says; on an interface or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,8 @@ class Core:
             case PeersKnown(peers):
                 self._state.candidacy.is_alone = not peers
                 self._implied.candidacy_changed(now)
-            case NodeAddresses(addresses):
-                self._state.landmarks.node_has(addresses)
+            case NodeAddresses(internal, external):
+                self._state.landmarks.node_has(internal, external)
                 self._implied.surroundings_changed(now)
             case NodeExcluded(is_excluded):
                 is_news = is_excluded != self._state.candidacy.is_excluded

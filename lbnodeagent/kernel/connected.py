@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,8 +72,17 @@ def interface_with(vip: IPAddress, present: Present, dummy: str) -> str | None:
 
     Interfaces without neighbours don't count: kube-proxy (ipvs), kube-router and others keep every VIP on one.
     """
-    links = (present.links.get(there.index) for there in present.at(vip) if not there.is_ours)
-    return next((link.name for link in links if link is not None and _is_nic(link, dummy)), None)
+    return next((link.name for link in _with_foreign(vip, present) if _is_nic(link, dummy)), None)
+
+
+def has_itself(address: IPAddress, present: Present, dummy: str) -> bool:
+    """Whether somebody else put ``address`` on a NIC, or on the loopback interface, as on nodes that speak BGP."""
+    return any(link.is_loopback or _is_nic(link, dummy) for link in _with_foreign(address, present))
+
+
+def _with_foreign(address: IPAddress, present: Present) -> Iterator[Link]:
+    links = (present.links.get(there.index) for there in present.at(address) if not there.is_ours)
+    return (link for link in links if link is not None)
 
 
 def own_addresses(present: Present, dummy: str) -> frozenset[IPAddress]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 from lbnodeagent.messages import NodeAddresses, NodeExcluded, Peer, PeersKnown
@@ -26,7 +26,7 @@ class OwnNode:
     labels: Mapping[str, str]
     is_excluded: bool
     """A label or a cordon keeps VIPs away."""
-    addresses: frozenset[IPAddress] = frozenset()
+    addresses: NodeAddresses = field(default_factory=NodeAddresses)
     """Where the node is; host names are left out."""
 
 
@@ -54,7 +54,7 @@ class NodeFeed:
         self._on_agents = on_agents
         self._pods: dict[ObjectKey, AgentPod] = {}
         self._told: PeersKnown | None = None
-        self._addresses: frozenset[IPAddress] = frozenset()
+        self._addresses = NodeAddresses()
 
     def node(self, news: News[OwnNode]) -> None:
         """Of the one Node that is followed."""
@@ -72,7 +72,7 @@ class NodeFeed:
             self._on_labels(known.labels)
             if known.addresses != self._addresses:
                 self._addresses = known.addresses
-                self._tell(NodeAddresses(known.addresses))
+                self._tell(known.addresses)
 
     def pods(self, news: News[AgentPod]) -> None:
         """Of other nodes' agents."""
@@ -96,12 +96,13 @@ def parse_node(body: Mapping[str, Any]) -> OwnNode:
     """A Node, without the images and the rest of which it has many kilobytes."""
     labels = dict(body["metadata"].get("labels") or {})
     is_cordoned = bool((body.get("spec") or {}).get("unschedulable"))
-    return OwnNode(labels, is_cordoned or EXCLUDE_LABEL in labels, frozenset(_addresses(body)))
+    addresses = NodeAddresses(frozenset(_addresses(body, "InternalIP")), frozenset(_addresses(body, "ExternalIP")))
+    return OwnNode(labels, is_cordoned or EXCLUDE_LABEL in labels, addresses)
 
 
-def _addresses(body: Mapping[str, Any]) -> Iterator[IPAddress]:
+def _addresses(body: Mapping[str, Any], kind: str) -> Iterator[IPAddress]:
     for entry in (body.get("status") or {}).get("addresses") or ():
-        if entry.get("type") in ("InternalIP", "ExternalIP"):
+        if entry.get("type") == kind:
             with contextlib.suppress(AddressError):
                 yield parse_address(entry.get("address") or "")
 

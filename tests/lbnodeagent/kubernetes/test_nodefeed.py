@@ -56,13 +56,17 @@ def test_labels_and_exclusion_are_told_as_they_change() -> None:
 
 def test_the_addresses_of_the_node_are_told_once_and_names_are_none() -> None:
     scene = Told()
-    named = [{"type": "InternalIP", "address": "10.31.188.11"}, {"type": "Hostname", "address": "w11"}]
+    named = [
+        {"type": "InternalIP", "address": "10.31.188.11"},
+        {"type": "ExternalIP", "address": "192.0.2.11"},
+        {"type": "Hostname", "address": "w11"},
+    ]
     node = parse_node({"metadata": {"name": "w11"}, "status": {"addresses": named}})
     for _ in range(2):
         scene.feed.node(Changed(NODE, node))
 
     told = [one for one in scene.told if isinstance(one, NodeAddresses)]
-    assert told == [NodeAddresses(frozenset({ip_address("10.31.188.11")}))]
+    assert told == [NodeAddresses(frozenset({ip_address("10.31.188.11")}), frozenset({ip_address("192.0.2.11")}))]
 
 
 NOTHING: Replaced[OwnNode] = Replaced({}, "9", 0)
