@@ -18,7 +18,7 @@ from lbnodeagent.dataplane.outputs import Answer, Counted, Execute, JoinAtOnce, 
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
+from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, KeyRetired, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
 from lbnodeagent.kernel.watch import note, read
@@ -140,8 +140,7 @@ class Core:
             case GossipEnded():
                 self._state.candidacy.hears_peers = False
             case PeerAlive(node, meta, address):
-                news = self._state.members.joined(node, meta, address)
-                self._state.mark(vip for vip in news if vip in self._state.wanted)
+                self._state.members.joined(node, meta, address, now)
                 self._implied.candidacy_changed(now)
             case PeerGone(node, for_good):
                 self._state.members.gone(node, now, for_good=for_good)
@@ -149,12 +148,15 @@ class Core:
             case Deaf(is_deaf):
                 self._state.candidacy.is_deaf = is_deaf
                 self._implied.candidacy_changed(now)
+            case KeyRetired():
+                self._state.members.key_retired()
             case HandoverMessage():
                 learned = self._state.negotiation.received(event, now)
                 self._implied.owners_changed(learned.changed)
                 self._state.mark(learned.look_at)
             case _:
                 assert_never(event)
+        self._mark_hosts()
 
     def kernel(self, now: float, changes: Iterable[Change]) -> None:
         """The kernel notifies of changes, its own and ours."""
@@ -262,6 +264,10 @@ class Core:
             self._takes_leave = True
             self._go_on(take_leave(self._state, self._now), None)
 
+    def _mark_hosts(self) -> None:
+        """Look at the VIPs that became a node's address, or ceased to be."""
+        self._state.mark(vip for vip in self._state.members.take_news() if vip in self._state.wanted)
+
     def _send_reports(self) -> None:
         """Tell how VIPs stand once all are looked at; while there is no end of that, every now and then."""
         statuses, now = self._state.statuses, self._now
@@ -293,6 +299,7 @@ class Core:
         if due.everything:
             state.are_routes_dirty = True
             state.members.forget_old(now)
+            self._mark_hosts()
             state.connected.look(state.present, state.config.dummy_interface, now)
             self._implied.owners_changed(state.candidacy.elect())
             there = state.present.all_ours()

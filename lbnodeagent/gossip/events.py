@@ -58,7 +58,12 @@ class Deaf:
     is_deaf: bool
 
 
-PeerEvent: TypeAlias = GossipStarted | GossipEnded | PeerAlive | PeerGone | Deaf | HandoverMessage
+@dataclass(frozen=True, slots=True)
+class KeyRetired:
+    """A key of the gossip is in use no more: what was said by it alone is believed no longer."""
+
+
+PeerEvent: TypeAlias = GossipStarted | GossipEnded | PeerAlive | PeerGone | Deaf | KeyRetired | HandoverMessage
 
 
 def peer_event(event: Event, own: str) -> PeerEvent | None:

@@ -59,6 +59,8 @@ class Members:
         self._networks: Counter[IPNetwork] = Counter()
         self._macs: dict[Mac, set[str]] = {}
         self._onlink: frozenset[IPNetwork] | None = None
+        self._news: set[IPAddress] = set()
+        """Addresses that became a node's, or ceased to be."""
 
     @property
     def others(self) -> Mapping[str, Meta | None]:
@@ -70,10 +72,15 @@ class Members:
         self.own = meta
         self._remember(self.node, meta)
 
-    def joined(self, node: str, data: bytes, address: IPAddress) -> frozenset[IPAddress]:
-        """A member is alive, with this meta; the addresses of nodes of which that is news."""
+    def take_news(self) -> set[IPAddress]:
+        """The addresses that became a node's or ceased to be since this was asked last."""
+        news, self._news = self._news, set()
+        return news
+
+    def joined(self, node: str, data: bytes, address: IPAddress, now: float) -> None:
+        """A member is alive, with this meta."""
         if node == self.node:
-            return frozenset()
+            return
         try:
             meta = decode_meta(data)
         except MetaError as error:
@@ -84,11 +91,11 @@ class Members:
         self._failed_at.pop(node, None)
         if meta is not None:
             self._remember(node, meta)
-        return self.hosts.here(node, {address} | (meta.addresses if meta is not None else frozenset()))
+        self._news |= self.hosts.here(node, {address} | (meta.addresses if meta is not None else frozenset()), now)
 
     def gone(self, node: str, now: float, *, for_good: bool) -> None:
         """A member failed, or left (``for_good``)."""
-        self.hosts.gone(node, now, for_good=for_good)
+        self._news |= self.hosts.gone(node, now, for_good=for_good)
         self._others.pop(node, None)
         self._said_leaving.pop(node, None)
         if for_good:
@@ -105,7 +112,7 @@ class Members:
 
     def forget_old(self, now: float) -> None:
         """Forget where nodes were that failed long ago, and that one said to leave that is still there."""
-        self.hosts.forget_old(now)
+        self._news |= self.hosts.forget_old(now)
         for node in [node for node, said_at in self._said_leaving.items() if now - said_at >= LEAVING]:
             del self._said_leaving[node]
             meta = self._others[node]
@@ -113,6 +120,10 @@ class Members:
             self._others[node] = replace(meta, is_leaving=False)
         for node in [node for node, failed_at in self._failed_at.items() if now - failed_at >= REMEMBER]:
             self._forget(node)
+
+    def key_retired(self) -> None:
+        """A key of the gossip is in use no more: nobody believes what those who are gone may have said by it."""
+        self._news |= self.hosts.forget_gone()
 
     def is_leaving(self, node: str, now: float) -> None:
         """A member told us itself that it shuts down, before its meta did."""

@@ -17,7 +17,7 @@ from typing import Final
 
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
-from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, PeerAlive, PeerEvent, PeerGone
+from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, KeyRetired, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.joining import Joining
 from lbnodeagent.gossip.keyrotation import Rotation, fingerprint, mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
@@ -125,8 +125,10 @@ class Peers:
         for key in ring:
             self._key.add(key)
         self._key.use(ring[0])
-        for key in set(self._key.keys) - set(ring):
+        for key in (retired := set(self._key.keys) - set(ring)):
             self._key.remove(key)
+        if retired:
+            self._happens(KeyRetired())
         self._correspondence.keys = tuple(mark(key) for key in ring)
         self.set_meta(self._said)
 

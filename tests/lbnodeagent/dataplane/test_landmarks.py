@@ -11,7 +11,7 @@ from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import DefaultRoute
 from purelb.addresses import Family, IPAddress
-from tests.lbnodeagent.scenes import ETH0, HOST, IPVS, LO, VIP, VIP6, link, node, own, placed
+from tests.lbnodeagent.scenes import ETH0, HOST, IPVS, LO, NOW, VIP, VIP6, link, node, own, placed
 
 ROUTER = ip_address("10.31.254.251")
 SECOND = ip_address("192.168.50.12")
@@ -29,7 +29,7 @@ def whose(of: Landmarks, vip: IPAddress) -> str | None:
 
 def test_a_node_has_the_address_from_where_it_gossips_also_one_with_purelbs_own_agent() -> None:
     ours, members = landmarks(node())
-    members.joined("w12", b"", HOST)
+    members.joined("w12", b"", HOST, NOW)
 
     assert whose(ours, HOST) == "node w12's address"
     assert whose(ours, VIP) is None
@@ -37,7 +37,7 @@ def test_a_node_has_the_address_from_where_it_gossips_also_one_with_purelbs_own_
 
 def test_a_node_has_the_addresses_that_it_says() -> None:
     ours, members = landmarks(node())
-    members.joined("w12", encode_meta(Meta(True, addresses=frozenset({SECOND}))), HOST)
+    members.joined("w12", encode_meta(Meta(True, addresses=frozenset({SECOND}))), HOST, NOW)
 
     assert whose(ours, SECOND) == "node w12's address"
 

@@ -21,7 +21,7 @@ def candidacy(*peers: str, is_alone: bool = False) -> tuple[Candidacy, Members]:
     own = Candidacy("own", members)
     own.gossip_started(0.0)
     for name in peers:
-        members.joined(name, encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST)
+        members.joined(name, encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST, 0.0)
     own.is_alone = is_alone
     own.want(VIP, wanted(VIP))
     return own, members
@@ -69,7 +69,7 @@ def test_a_node_that_gets_its_cable_back_does_not_take_what_its_peers_may_own() 
     own.set_place([WIRE], [], frozenset(), 20.0)
     assert not own.is_candidate
 
-    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST)
+    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST, 0.0)
     own.update(20.1)
     assert own.is_candidate
 
@@ -114,7 +114,7 @@ def test_it_takes_part_at_once_when_the_keys_have_become_the_same() -> None:
     own.update(SETTLE)
 
     own.is_deaf = False
-    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST)
+    members.joined("w12", encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST, 0.0)
     own.update(SETTLE + 1)
     assert own.is_candidate
 
@@ -139,7 +139,7 @@ def among(**peers: Meta) -> Candidacy:
     own, members = candidacy(is_alone=True)
     own.is_synced = True
     for name, meta in peers.items():
-        members.joined(name, encode_meta(meta), HOST)
+        members.joined(name, encode_meta(meta), HOST, 0.0)
     own.set_place([WIRE], [], frozenset(), 0.0)
     return own
 
@@ -163,7 +163,7 @@ def test_one_that_can_announce_speaks_for_all() -> None:
 def test_where_none_can_one_of_those_speaks() -> None:
     own, members = candidacy(is_alone=True)
     own.is_synced = True
-    members.joined("z", encode_meta(UNCONFIGURED), HOST)
+    members.joined("z", encode_meta(UNCONFIGURED), HOST, 0.0)
     own.set_place([], [], frozenset(), 0.0, announces=False)
 
     assert own.is_spokesman
@@ -173,7 +173,7 @@ def test_where_none_can_one_of_those_speaks() -> None:
 def test_purelbs_own_agents_announce_and_never_speak() -> None:
     own, members = candidacy(is_alone=True)
     own.is_synced = True
-    members.joined("a", b"", HOST)
+    members.joined("a", b"", HOST, 0.0)
     own.set_place([WIRE], [], frozenset(), 0.0)
 
     assert own.able == {"a", "own"}

@@ -22,14 +22,20 @@ def told(others: dict[str, Meta | None], *, is_excluded: bool = False) -> tables
     candidacy = Candidacy("own", members)
     candidacy.gossip_started(0.0)
     for name, meta in others.items():
-        members.joined(name, encode_meta(meta) if meta is not None else b"", HOST)
+        members.joined(name, encode_meta(meta) if meta is not None else b"", HOST, 0.0)
     candidacy.is_synced, candidacy.is_excluded = True, is_excluded
     candidacy.set_place([WIRE], [], frozenset(), 0.0)
     return Changes("own", members, candidacy, Present()).members()
 
 
-def test_announcers_are_our_agents_that_are_ready_and_not_excluded() -> None:
-    others = {"a": READY, "b": replace(READY, is_excluded=True), "c": Meta(), "purelb": None}
+def test_announcers_are_our_agents_that_are_ready_configured_and_not_excluded() -> None:
+    others = {
+        "a": READY,
+        "b": replace(READY, is_excluded=True),
+        "c": Meta(),
+        "d": Meta(True, announces=False),
+        "purelb": None,
+    }
 
     assert told(others) == tables.Members(frozenset({"own", *others}), frozenset({"own", "a"}))
 

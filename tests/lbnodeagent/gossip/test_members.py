@@ -20,7 +20,7 @@ def roster(**others: Meta) -> Members:
     made = Members("own")
     made.set_own(READY)
     for name, meta in others.items():
-        made.joined(name, encode_meta(meta), HOST)
+        made.joined(name, encode_meta(meta), HOST, NOW)
     return made
 
 
@@ -38,7 +38,7 @@ def test_a_node_that_does_not_know_the_vips_yet_is_none() -> None:
 
 def test_a_node_that_leaves_is_none_as_soon_as_it_says_so() -> None:
     members = roster(w11=READY, w12=READY)
-    members.joined("w11", encode_meta(Meta(True, is_leaving=True, reach=WIRE)), HOST)
+    members.joined("w11", encode_meta(Meta(True, is_leaving=True, reach=WIRE)), HOST, NOW)
     members.is_leaving("w12", 0.0)
 
     assert members.candidates().keys() == {"own"}
@@ -59,7 +59,7 @@ def test_an_excluded_node_is_a_candidate_for_what_nobody_else_can_have() -> None
 
 def test_purelbs_own_agents_are_candidates_wherever_anybody_is() -> None:
     members = roster(w12=Meta(True, reach=RACK))
-    members.joined("purelb", b"", HOST)
+    members.joined("purelb", b"", HOST, NOW)
 
     assert members.candidates()["purelb"] == Candidate(WIRE | RACK, speaks=False)
     assert members.understands("w12")
@@ -69,7 +69,7 @@ def test_purelbs_own_agents_are_candidates_wherever_anybody_is() -> None:
 
 def test_a_meta_that_cannot_be_read_makes_no_candidate() -> None:
     members = roster()
-    members.joined("w12", b"PL\x01\x01\xff", HOST)
+    members.joined("w12", b"PL\x01\x01\xff", HOST, NOW)
 
     assert members.candidates().keys() == {"own"}
 
@@ -103,7 +103,7 @@ def test_a_node_that_is_configured_away_from_a_subnet_is_not_on_it_any_more() ->
 
 def test_a_node_that_has_just_started_is_believed_to_be_where_it_was() -> None:
     members = roster(w12=Meta(True, reach=RACK))
-    members.joined("w12", encode_meta(Meta()), HOST)
+    members.joined("w12", encode_meta(Meta()), HOST, NOW)
 
     assert is_onlink(members, ip_address("10.32.0.9"))
 
@@ -134,7 +134,7 @@ def test_a_rack_that_is_scrapped_is_forgotten_after_a_day_with_its_nics() -> Non
 def test_a_node_that_came_back_is_not_forgotten() -> None:
     members = roster(w12=Meta(True, reach=RACK))
     members.gone("w12", NOW, for_good=False)
-    members.joined("w12", encode_meta(Meta(True, reach=RACK)), HOST)
+    members.joined("w12", encode_meta(Meta(True, reach=RACK)), HOST, NOW)
 
     members.forget_old(NOW + REMEMBER)
 

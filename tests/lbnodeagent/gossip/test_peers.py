@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from lbnodeagent.gossip.events import Deaf, PeerAlive, PeerGone
+from lbnodeagent.gossip.events import Deaf, KeyRetired, PeerAlive, PeerGone
 from lbnodeagent.gossip.meta import Meta, decode_meta
 from lbnodeagent.gossip.peers import Peers
 from memberlist import Config
@@ -38,6 +38,7 @@ class Agent:
     def __init__(self, name: str, host: str, port: int) -> None:
         self.peers = Peers(name, host, port, Config.fast())
         self.is_deaf = False
+        self.retired = 0
         self.heard: dict[str, Meta] = {}
         """What each peer says of itself, but its life and keys."""
 
@@ -52,6 +53,8 @@ class Agent:
                     self.is_deaf = is_deaf
                 case PeerGone(node):
                     self.heard.pop(node, None)
+                case KeyRetired():
+                    self.retired += 1
                 case _:
                     pass
 
@@ -175,5 +178,23 @@ def test_an_agent_that_starts_during_a_rotation_is_heard_by_one_that_has_not_see
 
             behind.peers.set_keys((NEW, OLD))
             await until(lambda: behind.peers.ring == starting.peers.ring == (NEW, OLD), seconds=10)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.timeout(90)
+def test_a_key_that_opens_no_longer_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbnodeagent.gossip.keyrotation.SETTLE", 0.1)
+    monkeypatch.setattr("lbnodeagent.gossip.peers.TURN", 0.1)
+
+    async def scene() -> None:
+        async with two_agents() as (one, other):
+            for agent in (one, other):
+                agent.peers.set_keys((OLD,))
+            await until(lambda: "b" in one.heard and "a" in other.heard)
+            for agent in (one, other):
+                agent.peers.set_keys((NEW,))
+            await until(lambda: one.peers.ring == other.peers.ring == (NEW,), seconds=10)
+            await until(lambda: one.retired == other.retired == 1)
 
     asyncio.run(scene())

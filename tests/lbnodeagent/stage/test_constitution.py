@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 
+from lbnodeagent.gossip.events import KeyRetired
+from lbnodeagent.gossip.hosts import PROVEN
 from lbnodeagent.tables import UNCONFIGURED, Announcement
 from tests.lbnodeagent.stage.topology import LAN1, LAN4, ROUTED4, VIP4, one_subnet
 from tests.lbnodeagent.stage.world import World
@@ -65,6 +67,7 @@ def test_an_address_goes_when_its_node_joins() -> None:
 
 def test_the_address_of_a_node_that_is_down_for_a_while_stays_free_for_it() -> None:
     world = cluster()
+    world.run(PROVEN)
     world.stop_agent("n1")
     world.run(10.0)
 
@@ -72,6 +75,32 @@ def test_the_address_of_a_node_that_is_down_for_a_while_stays_free_for_it() -> N
     world.run(10.0)
 
     assert takers(world, N1) == set()
+
+
+def test_with_a_key_that_is_retired_the_addresses_of_nodes_that_are_gone_are_forgotten() -> None:
+    world = cluster()
+    world.run(PROVEN)
+    world.cut_power("n1")
+    world.run(10.0)
+    world.api.want(N1)
+    world.run(5.0)
+    assert takers(world, N1) == set()
+
+    for node in world.nodes.values():
+        if node.agent is not None:
+            node.agent.core.peer(world.now, KeyRetired())
+    world.run(10.0)
+
+    assert takers(world, N1)
+
+
+def test_what_is_a_nodes_address_no_longer_is_taken_within_a_minute() -> None:
+    world = cluster()
+    world.cut_power("n1")  # before anybody could be sure of it
+    world.api.want(N1)
+    world.run(30.0)
+
+    assert takers(world, N1)
 
 
 def lan_address(world: World, node: str) -> IPv4Interface | IPv6Interface:
