@@ -83,12 +83,17 @@ def _refusal_of_route(
         "shadows-subnet",
         f"{network} on {interface} would take traffic from {shadowed.network}, the subnet of "
         f"{shadowed.interface}: name that interface in the LBNodeAgent's localInterface or interfaces, or use a pool "
-        "of another subnet",
+        "of another subnet, or the aggregation /32 or /128",
     )
 
 
 def shadowed_by(network: IPNetwork, index: IfIndex, connected: Iterable[Connected]) -> Connected | None:
-    """The connected subnet of another interface that a route to ``network`` by interface ``index`` would cut into."""
+    """The connected subnet of another interface that a route to ``network`` by interface ``index`` would cut into.
+
+    A host prefix leads nobody but the VIP itself astray.
+    """
+    if network.prefixlen == network.max_prefixlen:
+        return None
     return next(
         (
             other

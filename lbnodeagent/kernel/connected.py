@@ -17,6 +17,9 @@ from purelb.addresses import IPAddress, IPNetwork
 PATIENCE: Final = 60.0
 """Seconds for which a subnet is remembered that its interface, which is up, no longer has: DHCP may bring it back."""
 
+DUMMY_KINDS: Final = ("dummy", "ifb")
+"""Of which ours is, by whichever name; kube-proxy and kube-router keep VIPs on such ones too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connected:
@@ -28,10 +31,10 @@ class Connected:
 
 
 def connected_subnets(present: Present, dummy: str) -> tuple[Connected, ...]:
-    """The subnets of this node's interfaces, pods' ones included; not those of the dummy interface or kube-proxy's."""
+    """The subnets of this node's interfaces, also pods' ones; not those of dummy interfaces, behind which nobody is."""
     subnets: dict[Connected, None] = {}
     for link in present.links.values():
-        if link.name in (dummy, IPVS_INTERFACE) or link.is_loopback:
+        if link.name in (dummy, IPVS_INTERFACE) or link.is_loopback or _is_dummy(link):
             continue
         for there in present.foreign(link.index):
             if there.prefix_length < there.address.max_prefixlen and not there.address.is_link_local:
@@ -101,6 +104,11 @@ def own_addresses(present: Present, dummy: str) -> frozenset[IPAddress]:
         and not (there.is_secondary or there.looks_ours or there.address.is_link_local)
         and there.prefix_length < there.address.max_prefixlen
     )
+
+
+def _is_dummy(link: Link) -> bool:
+    """Whether there is nothing behind an interface, as tunnels have it, which know no neighbours either."""
+    return link.kind in DUMMY_KINDS and not link.has_neighbours
 
 
 def _is_nic(link: Link, dummy: str) -> bool:

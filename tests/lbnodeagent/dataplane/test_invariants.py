@@ -63,9 +63,17 @@ def test_no_prefix_on_the_dummy_cuts_into_a_subnet_of_a_nic() -> None:
     )
 
     assert rule(routed(ip_address("192.168.50.7"), 24), scene) == "shadows-subnet"  # the same
-    assert rule(routed(ip_address("192.168.50.7"), 32), scene) == "shadows-subnet"  # lies in it
+    assert rule(routed(ip_address("192.168.50.7"), 29), scene) == "shadows-subnet"  # lies in it
     assert rule(routed(ip_address("192.168.0.9"), 16), scene) == "shadows-subnet"  # contains it
     assert rule(routed(ip_address("192.168.51.9"), 24), scene) is None
+
+
+def test_a_host_prefix_takes_nothing_but_the_vip_itself() -> None:
+    wide = node(own(ETH1, "10.0.0.5/8"), own(ETH1, "fd00::5/16"), links=[SECOND_NIC])
+    vip, vip6 = ip_address("10.200.0.7"), ip_address("fd00:200::7")
+
+    assert rule(routed(vip), facts(wide, vip)) is None
+    assert rule(routed(vip6, 128), facts(wide, vip6)) is None
 
 
 def test_no_route_of_an_aggregate_does_either() -> None:
@@ -114,7 +122,7 @@ def test_the_dummy_interface_itself_is_not_judged_here() -> None:
     assert refusal_of(CreateDummy("kube-lb0"), facts(node())) is None
 
 
-@given(st.ip_addresses(v=4), st.integers(8, 32), st.ip_addresses(v=4), st.integers(8, 30))
+@given(st.ip_addresses(v=4), st.integers(8, 31), st.ip_addresses(v=4), st.integers(8, 30))
 def test_a_route_shadows_a_subnet_just_when_they_have_an_address_in_common(
     vip: IPAddress, length: int, other: IPAddress, other_length: int
 ) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from lbnodeagent.kernel.connected import PATIENCE, Connected, ConnectedSubnets, interface_with, own_addresses
+from lbnodeagent.kernel.connected import (
+    PATIENCE,
+    Connected,
+    ConnectedSubnets,
+    connected_subnets,
+    interface_with,
+    own_addresses,
+)
 from lbnodeagent.kernel.present import Present
+from lbnodeagent.tables import DUMMY_ALIAS
 from tests.lbnodeagent.scenes import DUMMY, ETH0, ETH1, IPVS, NOW, VIP, link, node, on_dummy, own, placed
 
 IPVS_LINK = replace(link(IPVS, "kube-ipvs0"), has_neighbours=False)
@@ -48,6 +56,21 @@ def test_where_kube_proxy_and_agents_keep_vips_they_are_nobodys() -> None:
     present = node(own(IPVS, f"{VIP}/32"), own(DUMMY, f"{VIP}/24"), placed(ETH0, f"{VIP}/16"), links=[IPVS_LINK])
 
     assert interface_with(VIP, present, "kube-lb0") is None
+
+
+def test_behind_a_dummy_interface_is_no_subnet_be_it_ours_by_another_name_or_another_programs() -> None:
+    kube_router = replace(link(ETH1, "kube-dummy-if"), kind="dummy", has_neighbours=False)
+    former = replace(link(IPVS, "lb-before", alias=DUMMY_ALIAS), kind="ifb", has_neighbours=False)
+    present = node(own(ETH1, "10.200.0.1/24"), own(IPVS, "10.201.0.1/24"), links=[kube_router, former])
+
+    assert {one.interface for one in connected_subnets(present, "kube-lb0")} == {"eth0"}
+
+
+def test_behind_a_tunnel_there_is_one() -> None:
+    tunnel = replace(link(ETH1, "wg0"), kind="wireguard", has_neighbours=False)
+    present = node(own(ETH1, "10.200.0.1/24"), links=[tunnel])
+
+    assert {one.interface for one in connected_subnets(present, "kube-lb0")} == {"eth0", "wg0"}
 
 
 LAN = Connected(ip_network("192.168.50.0/24"), ETH1, "eth1")

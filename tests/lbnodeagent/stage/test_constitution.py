@@ -107,8 +107,25 @@ def lan_address(world: World, node: str) -> IPv4Interface | IPv6Interface:
     return world.topology.nics[node][1].own[0]
 
 
-def test_a_pool_on_the_subnet_of_another_nic_never_leads_that_subnet_into_the_dummy_interface() -> None:
+def dual_homed() -> World:
+    """Two nodes with a NIC that takes no VIPs; an address of its subnet would be routed with all of it."""
     world = cluster(2, has_second_nics=True)
+    world.api.regroup("storage", "default")
+    return world
+
+
+def test_a_host_route_into_the_subnet_of_another_nic_is_none_of_that_subnets() -> None:
+    world = dual_homed()
+    world.api.regroup("storage", "/32")
+
+    world.api.want(LAN4)
+    world.run(10.0)
+
+    assert takers(world, LAN4) == {"n1", "n2"}
+
+
+def test_a_pool_on_the_subnet_of_another_nic_never_leads_that_subnet_into_the_dummy_interface() -> None:
+    world = dual_homed()
 
     world.api.want(LAN4)
     world.run(10.0)
@@ -121,7 +138,7 @@ def test_a_pool_on_the_subnet_of_another_nic_never_leads_that_subnet_into_the_du
 
 
 def test_nor_after_that_nic_lost_its_cable_and_its_address() -> None:
-    world = cluster(2, has_second_nics=True)
+    world = dual_homed()
     world.api.want(LAN4)
     world.run(10.0)
 
@@ -141,7 +158,7 @@ def test_nor_after_that_nic_lost_its_cable_and_its_address() -> None:
 
 
 def test_what_is_on_the_dummy_interface_goes_when_a_nic_gets_its_subnet() -> None:
-    world = cluster(2, has_second_nics=True)
+    world = dual_homed()
     for name, node in world.nodes.items():
         node.kernel.delete((LAN1, lan_address(world, name).ip, 24))
     world.run(120.0)
