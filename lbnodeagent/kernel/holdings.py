@@ -117,6 +117,8 @@ class Holdings:
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._entries: dict[Key, Entry] = {one.key: one for one in entries}
+        self._hoped: set[Key] = set()
+        """Noted because the kernel was asked for them; it has not said yet that they came."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -136,7 +138,9 @@ class Holdings:
             if isinstance(change, Place):
                 spot = change.spot
                 entry = Entry(spot.index, spot.interface, change.vip, spot.prefix_length)
-                self._entries.setdefault(entry.key, entry)
+                if entry.key not in self._entries:
+                    self._entries[entry.key] = entry
+                    self._hoped.add(entry.key)
         return len(self._entries) != before
 
     def conclude(
@@ -144,18 +148,21 @@ class Holdings:
     ) -> bool:
         """What came of each. True if that is news.
 
-        An address that somebody else turned out to have isn't ours. After any other failure to add one it may be there
-        (its answer was lost), so it stays noted; ``keep`` puts that right.
+        An address that somebody else turned out to have isn't ours, unless it was before. After any other failure to
+        add one it may be there (its answer was lost), so it stays noted; ``keep`` puts that right.
         """
         before = len(self._entries)
         for change, result in zip(changes, results, strict=True):
             match change, result:
                 case Remove(), None:
-                    self._entries.pop((change.index, change.vip, change.prefix_length), None)
+                    self._forget((change.index, change.vip, change.prefix_length))
                 case Place(), AddressTaken():
-                    self._entries.pop((change.spot.index, change.vip, change.spot.prefix_length), None)
-                case Place(), PresentAddress():  # once more, when it was taken away just before
-                    self.expect([change])
+                    key = (change.spot.index, change.vip, change.spot.prefix_length)
+                    if key in self._hoped:
+                        self._forget(key)
+                case Place(), PresentAddress():
+                    self.expect([change])  # once more, when it was taken away just before
+                    self._hoped.discard((change.spot.index, change.vip, change.spot.prefix_length))
         return len(self._entries) != before
 
     def adopt(self, there: PresentAddress, interface: str) -> None:
@@ -167,5 +174,9 @@ class Holdings:
         """These are all the addresses that the kernel has: others are gone. True if that is news."""
         gone = self._entries.keys() - set(present)
         for key in gone:
-            del self._entries[key]
+            self._forget(key)
         return bool(gone)
+
+    def _forget(self, key: Key) -> None:
+        self._entries.pop(key, None)
+        self._hoped.discard(key)

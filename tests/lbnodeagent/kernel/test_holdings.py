@@ -147,6 +147,25 @@ def test_one_that_somebody_else_has_is_not() -> None:
     assert not holdings.claims(ENTRY.key, None)
 
 
+def test_one_of_ours_that_is_placed_once_more_stays_ours_though_the_kernel_says_that_it_is_there() -> None:
+    """Its notification was overtaken, so that the planner didn't know of it."""
+    holdings = Holdings([ENTRY])
+
+    holdings.expect([place()])
+    holdings.conclude([place()], [AddressTaken("adding", errno.EEXIST)])
+
+    assert holdings.claims(ENTRY.key, None)
+
+
+def test_what_was_expected_and_taken_is_not_ours_at_the_next_try_either() -> None:
+    holdings = Holdings()
+    for _ in range(2):
+        holdings.expect([place()])
+        holdings.conclude([place()], [AddressTaken("adding", errno.EEXIST)])
+
+    assert not holdings.claims(ENTRY.key, None)
+
+
 def test_one_whose_answer_was_lost_is_until_it_is_known_to_be_away() -> None:
     holdings = Holdings()
     holdings.expect([place()])
