@@ -246,7 +246,7 @@ class DataPlane:
             case Adopted(there, interface):
                 self._netlink.adopt(there, interface)
             case Swept(present):
-                self._netlink.keep(present)
+                self._netlink.swept(present)
             case Announce() | Probe():
                 self._sending.send(output)
             case Send(to, message):

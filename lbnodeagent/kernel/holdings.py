@@ -119,6 +119,8 @@ class Holdings:
         self._entries: dict[Key, Entry] = {one.key: one for one in entries}
         self._hoped: set[Key] = set()
         """Noted because the kernel was asked for them; it has not said yet that they came."""
+        self._absent: set[Key] = set()
+        """Those that weren't there at the last sweep."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -138,6 +140,7 @@ class Holdings:
             if isinstance(change, Place):
                 spot = change.spot
                 entry = Entry(spot.index, spot.interface, change.vip, spot.prefix_length)
+                self._absent.discard(entry.key)
                 if entry.key not in self._entries:
                     self._entries[entry.key] = entry
                     self._hoped.add(entry.key)
@@ -177,6 +180,18 @@ class Holdings:
             self._forget(key)
         return bool(gone)
 
+    def swept(self, present: Iterable[Key]) -> bool:
+        """These are the addresses that are known of. True if that is news.
+
+        What isn't known of may be there all the same, and not heard of yet: it's gone when it's absent twice.
+        """
+        absent = self._entries.keys() - set(present)
+        gone, self._absent = absent & self._absent, absent - self._absent
+        for key in gone:
+            self._forget(key)
+        return bool(gone)
+
     def _forget(self, key: Key) -> None:
         self._entries.pop(key, None)
         self._hoped.discard(key)
+        self._absent.discard(key)

@@ -79,8 +79,12 @@ class Ledger:
         self._save(is_news=True)
 
     def keep(self, present: Iterable[Key]) -> None:
-        """No others are there."""
+        """The kernel has no others."""
         self._save(is_news=self.holdings.keep(present))
+
+    def swept(self, present: Iterable[Key]) -> None:
+        """No others are known of."""
+        self._save(is_news=self.holdings.swept(present))
 
     # --- the file ----------------------------------------------------------------------------------------------------
 

@@ -118,7 +118,8 @@ class Netlink:
             addresses = self._meanwhile.over(self._reader.address(message, time.monotonic()) for message in messages)
         finally:
             self._meanwhile = None
-        self.keep((there.index, there.address, there.prefix_length) for there in addresses)
+        if self._ledger is not None:
+            self._ledger.keep((there.index, there.address, there.prefix_length) for there in addresses)
         return Dump(tuple(links), addresses, routes)
 
     async def _default_routes(self) -> tuple[DefaultRoute, ...]:
@@ -216,10 +217,10 @@ class Netlink:
         if self._ledger is not None:
             self._ledger.adopt(there, interface)
 
-    def keep(self, present: Iterable[Key]) -> None:
-        """These are all the addresses that the kernel has: what else was noted is gone."""
+    def swept(self, present: Iterable[Key]) -> None:
+        """These are all the addresses of ours that are known of: what else was noted is gone, or not heard of yet."""
         if self._ledger is not None:
-            self._ledger.keep(present)
+            self._ledger.swept(present)
 
     def _take_numbers(self, count: int) -> int:
         first = self._sequence

@@ -176,6 +176,29 @@ def test_one_whose_answer_was_lost_is_until_it_is_known_to_be_away() -> None:
     assert not holdings.claims(ENTRY.key, None)
 
 
+def test_one_that_a_sweep_has_not_heard_of_is_ours_until_the_next_one() -> None:
+    """The kernel has it, its answer was lost, and its notification waits to be read."""
+    holdings = Holdings()
+    holdings.expect([place()])
+    holdings.conclude([place()], [KernelError("adding", errno.ETIMEDOUT)])
+
+    assert not holdings.swept([])
+    assert holdings.claims(ENTRY.key, None)
+    assert not holdings.swept([ENTRY.key])
+    assert not holdings.swept([])
+    assert holdings.swept([])
+    assert not holdings.claims(ENTRY.key, None)
+
+
+def test_one_that_is_placed_between_two_sweeps_is_absent_in_one_only() -> None:
+    holdings = Holdings([ENTRY])
+    holdings.swept([])
+    holdings.expect([place()])
+
+    assert not holdings.swept([])
+    assert holdings.claims(ENTRY.key, None)
+
+
 def test_one_that_is_taken_away_and_placed_in_one_go_stays_ours() -> None:
     holdings = Holdings([ENTRY])
     changes: list[Place | Remove] = [remove(), place(is_renewal=True)]

@@ -207,7 +207,7 @@ class Agent:
             case Adopted(there, interface):
                 self.netlink.adopt(there, interface)
             case Swept(present):
-                self.netlink.keep(present)
+                self.netlink.swept(present)
             case Counted(what, times):
                 self.counted[what] += times
             case JoinAtOnce() | RemovedOften() | Refusal():

@@ -80,7 +80,9 @@ class FakeNetlink:
         return self._kept(replace(dump, addresses=tuple(self._seen(there, 0.0) for there in dump.addresses)))
 
     def _kept(self, dump: Dump) -> Dump:
-        self.keep((there.index, there.address, there.prefix_length) for there in dump.addresses)
+        present = [(there.index, there.address, there.prefix_length) for there in dump.addresses]
+        if self._holdings is not None and self._holdings.keep(present):
+            self._save()
         return dump
 
     def _seen(self, there: PresentAddress, age: float) -> PresentAddress:
@@ -177,8 +179,8 @@ class FakeNetlink:
             self._holdings.adopt(there, interface)
             self._save()
 
-    def keep(self, present: Iterable[Key]) -> None:
-        if self._holdings is not None and self._holdings.keep(present):
+    def swept(self, present: Iterable[Key]) -> None:
+        if self._holdings is not None and self._holdings.swept(present):
             self._save()
 
     def _save(self) -> None:
