@@ -93,10 +93,12 @@ class Ledger:
         self._lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError as error:
             os.close(self._lock)
             self._lock = None
-            raise LedgerHeld(f"another agent runs on this node: it holds {self._folder}") from None
+            if isinstance(error, BlockingIOError):
+                raise LedgerHeld(f"another agent runs on this node: it holds {self._folder}") from None
+            raise
 
     def _read(self) -> tuple[Entry, ...]:
         try:
@@ -120,7 +122,7 @@ class Ledger:
             return
         try:
             self._write(encode(self._life, self.holdings.entries).encode())
-        except OSError as error:
+        except (OSError, LedgerHeld) as error:  # another agent may have come while this one had no lock
             self._complain("written", error)
             return
         if self.trouble is not None:
@@ -138,7 +140,7 @@ class Ledger:
             file.write(content)
         partial.replace(self._file)
 
-    def _complain(self, verb: str, error: OSError | LedgerError) -> None:
+    def _complain(self, verb: str, error: OSError | LedgerError | LedgerHeld) -> None:
         """Once until it is kept again: it's tried with each change."""
         reason = os.strerror(error.errno or errno.EIO) if isinstance(error, OSError) else str(error)
         if self.trouble is None:

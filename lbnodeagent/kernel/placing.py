@@ -15,7 +15,7 @@ Telling: TypeAlias = Literal["marked", "noted", "unnoted"]
 """How the next agent will know our addresses: by the kernel's mark, by the ledger, or not (IPv4: by its label)."""
 
 UNNOTED: Final = 600
-"""Seconds for which an address lives that is to live for ever, while nothing will tell that it is ours; renewed."""
+"""Seconds for which an address lives at most while nothing will tell that it is ours; renewed."""
 EXPIRY_SLACK: Final = 2
 """Seconds by which the kernel is late with IPv4 (it looks at whole seconds, rounded up): 20.9 to 21.7 s for 20 seen."""
 NOT_FOUND: Final = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV, errno.ENOENT, errno.ENXIO})
@@ -62,9 +62,9 @@ def _label(place: Place, how: Telling) -> str | None:
 def _lifetime(place: Place, how: Telling) -> int:
     """Seconds; 0: for ever, but not where the next agent couldn't know it for ours."""
     lifetime = place.spot.addressing.valid_lifetime
-    if lifetime or how != "unnoted" or _label(place, how) is not None:
+    if how != "unnoted" or _label(place, how) is not None:
         return lifetime
-    return UNNOTED
+    return min(lifetime or UNNOTED, UNNOTED)
 
 
 def result_of(change: Place | Remove, how: Telling, code: int, now: float) -> PresentAddress | KernelError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -119,6 +120,37 @@ def test_one_that_cannot_be_written_is_told_once_and_kept_as_soon_as_it_can(
         assert ledger.trouble is None
 
     assert caplog.text.count("is kept again") == 1
+    assert claims(tmp_path / "purelb")
+
+
+def test_a_lock_that_the_file_system_refuses_is_tried_again(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", refuse)
+        with Ledger(kept, LIFE) as ledger:
+            assert ledger.trouble == os.strerror(errno.ENOLCK)
+            patch.undo()
+            ledger.expect([place()])
+            assert ledger.trouble is None
+            with pytest.raises(LedgerHeld), Ledger(kept, LIFE):
+                pass
+
+
+def test_another_agent_that_got_it_meanwhile_is_told_of_and_ends_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "purelb").write_text("a file where the folder belongs")
+    with Ledger(tmp_path / "purelb", LIFE) as ledger:
+        (tmp_path / "purelb").unlink()
+        with Ledger(tmp_path / "purelb", LIFE):
+            ledger.expect([place()])
+            assert ledger.trouble is not None
+            assert "another agent runs on this node" in ledger.trouble
+        ledger.conclude([place()], [PLACED])
+        assert ledger.trouble is None
+
     assert claims(tmp_path / "purelb")
 
 

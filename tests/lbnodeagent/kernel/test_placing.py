@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -47,6 +48,15 @@ def test_one_that_nothing_would_tell_of_gets_an_end(how: Telling) -> None:
     assert isinstance(there, PresentAddress)
     assert there.expires == (1000.0 + UNNOTED - EXPIRY_SLACK if ends else FOREVER)
     assert new_address(on_dummy(ROUTED), how).valid == INFINITE  # its label tells
+
+
+def test_nor_does_it_live_for_longer_where_its_group_says_so() -> None:
+    hour = replace(DUMMY_ADDRESSING, valid_lifetime=3600)
+    place = Place(ROUTED6, Spot(DUMMY, "kube-lb0", 128, False, hour))
+
+    assert new_address(place, "noted").valid == 3600 - EXPIRY_SLACK
+    assert new_address(place, "unnoted").valid == UNNOTED - EXPIRY_SLACK
+    assert new_address(on_nic(VIP6), "unnoted").valid == LOCAL_ADDRESSING.valid_lifetime - EXPIRY_SLACK
 
 
 def test_an_answer_says_what_is_there_or_why_not() -> None:
