@@ -19,8 +19,9 @@ from lbnodeagent.dataplane.executor import Executor
 from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
+from lbnodeagent.dataplane.rivals import Rivals
 from lbnodeagent.election.negotiation import Send
-from lbnodeagent.errors import FrameError, KernelError
+from lbnodeagent.errors import FrameError
 from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.addressmanagers import advice, likely_managers, read_process, read_sockets
@@ -39,7 +40,6 @@ from lbnodeagent.tables import (
     Wiped,
     report_key,
 )
-from lbnodeagent.wire.conflicts import named
 from lbnodeagent.wire.frames import claim_of
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
@@ -91,6 +91,7 @@ class DataPlane:
         self._pods: frozenset[Peer] = frozenset()
         self._beside_ipvs: tuple[str, ...] = ()
         self._unnamed: list[Conflict] = []
+        self._rivals = Rivals(netlink.neighbours)
         self._identify = asyncio.Event()
         self.pulse = Pulse("the data plane", STILL)
         """Shown at each turn: neither a loop that is blocked nor a kernel that never answers goes unseen."""
@@ -185,17 +186,12 @@ class DataPlane:
             await asyncio.sleep(STRAY_LOOK)
 
     async def _name_rivals(self) -> None:
-        """Say whose MAC it is that answers for a VIP: where the gossip is closed, only the kernel may know."""
+        """Say whose MAC it is that answers for a VIP."""
         while True:
             await self._identify.wait()
             self._identify.clear()
             conflicts, self._unnamed = self._unnamed, []
-            try:
-                neighbours = await self._netlink.neighbours()
-            except KernelError as error:
-                log.warning("neighbours not read", extra={"error": str(error)})
-                neighbours = {}
-            reports = [named(conflict, neighbours, self._pods) for conflict in conflicts]
+            reports = await self._rivals.named(conflicts, self._pods, self._now())
             self._outbox.put_all({report_key(report): report for report in reports})
 
     def _fed(self) -> None:
