@@ -19,6 +19,8 @@ IfIndex = NewType("IfIndex", int)
 Mac = NewType("Mac", bytes)
 """An Ethernet address, 6 bytes."""
 
+AddressKey: TypeAlias = tuple[IfIndex, IPAddress, int]
+"""Interface, address, prefix length: what the kernel tells addresses apart by."""
 DadState: TypeAlias = Literal["done", "running", "failed"]
 """Duplicate address detection of an IPv6 address (RFC 4862 section 5.4); always done for IPv4, which has none."""
 
@@ -102,6 +104,10 @@ class PresentAddress:
     """Monotonic seconds."""
     dad: DadState = "done"
     """An address answers only when it's done."""
+
+    @property
+    def key(self) -> AddressKey:
+        return self.index, self.address, self.prefix_length
 
     @property
     def network(self) -> IPNetwork:

@@ -303,6 +303,6 @@ class Core:
             state.connected.look(state.present, state.config.dummy_interface, now)
             self._implied.owners_changed(state.candidacy.elect())
             there = state.present.all_ours()
-            self._outputs.append(Swept(frozenset((one.index, one.address, one.prefix_length) for one in there)))
+            self._outputs.append(Swept(frozenset(one.key for one in there)))
             state.mark_all()
         state.are_links_dirty = state.are_links_dirty or due.links or due.everything

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from lbnodeagent.kernel.connected import Connected
-from lbnodeagent.tables import Action, AddRoute, IfIndex, Place, Remove, network_of
+from lbnodeagent.tables import Action, AddressKey, AddRoute, IfIndex, Place, Remove, network_of
 from purelb.addresses import IPAddress, IPNetwork
 
 Rule: TypeAlias = Literal["forbidden-address", "not-given", "shadows-subnet", "not-ours", "no-single-host"]
@@ -27,8 +27,8 @@ class Facts:
     given: frozenset[IPAddress] = frozenset()
     """Those that our allocator gave, or that an earlier run of this agent left."""
     connected: tuple[Connected, ...] = ()
-    ours: frozenset[tuple[IfIndex, IPAddress, int]] = frozenset()
-    """Where they sit and provably carry our mark: interface, address, prefix length."""
+    ours: frozenset[AddressKey] = frozenset()
+    """Where they sit and provably carry our mark."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.election.changes import Tally
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gossip.meta import Meta
-from lbnodeagent.tables import Action, IfIndex, Outcome, PresentAddress, Report
+from lbnodeagent.tables import Action, AddressKey, Outcome, PresentAddress, Report
 from lbnodeagent.wire.neighbours import WireOutput
 from purelb.addresses import IPAddress
 
@@ -64,9 +64,9 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What we know of addresses was looked through: these are there, by interface, address and prefix length."""
+    """What we know of addresses was looked through: these are there."""
 
-    present: frozenset[tuple[IfIndex, IPAddress, int]]
+    present: frozenset[AddressKey]
 
 
 Output: TypeAlias = (

@@ -183,7 +183,7 @@ class State:
             forbidden={vip: whose for vip in vips if (whose := self.landmarks.whose(vip, dummy)) is not None},
             given=vips & self.wanted.table.keys(),
             connected=self.connected.known,
-            ours=frozenset((there.index, vip, there.prefix_length) for vip in vips for there in self.present.ours(vip)),
+            ours=frozenset(there.key for vip in vips for there in self.present.ours(vip)),
         )
 
     def link_situation(self) -> LinkSituation:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface
-from typing import Final, TypeAlias
+from typing import Final
 
 from lbnodeagent.errors import AddressTaken, KernelError, LedgerError
-from lbnodeagent.tables import IfIndex, Place, PresentAddress, Remove
+from lbnodeagent.tables import AddressKey, IfIndex, Place, PresentAddress, Remove
 from purelb.addresses import IPAddress
 
 _FIRST_LINE: Final = "purelb-ledger 1"
@@ -30,9 +30,6 @@ _LONGEST_LABEL: Final = 15
 _SHORTEST_WORD: Final = 3
 """Letters of our word that must have room behind the interface's name."""
 
-Key: TypeAlias = tuple[IfIndex, IPAddress, int]
-"""Interface, address, prefix length: what the kernel tells addresses apart by."""
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -45,7 +42,7 @@ class Entry:
     prefix_length: int
 
     @property
-    def key(self) -> Key:
+    def key(self) -> AddressKey:
         return self.index, self.address, self.prefix_length
 
 
@@ -116,10 +113,10 @@ class Holdings:
     """What we hold. ``expect`` before the kernel is asked, ``conclude`` with what it answered."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._entries: dict[Key, Entry] = {one.key: one for one in entries}
-        self._hoped: set[Key] = set()
+        self._entries: dict[AddressKey, Entry] = {one.key: one for one in entries}
+        self._hoped: set[AddressKey] = set()
         """Noted because the kernel was asked for them; it has not said yet that they came."""
-        self._absent: set[Key] = set()
+        self._absent: set[AddressKey] = set()
         """Those that weren't there at the last sweep."""
 
     def __len__(self) -> int:
@@ -129,7 +126,7 @@ class Holdings:
     def entries(self) -> Iterable[Entry]:
         return self._entries.values()
 
-    def claims(self, key: Key, label: str | None) -> bool:
+    def claims(self, key: AddressKey, label: str | None) -> bool:
         """Whether an address that the kernel has is ours."""
         return key in self._entries or (label is not None and is_label(label))
 
@@ -173,14 +170,14 @@ class Holdings:
         entry = Entry(there.index, interface, there.address, there.prefix_length)
         self._entries[entry.key] = entry
 
-    def keep(self, present: Iterable[Key]) -> bool:
+    def keep(self, present: Iterable[AddressKey]) -> bool:
         """These are all the addresses that the kernel has: others are gone. True if that is news."""
         gone = self._entries.keys() - set(present)
         for key in gone:
             self._forget(key)
         return bool(gone)
 
-    def swept(self, present: Iterable[Key]) -> bool:
+    def swept(self, present: Iterable[AddressKey]) -> bool:
         """These are the addresses that are known of. True if that is news.
 
         What isn't known of may be there all the same, and not heard of yet: it's gone when it's absent twice.
@@ -191,7 +188,7 @@ class Holdings:
             self._forget(key)
         return bool(gone)
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: AddressKey) -> None:
         self._entries.pop(key, None)
         self._hoped.discard(key)
         self._absent.discard(key)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from lbnodeagent.errors import KernelError, LedgerError, LedgerHeld
-from lbnodeagent.kernel.holdings import Entry, Holdings, Key, Life, decode, encode
-from lbnodeagent.tables import Place, PresentAddress, Remove
+from lbnodeagent.kernel.holdings import Entry, Holdings, Life, decode, encode
+from lbnodeagent.tables import AddressKey, Place, PresentAddress, Remove
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +78,11 @@ class Ledger:
         self.holdings.adopt(there, interface)
         self._save(is_news=True)
 
-    def keep(self, present: Iterable[Key]) -> None:
+    def keep(self, present: Iterable[AddressKey]) -> None:
         """The kernel has no others."""
         self._save(is_news=self.holdings.keep(present))
 
-    def swept(self, present: Iterable[Key]) -> None:
+    def swept(self, present: Iterable[AddressKey]) -> None:
         """No others are known of."""
         self._save(is_news=self.holdings.swept(present))
 

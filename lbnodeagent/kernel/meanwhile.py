@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lbnodeagent.errors import KernelError
-from lbnodeagent.kernel.holdings import Key
-from lbnodeagent.tables import Place, PresentAddress, Remove
+from lbnodeagent.tables import AddressKey, Place, PresentAddress, Remove
 
 
 class Meanwhile:
     """From when a table is asked for until it has come."""
 
     def __init__(self) -> None:
-        self._changes: dict[Key, PresentAddress | None] = {}
+        self._changes: dict[AddressKey, PresentAddress | None] = {}
 
     def note(self, changes: Sequence[Place | Remove], results: Sequence[PresentAddress | KernelError | None]) -> None:
         """The kernel has done this; what is there now (None: nothing), or why it failed."""
@@ -32,8 +31,6 @@ class Meanwhile:
 
     def over(self, read: Iterable[PresentAddress]) -> tuple[PresentAddress, ...]:
         """What was read, put right."""
-        found: dict[Key, PresentAddress | None] = {
-            (there.index, there.address, there.prefix_length): there for there in read
-        }
+        found: dict[AddressKey, PresentAddress | None] = {there.key: there for there in read}
         found |= self._changes
         return tuple(there for there in found.values() if there is not None)

@@ -23,7 +23,6 @@ from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from lbnodeagent.errors import KernelError
-from lbnodeagent.kernel.holdings import Key
 from lbnodeagent.kernel.ledger import Ledger
 from lbnodeagent.kernel.meanwhile import Meanwhile
 from lbnodeagent.kernel.messages import (
@@ -39,7 +38,17 @@ from lbnodeagent.kernel.messages import (
 from lbnodeagent.kernel.notifications import Change, Dump, RoutesRead
 from lbnodeagent.kernel.placing import NOT_FOUND, Telling, encode, result_of
 from lbnodeagent.kernel.requests import attribute, decode_answers
-from lbnodeagent.tables import DUMMY_ALIAS, DefaultRoute, IfIndex, Mac, Place, PresentAddress, Remove, network_of
+from lbnodeagent.tables import (
+    DUMMY_ALIAS,
+    AddressKey,
+    DefaultRoute,
+    IfIndex,
+    Mac,
+    Place,
+    PresentAddress,
+    Remove,
+    network_of,
+)
 from purelb.addresses import IPAddress, IPNetwork
 
 log = logging.getLogger(__name__)
@@ -119,7 +128,7 @@ class Netlink:
         finally:
             self._meanwhile = None
         if self._ledger is not None:
-            self._ledger.keep((there.index, there.address, there.prefix_length) for there in addresses)
+            self._ledger.keep(there.key for there in addresses)
         return Dump(tuple(links), addresses, routes)
 
     async def _default_routes(self) -> tuple[DefaultRoute, ...]:
@@ -217,7 +226,7 @@ class Netlink:
         if self._ledger is not None:
             self._ledger.adopt(there, interface)
 
-    def swept(self, present: Iterable[Key]) -> None:
+    def swept(self, present: Iterable[AddressKey]) -> None:
         """These are all the addresses of ours that are known of: what else was noted is gone, or not heard of yet."""
         if self._ledger is not None:
             self._ledger.swept(present)

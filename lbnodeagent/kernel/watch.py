@@ -76,9 +76,9 @@ def read(dump: Dump, present: Present) -> None:
     """Have ``present`` say what a dump says, and nothing else."""
     for index in set(present.links) - {link.index for link in dump.links}:
         present.drop_link(index)
-    known = {(there.index, there.address, there.prefix_length) for there in dump.addresses}
+    known = {there.key for there in dump.addresses}
     for there in list(present.all()):
-        if (there.index, there.address, there.prefix_length) not in known:
+        if there.key not in known:
             present.drop_address(there.index, there.address, there.prefix_length)
     for link in dump.links:
         present.set_link(link)

@@ -124,7 +124,7 @@ def situation(
             forbidden or {},
             frozenset(by_address),
             connected_subnets(present, config.dummy_interface),
-            frozenset((there.index, there.address, there.prefix_length) for there in present.all_ours()),
+            frozenset(there.key for there in present.all_ours()),
         ),
     )
 

@@ -29,7 +29,7 @@ def routed(vip: IPAddress, prefix_length: int = 32) -> Place:
 
 
 def facts(present: Present, *given: IPAddress, forbidden: dict[IPAddress, str] | None = None) -> Facts:
-    ours = frozenset((there.index, there.address, there.prefix_length) for there in present.all_ours())
+    ours = frozenset(there.key for there in present.all_ours())
     return Facts(forbidden or {}, frozenset(given), connected_subnets(present, "kube-lb0"), ours)
 
 

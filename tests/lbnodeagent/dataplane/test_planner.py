@@ -347,7 +347,7 @@ SPOTS = st.sampled_from(
 
 def applied(present: Present, actions: list[Action]) -> Present:
     """The state that the kernel is in after ``actions``."""
-    addresses = {(there.index, there.address, there.prefix_length): there for there in present.all()}
+    addresses = {there.key: there for there in present.all()}
     for action in actions:
         match action:
             case Remove(vip, index, _, prefix_length):

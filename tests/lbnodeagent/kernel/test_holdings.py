@@ -15,7 +15,6 @@ from lbnodeagent.errors import AddressTaken, KernelError, LedgerError
 from lbnodeagent.kernel.holdings import (
     Entry,
     Holdings,
-    Key,
     Life,
     decode,
     encode,
@@ -23,7 +22,7 @@ from lbnodeagent.kernel.holdings import (
     keeps_marks,
     label,
 )
-from lbnodeagent.tables import IfIndex, Place, PresentAddress, Remove, Spot
+from lbnodeagent.tables import AddressKey, IfIndex, Place, PresentAddress, Remove, Spot
 from purelb.addresses import IPAddress
 from purelb.nodeagents import LOCAL_ADDRESSING
 from tests.lbnodeagent.scenes import ETH0, VIP, VIP6
@@ -235,7 +234,7 @@ def test_a_label_of_ours_is_enough() -> None:
 class Node:
     """A kernel, and what a ledger there says."""
 
-    addresses: dict[Key, str] = field(default_factory=dict)
+    addresses: dict[AddressKey, str] = field(default_factory=dict)
     """Who put it there."""
     written: tuple[Entry, ...] = ()
 

@@ -17,6 +17,7 @@ from lbnodeagent.tables import (
     DUMMY_ALIAS,
     FOREVER,
     Action,
+    AddressKey,
     AddRoute,
     CreateDummy,
     DefaultRoute,
@@ -42,7 +43,6 @@ ROUTE = 0.005
 """Seconds until an IPv6 address that isn't detected has its route, and answers."""
 STRANGER = 4711
 """The netlink port of whoever else changes addresses here."""
-Key: TypeAlias = tuple[IfIndex, IPAddress, int]
 News: TypeAlias = LinkSeen | LinkGone | AddressSeen | AddressGone | RoutesRead
 """What it notifies of; that default routes changed stands for reading them."""
 
@@ -56,7 +56,7 @@ class FakeKernel:
     is_elsewhere: Callable[[IfIndex, IPAddress], bool]
     """Whether another host on the wire of a NIC has an address: asked by duplicate address detection."""
     links: dict[IfIndex, Link] = field(default_factory=dict)
-    addresses: dict[Key, PresentAddress] = field(default_factory=dict)
+    addresses: dict[AddressKey, PresentAddress] = field(default_factory=dict)
     """In the order in which they came: of IPv4 ones of a subnet, the first is the primary."""
     routes: set[tuple[IfIndex, IPNetwork]] = field(default_factory=set)
     """Those with our mark."""
@@ -68,7 +68,7 @@ class FakeKernel:
     refused: bool = False
     """Whether any was."""
     promotes: set[IfIndex] = field(default_factory=set)
-    _detections: dict[Key, tuple[float, bool]] = field(default_factory=dict)
+    _detections: dict[AddressKey, tuple[float, bool]] = field(default_factory=dict)
     news: list[News] = field(default_factory=list)
     """What wasn't taken yet: without any no deadline changed either."""
     _defaults: tuple[DefaultRoute, ...] = ()
@@ -263,7 +263,7 @@ class FakeKernel:
         if key in self.addresses:
             self.delete(key)
 
-    def delete(self, key: Key, *, own_doing: bool = False, by: int = STRANGER) -> None:
+    def delete(self, key: AddressKey, *, own_doing: bool = False, by: int = STRANGER) -> None:
         """An address goes, of IPv4 with its secondaries or, where that is set, in favour of the first of them."""
         there = self.addresses.pop(key)
         self._detections.pop(key, None)
@@ -331,7 +331,7 @@ class FakeKernel:
                 self.expired.append(there.address)
                 self.delete(key, by=0)
 
-    def _detected(self, key: Key, *, is_duplicate: bool) -> None:
+    def _detected(self, key: AddressKey, *, is_duplicate: bool) -> None:
         there = self.addresses[key]
         if is_duplicate and there.expires != FOREVER:
             self.delete(key, by=0)  # so it does with those of finite lifetime

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from lbnodeagent.errors import AddressTaken, KernelError
 from lbnodeagent.kernel.adoption import has_signature
-from lbnodeagent.kernel.holdings import Holdings, Key, Life, decode, encode, label
+from lbnodeagent.kernel.holdings import Holdings, Life, decode, encode, label
 from lbnodeagent.kernel.meanwhile import Meanwhile
 from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, Change, Dump, LinkGone, LinkSeen, RoutesRead
 from lbnodeagent.tables import (
     DUMMY_ALIAS,
     FOREVER,
     Action,
+    AddressKey,
     Done,
     IfIndex,
     Outcome,
@@ -80,7 +81,7 @@ class FakeNetlink:
         return self._kept(replace(dump, addresses=tuple(self._seen(there, 0.0) for there in dump.addresses)))
 
     def _kept(self, dump: Dump) -> Dump:
-        present = [(there.index, there.address, there.prefix_length) for there in dump.addresses]
+        present = [there.key for there in dump.addresses]
         if self._holdings is not None and self._holdings.keep(present):
             self._save()
         return dump
@@ -94,7 +95,7 @@ class FakeNetlink:
         word = label(link.name) if link is not None and there.is_ours and there.address.version == 4 else None
         return replace(
             seen,
-            is_ours=self._holdings.claims((there.index, there.address, there.prefix_length), word),
+            is_ours=self._holdings.claims(there.key, word),
             looks_ours=has_signature(
                 there.address,
                 is_on_made=link is not None and link.alias == DUMMY_ALIAS,
@@ -179,7 +180,7 @@ class FakeNetlink:
             self._holdings.adopt(there, interface)
             self._save()
 
-    def swept(self, present: Iterable[Key]) -> None:
+    def swept(self, present: Iterable[AddressKey]) -> None:
         if self._holdings is not None and self._holdings.swept(present):
             self._save()
 
