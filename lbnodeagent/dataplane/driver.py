@@ -239,8 +239,8 @@ class DataPlane:
         match output:
             case Execute():
                 self._to_execute.append(output)
-            case Adopted(there, interface):
-                self._netlink.adopt(there, interface)
+            case Adopted(addresses):
+                self._netlink.adopt(addresses)
             case Swept(present):
                 self._netlink.swept(present)
             case Announce() | Probe():

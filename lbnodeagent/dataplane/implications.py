@@ -13,6 +13,7 @@ from lbnodeagent.dataplane.outputs import Adopted, Counted, Output, RemovedOften
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.election.changes import Changes
 from lbnodeagent.kernel.watch import TakenAway
+from lbnodeagent.tables import PresentAddress
 from purelb.addresses import IPAddress
 
 log = logging.getLogger(__name__)
@@ -26,11 +27,15 @@ class Implications:
         self._changes = Changes(state.node, state.members, state.candidacy, state.present)
         self._told_members = tables.Members(frozenset())
         self._circumstances = state.circumstances()
+        self._adopted: list[tuple[PresentAddress, str]] = []
         self._outputs: list[Output] = []
 
     def take(self) -> list[Output]:
         """What is to be told, once."""
         outputs, self._outputs = self._outputs, []
+        if self._adopted:
+            outputs.append(Adopted(tuple(self._adopted)))
+            self._adopted = []
         return outputs
 
     def repeat(self) -> None:
@@ -75,7 +80,7 @@ class Implications:
         """An address that looks like one of an earlier run is one, as a Service has it."""
         for there, interface in self._state.adoption.claim(vip):
             self._state.statuses.adopt(vip)
-            self._outputs.append(Adopted(there, interface))
+            self._adopted.append((there, interface))
 
     def taken_away(self, taken: TakenAway, now: float) -> None:
         """Somebody else took an address of ours away; the next pass puts it back."""

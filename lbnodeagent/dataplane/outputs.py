@@ -56,10 +56,9 @@ class RemovedOften:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """An address that an earlier run left without a note of it is ours."""
+    """Addresses that an earlier run left without a note of them are ours; each with its interface."""
 
-    there: PresentAddress
-    interface: str
+    addresses: tuple[tuple[PresentAddress, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,10 +165,12 @@ class Holdings:
                     self._hoped.discard((change.spot.index, change.vip, change.spot.prefix_length))
         return len(self._entries) != before
 
-    def adopt(self, there: PresentAddress, interface: str) -> None:
-        """An earlier run put it there, which wrote no ledger."""
-        entry = Entry(there.index, interface, there.address, there.prefix_length)
-        self._entries[entry.key] = entry
+    def adopt(self, adopted: Iterable[tuple[PresentAddress, str]]) -> bool:
+        """An earlier run put these there, which wrote no ledger; each with its interface. True if that is news."""
+        before = len(self._entries)
+        for there, interface in adopted:
+            self._entries[there.key] = Entry(there.index, interface, there.address, there.prefix_length)
+        return len(self._entries) != before
 
     def keep(self, present: Iterable[AddressKey]) -> bool:
         """These are all the addresses that the kernel has: others are gone. True if that is news."""

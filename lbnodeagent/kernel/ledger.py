@@ -73,10 +73,9 @@ class Ledger:
         """What the kernel answered."""
         self._save(is_news=self.holdings.conclude(changes, results))
 
-    def adopt(self, there: PresentAddress, interface: str) -> None:
-        """It is ours, as it turned out."""
-        self.holdings.adopt(there, interface)
-        self._save(is_news=True)
+    def adopt(self, adopted: Iterable[tuple[PresentAddress, str]]) -> None:
+        """These are ours, as it turned out; each with its interface."""
+        self._save(is_news=self.holdings.adopt(adopted))
 
     def keep(self, present: Iterable[AddressKey]) -> None:
         """The kernel has no others."""

@@ -221,10 +221,10 @@ class Netlink:
             self._meanwhile.note(changes, results)
         return results
 
-    def adopt(self, there: PresentAddress, interface: str) -> None:
-        """An address that the kernel has turned out to be ours."""
+    def adopt(self, adopted: Iterable[tuple[PresentAddress, str]]) -> None:
+        """Addresses that the kernel has turned out to be ours; each with its interface."""
         if self._ledger is not None:
-            self._ledger.adopt(there, interface)
+            self._ledger.adopt(adopted)
 
     def swept(self, present: Iterable[AddressKey]) -> None:
         """These are all the addresses of ours that are known of: what else was noted is gone, or not heard of yet."""

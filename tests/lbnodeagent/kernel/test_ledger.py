@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lbnodeagent.errors import LedgerHeld
 from lbnodeagent.kernel.holdings import Life, encode
 from lbnodeagent.kernel.ledger import Ledger, this_life
 from tests.lbnodeagent.kernel.test_holdings import ENTRY, LIFE, PLACED, place, remove
+from tests.lbnodeagent.scenes import VIP
 
 
 def claims(folder: Path, life: Life = LIFE) -> bool:
@@ -41,6 +43,18 @@ def test_it_is_written_before_the_kernel_is_asked(tmp_path: Path) -> None:
         ledger.expect([place()])
 
         assert "10.31.188.64/16" in (tmp_path / "ledger").read_text()
+
+
+def test_many_that_an_earlier_run_left_without_a_note_are_written_once(tmp_path: Path) -> None:
+    many = [replace(PLACED, address=VIP + number) for number in range(100)]
+    with Ledger(tmp_path, LIFE) as ledger:
+        ledger.adopt((there, "eth0") for there in many)
+        written = (tmp_path / "ledger").stat().st_ino
+        assert ledger.holdings.claims(many[-1].key, None)
+        ledger.adopt(())
+
+        assert (tmp_path / "ledger").stat().st_ino == written
+    assert (tmp_path / "ledger").read_text().count("eth0") == 100
 
 
 def test_what_was_removed_is_not_known_any_more(kept: Path) -> None:

@@ -204,8 +204,8 @@ class Agent:
                         return
             case SayMeta(meta):
                 self._simulation.update_meta(self.name, self.correspondence.meta(meta))
-            case Adopted(there, interface):
-                self.netlink.adopt(there, interface)
+            case Adopted(addresses):
+                self.netlink.adopt(addresses)
             case Swept(present):
                 self.netlink.swept(present)
             case Counted(what, times):

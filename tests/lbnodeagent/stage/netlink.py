@@ -175,9 +175,8 @@ class FakeNetlink:
             self._meanwhile.note(changes, results)
         return outcomes
 
-    def adopt(self, there: PresentAddress, interface: str) -> None:
-        if self._holdings is not None:
-            self._holdings.adopt(there, interface)
+    def adopt(self, adopted: Iterable[tuple[PresentAddress, str]]) -> None:
+        if self._holdings is not None and self._holdings.adopt(adopted):
             self._save()
 
     def swept(self, present: Iterable[AddressKey]) -> None:
