@@ -67,7 +67,8 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
 def _ask(state: State, actions: Sequence[Action], now: float) -> Generator[Execute, Answer, Answer]:
     """Have the kernel do this; when it had, and what came of it.
 
-    Everything goes through the rules here, also what the planner has held against them.
+    Everything goes through the rules here, also what the planner has held against them. Of a route that a rule forbids
+    nothing is noted: by the same rule each of its VIPs is refused.
     """
     facts = state.facts(action.vip for action in actions if isinstance(action, Place | Remove))
     allowed: list[Action] = []
@@ -77,7 +78,8 @@ def _ask(state: State, actions: Sequence[Action], now: float) -> Generator[Execu
         if refusal is None:
             allowed.append(action)
         else:
-            state.refusals.note((refusal.vip,), (refusal,))
+            if isinstance(action, Place | Remove):
+                state.refusals.note((refusal.vip,), (refusal,))
             refused.append(Refused(action, refusal.reason))
     if not allowed:
         return now, refused
