@@ -8,7 +8,7 @@ from __future__ import annotations
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.connected import has_itself, interface_with, own_addresses
 from lbnodeagent.kernel.present import Present
-from purelb.addresses import Family, IPAddress
+from purelb.addresses import IPAddress
 
 
 class Landmarks:
@@ -43,7 +43,7 @@ class Landmarks:
             return f"an address of this node, on {interface}"
         if self._is_own(vip, dummy):
             return "this node's address"
-        if any(vip in route.gateways for family in Family for route in self._present.default_routes(family)):
+        if vip in self._present.gateways:
             return "the gateway of this node's default route"
         return None
 

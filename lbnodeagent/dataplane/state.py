@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import islice
 
 from lbnodeagent.dataplane.invariants import Facts
@@ -119,11 +119,11 @@ class State:
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
-    def is_going(self, vip: IPAddress) -> bool:
+    def is_going(self, vip: IPAddress, *, is_spared: bool) -> bool:
         """Whether this node has a routed VIP that is for others to route: only they have endpoints, or it is spared."""
         wanted = self.wanted.table.get(vip)
         endpoints = wanted.endpoints if wanted is not None else None
-        is_for_others = self.is_spared(vip) or (bool(endpoints) and self.node not in (endpoints or ()))
+        is_for_others = is_spared or (bool(endpoints) and self.node not in (endpoints or ()))
         return is_for_others and bool(self.present.ours(vip))
 
     def is_spared(self, vip: IPAddress) -> bool:
@@ -134,16 +134,20 @@ class State:
         others = self.candidacy.unexcluded
         return bool(others if wanted.endpoints is None else others & wanted.endpoints)
 
-    def why_nowhere(self, vip: IPAddress) -> str | None:
-        """Why no node has a VIP that is wanted, if this node is the one that tells."""
-        wanted, candidacy = self.wanted.table.get(vip), self.candidacy
-        if wanted is None or candidacy.is_leaving or not self.is_configured or not candidacy.is_spokesman:
-            return None
+    def why_nowhere(self, vips: Iterable[IPAddress]) -> dict[IPAddress, str]:
+        """Why no node has these VIPs, those that are wanted, if this node is the one that tells."""
+        candidacy = self.candidacy
+        if candidacy.is_leaving or not self.is_configured or not candidacy.is_spokesman:
+            return {}
         cluster = Cluster(candidacy.able, self.members.onlink())
-        return why_nowhere(wanted, candidacy.owner(vip), cluster)
+        wanted = (self.wanted.table[vip] for vip in vips if vip in self.wanted)
+        why = {one.address: why_nowhere(one, candidacy.owner(one.address), cluster) for one in wanted}
+        return {vip: reason for vip, reason in why.items() if reason is not None}
 
-    def situation(self, vips: Sequence[IPAddress], now: float) -> Situation:
-        """What a pass over these VIPs goes by."""
+    def situation(
+        self, vips: Sequence[IPAddress], now: float, *, spared: Container[IPAddress], nowhere: Mapping[IPAddress, str]
+    ) -> Situation:
+        """What a pass over these VIPs goes by; of which these are ``spared``, and ``nowhere``."""
         present, candidacy = self.present, self.candidacy
         its = {
             vip: VipSituation(
@@ -154,8 +158,8 @@ class State:
                 is_claimed=self.neighbours.is_claimed(vip),
                 is_new=self.detection.is_new(vip),
                 is_duplicate=self.detection.is_duplicate(vip, now),
-                is_spared=self.is_spared(vip),
-                nowhere=self.why_nowhere(vip) if self.nowhere.has_lasted(vip) else None,
+                is_spared=vip in spared,
+                nowhere=nowhere.get(vip) if self.nowhere.has_lasted(vip) else None,
                 lingers=self.linger.lingers(vip, now),
             )
             for vip in vips

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Final
 
-from lbnodeagent.dataplane.invariants import refusal_of
+from lbnodeagent.dataplane.invariants import Facts, refusal_of
 from lbnodeagent.dataplane.outputs import Answer, Execute
 from lbnodeagent.dataplane.planner import plan, plan_adopted, plan_links
 from lbnodeagent.dataplane.state import State
@@ -36,14 +36,16 @@ def take_turn(state: State, now: float) -> Generator[Execute, Answer, None]:
 
 def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[Execute, Answer, None]:
     """A pass over some VIPs."""
+    spared = {vip for vip in vips if state.is_spared(vip)}
+    nowhere = state.why_nowhere(vips)
     for vip in vips:
         state.negotiation.settle(vip, now, is_wanted=vip in state.wanted)
-        state.linger.look(vip, now, is_going=state.is_going(vip))
-        state.nowhere.look(vip, now, is_nowhere=state.why_nowhere(vip) is not None)
-    situation = state.situation(vips, now)
+        state.linger.look(vip, now, is_going=state.is_going(vip, is_spared=vip in spared))
+        state.nowhere.look(vip, now, is_nowhere=vip in nowhere)
+    situation = state.situation(vips, now, spared=spared, nowhere=nowhere)
     actions, blocked = plan(situation) if state.is_configured else (plan_adopted(situation), [])
     state.refusals.note(vips, (one.refusal for one in blocked if one.refusal is not None))
-    now, outcomes = yield from _ask(state, [*state.routes.prepare(actions), *actions], now)
+    now, outcomes = yield from _ask(state, [*state.routes.prepare(actions), *actions], now, situation.facts)
     for action in actions:
         match action:
             case Place(vip, spot, is_renewal=False) if spot.is_local:
@@ -64,13 +66,15 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
     yield from _ask(state, state.routes.note(vips), now)
 
 
-def _ask(state: State, actions: Sequence[Action], now: float) -> Generator[Execute, Answer, Answer]:
-    """Have the kernel do this; when it had, and what came of it.
+def _ask(
+    state: State, actions: Sequence[Action], now: float, known: Facts | None = None
+) -> Generator[Execute, Answer, Answer]:
+    """Have the kernel do this; when it had, and what came of it. ``known``: what is known of its VIPs at this moment.
 
     Everything goes through the rules here, also what the planner has held against them. Of a route that a rule forbids
     nothing is noted: by the same rule each of its VIPs is refused.
     """
-    facts = state.facts(action.vip for action in actions if isinstance(action, Place | Remove))
+    facts = known or state.facts(action.vip for action in actions if isinstance(action, Place | Remove))
     allowed: list[Action] = []
     refused: list[Outcome] = []
     for action in actions:

@@ -26,7 +26,9 @@ class Present:
         self._links: dict[IfIndex, Link] = {link.index: link for link in links}
         self._by_address: dict[IPAddress, dict[tuple[IfIndex, int], PresentAddress]] = {}
         self._foreign: dict[IfIndex, dict[IPAddress, PresentAddress]] = {}
-        self._routes: tuple[DefaultRoute, ...] = tuple(routes)
+        self._routes: tuple[DefaultRoute, ...] = ()
+        self._gateways: frozenset[IPAddress] = frozenset()
+        self.set_routes(routes)
         for address in addresses:
             self.set_address(address)
 
@@ -72,7 +74,12 @@ class Present:
 
     def default_routes(self, family: Family) -> list[DefaultRoute]:
         """The default routes of a family, the preferred one first."""
-        return sorted((route for route in self._routes if route.family is family), key=lambda route: route.metric)
+        return [route for route in self._routes if route.family is family]
+
+    @property
+    def gateways(self) -> frozenset[IPAddress]:
+        """The routers to which default routes lead."""
+        return self._gateways
 
     def set_link(self, link: Link) -> bool:
         """Note a link. True if that is news."""
@@ -113,5 +120,6 @@ class Present:
 
     def set_routes(self, routes: Iterable[DefaultRoute]) -> bool:
         """Replace the default routes. True if they changed."""
-        before, self._routes = self._routes, tuple(routes)
+        before, self._routes = self._routes, tuple(sorted(routes, key=lambda route: route.metric))
+        self._gateways = frozenset(gateway for route in self._routes for gateway in route.gateways)
         return set(before) != set(self._routes)
