@@ -306,7 +306,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class StrayAnswers:
-    """The NICs on which the kernel answers ARP for what is on any other interface; told every now and then."""
+    """The NICs on which the kernel answers ARP for what is on any other interface."""
 
     nics: tuple[str, ...]
 

@@ -28,7 +28,7 @@ from lbnodeagent.kernel.addressmanagers import advice, likely_managers, read_pro
 from lbnodeagent.kernel.arp import answering_for_others
 from lbnodeagent.kernel.netlink import Netlink
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import KeysKnown, Peer, PeersKnown, Told, ToldKey
+from lbnodeagent.messages import Begun, KeysKnown, Peer, PeersKnown, Told, ToldKey
 from lbnodeagent.tables import (
     Announcement,
     Conflict,
@@ -90,6 +90,7 @@ class DataPlane:
         self._shown_ring: tuple[bytes, ...] = ()
         self._pods: frozenset[Peer] = frozenset()
         self._beside_ipvs: tuple[str, ...] = ()
+        self._told_stray: StrayAnswers | None = None
         self._unnamed: list[Conflict] = []
         self._rivals = Rivals(netlink.neighbours)
         self._identify = asyncio.Event()
@@ -163,6 +164,8 @@ class DataPlane:
             while True:
                 for told in (await self._inbox.take()).values():
                     match told:
+                        case Begun():
+                            self._told_stray = None
                         case KeysKnown(keys):
                             self._peers.set_keys(keys)
                         case PeersKnown(peers):
@@ -182,7 +185,9 @@ class DataPlane:
             self._metrics.subnets.set(everywhere)
             self._metrics.local_subnets.set(here)
             stray = StrayAnswers(answering_for_others(self._beside_ipvs))
-            self._outbox.put(report_key(stray), stray)
+            if stray != self._told_stray:
+                self._told_stray = stray
+                self._outbox.put(report_key(stray), stray)
             await asyncio.sleep(STRAY_LOOK)
 
     async def _name_rivals(self) -> None:
