@@ -6,7 +6,6 @@ It decides nothing: planner.py does.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import errno
 import logging
 import socket
@@ -38,6 +37,7 @@ from lbnodeagent.kernel.messages import (
 from lbnodeagent.kernel.notifications import Change, Dump, RoutesRead
 from lbnodeagent.kernel.placing import NOT_FOUND, Telling, encode, result_of
 from lbnodeagent.kernel.requests import attribute, decode_answers
+from lbnodeagent.kernel.routefilter import attach_route_filter
 from lbnodeagent.tables import (
     DUMMY_ALIAS,
     AddressKey,
@@ -62,7 +62,6 @@ _GROUPS: Final = (
 )
 _RECEIVE_BUFFER: Final = 4 << 20
 _SO_RCVBUFFORCE: Final = 33
-_SO_ATTACH_FILTER: Final = 26
 _SOL_NETLINK: Final = 270
 _CAP_ACK: Final = 10
 _METRIC: Final = 8080
@@ -98,7 +97,7 @@ class Netlink:
         except PermissionError:
             # Root of a user namespace may not exceed net.core.rmem_max; an overrun is answered by a fresh dump.
             self._watch.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        _attach_route_filter(self._watch)
+        attach_route_filter(self._watch)
         self._watch.bind((0, _GROUPS))
         self._asking.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)  # answers don't repeat the question
         self._asking.settimeout(1.0)  # rtnetlink answers within the send itself; this guards against a lost answer
@@ -337,24 +336,3 @@ class Netlink:
         (code,) = self._ask([header + body], number)
         if code:
             raise KernelError("setting promote_secondaries", code)
-
-
-def _attach_route_filter(watch: socket.socket) -> None:
-    """Let no notification of a route through but those of default routes.
-
-    Routing software may change thousands of routes a second; a classic BPF program drops them in the kernel:
-    nlmsg_type (offset 4) is RTM_NEWROUTE or RTM_DELROUTE, and rtm_dst_len (offset 17) isn't 0.
-    """
-    ldh, ldb, jeq, ret = 0x28, 0x30, 0x15, 0x06
-    program = [
-        (ldh, 0, 0, 4),
-        (jeq, 1, 0, socket.htons(rtnl.RTM_NEWROUTE)),
-        (jeq, 0, 2, socket.htons(rtnl.RTM_DELROUTE)),
-        (ldb, 0, 0, 17),
-        (jeq, 0, 1, 0),
-        (ret, 0, 0, 0xFFFFFFFF),
-        (ret, 0, 0, 0),
-    ]
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    watch.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(buffer)))
