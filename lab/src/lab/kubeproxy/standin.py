@@ -19,7 +19,7 @@ from lab.machine.gates import open_gate
 
 log = logging.getLogger("lab.kubeproxy")
 
-LATE_SECONDS: Final = 5.0
+LATE_SECONDS: Final = 10.0
 LATE, FROZEN, DEAD = "proxy-late", "proxy-frozen", "proxy-dead"
 _RETRY: Final = 1.0  # seconds after rules that could not be loaded
 _REST: Final = 4.0  # times what loading took: the rest of the machine is for others
