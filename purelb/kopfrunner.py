@@ -7,8 +7,8 @@ isn't used to follow objects: that is follow.py's, the same way for every kind. 
   list of our own had to be compared with what it had told;
 - after 20 s of 403 from an API server that restarted, its stream swallowed the cancellation of its task, and the agent
   was deaf for good; after 1.5 s of 401 its LoginError ended the allocator;
-- with the API server away for 12 s at a start, or a token that isn't taken just then, it ends with an error, and any
-  program with it. So it's started again, and what it frames goes on meanwhile;
+- with a token that isn't taken just then, or a page where an answer should be, it ends with an error, and any program
+  with it. So it's started again, and what it frames goes on meanwhile;
 - a worker and a queue per object take more processor time for an event than all the rest of an allocation;
 - create, update and delete handlers keep their progress in annotations and finalizers, which every node would write to
   the same Service.
@@ -21,7 +21,7 @@ import contextlib
 import logging
 import signal
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 
 from purelb.credentials import Credentials
@@ -32,12 +32,22 @@ from purelb.retry import Backoff
 log = logging.getLogger(__name__)
 
 AGAIN: Final = Backoff(first=1.0, most=30.0)
-"""Until kopf is started again after an end that nobody asked for."""
+"""Until kopf asks the API server again, and until it is started again after an end that nobody asked for."""
 _IDENTITY: Final[Any] = "purelb"
 """Without one, kopf looks the host's name up, and a DNS server that doesn't answer blocks the loop for seconds."""
 
 _STOP: Final = 2.0
 """Seconds that kopf's own tasks get to end."""
+
+
+class _Patience(Iterable[float]):
+    """Seconds between kopf's tries of a request, without an end: where it gives up, it logs a traceback per task."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+
+    def __iter__(self) -> Iterator[float]:
+        return self._backoff.delays()
 
 
 async def run_operator(kube: Kube, *, begun: asyncio.Event, stop: asyncio.Event, again: Backoff = AGAIN) -> None:
@@ -50,7 +60,7 @@ async def run_operator(kube: Kube, *, begun: asyncio.Event, stop: asyncio.Event,
     kopf.on.login(registry=registry, id="login")(_login(kube.credentials))
     for delay in again.delays():
         try:
-            await _run_once(registry, stop)
+            await _run_once(registry, stop, again)
         except Exception as error:  # kopf's own tree of errors, aiohttp's, and what handlers raise
             log.warning("kopf ended and is started again", extra={"reason": repr(error), "again in": delay})
         with contextlib.suppress(TimeoutError):
@@ -60,10 +70,10 @@ async def run_operator(kube: Kube, *, begun: asyncio.Event, stop: asyncio.Event,
             return
 
 
-async def _run_once(registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
+async def _run_once(registry: kopf.OperatorRegistry, stop: asyncio.Event, again: Backoff) -> None:
     tasks = await kopf.spawn_tasks(
         registry=registry,
-        settings=_settings(),
+        settings=_settings(again),
         identity=_IDENTITY,
         clusterwide=True,
         standalone=True,
@@ -111,12 +121,12 @@ def _login(credentials: Callable[[], Awaitable[Credentials]]) -> Callable[..., A
     return login
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(again: Backoff) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.networking.request_timeout = 30.0
-    settings.networking.error_backoffs = (0.2, 0.5, 1, 2, 3, 5)
+    settings.networking.error_backoffs = _Patience(again)
     settings.process.ultimate_exiting_timeout = None
     return settings

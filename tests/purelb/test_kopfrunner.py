@@ -79,3 +79,24 @@ def test_a_signal_stops_it_also_after_it_was_started_again(api: Api) -> None:
             assert stop.is_set()
 
     run(scenario())
+
+
+def test_a_server_that_is_away_for_long_is_waited_for_without_a_traceback(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, logger="kopf")
+
+    async def scenario() -> None:
+        async with api.embedded() as (server, kube):
+            server.faults.status(503)
+            begun, stop = Startups(1), asyncio.Event()
+            running = asyncio.create_task(run_operator(kube, begun=begun, stop=stop, again=SOON))
+            async with asyncio.timeout(20):
+                while caplog.text.count("will retry") < 40:
+                    await asyncio.sleep(0.02)
+                server.faults.clear()
+                stop.set()
+                await running
+
+    run(scenario())
+    assert "Traceback" not in caplog.text
