@@ -26,7 +26,9 @@ USERS: Final = (
     names.ALLOW_LOCAL,
     names.MULTI_POOL,
     names.NODE_AFFINITY,
+    names.PREFERRED_NODES,
     names.RE_EVALUATE,
+    names.SPREAD_GROUP,
 )
 """What users write."""
 OURS: Final = frozenset(
@@ -36,6 +38,7 @@ OURS: Final = frozenset(
         names.ALLOCATED_FROM,
         names.POOL_TYPE,
         names.SKIP_IPV6_DAD,
+        names.PLACEMENT,
         *names.ANNOUNCING_KEYS,
         "purelb.io/announcing",
         "purelb.io/announcing-unknown",

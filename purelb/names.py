@@ -15,6 +15,8 @@ READ_VERSION: Final = "v1"
 """The version our programs watch: the one that PureLB v0.6 to v0.13 users have."""
 SERVICE_GROUPS: Final = "servicegroups"
 LB_NODE_AGENTS: Final = "lbnodeagents"
+MEMBERSHIPS: Final = "memberships"
+"""Ours: who is there, as the gossip's spokesman publishes it."""
 
 # --- loadBalancerClass -----------------------------------------------------------------------------------------------
 CLASSES: Final = frozenset({"purelb.io/purelb", "purelb.io/purelbv2"})
@@ -30,6 +32,10 @@ ALLOW_LOCAL: Final = "purelb.io/allow-local"
 MULTI_POOL: Final = "purelb.io/multi-pool"
 NODE_AFFINITY: Final = "purelb.io/node-affinity"
 RE_EVALUATE: Final = "purelb.io/re-evaluate"
+PREFERRED_NODES: Final = "purelb.io/preferred-nodes"
+"""Ours: names of nodes, or a label selector, where its VIPs should rather be."""
+SPREAD_GROUP: Final = "purelb.io/spread-group"
+"""Ours: VIPs of Services of a namespace with one such name are on different nodes while there are enough."""
 
 # --- annotations on Services: the allocator's ------------------------------------------------------------------------
 ALLOCATED_BY: Final = "purelb.io/allocated-by"
@@ -38,6 +44,8 @@ BRAND: Final = "PureLB"
 ALLOCATED_FROM: Final = "purelb.io/allocated-from"
 POOL_TYPE: Final = "purelb.io/pool-type"
 SKIP_IPV6_DAD: Final = "purelb.io/skip-ipv6-dad"
+PLACEMENT: Final = "purelb.io/placement"
+"""Ours: for each VIP the nodes that should have it, in their order (placement.py)."""
 
 # --- annotations on Services: the announcing agent's -----------------------------------------------------------------
 ANNOUNCING_IPV4: Final = "purelb.io/announcing-IPv4"
