@@ -103,7 +103,7 @@ def play(told: History) -> list[str]:
 
 def rested(world: World, *, is_short: bool) -> list[str]:
     """The laws that are broken at rest; ``is_short``: it need not be waited longer than until none is, twice."""
-    end, quiet = world.now + REST, 0
+    end, quiet = max(world.now + REST, world.last_expiry + LOOK), 0
     while world.now < end:
         world.run(LOOK)
         quiet = 0 if world.laws.at_rest() else quiet + 1

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lbnodeagent.election.negotiation import Send
-from lbnodeagent.tables import Action, Conflict, Place
+from lbnodeagent.tables import FOREVER, Action, Conflict, Place
 from purelb import names
 from purelb.addresses import IPAddress
 from purelb.election import digest, owner
@@ -133,6 +133,7 @@ class Laws:
             able = {name for name in part if self._nic_for(vip, self.nodes[name]) is not None}
             right = self._owner(vip, service, able)
             there = {name for name in part if self.nodes[name].is_powered and self.nodes[name].kernel.has(vip)}
+            there = {name for name in there if not self._is_left_for_good(vip, self.nodes[name])}
             if right is not None and there != {right}:
                 broken.append(f"{vip} is on {sorted(there)}, not on {right} alone, of {sorted(part)}")
             elif right is None and any(self.nodes[name].is_told for name in there):
@@ -141,6 +142,11 @@ class Laws:
             if able and routed:
                 broken.append(f"{vip} is routed by {sorted(routed)} too")
         return broken
+
+    def _is_left_for_good(self, vip: IPAddress, node: Node) -> bool:
+        """Whether its agent died, and the operator wants addresses without an end (validLifetime: 0)."""
+        addresses = node.kernel.addresses.values()
+        return node.agent is None and any(one.address == vip and one.expires == FOREVER for one in addresses)
 
     def _owner(self, vip: IPAddress, service: ServiceView, able: set[str]) -> str | None:
         """Who is to have a VIP on its NIC: the first of the best."""

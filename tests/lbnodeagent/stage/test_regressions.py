@@ -7,6 +7,8 @@ import pytest
 from tests.lbnodeagent.stage.faults import Step
 from tests.lbnodeagent.stage.histories import History, fails
 
+FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
+
 
 @pytest.mark.parametrize(
     "told",
@@ -30,6 +32,13 @@ from tests.lbnodeagent.stage.histories import History, fails
         pytest.param(
             History(114, 3, 0.02, (Step(7.8465459, 5.0863, "stop", "n1"), Step(7.1818146, 0.60298, "overrun", "n2"))),
             id="what was read of the kernel was believed over what the agent did since",
+        ),
+        *(
+            pytest.param(
+                History(4877, 3, 0.1, (Step(0.04, 13.52, "edit the configuration", "n3", number), FOR_GOOD)),
+                id=f"a dead agent's addresses were expected to go before {lifetime}",
+            )
+            for number, lifetime in ((3, "the 60 s that its LBNodeAgent gave them"), (2, "somebody removes them"))
         ),
     ],
 )

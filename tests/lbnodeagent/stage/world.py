@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gossip.meta import Meta
-from lbnodeagent.tables import Action
+from lbnodeagent.tables import FOREVER, Action
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
 from memberlist.config import Config
@@ -90,6 +90,13 @@ class World:
     @property
     def now(self) -> float:
         return self.simulation.now
+
+    @property
+    def last_expiry(self) -> float:
+        """When the last address is gone that nobody renews, as its LBNodeAgent wants it; those without an end aside."""
+        dead = (node for node in self.nodes.values() if node.agent is None)
+        ends = (one.expires for node in dead for one in node.kernel.addresses.values() if one.expires != FOREVER)
+        return max(ends, default=self.now)
 
     def run(self, seconds: float) -> None:
         """Let so much time pass, and look at the laws at each moment."""
