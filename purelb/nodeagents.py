@@ -26,6 +26,8 @@ class GarpConfig:
     count: int = 3
     interval: float = 0.5
     verify_before_send: bool = True
+    refresh: float = 240.0
+    """Until neighbours and switches are told again though nothing happened; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,15 @@ def _parse_garp(block: Json | None) -> GarpConfig:
         count=count,
         interval=parse_duration(block["interval"]) if block.get("interval") else default.interval,
         verify_before_send=block.get("verifyBeforeSend", True),
+        refresh=_parse_refresh(block["refreshInterval"]) if block.get("refreshInterval") else default.refresh,
     )
+
+
+def _parse_refresh(text: str) -> float:
+    refresh = parse_duration(text)
+    if refresh and refresh < 10:
+        raise SpecError(f'garpConfig.refreshInterval "{text}" is shorter than 10s; 0s is never')
+    return refresh
 
 
 def _parse_addressing(block: Json | None, default: AddressConfig) -> AddressConfig:

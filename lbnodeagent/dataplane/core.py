@@ -104,8 +104,8 @@ class Core:
                     self._implied.adopt(vip)
                 self._state.mark((vip,))
             case Configured(config):
-                self._state.config, self._state.neighbours.garp = config, config.garp
-                self._state.is_configured = True
+                self._state.config, self._state.is_configured = config, True
+                self._state.neighbours.configure(config.garp, now)
                 self._state.sweeps.lifetime_is(config.local_addressing.valid_lifetime, now)
                 self._implied.surroundings_changed(now)
             case KeysKnown():

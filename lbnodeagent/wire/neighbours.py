@@ -17,7 +17,7 @@ from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Mac
 from lbnodeagent.wire.conflicts import Conflicts
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.frames import format_mac
-from lbnodeagent.wire.garp import Announce, Garp
+from lbnodeagent.wire.garp import Announce, Garp, Refresh
 from purelb.addresses import IPAddress
 from purelb.nodeagents import GarpConfig
 
@@ -45,7 +45,8 @@ class Neighbours:
     """What is to be said is taken with ``take_frames`` after each input."""
 
     def __init__(self, present: Present, members: Members, conflicts: Conflicts, detection: DuplicateDetection) -> None:
-        self.garp = GarpConfig()
+        self._garp = GarpConfig()
+        self._refresh = Refresh(self._garp.refresh)
         self._present = present
         self._members = members
         self._conflicts = conflicts
@@ -63,7 +64,14 @@ class Neighbours:
     @property
     def deadline(self) -> float:
         """When ``run_due`` has something to do next."""
-        return min(self._probe_at, self._probe_all_at, self._schedule.deadline or FOREVER)
+        schedules = self._schedule.deadline or FOREVER, self._refresh.deadline or FOREVER
+        return min(self._probe_at, self._probe_all_at, *schedules)
+
+    def configure(self, garp: GarpConfig, now: float) -> None:
+        """How neighbours are told of VIPs from now on."""
+        self._garp = garp
+        self._refresh.set_interval(garp.refresh if garp.enabled else 0.0, now)
+        self._refresh.keep(self._here(), now)
 
     def take_frames(self) -> list[WireOutput]:
         """What is to be sent, once."""
@@ -92,18 +100,25 @@ class Neighbours:
         for vip in vips:
             for link in self._present.nics_with(vip):
                 if link.mac is not None:
-                    self._frames += self._schedule.announce(Announce(vip, link.name, link.mac), self.garp, now)
+                    self._frames += self._schedule.announce(Announce(vip, link.name, link.mac), self._garp, now)
 
     def run_due(self, now: float) -> None:
         """Say what is due: repeats of announcements (of VIPs that are still here and ours), and questions."""
+        for vip in self._refresh.due(now):
+            if vip not in self._given_away:
+                self._frames += (
+                    Announce(vip, link.name, link.mac) for link in self._present.nics_with(vip) if link.mac
+                )
         for repeat in self._schedule.due(now):
             if repeat.vip in self._given_away:
                 continue
-            if not self.garp.verify_before_send or self._present.is_on(repeat.vip, repeat.interface):
+            if not self._garp.verify_before_send or self._present.is_on(repeat.vip, repeat.interface):
                 self._frames.append(repeat)
         if now >= self._probe_all_at:
             self._probe_all_at = now + PROBE_AGAIN
-            self._unprobed.update(there.address for there in self._present.all_ours())
+            here = self._here()
+            self._refresh.keep(here, now)
+            self._unprobed |= here
             self._probe_at = now
         if now >= self._probe_at:
             self._probe_at = FOREVER
@@ -150,6 +165,11 @@ class Neighbours:
         self._conflicts.forget(vip)
         self._claimed.discard(vip)
         self._given_away.discard(vip)
+
+    def _here(self) -> set[IPAddress]:
+        """The VIPs on NICs of this node."""
+        ours = {there.address for there in self._present.all_ours()}
+        return {vip for vip in ours if self._present.nics_with(vip)}
 
     def _is_here(self, index: IfIndex, vip: IPAddress) -> bool:
         return any(there.index == index for there in self._present.ours(vip))

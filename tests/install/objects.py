@@ -264,6 +264,7 @@ WRONG: Final = [
             ),
             ("time without a unit", garp("interval: '500'"), DURATION),
             ("negative time", garp("initialDelay: -100ms"), DURATION),
+            ("refreshing all the time", garp("refreshInterval: 1s"), "must be 0s, which is never, or from 10s to 24h"),
             ("slow announcements", garp("interval: 5m"), "a neighbour must hear of an address within a minute"),
             (
                 "lifetimes crossed",
@@ -377,6 +378,8 @@ RIGHT: Final = [
             ("announcements", garp("enabled: true, initialDelay: 50ms, interval: 1.5s, count: 10")),
             ("empty times", garp("initialDelay: '', interval: ''")),
             ("announcements off", garp("enabled: false")),
+            ("no refreshing", garp("refreshInterval: 0s")),
+            ("refreshing each day", garp("refreshInterval: 24h")),
             (
                 "lifetimes",
                 "{local: {addressConfig: {localInterface: {validLifetime: 300, preferredLifetime: 300},"

@@ -85,6 +85,11 @@ def test_announcements_are_configured() -> None:
     assert parsed.garp == GarpConfig(initial_delay=90.0, count=5, interval=0.25)
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("0s", 0.0), ("10s", 10.0), ("2m30s", 150.0), ("", 240.0)])
+def test_announcements_are_refreshed_as_it_says(text: str, seconds: float) -> None:
+    assert parse_node_agent(agent(local={"garpConfig": {"refreshInterval": text}})).garp.refresh == seconds
+
+
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
@@ -94,6 +99,7 @@ def test_announcements_are_configured() -> None:
         ({"local": {"interfaces": ["eth0", "eth0:1"]}}, 'interfaces: "eth0:1" is no name for an interface'),
         ({"local": {"garpConfig": {"count": 11}}}, "not from 1 to 10"),
         ({"local": {"garpConfig": {"interval": "soon"}}}, '"soon" is not a duration'),
+        ({"local": {"garpConfig": {"refreshInterval": "5s"}}}, "shorter than 10s"),
         ({"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "Like"}]}}, "none of In, NotIn"),
         ({"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}, "takes at least one value"),
     ],

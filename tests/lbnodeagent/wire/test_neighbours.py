@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
+
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.wire.conflicts import Conflicts
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Neighbours
+from purelb.nodeagents import GarpConfig
 from tests.lbnodeagent.scenes import ETH0, NOW, VIP, link, node, placed
 
 MAC = link(ETH0, "eth0").mac
@@ -42,3 +47,35 @@ def test_who_gives_a_vip_away_does_not_call_the_neighbours_back_from_its_new_own
     neighbours.gives_away(VIP, is_given=False)  # it is its own again
     neighbours.run_due(NOW + 0.6)
     assert TOLD in neighbours.take_frames()
+
+
+def told_by(neighbours: Neighbours, end: float) -> list[tuple[float, Announce]]:
+    """What neighbours are told until then, each with its time."""
+    told = []
+    while (now := max(neighbours.deadline, NOW)) <= end:
+        neighbours.run_due(now)
+        told += [(now, one) for one in neighbours.take_frames() if isinstance(one, Announce)]
+    return told
+
+
+def test_a_vip_that_stays_is_announced_before_switches_forget_it() -> None:
+    times = [at for at, one in told_by(announcing(), NOW + 1500) if one == TOLD]
+
+    assert max(later - earlier for earlier, later in pairwise([NOW, *times])) <= 241
+    assert len(times) < 3 + 1500 / 200  # the repeats of the placement, and no more than it takes
+
+
+def test_what_is_given_away_is_not_refreshed() -> None:
+    neighbours = announcing()
+    told_by(neighbours, NOW + 60)
+    neighbours.gives_away(VIP, is_given=True)
+
+    assert told_by(neighbours, NOW + 600) == []
+
+
+@pytest.mark.parametrize("garp", [GarpConfig(refresh=0.0), GarpConfig(enabled=False)])
+def test_refreshing_can_be_turned_off(garp: GarpConfig) -> None:
+    neighbours = announcing()
+    neighbours.configure(garp, NOW)
+
+    assert [at for at, _ in told_by(neighbours, NOW + 600) if at > NOW + 60] == []
