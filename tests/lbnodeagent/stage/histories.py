@@ -94,7 +94,7 @@ def play(told: History) -> list[str]:
         begin, undo = acts(world, step)
         world.simulation.after(start + step.at - world.now, begin)
         end = max(end, start + step.at)
-        if not step.stays:
+        if not step.stays or step.fault == "freeze":  # which ends by itself
             world.simulation.after(start + step.at + step.lasts - world.now, undo)
             end = max(end, start + step.at + step.lasts)
     world.run(end - start)

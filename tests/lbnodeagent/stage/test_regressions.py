@@ -33,6 +33,10 @@ FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
             History(114, 3, 0.02, (Step(7.8465459, 5.0863, "stop", "n1"), Step(7.1818146, 0.60298, "overrun", "n2"))),
             id="what was read of the kernel was believed over what the agent did since",
         ),
+        pytest.param(
+            History(26062, 4, 0.0, (Step(0.88, 37.3, "freeze", "n1", stays=True),)),
+            id="an agent that was still frozen was expected to own what it wins",
+        ),
         *(
             pytest.param(
                 History(4877, 3, 0.1, (Step(0.04, 13.52, "edit the configuration", "n3", number), FOR_GOOD)),
