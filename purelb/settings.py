@@ -91,6 +91,9 @@ class AgentSettings:
     requires_peers: bool = False
     """Whether an agent that doesn't hear others that run is not ready."""
 
+    publishes_lease: bool = True
+    """Whether there is a Lease for each node, as PureLB v0.17's readers want it."""
+
     ownership: Literal["auto", "mark", "ledger"] = "auto"
     """How the agent knows its addresses again: by a mark on them, or by a ledger where the kernel keeps no marks."""
     ledger: Path = Path("/run/purelb")
@@ -152,6 +155,12 @@ class AgentSettings:
             help="true: not ready while agents that run aren't heard in the gossip (PURELB_REQUIRE_PEERS)",
         )
         parser.add_argument(
+            "--node-lease",
+            choices=_SWITCHES,
+            default=environ.get("PURELB_NODE_LEASE") or "true",
+            help="true: a Lease purelb-node-NODE tells where this node announces (PURELB_NODE_LEASE)",
+        )
+        parser.add_argument(
             "--ownership",
             choices=_OWNERSHIPS,
             default=environ.get("PURELB_OWNERSHIP") or "auto",
@@ -165,6 +174,8 @@ class AgentSettings:
         arguments = parser.parse_args(argv)
         if arguments.require_peers not in _SWITCHES:
             raise SettingsError(f'PURELB_REQUIRE_PEERS "{arguments.require_peers}" is neither true nor false')
+        if arguments.node_lease not in _SWITCHES:
+            raise SettingsError(f'PURELB_NODE_LEASE "{arguments.node_lease}" is neither true nor false')
         if arguments.ownership not in _OWNERSHIPS:
             raise SettingsError(f'PURELB_OWNERSHIP "{arguments.ownership}" is none of {", ".join(_OWNERSHIPS)}')
         if arguments.local_policy not in _LOCAL_POLICIES:
@@ -187,6 +198,7 @@ class AgentSettings:
             local_policy=arguments.local_policy,
             bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
             requires_peers=arguments.require_peers == "true",
+            publishes_lease=arguments.node_lease == "true",
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),
         )

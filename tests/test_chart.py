@@ -229,3 +229,13 @@ def test_what_only_v0_17_s_chart_can_do_is_refused_with_the_way_to_have_it_here(
 ) -> None:
     with pytest.raises(HelmError, match=sentence):
         render(chart, values)
+
+
+def test_without_leases_of_nodes_there_is_no_right_to_them_either(chart: Chart) -> None:
+    objects = render(chart, {"lbnodeagent": {"nodeLease": False}})
+
+    assert {"name": "PURELB_NODE_LEASE", "value": "false"} in container(objects, "DaemonSet", "lbnodeagent")["env"]
+    assert objects.keys() == manifests().keys() - {
+        ("Role", "purelb:lbnodeagent-lease"),
+        ("RoleBinding", "purelb:lbnodeagent-lease"),
+    }

@@ -86,3 +86,10 @@ def test_an_agent_needs_no_peers_to_be_ready_unless_it_is_said() -> None:
     assert AgentSettings.from_environment({**AGENT, "PURELB_REQUIRE_PEERS": "true"}, []).requires_peers
     with pytest.raises(SettingsError, match="PURELB_REQUIRE_PEERS"):
         AgentSettings.from_environment({**AGENT, "PURELB_REQUIRE_PEERS": "yes"}, [])
+
+
+def test_a_lease_is_published_unless_that_is_turned_off() -> None:
+    assert AgentSettings.from_environment(AGENT, []).publishes_lease
+    assert not AgentSettings.from_environment({**AGENT, "PURELB_NODE_LEASE": "false"}, []).publishes_lease
+    with pytest.raises(SettingsError, match='PURELB_NODE_LEASE "off" is neither true nor false'):
+        AgentSettings.from_environment({**AGENT, "PURELB_NODE_LEASE": "off"}, [])

@@ -19,6 +19,14 @@
 {{- end }}
 {{- end }}
 
+{{/* Environment of the agent that differs from its defaults. */}}
+{{- define "purelb.agentEnvironment" -}}
+{{- if not .Values.lbnodeagent.nodeLease }}
+- name: PURELB_NODE_LEASE
+  value: "false"
+{{- end }}
+{{- end }}
+
 {{/* Environment of the agent that brings a gossip key of the user's own. */}}
 {{- define "purelb.gossipKey" -}}
 {{- if .Values.memberlistSecretKey }}
