@@ -20,6 +20,7 @@ _HEADER: Final = "{{- /* Made by `make manifests` from purelb-complete.yaml. */ 
 _PULL_POLICY: Final = (
     '{{- with .Values.image.pullPolicy }}{{ nindent INDENT (printf "imagePullPolicy: %s" .) }}{{- end }}'
 )
+_BOTH: Final = '{{- include "purelb.environment" . | nindent INDENT }}'
 _FORBIDDEN: Final = '{{- include "purelb.forbidden" . | nindent INDENT }}'
 _AGENT: Final = '{{- include "purelb.agentEnvironment" . | nindent INDENT }}'
 _LEASE: Final = "lbnodeagent-lease"
@@ -116,7 +117,7 @@ def _template_pod(spec: Object, program: str, slots: Slots) -> None:
     for entry in container["env"]:
         if entry["name"] == "DEFAULT_ANNOUNCER":
             entry["value"] = slots.scalar("{{ .Values.defaultAnnouncer | quote }}")
-    for line in (_AGENT, _GOSSIP_KEY) if program == "lbnodeagent" else (_FORBIDDEN,):
+    for line in (_BOTH, *((_AGENT, _GOSSIP_KEY) if program == "lbnodeagent" else (_FORBIDDEN,))):
         container["env"].append({"name": slots.line(line)})
 
 

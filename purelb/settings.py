@@ -23,6 +23,7 @@ _LOCAL_POLICIES: Final = ("keep", "reset")
 _SWITCHES: Final = ("true", "false")
 _OWNERSHIPS: Final = ("auto", "mark", "ledger")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_LOG_FORMATS: Final = ("json", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class CommonSettings:
     host: str
     port: int
     log_level: str
+    log_format: Literal["json", "text"] = "json"
     pod: tuple[str, str] | None = None
     """Name and uid of our own pod; None: we run in none, or weren't told."""
 
@@ -229,12 +231,20 @@ def _parser(program: str, description: str, environ: Mapping[str, str]) -> argpa
         default=environ.get("PURELB_LOG_LEVEL", "info").lower(),
         help="(PURELB_LOG_LEVEL)",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=_LOG_FORMATS,
+        default=environ.get("PURELB_LOG_FORMAT", "json").lower(),
+        help="json: a document per line; text: for people (PURELB_LOG_FORMAT)",
+    )
     return parser
 
 
 def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> CommonSettings:
     if arguments.log_level not in _LOG_LEVELS:
         raise SettingsError(f'PURELB_LOG_LEVEL "{arguments.log_level}" is none of {", ".join(_LOG_LEVELS)}')
+    if arguments.log_format not in _LOG_FORMATS:
+        raise SettingsError(f'PURELB_LOG_FORMAT "{arguments.log_format}" is neither json nor text')
     name, uid = environ.get("PURELB_POD_NAME", ""), environ.get("PURELB_POD_UID", "")
     return CommonSettings(
         namespace=arguments.namespace or own_namespace(environ),
@@ -242,6 +252,7 @@ def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Common
         host=arguments.host,
         port=arguments.port,
         log_level=arguments.log_level,
+        log_format=arguments.log_format,
         pod=(name, uid) if name and uid else None,
     )
 

@@ -239,3 +239,10 @@ def test_without_leases_of_nodes_there_is_no_right_to_them_either(chart: Chart) 
         ("Role", "purelb:lbnodeagent-lease"),
         ("RoleBinding", "purelb:lbnodeagent-lease"),
     }
+
+
+def test_both_programs_log_for_people_where_that_is_set(chart: Chart) -> None:
+    objects = render(chart, {"logFormat": "text"})
+
+    for kind, name in (("DaemonSet", "lbnodeagent"), ("Deployment", "allocator")):
+        assert {"name": "PURELB_LOG_FORMAT", "value": "text"} in container(objects, kind, name)["env"]
