@@ -168,7 +168,7 @@ def main() -> None:
     complaint = None
     try:
         settings = AllocatorSettings.from_environment(os.environ, sys.argv[1:])
-        logs.configure(settings.common.log_level)
+        logs.configure(settings.common.log_level, settings.common.log_format)
         asyncio.run(serve_until_stopped(settings, asyncio.Event()))
     except* SettingsError as errors:
         # No exit in here: before Python 3.11.4 it would end in the group's traceback.

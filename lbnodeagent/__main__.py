@@ -129,7 +129,7 @@ def main() -> int:
     except SettingsError as error:
         print(f"purelb-lbnodeagent: {error}", file=sys.stderr)
         return 2
-    logs.configure(settings.common.log_level)
+    logs.configure(settings.common.log_level, settings.common.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
     # What was imported stays: to look through it for garbage stops both loops for 50 ms and more, each time.
     gc.collect()

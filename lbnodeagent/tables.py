@@ -318,6 +318,8 @@ class Members:
     nodes: frozenset[str]
     announcers: frozenset[str] = frozenset()
     """Those of our agents that announce routed addresses, this one included if it does."""
+    subnets: frozenset[IPNetwork] = frozenset()
+    """Where this node announces on a NIC."""
 
 
 Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members

@@ -20,7 +20,11 @@ _HEADER: Final = "{{- /* Made by `make manifests` from purelb-complete.yaml. */ 
 _PULL_POLICY: Final = (
     '{{- with .Values.image.pullPolicy }}{{ nindent INDENT (printf "imagePullPolicy: %s" .) }}{{- end }}'
 )
+_BOTH: Final = '{{- include "purelb.environment" . | nindent INDENT }}'
 _FORBIDDEN: Final = '{{- include "purelb.forbidden" . | nindent INDENT }}'
+_AGENT: Final = '{{- include "purelb.agentEnvironment" . | nindent INDENT }}'
+_LEASE: Final = "lbnodeagent-lease"
+"""The role that is there only where agents publish Leases."""
 _GOSSIP_KEY: Final = '{{- include "purelb.gossipKey" . | nindent INDENT }}'
 
 
@@ -113,7 +117,8 @@ def _template_pod(spec: Object, program: str, slots: Slots) -> None:
     for entry in container["env"]:
         if entry["name"] == "DEFAULT_ANNOUNCER":
             entry["value"] = slots.scalar("{{ .Values.defaultAnnouncer | quote }}")
-    container["env"].append({"name": slots.line(_GOSSIP_KEY if program == "lbnodeagent" else _FORBIDDEN)})
+    for line in (_BOTH, *((_AGENT, _GOSSIP_KEY) if program == "lbnodeagent" else (_FORBIDDEN,))):
+        container["env"].append({"name": slots.line(line)})
 
 
 def _context(program: str) -> str:
@@ -145,7 +150,10 @@ def chart_files(complete: str, crds: Path) -> Iterator[tuple[Path, str]]:
             slots = Slots()
             files.setdefault(_file_of(obj), []).append(slots.fill(_dump(template_of(obj, slots))))
     for name, documents in files.items():
-        yield CHART / "templates" / name, _HEADER + "---\n".join(documents)
+        text = "---\n".join(documents)
+        if name.startswith(_LEASE):
+            text = f"{{{{- if .Values.lbnodeagent.nodeLease }}}}\n{text}{{{{- end }}}}\n"
+        yield CHART / "templates" / name, _HEADER + text
     for source in sorted(crds.glob("*.purelb.io.yaml")):
         yield CHART / "crds" / source.name, source.read_text()
 

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard output: one line per decision, with its fields."""
+"""Logs on standard output, one line per decision with its fields: as JSON for collectors, or as text for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import datetime
 import json
 import logging
 import sys
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+Format: TypeAlias = Literal["json", "text"]
 
 _PLAIN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """What every record has; anything else came as a field of the event."""
@@ -17,21 +19,58 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "time": _time(record).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
+        line |= _fields(record)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
-def configure(level: str) -> None:
-    """Send all logs to standard output as JSON lines; ``level`` is ours, libraries speak from warning up."""
+class TextFormatter(logging.Formatter):
+    """``2026-11-29 12:00:00.123 INFO dataplane.driver: withdraw vip=10.0.0.1 owner=w11``; a traceback follows below.
+
+    A value with anything in it that could be taken for something else is written as in JSON: no field can look like
+    another one, or like a line of its own.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = _time(record).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        words = [f"{time} {record.levelname} {record.name}: {_printable(record.getMessage())}"]
+        words += [f"{key}={_value(value)}" for key, value in _fields(record).items()]
+        line = " ".join(words)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _time(record: logging.LogRecord) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    return {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
+
+
+def _value(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False).strip('"')
+    is_bare = text.isprintable() and text and not any(one in text for one in ' "=')
+    return text if is_bare else _printable(json.dumps(text, ensure_ascii=False))
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def configure(level: str, form: Format = "json") -> None:
+    """Send all logs to standard output; ``level`` is ours, libraries speak from warning up."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
+    match form:
+        case "json":
+            handler.setFormatter(JsonFormatter())
+        case "text":
+            handler.setFormatter(TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

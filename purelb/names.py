@@ -52,6 +52,14 @@ ANNOUNCING_IPV4: Final = "purelb.io/announcing-IPv4"
 ANNOUNCING_IPV6: Final = "purelb.io/announcing-IPv6"
 ANNOUNCING_KEYS: Final = (ANNOUNCING_IPV4, ANNOUNCING_IPV6)
 
+# --- on Leases: the agents', for whoever reads PureLB v0.17's ---------------------------------------------------------
+NODE_LEASE: Final = "purelb-node-"
+"""Before the node's name: the Lease of its agent."""
+LEASE_SUBNETS: Final = "purelb.io/subnets"
+"""Where the node announces, comma-separated."""
+LEASE_INSTANCE: Final = "purelb.io/instance"
+"""The uid of the agent's pod."""
+
 DEFAULT_GROUP: Final = "default"
 """The ServiceGroup that serves a Service which names none."""
 

@@ -23,6 +23,7 @@ _LOCAL_POLICIES: Final = ("keep", "reset")
 _SWITCHES: Final = ("true", "false")
 _OWNERSHIPS: Final = ("auto", "mark", "ledger")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_LOG_FORMATS: Final = ("json", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class CommonSettings:
     host: str
     port: int
     log_level: str
+    log_format: Literal["json", "text"] = "json"
     pod: tuple[str, str] | None = None
     """Name and uid of our own pod; None: we run in none, or weren't told."""
 
@@ -90,6 +92,9 @@ class AgentSettings:
 
     requires_peers: bool = False
     """Whether an agent that doesn't hear others that run is not ready."""
+
+    publishes_lease: bool = True
+    """Whether there is a Lease for each node, as PureLB v0.17's readers want it."""
 
     ownership: Literal["auto", "mark", "ledger"] = "auto"
     """How the agent knows its addresses again: by a mark on them, or by a ledger where the kernel keeps no marks."""
@@ -152,6 +157,12 @@ class AgentSettings:
             help="true: not ready while agents that run aren't heard in the gossip (PURELB_REQUIRE_PEERS)",
         )
         parser.add_argument(
+            "--node-lease",
+            choices=_SWITCHES,
+            default=environ.get("PURELB_NODE_LEASE") or "true",
+            help="true: a Lease purelb-node-NODE tells where this node announces (PURELB_NODE_LEASE)",
+        )
+        parser.add_argument(
             "--ownership",
             choices=_OWNERSHIPS,
             default=environ.get("PURELB_OWNERSHIP") or "auto",
@@ -165,6 +176,8 @@ class AgentSettings:
         arguments = parser.parse_args(argv)
         if arguments.require_peers not in _SWITCHES:
             raise SettingsError(f'PURELB_REQUIRE_PEERS "{arguments.require_peers}" is neither true nor false')
+        if arguments.node_lease not in _SWITCHES:
+            raise SettingsError(f'PURELB_NODE_LEASE "{arguments.node_lease}" is neither true nor false')
         if arguments.ownership not in _OWNERSHIPS:
             raise SettingsError(f'PURELB_OWNERSHIP "{arguments.ownership}" is none of {", ".join(_OWNERSHIPS)}')
         if arguments.local_policy not in _LOCAL_POLICIES:
@@ -187,6 +200,7 @@ class AgentSettings:
             local_policy=arguments.local_policy,
             bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
             requires_peers=arguments.require_peers == "true",
+            publishes_lease=arguments.node_lease == "true",
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),
         )
@@ -217,12 +231,20 @@ def _parser(program: str, description: str, environ: Mapping[str, str]) -> argpa
         default=environ.get("PURELB_LOG_LEVEL", "info").lower(),
         help="(PURELB_LOG_LEVEL)",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=_LOG_FORMATS,
+        default=environ.get("PURELB_LOG_FORMAT", "json").lower(),
+        help="json: a document per line; text: for people (PURELB_LOG_FORMAT)",
+    )
     return parser
 
 
 def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> CommonSettings:
     if arguments.log_level not in _LOG_LEVELS:
         raise SettingsError(f'PURELB_LOG_LEVEL "{arguments.log_level}" is none of {", ".join(_LOG_LEVELS)}')
+    if arguments.log_format not in _LOG_FORMATS:
+        raise SettingsError(f'PURELB_LOG_FORMAT "{arguments.log_format}" is neither json nor text')
     name, uid = environ.get("PURELB_POD_NAME", ""), environ.get("PURELB_POD_UID", "")
     return CommonSettings(
         namespace=arguments.namespace or own_namespace(environ),
@@ -230,6 +252,7 @@ def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Common
         host=arguments.host,
         port=arguments.port,
         log_level=arguments.log_level,
+        log_format=arguments.log_format,
         pod=(name, uid) if name and uid else None,
     )
 

@@ -229,3 +229,20 @@ def test_what_only_v0_17_s_chart_can_do_is_refused_with_the_way_to_have_it_here(
 ) -> None:
     with pytest.raises(HelmError, match=sentence):
         render(chart, values)
+
+
+def test_without_leases_of_nodes_there_is_no_right_to_them_either(chart: Chart) -> None:
+    objects = render(chart, {"lbnodeagent": {"nodeLease": False}})
+
+    assert {"name": "PURELB_NODE_LEASE", "value": "false"} in container(objects, "DaemonSet", "lbnodeagent")["env"]
+    assert objects.keys() == manifests().keys() - {
+        ("Role", "purelb:lbnodeagent-lease"),
+        ("RoleBinding", "purelb:lbnodeagent-lease"),
+    }
+
+
+def test_both_programs_log_for_people_where_that_is_set(chart: Chart) -> None:
+    objects = render(chart, {"logFormat": "text"})
+
+    for kind, name in (("DaemonSet", "lbnodeagent"), ("Deployment", "allocator")):
+        assert {"name": "PURELB_LOG_FORMAT", "value": "text"} in container(objects, kind, name)["env"]

@@ -757,6 +757,16 @@ class TestAccess:
         assert robot.get(maps).status == 403
         assert robot.get(maps, fieldSelector="metadata.name=b", watch="true").status == 403
 
+    def test_an_apply_that_makes_the_object_needs_the_right_to_create_it_too(self, api: Api, namespace: str) -> None:
+        robot = self.account(api, namespace)
+        self.grant(api, namespace, {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]})
+        maps = MAPS.format(namespace)
+        api.post(maps, config_map("there")).ok()
+        eventually(lambda: robot.apply(f"{maps}/there", config_map("there"), "robot", force="true").status == 200)
+
+        message = robot.apply(f"{maps}/new", config_map("new"), "robot").refused(403)
+        assert 'cannot create resource "configmaps"' in message
+
     def test_access_reviews(self, api: Api, namespace: str) -> None:
         robot = self.account(api, namespace)
         self.grant(api, namespace, {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create"]})

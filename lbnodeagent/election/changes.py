@@ -55,4 +55,5 @@ class Changes:
             return tables.Members(frozenset())
         able = self._candidacy.unexcluded or self._candidacy.able
         ours = frozenset(node for node in able if node == self._node or self._members.understands(node))
-        return tables.Members(frozenset((self._node, *self._members.others)), ours)
+        nodes = frozenset((self._node, *self._members.others))
+        return tables.Members(nodes, ours, frozenset(self._members.own.reach))

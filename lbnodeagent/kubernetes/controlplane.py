@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import threading
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ from lbnodeagent.kubernetes.following import (
 )
 from lbnodeagent.kubernetes.gossipkey import GossipKeys
 from lbnodeagent.kubernetes.nodefeed import NodeFeed
+from lbnodeagent.kubernetes.nodelease import NodeLease
 from lbnodeagent.kubernetes.nodewarnings import NodeWarnings
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed
@@ -119,8 +121,12 @@ class ControlPlane:
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
             warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)
             self._warnings = warnings
+            lease = self._lease(kube)
             node = NodeFeed(
-                self._tell, configuration.set_labels, lambda nodes: self._unheard.agents(nodes, time.monotonic())
+                self._tell,
+                configuration.set_labels,
+                lambda nodes: self._unheard.agents(nodes, time.monotonic()),
+                lease.node_is if lease is not None else None,
             )
             keys = self._keys = GossipKeys(
                 self._tell, lambda complaint, secret: warnings.gossip_key(complaint, secret, time.monotonic())
@@ -141,21 +147,34 @@ class ControlPlane:
                         tasks.create_task(events.run()),
                         tasks.create_task(tell(kube.rights, own_pod(settings.common), events, metrics, time.monotonic)),
                         tasks.create_task(reporter.annotator.run()),
-                        tasks.create_task(self._follow_outbox(reporter, configuration, warnings)),
+                        tasks.create_task(self._follow_outbox(reporter, configuration, warnings, lease)),
                         tasks.create_task(landmarks.follow(servers, reporter.landmarks_are)),
                         tasks.create_task(self._look_around(following, warnings)),
                         tasks.create_task(
                             self._follow(following, answers, wanted, configuration, node, keys, reporter)
                         ),
                     ]
+                    if lease is not None:
+                        running.append(tasks.create_task(lease.run()))
                     await stop.wait()
-                    await asyncio.gather(reporter.annotator.flush(FLUSH), events.flush(FLUSH))
+                    await asyncio.gather(
+                        reporter.annotator.flush(FLUSH),
+                        events.flush(FLUSH),
+                        *([] if lease is None else [lease.leave(FLUSH)]),
+                    )
                     for task in running:
                         task.cancel()
                     self.is_done.set()
                     kopf_stop.set()
             finally:
                 self._outbox.close()
+
+    def _lease(self, kube: Kube) -> NodeLease | None:
+        settings = self._settings
+        if not settings.publishes_lease:
+            return None
+        instance = settings.common.pod[1] if settings.common.pod is not None else ""
+        return NodeLease(settings.node_name, settings.common.namespace, instance, kube, random.Random())
 
     def _tell(self, told: Told) -> None:
         self._inbox.put(key_of(told), told)
@@ -236,7 +255,9 @@ class ControlPlane:
             warnings.repeat(now)
             await asyncio.sleep(LOOK)
 
-    async def _follow_outbox(self, reporter: Reporter, configuration: Configuration, warnings: NodeWarnings) -> None:
+    async def _follow_outbox(
+        self, reporter: Reporter, configuration: Configuration, warnings: NodeWarnings, lease: NodeLease | None
+    ) -> None:
         """What the data plane reports."""
         while True:
             for report in (await self._outbox.take()).values():
@@ -257,5 +278,7 @@ class ControlPlane:
                     case Members(nodes):
                         reporter.members_are(report)
                         self._unheard.members(nodes, time.monotonic())
+                        if lease is not None and nodes:
+                            lease.subnets_are(report.subnets)
                     case _:
                         assert_never(report)

@@ -28,6 +28,7 @@ class OwnNode:
     """A label or a cordon keeps VIPs away."""
     addresses: NodeAddresses = field(default_factory=NodeAddresses)
     """Where the node is; host names are left out."""
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,16 @@ class NodeFeed:
         tell: Callable[[NodeExcluded | NodeAddresses | PeersKnown], None],
         on_labels: Callable[[Mapping[str, str]], None],
         on_agents: Callable[[frozenset[str]], None],
+        on_uid: Callable[[str], None] | None = None,
     ) -> None:
-        """``on_labels``: labels decide which configuration applies. ``on_agents``: the other nodes where one runs."""
+        """``on_labels``: labels decide which configuration applies. ``on_agents``: the other nodes where one runs.
+
+        ``on_uid``: what tells our Node from an earlier one of its name.
+        """
         self._tell = tell
         self._on_labels = on_labels
         self._on_agents = on_agents
+        self._on_uid = on_uid
         self._pods: dict[ObjectKey, AgentPod] = {}
         self._told: PeersKnown | None = None
         self._addresses = NodeAddresses()
@@ -70,6 +76,8 @@ class NodeFeed:
         self._tell(NodeExcluded(known is None or known.is_excluded))
         if known is not None:
             self._on_labels(known.labels)
+            if self._on_uid is not None and known.uid:
+                self._on_uid(known.uid)
             if known.addresses != self._addresses:
                 self._addresses = known.addresses
                 self._tell(known.addresses)
@@ -94,10 +102,11 @@ class NodeFeed:
 
 def parse_node(body: Mapping[str, Any]) -> OwnNode:
     """A Node, without the images and the rest of which it has many kilobytes."""
-    labels = dict(body["metadata"].get("labels") or {})
+    metadata = body["metadata"]
+    labels = dict(metadata.get("labels") or {})
     is_cordoned = bool((body.get("spec") or {}).get("unschedulable"))
     addresses = NodeAddresses(frozenset(_addresses(body, "InternalIP")), frozenset(_addresses(body, "ExternalIP")))
-    return OwnNode(labels, is_cordoned or EXCLUDE_LABEL in labels, addresses)
+    return OwnNode(labels, is_cordoned or EXCLUDE_LABEL in labels, addresses, metadata.get("uid") or "")
 
 
 def _addresses(body: Mapping[str, Any], kind: str) -> Iterator[IPAddress]:

@@ -11,16 +11,17 @@ import base64
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
 from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Configured, KeysKnown, NodeExcluded, PeersKnown, Told, ToldKey, VipChanged
-from lbnodeagent.tables import Announcement, Conflict, Mac, Report, ReportKey
+from lbnodeagent.tables import Announcement, Conflict, Mac, Members, Report, ReportKey
 from purelb import names
 from purelb.addresses import parse_address
+from purelb.errors import NotFoundError
 from purelb.kube import core_path, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics, new_registry
 from purelb.settings import AgentSettings
@@ -48,6 +49,7 @@ class Agent:
     outbox: Mailbox[ReportKey, Report] = field(default_factory=Mailbox)
     told: dict[ToldKey, Told] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def node(self) -> str:
@@ -84,10 +86,10 @@ class Agent:
             "PURELB_ML_LABELS": "component=lbnodeagent",
         }
         settings = AgentSettings.from_environment(environment, [])
-        while True:
+        while not self.stop.is_set():
             control = ControlPlane(settings, self.inbox, self.outbox, AgentMetrics(new_registry()))
             try:
-                await control.run(asyncio.Event())
+                await control.run(self.stop)
             except Exception:  # as the agent's control thread: whatever it was, begin again
                 await asyncio.sleep(AGAIN)
 
@@ -137,6 +139,7 @@ class Scene:
             await self._changes()
             await self._reports()
             await self._blind()
+            await self._leave()
 
     async def _furnish(self) -> None:
         stage, kube = self._stage, self._stage.kube
@@ -225,6 +228,28 @@ class Scene:
         await self.fact("a write that is behind is decided again", lambda agent: self._is_annotated(agent, 3))
         for fault in faults:
             stage.api.faults.clear(fault)
+
+    async def _leave(self) -> None:
+        for agent in self._agents:
+            agent.outbox.put(
+                (Members, None), Members(frozenset({agent.node}), subnets=frozenset({ip_network("10.1.0.0/16")}))
+            )
+        await self.fact("a Lease tells where it announces", self._has_lease)
+        for agent in self._agents:
+            agent.stop.set()
+        await self.fact("its Lease goes with it", self._lost_its_lease)
+
+    async def _has_lease(self, agent: Agent) -> bool:
+        try:
+            lease = await self._stage.kube.get(
+                group_path("coordination.k8s.io/v1", "leases", "purelb", names.NODE_LEASE + agent.node)
+            )
+        except NotFoundError:
+            return False
+        return bool(lease["metadata"]["annotations"][names.LEASE_SUBNETS] == "10.1.0.0/16")
+
+    async def _lost_its_lease(self, agent: Agent) -> bool:
+        return "a Lease tells where it announces" in agent.seen and not await self._has_lease(agent)
 
     async def _is_annotated(self, agent: Agent, purpose: int) -> bool:
         service = await self._stage.read(f"own-{agent.account}-{purpose}")

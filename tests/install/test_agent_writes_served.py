@@ -51,7 +51,8 @@ def served() -> Iterator[Served]:
     rights = "/apis/rbac.authorization.k8s.io/v1"
     resources = ["services", "services/status"]  # more than it is given: RBAC alone would refuse the rest
     rule = {"apiGroups": [""], "resources": resources, "verbs": ["get", "update", "patch"]}
-    admin.post(f"{rights}/clusterroles", {"metadata": {"name": "agent"}, "rules": [rule]}).ok()
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "patch", "delete"]}
+    admin.post(f"{rights}/clusterroles", {"metadata": {"name": "agent"}, "rules": [rule, leases]}).ok()
     binding = {
         "metadata": {"name": "agent"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "agent"},
@@ -93,3 +94,18 @@ def test_nor_does_it_let_a_status_through(served: Served) -> None:
     assert "by its own node alone" in served.agent.merge(path, others).refused(422)
     addresses = {"status": {"loadBalancer": {"ingress": [{"ip": "10.31.188.1"}]}}}
     assert "neither spec nor status" in served.agent.merge(path, addresses).refused(422)
+
+
+def test_it_lets_an_agent_write_the_lease_of_its_node_and_not_the_one_of_the_allocators(served: Served) -> None:
+    leases = "/apis/coordination.k8s.io/v1/namespaces/purelb/leases"
+    served.admin.post(leases, {"metadata": {"name": "purelb-allocator"}, "spec": {"holderIdentity": "a"}}).ok()
+    name = f"purelb-node-{NODE}"
+    own = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}}
+
+    for holder in (NODE, "anybody"):
+        served.agent.apply(f"{leases}/{name}", own | {"spec": {"holderIdentity": holder}}, "agent").ok()
+    served.agent.delete(f"{leases}/{name}").ok()
+
+    taken = {"spec": {"holderIdentity": "b"}}
+    assert "its own node alone" in served.agent.merge(f"{leases}/purelb-allocator", taken).refused(422)
+    assert "its own node alone" in served.agent.delete(f"{leases}/purelb-allocator").refused(422)

@@ -86,3 +86,18 @@ def test_an_agent_needs_no_peers_to_be_ready_unless_it_is_said() -> None:
     assert AgentSettings.from_environment({**AGENT, "PURELB_REQUIRE_PEERS": "true"}, []).requires_peers
     with pytest.raises(SettingsError, match="PURELB_REQUIRE_PEERS"):
         AgentSettings.from_environment({**AGENT, "PURELB_REQUIRE_PEERS": "yes"}, [])
+
+
+def test_a_lease_is_published_unless_that_is_turned_off() -> None:
+    assert AgentSettings.from_environment(AGENT, []).publishes_lease
+    assert not AgentSettings.from_environment({**AGENT, "PURELB_NODE_LEASE": "false"}, []).publishes_lease
+    with pytest.raises(SettingsError, match='PURELB_NODE_LEASE "off" is neither true nor false'):
+        AgentSettings.from_environment({**AGENT, "PURELB_NODE_LEASE": "off"}, [])
+
+
+def test_logs_are_json_unless_people_are_to_read_them() -> None:
+    assert AgentSettings.from_environment(AGENT, []).common.log_format == "json"
+    assert AllocatorSettings.from_environment({"PURELB_LOG_FORMAT": "text"}, []).common.log_format == "text"
+    assert AgentSettings.from_environment(AGENT, ["--log-format", "text"]).common.log_format == "text"
+    with pytest.raises(SettingsError, match='PURELB_LOG_FORMAT "xml" is neither json nor text'):
+        AllocatorSettings.from_environment({"PURELB_LOG_FORMAT": "xml"}, [])

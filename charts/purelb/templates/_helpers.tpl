@@ -19,6 +19,22 @@
 {{- end }}
 {{- end }}
 
+{{/* Environment of both programs that differs from their defaults. */}}
+{{- define "purelb.environment" -}}
+{{- with .Values.logFormat }}
+- name: PURELB_LOG_FORMAT
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Environment of the agent that differs from its defaults. */}}
+{{- define "purelb.agentEnvironment" -}}
+{{- if not .Values.lbnodeagent.nodeLease }}
+- name: PURELB_NODE_LEASE
+  value: "false"
+{{- end }}
+{{- end }}
+
 {{/* Environment of the agent that brings a gossip key of the user's own. */}}
 {{- define "purelb.gossipKey" -}}
 {{- if .Values.memberlistSecretKey }}

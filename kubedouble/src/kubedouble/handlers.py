@@ -241,6 +241,9 @@ class Handlers:
                 "Invalid",
                 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
             )
+        if not target.subresource and self._cluster.store.get(resource.key, target.namespace, target.name) is None:
+            made = Attributes("create", target.group, target.resource, "", target.namespace, target.name)
+            self.authorizer.require(caller.user, made)
         return apply_patch(
             self._cluster,
             self.operations,

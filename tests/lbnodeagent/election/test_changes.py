@@ -37,7 +37,9 @@ def test_announcers_are_our_agents_that_are_ready_configured_and_not_excluded() 
         "purelb": None,
     }
 
-    assert told(others) == tables.Members(frozenset({"own", *others}), frozenset({"own", "a"}))
+    assert told(others) == tables.Members(
+        frozenset({"own", *others}), frozenset({"own", "a"}), frozenset({WIRE.network})
+    )
 
 
 def test_where_all_are_excluded_all_announce() -> None:
