@@ -111,4 +111,4 @@ images:
 	@$(BIN)/python -m lab.command.buildimages .lab/images
 
 clean:
-	rm -rf .venv .lab build ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .lab .software build ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

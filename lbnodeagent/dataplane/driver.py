@@ -24,9 +24,10 @@ from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
 from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
-from lbnodeagent.kernel.addressmanagers import advice, likely_managers, read_process, read_sockets
+from lbnodeagent.kernel.addressmanagers import advice, suspects
 from lbnodeagent.kernel.arp import answering_for_others
 from lbnodeagent.kernel.netlink import Netlink
+from lbnodeagent.kernel.nodesockets import read_process, read_sockets
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Begun, KeysKnown, Peer, PeersKnown, Told, ToldKey
 from lbnodeagent.tables import (
@@ -262,8 +263,8 @@ class DataPlane:
                 self._metrics.refusals.labels(rule).inc()
                 log.warning("refused", extra={"vip": str(vip), "interface": interface, "rule": rule, "reason": reason})
             case RemovedOften(vip, interface, times, by):
-                culprit, managers = likely_managers(read_sockets(), by, read_process)
-                return Wiped(vip, interface, times, advice(interface, culprit, managers))
+                found = suspects(read_sockets(), by, read_process)
+                return Wiped(vip, interface, times, advice(interface, found))
             case Conflict(node=""):
                 self._unnamed.append(output)
                 self._identify.set()

@@ -1,21 +1,27 @@
-"""What on this node may take addresses from an interface, as far as its network namespace shows, and what stops it.
+"""Which program of this node may take addresses from an interface, by its sockets, and the setting that stops it. Pure.
 
-An agent in a pod sees no processes of the node, but it shares the network namespace: there are the sockets by which the
-programs that manage interfaces can be told (proc_pid_net(5)). ``read_sockets`` reads, ``likely_managers`` decides.
+The kernel says with each removal which netlink socket asked for it. The programs that manage interfaces ask by the
+socket by which they listen, each to groups of its own; what asks by a socket that listens to nothing, and is gone soon,
+is a command, as the scripts of DHCP clients run it. Each sign and each setting was tried with the program itself
+(tests/system/test_node_software.py, test_address_advice.py).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-_PROC: Final = Path("/proc")
-_INITIAL_PID_NAMESPACE: Final = "pid:[4026531836]"
-_DHCP_CLIENT_PORT: Final = 68
+from lbnodeagent.kernel.nodesockets import Sockets
+
+# Multicast groups of rtnetlink, as the bits of linux/rtnetlink.h.
+_NOTIFY: Final = 1 << 1
+_NEIGHBOURS: Final = 1 << 2
+_ADDRESSES: Final = 1 << 4 | 1 << 8
+_MULTICAST_ROUTES: Final = 1 << 5 | 1 << 9
+_RULES: Final = 1 << 7 | 1 << 18
+_TELLING: Final = _NOTIFY | _NEIGHBOURS | _ADDRESSES | _MULTICAST_ROUTES | _RULES
+"""Those that tell them apart: all listen to links and routes, and the rest differs from version to version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +36,23 @@ class Manager:
 NETWORKD: Final = Manager("systemd-networkd", "KeepConfiguration=yes in the [Network] section of its .network file")
 """``static`` doesn't keep addresses that have a lifetime, as ours have; ``yes`` and ``dhcp`` do (tried with 252)."""
 NETWORK_MANAGER: Final = Manager(
-    "NetworkManager", "unmanaged-devices=interface-name:{interface} in the [keyfile] section of NetworkManager.conf"
+    "NetworkManager",
+    "unmanaged-devices=interface-name:{interface} in the [keyfile] section of NetworkManager.conf, once something else"
+    " gives the node its own address",
 )
-DHCPCD: Final = Manager("dhcpcd", "denyinterfaces {interface} in dhcpcd.conf, with a static address for the node")
-DHCLIENT: Final = Manager("a DHCP client", "a static address for the node, or a client script that flushes nothing")
-_BY_SOCKET: Final = (
-    ("/run/systemd/netif/", NETWORKD),
-    ("/run/NetworkManager/", NETWORK_MANAGER),
-    ("/run/dhcpcd/", DHCPCD),
-    ("/run/dhcpcd.", DHCPCD),
+DHCPCD: Final = Manager(
+    "dhcpcd", "denyinterfaces {interface} in dhcpcd.conf, once something else gives the node its own address"
 )
+DHCLIENT: Final = Manager(
+    "a DHCP client with scripts, as dhclient",
+    "a static address for the node, or the hook of PureLB's docs/failover.md that flushes nothing",
+)
+_BY_GROUPS: Final = {
+    _NEIGHBOURS | _ADDRESSES | _RULES: NETWORKD,
+    _ADDRESSES | _RULES: NETWORK_MANAGER,
+    _NEIGHBOURS | _ADDRESSES: DHCPCD,
+}
+_BY_PATH: Final = (("/run/systemd/netif/", NETWORKD), ("/run/NetworkManager/", NETWORK_MANAGER))
 _BY_PROCESS: Final = {
     "systemd-network": NETWORKD,  # the kernel keeps 15 characters of a name
     "NetworkManager": NETWORK_MANAGER,
@@ -50,86 +63,52 @@ _BY_PROCESS: Final = {
 }
 
 
-_BY_FOLDER: Final = (
-    (Path("/run/systemd/netif/links"), NETWORKD),
-    (Path("/run/NetworkManager/devices"), NETWORK_MANAGER),
-)
-"""Of each link one file, where the agent sees the node's /run: networkd 252 has no socket with a name."""
-
-
 @dataclass(frozen=True, slots=True)
-class Sockets:
-    """What the namespace shows."""
+class Suspects:
+    """Who it was, or may have been."""
 
-    unix: frozenset[str] = frozenset()
-    """Paths of Unix sockets."""
-    udp_ports: frozenset[int] = frozenset()
-    """Local IPv4 ports."""
+    process: str = ""
+    """The name of the process that did it; empty if it can't be told."""
     managers: tuple[Manager, ...] = ()
-    """Those that have files about links in the node's /run."""
+    """What it is or, if ``is_certain`` is false, what may have done it, as it manages interfaces on this node."""
+    is_certain: bool = False
 
 
-def read_sockets(network: Path = _PROC / "net") -> Sockets:
-    """The sockets of our network namespace; what can't be read is left out."""
-    unix = frozenset(fields[7] for line in _lines(network / "unix") if len(fields := line.split()) > 7)
-    local = [line.split()[1].rpartition(":")[2] for line in _lines(network / "udp") if len(line.split()) > 1]
-    return Sockets(unix, frozenset(int(port, 16) for port in local), _with_files())
-
-
-def _with_files() -> tuple[Manager, ...]:
-    found = []
-    for folder, manager in _BY_FOLDER:
-        with suppress(OSError):
-            if any(folder.iterdir()):
-                found.append(manager)
-    return tuple(found)
-
-
-def read_process(pid: int) -> str | None:
-    """The name of a process of the node; None if it's gone, or if this agent doesn't see the node's processes."""
-    try:
-        if os.readlink(_PROC / "self" / "ns" / "pid") != _INITIAL_PID_NAMESPACE:  # noqa: PTH115
-            return None
-        return (_PROC / str(pid) / "comm").read_text().strip()
-    except OSError:
-        return None
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(errors="replace").splitlines()[1:]
-    except OSError:
-        return []
-
-
-def likely_managers(sockets: Sockets, by: int, process: Callable[[int], str | None]) -> tuple[str, tuple[Manager, ...]]:
-    """The name of the process that did it, empty if it can't be told, and the managers that it is or may be.
-
-    ``by``: the netlink port of who asked the kernel, which is its process id for a program's first socket.
-    """
+def suspects(sockets: Sockets, by: int, process: Callable[[int], str | None]) -> Suspects:
+    """Who took an address away. ``by``: the netlink port of who asked the kernel; 0: the kernel itself, or unknown."""
     name = (process(by) if 0 < by < 1 << 22 else None) or ""
-    if name in _BY_PROCESS:
-        return name, (_BY_PROCESS[name],)
     if name:
-        return name, ()
-    found = [manager for prefix, manager in _BY_SOCKET if any(path.startswith(prefix) for path in sockets.unix)]
-    found += sockets.managers
-    if not found and _DHCP_CLIENT_PORT in sockets.udp_ports:
-        found += (DHCLIENT, NETWORKD, NETWORK_MANAGER)  # each has a client, and without the node's /run looks the same
-    return "", tuple(dict.fromkeys(found))
+        managers = (_BY_PROCESS[name],) if name in _BY_PROCESS else ()
+        return Suspects(name, managers, is_certain=True)
+    asked = _BY_GROUPS.get(sockets.listeners.get(by, 0) & _TELLING)
+    if asked is not None:
+        return Suspects(managers=(asked,), is_certain=True)
+    if by and not sockets.listeners.get(by) and sockets.has_open_dhcp_client:
+        return Suspects(managers=(DHCLIENT,))
+    found = [manager for prefix, manager in _BY_PATH if any(path.startswith(prefix) for path in sockets.unix)]
+    groups = {bits & _TELLING for bits in sockets.listeners.values()}
+    # dhcpcd takes away what it added, and nothing else: it is named when it asked, not because it is there.
+    found += [manager for bits, manager in _BY_GROUPS.items() if bits in groups and manager != DHCPCD]
+    if sockets.has_open_dhcp_client:
+        found.append(DHCLIENT)
+    return Suspects(managers=tuple(dict.fromkeys(found)))
 
 
-def advice(interface: str, culprit: str, managers: tuple[Manager, ...]) -> str:
+def advice(interface: str, found: Suspects) -> str:
     """One clause that says who takes addresses from ``interface``, and what stops it."""
-    settings = " or ".join(f"{one.name}: {one.setting.format(interface=interface)}" for one in managers)
-    if culprit and managers:
-        return f'it was process "{culprit}"; what stops it is, for {settings}'
-    if culprit:
-        return f'it was process "{culprit}"; let it leave the addresses of {interface} alone that it did not add'
-    if managers:
-        which = " or ".join(one.name for one in managers)
-        return f"this node runs {which}; what stops it is, for {settings}"
-    return (
-        "if systemd-networkd manages the interface, KeepConfiguration=yes in its .network file stops that; "
-        "else look at NetworkManager and at DHCP client scripts"
-    )
+    settings = " or ".join(f"{one.name}: {one.setting.format(interface=interface)}" for one in found.managers)
+    which = " or ".join(one.name for one in found.managers)
+    match found:
+        case Suspects(process="", managers=()):
+            return (
+                "if systemd-networkd manages the interface, KeepConfiguration=yes in its .network file stops that; "
+                "else look at NetworkManager and at DHCP client scripts"
+            )
+        case Suspects(process="", is_certain=True):
+            return f"it was {which}; what stops it is, for {settings}"
+        case Suspects(process=""):
+            return f"this node runs {which}; what stops it is, for {settings}"
+        case Suspects(process, ()):
+            return f'it was process "{process}"; let it leave the addresses of {interface} alone that it did not add'
+        case Suspects(process):
+            return f'it was process "{process}"; what stops it is, for {settings}'
