@@ -202,11 +202,11 @@ class Cluster:
     def fault(self, node: str, kind: str) -> float:
         """Break a node; returns when, monotonic seconds."""
         at = time.monotonic()
-        control.request(self.folder, "fault", 90, node=node, kind=kind)
+        control.request(self.folder, "fault", 90, target=node, kind=kind)
         return at
 
     def heal(self, node: str) -> None:
-        control.request(self.folder, "heal", 90, node=node)
+        control.request(self.folder, "heal", 90, target=node)
 
     def restart_all(self) -> None:
         """``kubectl rollout restart`` of the agents, until the last one is ready."""

@@ -6,7 +6,24 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 
-FAULTS = ("power", "agent-kill", "agent-stop", "partition", "drain", "proxy-late", "proxy-frozen", "proxy-dead")
+ALL = "all"
+"""In the place of a node: every one."""
+FAULTS = (
+    "power",
+    "flap",
+    "port-dead",
+    "partition",
+    "deaf",
+    "mute",
+    "agent-kill",
+    "agent-stop",
+    "cordon",
+    "drain",
+    "proxy-late",
+    "proxy-frozen",
+    "proxy-dead",
+)
+"""Of a node."""
 API_FAULTS = (
     "read-only",
     "slow",

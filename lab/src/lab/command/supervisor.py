@@ -25,6 +25,8 @@ from lab.api.cluster import Cluster
 from lab.command import control
 from lab.command.controlplane import USER_AGENT, WIRE_KUBECONFIG, certificate_authority, start_control_plane
 from lab.command.desk import Desk
+from lab.command.faults import Faults
+from lab.command.nodefaults import NodeFaults
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
 from lab.controllers.namespaceend import NamespaceEnd
@@ -206,7 +208,8 @@ class Supervisor:
             ]
             if self._settings.control_plane == "envtest":
                 controllers.append(NamespaceEnd(cluster))
-            desk = Desk(self._network, cluster, kubelet, nodes, proxies, self._folder, self._user_namespace, self._end)
+            faults = Faults(self._network, NodeFaults(self._network, kubelet, nodes, proxies, self._folder))
+            desk = Desk(self._network, cluster, faults, self._user_namespace, self._end)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(cluster.run())
                 await nodes.register()

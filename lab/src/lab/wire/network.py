@@ -21,8 +21,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 from lab.errors import StartFailed
 from lab.machine import nft
 from lab.machine.namespaces import inside, new_network_namespace, write_sysctls
-from lab.wire import partitions, sysctls
+from lab.wire import sysctls
 from lab.wire.hostroutes import Route, routes_of
+from lab.wire.partitions import Blocks, ruleset
 from lab.wire.topology import MAIN_TABLE, Host, Topology
 
 # A pod's side of its veth: as with Calico or Cilium, the gateway is not on any subnet but a fixed neighbour.
@@ -52,8 +53,7 @@ class Network:
         self._routes_are_learned = routes_are_learned
         self._bridge = -1
         self._hosts: dict[str, int] = {}
-        self._cut: set[str] = set()
-        self._partitioned: set[str] = set()
+        self._blocks = Blocks()
 
     def netns(self, host: Host) -> int:
         """File descriptor of the host's namespace; stays this object's own."""
@@ -82,33 +82,24 @@ class Network:
 
     # --- faults ---
 
-    def is_cut(self, host: Host) -> bool:
-        return host.name in self._cut
-
-    def is_partitioned(self, host: Host) -> bool:
-        return host.name in self._partitioned
-
     def cut(self, host: Host) -> None:
         """Pull the host's cables: nothing gets in or out, and its NICs have no carrier."""
         self._set_ports(host, "down")
-        self._cut.add(host.name)
 
     def plug(self, host: Host) -> None:
         """Put the cables back in."""
         self._set_ports(host, "up")
-        self._cut.discard(host.name)
 
-    def partition(self, host: Host) -> None:
-        """Drop all frames between this node and the other nodes; client, router and API still reach it.
+    @property
+    def blocks(self) -> Blocks:
+        """What the bridges don't let pass."""
+        return self._blocks
 
-        Raises NftFailed.
-        """
-        self._apply_partitions(self._partitioned | {host.name})
-
-    def rejoin(self, host: Host) -> None:
-        """End the partition of this node."""
-        if host.name in self._partitioned:
-            self._apply_partitions(self._partitioned - {host.name})
+    def block(self, blocks: Blocks) -> None:
+        """Let the bridges pass all but this. Raises NftFailed."""
+        if blocks != self._blocks:
+            nft.load(self._bridge, ruleset(self.topology, blocks))
+            self._blocks = blocks
 
     def _set_ports(self, host: Host, state: str) -> None:
         def work() -> None:
@@ -118,10 +109,6 @@ class Network:
                     ip.link("set", index=index, state=state)
 
         inside(self._bridge, work)
-
-    def _apply_partitions(self, names: set[str]) -> None:
-        nft.load(self._bridge, partitions.ruleset(self.topology, names))
-        self._partitioned = names
 
     # --- pods ---
 
