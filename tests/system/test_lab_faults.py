@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,14 @@ class Ears:
         self.connected = pairs - missing(lambda one: f"{ADDRESSES[one]} tcp")
         return unheard()
 
+    def count(self, node: str, line: str) -> int:
+        """How often a node heard exactly this."""
+        return self._heard[node].count(line)
+
+    def lines(self, node: str) -> int:
+        """How much a node heard."""
+        return len(self._heard[node])
+
 
 @pytest.fixture(scope="module")
 def ears(lab: LabUnderTest) -> Iterator[Ears]:
@@ -199,3 +208,83 @@ def test_the_port_can_be_closed_between_all(lab: LabUnderTest, ears: Ears) -> No
     finally:
         assert lab.must("heal", "all").count("deaf healed") == 3
     assert ears.unheard() == set()
+
+
+# --- strangers on the wire ---
+
+STRANGER = "52:54:00:66:66:66"
+
+
+def mac_of(lab: LabUnderTest, address: str) -> str:
+    """Where the client's kernel thinks that an address is."""
+    found = json.loads(lab.hosts.output("client", "ip", "-json", "neigh", "show", address))
+    return next((one["lladdr"] for one in found if "lladdr" in one), "")
+
+
+@pytest.mark.parametrize("address", ["10.31.188.70", "fd00:10:31::188:70"])
+def test_a_stranger_answers_for_an_address_until_it_is_taken_off_the_wire(lab: LabUnderTest, address: str) -> None:
+    assert not answers(lab, address)
+    lab.must("fault", "wire", "answer", address)
+    try:
+        assert eventually(lambda: answers(lab, address))
+        assert mac_of(lab, address) == STRANGER
+        assert f"faults of the wire: answer {address}" in lab.must("status")
+    finally:
+        assert f"answer {address} healed" in lab.must("heal", "wire")
+    assert not answers(lab, address)
+
+
+@pytest.mark.parametrize("address", ["10.31.188.11", "fd00:10:31::188:11"])
+def test_an_arp_flood_claims_an_address_with_ever_other_macs(lab: LabUnderTest, address: str) -> None:
+    assert eventually(lambda: answers(lab, address))
+    lab.must("fault", "wire", "arp-flood", address)
+    try:
+        seen: set[str] = set()
+
+        def is_flooded() -> bool:
+            seen.add(mac_of(lab, address))
+            return len({mac for mac in seen if mac.startswith("02:")}) >= 2
+
+        assert eventually(is_flooded)
+    finally:
+        lab.must("heal", "wire")
+    lab.hosts.output("client", "ip", "neigh", "flush", "all")
+    assert answers(lab, address)
+
+
+def test_a_gossip_flood_reaches_every_node(lab: LabUnderTest, ears: Ears) -> None:
+    before = {node: ears.lines(node) for node in ADDRESSES}
+    lab.must("fault", "wire", "gossip-flood")
+    try:
+        for node in ADDRESSES:
+            assert eventually(lambda node=node: ears.lines(node) > before[node] + 100)  # type: ignore[misc]
+    finally:
+        assert "gossip-flood healed" in lab.must("heal", "wire")
+
+
+def test_recorded_gossip_comes_again_from_a_host_that_never_had_the_senders_address(
+    lab: LabUnderTest, ears: Ears
+) -> None:
+    assert "nothing is recorded" in lab.run("fault", "wire", "replay").stderr
+    said = ("tests.system.datagrams", "say", ADDRESSES[W11], ADDRESSES[W12], "leave me alone")
+    with ThreadPoolExecutor() as pool:
+        recording = pool.submit(lab.must, "fault", "wire", "record", W12)
+        while not recording.done():
+            lab.hosts.spawn(W11, *said).wait()
+    line = f"{ADDRESSES[W11]} leave me alone"
+    assert eventually(lambda: ears.count(W12, line))
+    heard = ears.count(W12, line)
+
+    try:
+        told = lab.must("fault", "wire", "replay")
+        count = int(told.split(" sent ")[1].split()[0])
+        assert 0 < count <= heard
+        assert eventually(lambda: ears.count(W12, line) == heard + count)
+    finally:
+        lab.must("heal", "wire")
+
+
+def test_a_stranger_needs_an_address_of_the_wire(lab: LabUnderTest) -> None:
+    assert "answer needs an address" in lab.run("fault", "wire", "answer").stderr
+    assert "is on no subnet of this lab" in lab.run("fault", "wire", "answer", "192.0.2.1").stderr
+    assert "no fault 'dance' of the wire; there are: answer" in lab.run("fault", "wire", "dance").stderr

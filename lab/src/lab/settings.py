@@ -24,6 +24,9 @@ FAULTS = (
     "proxy-dead",
 )
 """Of a node."""
+WIRE = "wire"
+"""In the place of a node: strangers on the wire."""
+WIRE_FAULTS = ("answer", "arp-flood", "gossip-flood", "record", "replay")
 API_FAULTS = (
     "read-only",
     "slow",

@@ -85,7 +85,8 @@ class Desk:
             )
         pods = [_describe_pod(pod) for pod in self._cluster.caches["pods"]]
         pods.sort(key=lambda pod: (pod["namespace"], pod["name"]))
-        return {"hosts": hosts, "pods": pods, "rootless": self._user_namespace is not None}
+        rootless = self._user_namespace is not None
+        return {"hosts": hosts, "pods": pods, "faults": self._faults.others(), "rootless": rootless}
 
     # --- waiting ---
 

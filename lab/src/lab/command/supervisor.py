@@ -27,6 +27,7 @@ from lab.command.controlplane import USER_AGENT, WIRE_KUBECONFIG, certificate_au
 from lab.command.desk import Desk
 from lab.command.faults import Faults
 from lab.command.nodefaults import NodeFaults
+from lab.command.wirefaults import WireFaults
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
 from lab.controllers.namespaceend import NamespaceEnd
@@ -208,7 +209,8 @@ class Supervisor:
             ]
             if self._settings.control_plane == "envtest":
                 controllers.append(NamespaceEnd(cluster))
-            faults = Faults(self._network, NodeFaults(self._network, kubelet, nodes, proxies, self._folder))
+            node_faults = NodeFaults(self._network, kubelet, nodes, proxies, self._folder)
+            faults = Faults(self._network, node_faults, WireFaults(self._network))
             desk = Desk(self._network, cluster, faults, self._user_namespace, self._end)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(cluster.run())
