@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lab.settings import API_FAULTS, FAULTS, WIRE_FAULTS
+from lab.settings import API_FAULTS, CLUSTER_FAULTS, FAULTS, WIRE_FAULTS
 
 ROWS = [
     line.split("|")[1]
     for line in (Path(__file__).parents[2] / "docs" / "lab.md").read_text().splitlines()
-    if re.match(r"\| `(NODE|wire|api) ", line)
+    if re.match(r"\| `(NODE|wire|cluster|api) ", line)
 ]
 
 
@@ -22,4 +22,5 @@ def told(target: str) -> set[str]:
 def test_the_table_has_every_fault() -> None:
     assert told("NODE") == set(FAULTS)
     assert told("wire") == set(WIRE_FAULTS)
+    assert told("cluster") == set(CLUSTER_FAULTS)
     assert told("api") == set(API_FAULTS)

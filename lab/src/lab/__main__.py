@@ -21,7 +21,7 @@ from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, s
 from lab.demo.walkthrough import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
 from lab.machine import namespaces
-from lab.settings import ALL, API_FAULTS, CONTROL_PLANES, FAULTS, WIRE, WIRE_FAULTS, Settings
+from lab.settings import ALL, API_FAULTS, CLUSTER, CLUSTER_FAULTS, CONTROL_PLANES, FAULTS, WIRE, WIRE_FAULTS, Settings
 from lab.wire.router import run_folder, vtysh_command
 
 API = "api"
@@ -290,9 +290,10 @@ def _parser() -> argparse.ArgumentParser:
     reading.add_argument("program", metavar="PROGRAM", help="part of a name: allocator, lbnodeagent, apiserver")
     reading.add_argument("-f", "--follow", action="store_true")
     failing = add("fault", fault, "break something; docs/lab.md has all faults in a table")
-    failing.add_argument("node", metavar="NODE", help=f"or `{ALL}` nodes, `{WIRE}`, or `{API}`")
+    failing.add_argument("node", metavar="NODE", help=f"or `{ALL}` nodes, `{WIRE}`, `{CLUSTER}`, or `{API}`")
     kinds = (
         f"of a node: {', '.join(FAULTS)}; of the wire: {', '.join(WIRE_FAULTS)}; "
+        f"of the cluster: {', '.join(CLUSTER_FAULTS)}; "
         f"of the API server: a code (429), {', '.join(API_FAULTS)}"
     )
     failing.add_argument("kind", metavar="KIND", help=kinds)
@@ -301,7 +302,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     failing.add_argument("--verb", choices=VERBS, help="of the API server: for requests of this verb only")
     mending = add("heal", heal, "mend what a fault broke")
-    mending.add_argument("node", metavar="NODE", help=f"or `{ALL}` nodes, `{WIRE}`, or `{API}`")
+    mending.add_argument("node", metavar="NODE", help=f"or `{ALL}` nodes, `{WIRE}`, `{CLUSTER}`, or `{API}`")
     mending.add_argument("kind", nargs="?", metavar="KIND", help="this alone; by default everything")
     # All that follows is kubectl's own, options too: to this parser nothing begins with an option's sign.
     passing = commands.add_parser("kubectl", help="run kubectl against the lab", prefix_chars="\0", add_help=False)

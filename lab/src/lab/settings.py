@@ -27,6 +27,9 @@ FAULTS = (
 WIRE = "wire"
 """In the place of a node: strangers on the wire."""
 WIRE_FAULTS = ("answer", "arp-flood", "gossip-flood", "record", "replay")
+CLUSTER = "cluster"
+"""In the place of a node: other controllers, and tenants."""
+CLUSTER_FAULTS = ("servicelb", "operator", "tenant")
 API_FAULTS = (
     "read-only",
     "slow",

@@ -6,10 +6,11 @@ Owns who is meant: a node, all of them, the wire, the cluster. What befalls each
 
 from __future__ import annotations
 
+from lab.command.clusterfaults import ClusterFaults
 from lab.command.nodefaults import NodeFaults
 from lab.command.wirefaults import WireFaults
 from lab.errors import FaultRefused
-from lab.settings import ALL, WIRE
+from lab.settings import ALL, CLUSTER, WIRE
 from lab.wire.network import Network
 from lab.wire.topology import Host
 
@@ -17,10 +18,11 @@ from lab.wire.topology import Host
 class Faults:
     """What can go wrong in one lab."""
 
-    def __init__(self, network: Network, nodes: NodeFaults, wire: WireFaults) -> None:
+    def __init__(self, network: Network, nodes: NodeFaults, wire: WireFaults, cluster: ClusterFaults) -> None:
         self._network = network
         self._nodes = nodes
         self._wire = wire
+        self._cluster = cluster
 
     async def begin(self, target: str, kind: str, subject: str | None = None) -> str:
         """Begin a fault; sentences about it, one a line. Raises LabError and KubeError."""
@@ -28,6 +30,8 @@ class Faults:
             return "\n".join([await self._begin_on(node, kind, subject) for node in self._network.topology.nodes])
         if target == WIRE:
             return await self._wire.begin(kind, subject)
+        if target == CLUSTER:
+            return await self._cluster.begin(kind, subject)
         return await self._begin_on(self._node(target), kind, subject)
 
     async def end(self, target: str, kind: str | None = None) -> str:
@@ -38,6 +42,8 @@ class Faults:
             if kind is not None:
                 raise FaultRefused(f"strangers leave together: purelb-lab heal {WIRE}")
             return await self._wire.end()
+        if target == CLUSTER:
+            return await self._cluster.end(kind)
         return await self._nodes.end(self._node(target), kind)
 
     def active(self, host: Host) -> list[str]:
@@ -46,7 +52,7 @@ class Faults:
 
     def others(self) -> dict[str, list[str]]:
         """What lasts beside the faults of hosts, by target."""
-        return {WIRE: self._wire.active()}
+        return {WIRE: self._wire.active(), CLUSTER: self._cluster.active()}
 
     async def _begin_on(self, node: Host, kind: str, subject: str | None) -> str:
         return await self._nodes.begin(node, kind, self._node(subject) if subject is not None else None)
