@@ -14,9 +14,9 @@ NODES = [
 ]
 
 
-def service(*ips: str, families: tuple[str, ...] = ("IPv4",), **annotations: Any) -> dict[str, Any]:
+def service(*ips: str, families: tuple[str, ...] = ("IPv4",)) -> dict[str, Any]:
     return {
-        "metadata": {"name": "web", "annotations": annotations},
+        "metadata": {"name": "web", "annotations": {}},
         "spec": {"type": "LoadBalancer", "ipFamilies": list(families)},
         "status": {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]}},
     }
@@ -35,7 +35,8 @@ def test_servicelb_writes_the_nodes_addresses_of_the_services_families(before: d
 
 
 def test_an_operators_template_has_the_users_annotations_alone() -> None:
-    marked = service(**{"purelb.io/allocated-by": "PureLB", "purelb.io/service-group": "mine"})
+    marked = service()
+    marked["metadata"]["annotations"] = {"purelb.io/allocated-by": "PureLB", "purelb.io/service-group": "mine"}
 
     replaced = without_marks(marked)
 
