@@ -199,14 +199,14 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
-    def fault(self, node: str, kind: str) -> float:
-        """Break a node; returns when, monotonic seconds."""
+    def fault(self, target: str, kind: str, subject: str | None = None) -> float:
+        """Break a node, or something else that the lab has faults of; returns when, monotonic seconds."""
         at = time.monotonic()
-        control.request(self.folder, "fault", 90, node=node, kind=kind)
+        control.request(self.folder, "fault", 90, target=target, kind=kind, subject=subject)
         return at
 
-    def heal(self, node: str) -> None:
-        control.request(self.folder, "heal", 90, node=node)
+    def heal(self, target: str, kind: str | None = None) -> None:
+        control.request(self.folder, "heal", 90, target=target, kind=kind)
 
     def restart_all(self) -> None:
         """``kubectl rollout restart`` of the agents, until the last one is ready."""

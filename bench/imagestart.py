@@ -44,11 +44,11 @@ def has_vip(hosts: Hosts, node: str, vip: str) -> bool:
 
 def one_start(hosts: Hosts, folder: Path, node: str, vip: str) -> float:
     """Seconds from the start of the container to its first address."""
-    control.request(folder, "fault", 60, node=node, kind="agent-stop")
+    control.request(folder, "fault", 60, target=node, kind="agent-stop")
     eventually("the address doesn't go", lambda: not has_vip(hosts, node, vip), 40)
     time.sleep(BACKOFF)
     began = time.monotonic()
-    control.request(folder, "heal", 60, node=node)
+    control.request(folder, "heal", 60, target=node)
     while not has_vip(hosts, node, vip):
         if time.monotonic() - began > 60:
             raise NotSettled("the address doesn't come back")

@@ -30,8 +30,6 @@ Kind = Literal[
 
 FREEZE: Final = 2.0
 """Seconds for which a process is stopped by SIGSTOP."""
-FLAPS: Final = 3
-"""How often the cable goes out and in again in one ``flap``."""
 _WEIGHTS: Final[dict[Kind, int]] = {
     "power": 4,
     "flap": 3,

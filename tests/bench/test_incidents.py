@@ -12,7 +12,6 @@ from bench.chaos import strangers, two_owners
 from bench.cluster import is_exception, is_pooled, vips_of
 from bench.incidents import API, HARMLESS, REST, Incident, Kind, cause_of, plan_incidents
 from bench.keepalived import INSTANCES, configuration
-from bench.replayer import is_gossip
 from bench.wire import Change, Doubled
 from purelb.election import ranking
 
@@ -107,19 +106,3 @@ def test_an_address_that_nobody_gave_is_told() -> None:
     ]
 
     assert strangers(changes, {("a", "eth0", "10.31.188.1")}) == ["b eth0 10.31.188.1"]
-
-
-@pytest.mark.parametrize(
-    ("header", "port", "expected"),
-    [
-        ("4500", 7934, True),
-        ("4500", 53, False),
-        ("6000", 7934, False),
-    ],
-)
-def test_gossip_is_known_by_its_port(header: str, port: int, expected: bool) -> None:
-    ip = bytes.fromhex(header) + bytes(7) + b"\x11" + bytes(10)
-
-    assert is_gossip(ip + bytes(2) + port.to_bytes(2, "big") + bytes(4)) is expected
-    assert not is_gossip(ip[:6] + b"\x00\xb9" + ip[8:] + bytes(2) + port.to_bytes(2, "big") + bytes(4)), "a fragment"
-    assert not is_gossip(ip)

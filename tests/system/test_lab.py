@@ -424,7 +424,7 @@ def test_the_lab_outlives_an_api_server_that_is_down(lab: LabUnderTest) -> None:
     [
         (("fault", "client", "power"), "tiny-centos7-100-2 is no node"),
         (("fault", "worker-99", "power"), "no host 'worker-99'"),
-        (("fault", "worker-188-11", "flood"), "no fault 'flood'; there are: power"),
+        (("fault", "worker-188-11", "flood"), "no fault 'flood' of a node; there are: power"),
         (("fault", "api", "flood"), "no fault 'flood' of the API server; there are: a code (429), read-only"),
         (("fault", "api", "restart", "--verb", "list"), "restart befalls the API server as a whole"),
         (("exec", "worker-188-11", "--", "no-such-program"), "no-such-program: No such file or directory"),

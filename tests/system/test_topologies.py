@@ -12,6 +12,7 @@ import pytest
 from lab.machine.namespaces import inside
 from lab.machine.processes import REPOSITORY
 from lab.wire.network import Network
+from lab.wire.partitions import Blocks
 from lab.wire.topology import topology
 from lab.wire.topologyfile import load
 from tests.system.conftest import LabUnderTest, eventually
@@ -71,14 +72,14 @@ def test_between_subnets_is_a_router_and_no_arp(wire: Wire) -> None:
 def test_a_partition_cuts_a_node_off_across_the_router_too(wire: Wire) -> None:
     network = wire.network
 
-    network.partition(network.topology.find("right-1"))
+    network.block(Blocks(partitioned=frozenset(("right-1",))))
     assert not wire.reaches("left-1", "198.51.100.11")
     assert not wire.reaches("right-1", "fd00:192:0:2::11")
     assert not wire.reaches("right-2", "198.51.100.11")
     assert wire.reaches("client", "198.51.100.11")
     assert wire.reaches("left-1", "198.51.100.12")
 
-    network.rejoin(network.topology.find("right-1"))
+    network.block(Blocks())
     assert wire.reaches("left-1", "198.51.100.11")
 
 

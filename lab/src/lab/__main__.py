@@ -21,7 +21,7 @@ from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, s
 from lab.demo.walkthrough import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
 from lab.machine import namespaces
-from lab.settings import API_FAULTS, CONTROL_PLANES, FAULTS, Settings
+from lab.settings import ALL, API_FAULTS, CLUSTER, CLUSTER_FAULTS, CONTROL_PLANES, FAULTS, WIRE, WIRE_FAULTS, Settings
 from lab.wire.router import run_folder, vtysh_command
 
 API = "api"
@@ -103,7 +103,11 @@ def status(folder: Path, arguments: argparse.Namespace) -> None:
         ready = "yes" if pod["ready"] else "no"
         rows.append((pod["namespace"], pod["name"], ready, pod["phase"], str(pod["restarts"]), pod["node"]))
     _print_table(rows)
-    print(f"\nKUBECONFIG={folder / 'kubeconfig'}")
+    print()
+    for target, found in values["faults"].items():
+        if found:
+            print(f"faults of the {target}: {', '.join(found)}")
+    print(f"KUBECONFIG={folder / 'kubeconfig'}")
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
@@ -168,19 +172,22 @@ def find_logs(folder: Path, program: str) -> list[Path]:
 
 def fault(folder: Path, arguments: argparse.Namespace) -> None:
     if arguments.node == API:
+        if arguments.subject is not None:
+            raise LabError(f"faults of the API server befall nobody else: {arguments.subject} has no place there")
         print(apifaults.begin(folder, arguments.kind, arguments.verb))
         return
     if arguments.verb is not None:
         raise LabError(f"--verb is for faults of the API server: purelb-lab fault {API} KIND --verb VERB")
-    answer = control.request(folder, "fault", 90, node=arguments.node, kind=arguments.kind)
-    print(answer.values["done"])
+    wish = {"target": arguments.node, "kind": arguments.kind, "subject": arguments.subject}
+    print(control.request(folder, "fault", 90, **wish).values["done"])
 
 
 def heal(folder: Path, arguments: argparse.Namespace) -> None:
     if arguments.node == API:
         print(apifaults.end(folder))
         return
-    print(control.request(folder, "heal", 90, node=arguments.node).values["done"])
+    wish = {"target": arguments.node, "kind": arguments.kind}
+    print(control.request(folder, "heal", 90, **wish).values["done"])
 
 
 def kubectl(folder: Path, arguments: argparse.Namespace) -> None:
@@ -282,12 +289,21 @@ def _parser() -> argparse.ArgumentParser:
     reading = add("logs", logs, "print the logs of a program")
     reading.add_argument("program", metavar="PROGRAM", help="part of a name: allocator, lbnodeagent, apiserver")
     reading.add_argument("-f", "--follow", action="store_true")
-    failing = add("fault", fault, "break a node, or the API server")
-    failing.add_argument("node", metavar="NODE", help=f"or `{API}`")
-    kinds = f"of a node: {', '.join(FAULTS)}; of the API server: a code (429), {', '.join(API_FAULTS)}"
+    failing = add("fault", fault, "break something; docs/lab.md has all faults in a table")
+    failing.add_argument("node", metavar="NODE", help=f"or `{ALL}` nodes, `{WIRE}`, `{CLUSTER}`, or `{API}`")
+    kinds = (
+        f"of a node: {', '.join(FAULTS)}; of the wire: {', '.join(WIRE_FAULTS)}; "
+        f"of the cluster: {', '.join(CLUSTER_FAULTS)}; "
+        f"of the API server: a code (429), {', '.join(API_FAULTS)}"
+    )
     failing.add_argument("kind", metavar="KIND", help=kinds)
+    failing.add_argument(
+        "subject", nargs="?", metavar="SUBJECT", help="what the kind is about: of `deaf`, the other node"
+    )
     failing.add_argument("--verb", choices=VERBS, help="of the API server: for requests of this verb only")
-    add("heal", heal, "mend a node, or the API server").add_argument("node", metavar="NODE", help=f"or `{API}`")
+    mending = add("heal", heal, "mend what a fault broke")
+    mending.add_argument("node", metavar="NODE", help=f"or `{ALL}` nodes, `{WIRE}`, `{CLUSTER}`, or `{API}`")
+    mending.add_argument("kind", nargs="?", metavar="KIND", help="this alone; by default everything")
     # All that follows is kubectl's own, options too: to this parser nothing begins with an option's sign.
     passing = commands.add_parser("kubectl", help="run kubectl against the lab", prefix_chars="\0", add_help=False)
     passing.add_argument("arguments", nargs=argparse.REMAINDER)

@@ -6,7 +6,30 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 
-FAULTS = ("power", "agent-kill", "agent-stop", "partition", "drain", "proxy-late", "proxy-frozen", "proxy-dead")
+ALL = "all"
+"""In the place of a node: every one."""
+FAULTS = (
+    "power",
+    "flap",
+    "port-dead",
+    "partition",
+    "deaf",
+    "mute",
+    "agent-kill",
+    "agent-stop",
+    "cordon",
+    "drain",
+    "proxy-late",
+    "proxy-frozen",
+    "proxy-dead",
+)
+"""Of a node."""
+WIRE = "wire"
+"""In the place of a node: strangers on the wire."""
+WIRE_FAULTS = ("answer", "arp-flood", "gossip-flood", "record", "replay")
+CLUSTER = "cluster"
+"""In the place of a node: other controllers, and tenants."""
+CLUSTER_FAULTS = ("servicelb", "operator", "tenant")
 API_FAULTS = (
     "read-only",
     "slow",

@@ -1,29 +1,22 @@
 """What a running lab can be asked over its control socket: status, faults, namespaces, waiting, the end.
 
-Owns the meaning of each request; the wire form is `control`'s. Faults combine what the network, the kubelets
-and the nodes each know of them.
+Owns the meaning of each request; the wire form is `control`'s, faults are `faults`'.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from pathlib import Path
 from typing import Any
 
 from lab.api.cluster import Cluster
 from lab.api.objects import Object, is_ready, path
 from lab.command.control import Answer
-from lab.command.kubectl import run_kubectl
-from lab.controllers.nodes import Nodes
-from lab.errors import FaultRefused, LabError, StartFailed
-from lab.kubelet.kubelets import Kubelet
+from lab.command.faults import Faults
+from lab.errors import LabError, StartFailed
 from lab.kubelet.status import Waiting
-from lab.kubeproxy.proxies import Proxies
-from lab.settings import FAULTS
 from lab.wire.network import Network
-from lab.wire.topology import Host, Role
+from lab.wire.topology import Role
 
 
 class Desk:
@@ -33,22 +26,15 @@ class Desk:
         self,
         network: Network,
         cluster: Cluster,
-        kubelet: Kubelet,
-        nodes: Nodes,
-        proxies: Proxies,
-        folder: Path,
+        faults: Faults,
         user_namespace: int | None,
         end: asyncio.Event,
     ) -> None:
         self._network = network
         self._cluster = cluster
-        self._kubelet = kubelet
-        self._nodes = nodes
-        self._proxies = proxies
-        self._folder = folder
+        self._faults = faults
         self._user_namespace = user_namespace
         self._end = end
-        self._drained: set[str] = set()
         self._workloads_changed = asyncio.Event()
         for plural in ("deployments", "daemonsets"):
             cluster.on_change(plural, lambda _: self._workloads_changed.set())
@@ -67,9 +53,9 @@ class Desk:
             case "name":
                 return Answer({"host": self._network.topology.find(arguments["host"]).name})
             case "fault":
-                return await self._fault(self._node(arguments["node"]), arguments["kind"])
+                return Answer({"done": await self._faults.begin(**arguments)})
             case "heal":
-                return await self._heal(self._node(arguments["node"]))
+                return Answer({"done": await self._faults.end(**arguments)})
             case "wait":
                 await self._wait_complete(arguments["namespace"], arguments["timeout"])
                 return Answer()
@@ -77,72 +63,6 @@ class Desk:
                 self._end.set()
                 return Answer({"pid": os.getpid()})
         raise LabError(f"the lab knows no request {op!r}")
-
-    def _node(self, text: str) -> Host:
-        host = self._network.topology.find(text)
-        if not host.is_node:
-            raise FaultRefused(f"{host.name} is no node: faults befall nodes")
-        return host
-
-    # --- faults ---
-
-    async def _fault(self, node: Host, kind: str) -> Answer:
-        match kind:
-            case "power":
-                await asyncio.to_thread(self._network.cut, node)
-                self._set_reachable(node, False)
-                return Answer({"done": f"{node.name}: the cable is out"})
-            case "partition":
-                await asyncio.to_thread(self._network.partition, node)
-                return Answer({"done": f"{node.name}: no frame passes between it and the other nodes"})
-            case "agent-kill" | "agent-stop":
-                number = signal.SIGKILL if kind == "agent-kill" else signal.SIGTERM
-                count = self._kubelet.hold_agents(node.name, number)
-                if not count:
-                    raise FaultRefused(f"no agent runs on {node.name}")
-                return Answer({"done": f"{node.name}: {number.name} to {count} program(s), held until `heal`"})
-            case "drain":
-                await self._kubectl(
-                    "drain", node.name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=60s"
-                )
-                self._drained.add(node.name)
-                return Answer({"done": f"{node.name}: cordoned and drained"})
-            case "proxy-late" | "proxy-frozen" | "proxy-dead":
-                return Answer({"done": f"{node.name}: {self._proxies.fail(node.name, kind)}"})
-        raise FaultRefused(f"no fault {kind!r}; there are: {', '.join(FAULTS)}")
-
-    async def _heal(self, node: Host) -> Answer:
-        healed = self._faults(node)
-        if self._network.is_cut(node):
-            await asyncio.to_thread(self._network.plug, node)
-            self._set_reachable(node, True)
-        await asyncio.to_thread(self._network.rejoin, node)
-        self._kubelet.release_agents(node.name)
-        self._proxies.heal(node.name)
-        if node.name in self._drained:
-            await self._kubectl("uncordon", node.name)
-            self._drained.discard(node.name)
-        return Answer({"done": f"{node.name}: {', '.join(healed) + ' healed' if healed else 'nothing to heal'}"})
-
-    def _set_reachable(self, node: Host, reachable: bool) -> None:
-        self._kubelet.set_reachable(node.name, reachable)
-        self._nodes.set_reachable(node.name, reachable)
-        self._proxies.set_reachable(node.name, reachable)
-
-    def _faults(self, node: Host) -> list[str]:
-        facts = {
-            "power": self._network.is_cut(node),
-            "partition": self._network.is_partitioned(node),
-            "agent held": self._kubelet.are_agents_held(node.name),
-            "drain": node.name in self._drained,
-        }
-        proxy = self._proxies.fault(node.name)
-        return [name for name, holds in facts.items() if holds] + ([proxy] if proxy is not None else [])
-
-    async def _kubectl(self, *arguments: str) -> None:
-        done = await asyncio.to_thread(run_kubectl, self._folder, arguments)
-        if done.returncode != 0:
-            raise FaultRefused(f"kubectl {arguments[0]}: {done.stderr.strip()}")
 
     # --- status ---
 
@@ -160,12 +80,13 @@ class Desk:
                     "ipv6": str(host.ipv6),
                     "mac": host.mac,
                     "ready": is_ready(node) if node is not None else None,
-                    "faults": self._faults(host) if host.is_node else [],
+                    "faults": self._faults.active(host),
                 }
             )
         pods = [_describe_pod(pod) for pod in self._cluster.caches["pods"]]
         pods.sort(key=lambda pod: (pod["namespace"], pod["name"]))
-        return {"hosts": hosts, "pods": pods, "rootless": self._user_namespace is not None}
+        rootless = self._user_namespace is not None
+        return {"hosts": hosts, "pods": pods, "faults": self._faults.others(), "rootless": rootless}
 
     # --- waiting ---
 

@@ -23,8 +23,12 @@ from typing import Protocol
 
 from lab.api.cluster import Cluster
 from lab.command import control
+from lab.command.clusterfaults import ClusterFaults
 from lab.command.controlplane import USER_AGENT, WIRE_KUBECONFIG, certificate_authority, start_control_plane
 from lab.command.desk import Desk
+from lab.command.faults import Faults
+from lab.command.nodefaults import NodeFaults
+from lab.command.wirefaults import WireFaults
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
 from lab.controllers.namespaceend import NamespaceEnd
@@ -206,7 +210,10 @@ class Supervisor:
             ]
             if self._settings.control_plane == "envtest":
                 controllers.append(NamespaceEnd(cluster))
-            desk = Desk(self._network, cluster, kubelet, nodes, proxies, self._folder, self._user_namespace, self._end)
+            node_faults = NodeFaults(self._network, kubelet, nodes, proxies, self._folder)
+            cluster_faults = ClusterFaults(cluster, self._folder)
+            faults = Faults(self._network, node_faults, WireFaults(self._network), cluster_faults)
+            desk = Desk(self._network, cluster, faults, self._user_namespace, self._end)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(cluster.run())
                 await nodes.register()
@@ -242,7 +249,8 @@ def _clear(folder: Path) -> None:
 
 def _forget(folder: Path) -> None:
     """Remove what is of no use without the lab; logs stay."""
-    for name in ("lab.sock", "kubeconfig", WIRE_KUBECONFIG, FAULTS_FILE):
+    tenants = [file.name for file in folder.glob("tenant-*.kubeconfig")]
+    for name in ("lab.sock", "kubeconfig", WIRE_KUBECONFIG, FAULTS_FILE, *tenants):
         with contextlib.suppress(FileNotFoundError):
             (folder / name).unlink()
     for name in ("pods", "control-plane", "nodes", "router"):

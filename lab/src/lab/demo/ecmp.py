@@ -137,24 +137,24 @@ class EcmpWalkthrough(Steps):
         vip = self._scenario.bgp_vips()[0]
         self._show.heading(f"{short(loser)} loses power: BFD tells, and the router goes on with the others")
         began = time.monotonic()
-        control.request(self._hosts.folder, "fault", node=loser, kind="power")
+        control.request(self._hosts.folder, "fault", target=loser, kind="power")
         self._show.command("", f"purelb-lab fault {short(loser)} power", f"{loser}: the cable is out")
         gone = self._wait(lambda: self._hops(host_route(vip)) == rest)
         took = f"after {(time.monotonic() - began) * 1000:.0f} ms"
         self._show.expect(gone, f"{host_route(vip)} goes over {self._listing(rest)} alone {took}")
         self._endpoints_left(loser)
         self.curl()
-        control.request(self._hosts.folder, "heal", node=loser)
+        control.request(self._hosts.folder, "heal", target=loser)
         self._show.command("", f"purelb-lab heal {short(loser)}", f"{loser}: power healed")
         self.routes(set(self._nodes))
 
     def drain(self) -> None:
         leaving = list(self._nodes)[-1]
         self._show.heading(f"{short(leaving)} is drained: its routes go before it does")
-        control.request(self._hosts.folder, "fault", 90, node=leaving, kind="drain")
+        control.request(self._hosts.folder, "fault", 90, target=leaving, kind="drain")
         self._show.command("", f"kubectl drain {short(leaving)}", "cordoned and drained")
         self.routes(set(self._nodes) - {leaving})
-        control.request(self._hosts.folder, "heal", 90, node=leaving)
+        control.request(self._hosts.folder, "heal", 90, target=leaving)
         self._show.command("", f"kubectl uncordon {short(leaving)}", "uncordoned")
         self.routes(set(self._nodes))
 

@@ -205,7 +205,7 @@ class Walkthrough(Steps):
 
     def _heal(self, loser: str) -> None:
         self._show.heading(f"{short(loser)} comes back: all is as before, and no address on two nodes")
-        control.request(self._hosts.folder, "heal", node=loser)
+        control.request(self._hosts.folder, "heal", target=loser)
         self._show.command("", f"purelb-lab heal {short(loser)}", f"{loser}: power healed")
         vips = self._scenario.layer2_vips()
 
@@ -228,7 +228,7 @@ class Walkthrough(Steps):
             if replies.next(time.monotonic() + SETTLE_SECONDS) is None:
                 return None
             began = time.monotonic()
-            control.request(self._hosts.folder, "fault", node=loser, kind="power")
+            control.request(self._hosts.folder, "fault", target=loser, kind="power")
             cut = time.monotonic()  # now the cable is out for sure: later requests reach somebody else
             deadline = cut + FAILOVER_SECONDS
             while (reply := replies.next(deadline)) is not None:

@@ -110,9 +110,6 @@ class Kubelet:
     def release_agents(self, node: str) -> None:
         self._gates[node].set()
 
-    def are_agents_held(self, node: str) -> bool:
-        return not self._gates[node].is_set()
-
 
 def _is_agent(pod: Object) -> bool:
     return is_daemon_pod(pod) and is_own(pod) and not is_router(pod)

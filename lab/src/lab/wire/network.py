@@ -21,14 +21,16 @@ from pyroute2.netlink.exceptions import NetlinkError
 from lab.errors import StartFailed
 from lab.machine import nft
 from lab.machine.namespaces import inside, new_network_namespace, write_sysctls
-from lab.wire import partitions, sysctls
+from lab.wire import sysctls
 from lab.wire.hostroutes import Route, routes_of
-from lab.wire.topology import MAIN_TABLE, Host, Topology
+from lab.wire.partitions import Blocks, ruleset
+from lab.wire.topology import MAIN_TABLE, Host, Nic, Subnet, Topology
 
 # A pod's side of its veth: as with Calico or Cilium, the gateway is not on any subnet but a fixed neighbour.
 _GATEWAY4, _GATEWAY6 = "169.254.1.1", "fe80::1"
 _NODE_SIDE_MAC = "ee:ee:ee:ee:ee:ee"
 _AFTER_MAIN = 32767  # of a rule: behind the main table's own, 32766 (ip-rule(8))
+_ETH_P_ALL = 3  # linux/if_ether.h
 _NO_DAD = 0x02  # IFA_F_NODAD, linux/if_addr.h: a host's own address was looked after long ago
 
 
@@ -39,6 +41,16 @@ class PodWire:
     netns: int
     node: str
     link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A host on a subnet that is in no topology."""
+
+    netns: int
+    port: str
+    subnet: Subnet
+    mac: bytes = bytes.fromhex("525400666666")
 
 
 class Network:
@@ -52,8 +64,7 @@ class Network:
         self._routes_are_learned = routes_are_learned
         self._bridge = -1
         self._hosts: dict[str, int] = {}
-        self._cut: set[str] = set()
-        self._partitioned: set[str] = set()
+        self._blocks = Blocks()
 
     def netns(self, host: Host) -> int:
         """File descriptor of the host's namespace; stays this object's own."""
@@ -82,33 +93,24 @@ class Network:
 
     # --- faults ---
 
-    def is_cut(self, host: Host) -> bool:
-        return host.name in self._cut
-
-    def is_partitioned(self, host: Host) -> bool:
-        return host.name in self._partitioned
-
     def cut(self, host: Host) -> None:
         """Pull the host's cables: nothing gets in or out, and its NICs have no carrier."""
         self._set_ports(host, "down")
-        self._cut.add(host.name)
 
     def plug(self, host: Host) -> None:
         """Put the cables back in."""
         self._set_ports(host, "up")
-        self._cut.discard(host.name)
 
-    def partition(self, host: Host) -> None:
-        """Drop all frames between this node and the other nodes; client, router and API still reach it.
+    @property
+    def blocks(self) -> Blocks:
+        """What the bridges don't let pass."""
+        return self._blocks
 
-        Raises NftFailed.
-        """
-        self._apply_partitions(self._partitioned | {host.name})
-
-    def rejoin(self, host: Host) -> None:
-        """End the partition of this node."""
-        if host.name in self._partitioned:
-            self._apply_partitions(self._partitioned - {host.name})
+    def block(self, blocks: Blocks) -> None:
+        """Let the bridges pass all but this. Raises NftFailed."""
+        if blocks != self._blocks:
+            nft.load(self._bridge, ruleset(self.topology, blocks))
+            self._blocks = blocks
 
     def _set_ports(self, host: Host, state: str) -> None:
         def work() -> None:
@@ -118,10 +120,6 @@ class Network:
                     ip.link("set", index=index, state=state)
 
         inside(self._bridge, work)
-
-    def _apply_partitions(self, names: set[str]) -> None:
-        nft.load(self._bridge, partitions.ruleset(self.topology, names))
-        self._partitioned = names
 
     # --- pods ---
 
@@ -178,7 +176,68 @@ class Network:
             inside(netns, work)
         os.close(pod.netns)
 
+    # --- strangers ---
+
+    def add_stranger(self, subnet: Subnet) -> Stranger:
+        """A host on that subnet that nobody asked for, with no address of its own. Raises StartFailed."""
+        stranger = Stranger(new_network_namespace(), f"odd-{subnet.name}"[:15], subnet)
+
+        def switch_side() -> None:
+            with IPRoute() as ip:
+                (bridge,) = ip.link_lookup(ifname=subnet.name)
+                peer = {"ifname": "eth0", "net_ns_fd": stranger.netns, "address": stranger.mac.hex(":")}
+                ip.link("add", ifname=stranger.port, kind="veth", peer=peer)
+                (port,) = ip.link_lookup(ifname=stranger.port)
+                ip.link("set", index=port, master=bridge, state="up")
+
+        def own_side() -> None:
+            write_sysctls(sysctls.of_pod())
+            with IPRoute() as ip:
+                _up(ip, "eth0")
+
+        try:
+            inside(self._bridge, switch_side)
+            inside(stranger.netns, own_side)
+        except (OSError, NetlinkError) as failure:
+            os.close(stranger.netns)
+            raise StartFailed(f"a strange host on {subnet.name}: {failure}") from failure
+        return stranger
+
+    def take(self, stranger: Stranger, address: IPv4Address | IPv6Address) -> None:
+        """Give it an address: its kernel answers for it by ARP or NDP, and pings, from now on. Raises StartFailed."""
+
+        def work() -> None:
+            with IPRoute() as ip:
+                (index,) = ip.link_lookup(ifname="eth0")
+                ip.addr("replace", index=index, address=str(address), prefixlen=address.max_prefixlen, flags=_NO_DAD)
+                network = stranger.subnet.ipv4 if address.version == 4 else stranger.subnet.ipv6
+                ip.route("replace", dst=str(network), oif=index)
+
+        try:
+            inside(stranger.netns, work)
+        except NetlinkError as failure:
+            raise StartFailed(f"a strange host at {address}: {failure}") from failure
+
+    def remove_stranger(self, stranger: Stranger) -> None:
+        """Take it off the wire."""
+
+        def work() -> None:
+            with IPRoute() as ip:
+                for index in ip.link_lookup(ifname=stranger.port):
+                    ip.link("del", index=index)
+
+        inside(self._bridge, work)
+        os.close(stranger.netns)
+
     # --- sockets ---
+
+    def mouth(self, stranger: Stranger) -> socket.socket:
+        """Sends whole frames from there (packet(7))."""
+        return inside(stranger.netns, lambda: _raw("eth0", 0))
+
+    def mirror(self, nic: Nic) -> socket.socket:
+        """Hears all frames that pass a host's switch port, both ways, as a mirror port shows them."""
+        return inside(self._bridge, lambda: _raw(nic.port, _ETH_P_ALL))
 
     def listen(self, host: Host, address: str, port: int) -> socket.socket:
         """A listening TCP socket in the host's namespace; `::` takes both families. Raises StartFailed."""
@@ -247,3 +306,9 @@ def _up(ip: IPRoute, name: str) -> int:
     (index,) = ip.link_lookup(ifname=name)
     ip.link("set", index=index, state="up")
     return int(index)
+
+
+def _raw(link: str, protocol: int) -> socket.socket:
+    found = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.htons(protocol))
+    found.bind((link, protocol))
+    return found
