@@ -70,6 +70,18 @@ def test_a_node_may_have_several_nics_addresses_of_its_choice_and_sysctls() -> N
     assert parse(file()).nodes[0].default_table == MAIN_TABLE
 
 
+def test_a_control_plane_may_be_as_kubeadm_makes_it_and_schedulable() -> None:
+    lab = parse(file({"control-plane": "kubeadm"}, {"control-plane": "kubeadm", "taint": False}, {}))
+
+    assert [(node.role, node.is_excluded, node.is_tainted) for node in lab.nodes] == [
+        (Role.MASTER, True, True),
+        (Role.MASTER, True, False),
+        (Role.WORKER, False, False),
+    ]
+    (only,) = parse(file({"control-plane": "kubeadm"})).nodes
+    assert (only.is_excluded, only.is_tainted) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -83,6 +95,11 @@ def test_a_node_may_have_several_nics_addresses_of_its_choice_and_sysctls() -> N
         (file({"nics": [{"subnet": "left", "ipv4": "192.0.2.254"}]}), "two hosts have 192.0.2.254"),
         (file({"nics": [{"subnet": "left", "ipv4": "10.0.0.1"}]}), "10.0.0.1 isn't on left"),
         (file({"name": "one", "default-route": "some"}), "node one: `default-route` is main, none, or the number"),
+        (
+            file({"name": "one", "control-plane": "k3s"}),
+            "node one: `control-plane` is true, false or kubeadm, not 'k3s'",
+        ),
+        (file({"name": "one"}, {"name": "two", "taint": True}), "node two: `taint` is true or false"),
         (file(sysctls={"swappiness": 1}), "knows no `swappiness`, but arp_ignore, dad_transmits, rp_filter"),
         (file(sysctls={"rp_filter": "loose"}), "`rp_filter` is a number"),
         (file() | {"subnets": {"x": {"ipv4": "10.0.0.0/25", "ipv6": "fd00::/64"}}}, "subnet x is too small"),

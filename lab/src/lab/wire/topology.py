@@ -9,7 +9,7 @@ IPv6 goes beside IPv4 by one rule: 10.31.A.B is fd00:10:31::A:B, the decimal dig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
@@ -28,6 +28,7 @@ MAX_NODES = 200
 MAIN_TABLE = 254  # RT_TABLE_MAIN, rtnetlink(7)
 
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 # The article's `ip addr show eth0`, one per node.
 _ARTICLE_MACS = {1: "52:54:00:69:0a:ab", 11: "52:54:00:3c:88:cb", 12: "52:54:00:32:a7:42"}
@@ -80,6 +81,10 @@ class Host:
     index: int = 0  # of a node: which pod network is its own
     default_table: int | None = MAIN_TABLE
     """Which routing table has the default route; None: there is none."""
+    is_tainted: bool = False
+    """Whether it takes only pods that tolerate a control plane."""
+    is_excluded: bool = False
+    """Whether it asks load balancers to leave it out, as kubeadm has each of its control planes do."""
     sysctls: tuple[tuple[str, int], ...] = ()
     """`dad_transmits`, `rp_filter`, `arp_ignore` where they differ from the lab's own."""
 
@@ -158,15 +163,16 @@ def _matches_short(hostname: str, text: str) -> bool:
     return len(wanted) == 2 and parts[-1] == wanted[1] and wanted[0] in parts
 
 
-def topology(nodes: int) -> Topology:
+def topology(nodes: int, *, is_kubeadm: bool = False) -> Topology:
     """The lab with this many nodes (1 to MAX_NODES): one master, the rest workers.
 
-    Raises ValueError for a number outside that.
+    The master is tainted beside workers, and with `is_kubeadm` excluded too. Raises ValueError for any other number.
     """
     if not 1 <= nodes <= MAX_NODES:
         raise ValueError(f"a lab has 1 to {MAX_NODES} nodes, not {nodes}")
     wire = Subnet("wire", WIRE4, WIRE6)
-    members = [_host(wire, "tiny-cilium-master-188-1.k8s.tcinternal", Role.MASTER, 188, 1, 0)]
+    master = _host(wire, "tiny-cilium-master-188-1.k8s.tcinternal", Role.MASTER, 188, 1, 0)
+    members = [replace(master, is_tainted=nodes > 1, is_excluded=is_kubeadm)]
     for k in range(1, nodes):
         third, fourth = _worker_address(k)
         name = f"tiny-cilium-worker-{third}-{fourth}.k8s.tcinternal"

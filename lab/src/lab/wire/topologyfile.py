@@ -47,7 +47,7 @@ def parse(content: Any) -> Topology:
     api = plan.nic("eth0", first, _API)
     asking = plan.nic("eth0", client, _CLIENT)
     common = _sysctls(top.get("sysctls"))
-    nodes = tuple(_node(plan, index, one, common) for index, one in enumerate(listed))
+    nodes = tuple(_node(plan, index, one, common, is_only=len(listed) == 1) for index, one in enumerate(listed))
     hosts = [node.name for node in nodes]
     for name in hosts:
         if hosts.count(name) > 1:
@@ -122,10 +122,13 @@ def _subnet(name: str, content: Any) -> Subnet:
     return Subnet(str(name), ipv4, ipv6)
 
 
-def _node(plan: _Plan, index: int, content: Any, common: Mapping[str, int]) -> Host:
-    one = _mapping(content, "a node", {"name", "control-plane", "nics", "default-route", "sysctls"})
+def _node(plan: _Plan, index: int, content: Any, common: Mapping[str, int], *, is_only: bool) -> Host:
+    one = _mapping(content, "a node", {"name", "control-plane", "taint", "nics", "default-route", "sysctls"})
     name = one.get("name", f"node-{index + 1}")
-    is_master = one.get("control-plane", index == 0)
+    is_master, is_excluded = _control_plane(one.get("control-plane", index == 0), f"node {name}")
+    is_tainted = one.get("taint", is_master and not is_only)
+    if not isinstance(is_tainted, bool) or (is_tainted and not is_master):
+        raise BadTopology(f"node {name}: `taint` is true or false, and true for control planes alone")
     nics = one.get("nics") or [None]
     sysctls = {**common, **_sysctls(one.get("sysctls"))}
     return Host(
@@ -133,6 +136,8 @@ def _node(plan: _Plan, index: int, content: Any, common: Mapping[str, int]) -> H
         role=Role.MASTER if is_master else Role.WORKER,
         nics=tuple(_nic(plan, f"eth{k}", nic, f"node {name}") for k, nic in enumerate(nics)),
         index=index,
+        is_tainted=is_tainted,
+        is_excluded=is_excluded,
         default_table=_table(one.get("default-route", "main"), f"node {name}"),
         sysctls=tuple(sorted(sysctls.items())),
     )
@@ -146,6 +151,16 @@ def _nic(plan: _Plan, name: str, content: Any, where: str) -> Nic:
     subnet = plan.subnet(one.get("subnet"), where)
     is_alone = bool(one.get("on-link-gateway"))
     return plan.nic(name, subnet, plan.free_number(subnet), one.get("ipv4"), one.get("ipv6"), is_alone=is_alone)
+
+
+def _control_plane(content: Any, where: str) -> tuple[bool, bool]:
+    """Whether the node is one, and whether load balancers are asked to leave it out."""
+    match content:
+        case bool():
+            return content, False
+        case "kubeadm":
+            return True, True
+    raise BadTopology(f"{where}: `control-plane` is true, false or kubeadm, not {content!r}")
 
 
 def _table(content: Any, where: str) -> int | None:
