@@ -121,13 +121,13 @@ class PodWorker:
                 for task in containers:
                     task.cancel()
                 telling.cancel()
+            await self._unplug()  # before the API says that the pod is gone: nothing answers for it then
             await self._finish()
         except* (LabError, KubeError) as failures:
             for failure in failures.exceptions:
                 log.warning("pod %s/%s: %s", namespace, name, failure)
         finally:
-            if self._wire is not None:
-                await asyncio.to_thread(self._shared.network.remove_pod, self._wire)
+            await self._unplug()
             await asyncio.to_thread(remove, self._files)
 
     async def _start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -154,6 +154,11 @@ class PodWorker:
             metadata, spec = self.pod["metadata"], self.pod["spec"]
             grace = metadata.get("deletionGracePeriodSeconds", spec.get("terminationGracePeriodSeconds", 30))
         await asyncio.gather(*(runner.stop(float(grace)) for runner in self.runners))
+
+    async def _unplug(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await asyncio.to_thread(self._shared.network.remove_pod, wire)
 
     async def _finish(self) -> None:
         """Tell the API server that nothing is left of the pod."""
