@@ -30,3 +30,12 @@ def test_across_a_router_addresses_say_it() -> None:
 
     assert "ip saddr { 10.0.0.0/24, 10.0.1.0/24, 10.0.3.0/24, 192.0.2.11, 192.0.2.12, 198.51.100.12 } drop" in rules
     assert "ip6 daddr { fd00:10::/64" in rules
+
+
+def test_of_a_family_that_nobody_has_nothing_is_said() -> None:
+    lab = load(SAMPLES / "ipv6-only.yaml")
+
+    rules = ruleset(lab, ["two"])
+
+    assert "ip6 saddr" in rules
+    assert "ip saddr" not in rules

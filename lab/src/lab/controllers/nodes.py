@@ -215,7 +215,7 @@ def node_object(node: Host) -> Object:
         "kubernetes.io/arch": "amd64",
         "beta.kubernetes.io/os": "linux",
     }
-    spec: Object = {"podCIDR": str(node.pods4), "podCIDRs": [str(node.pods4), str(node.pods6)]}
+    spec: Object = {"podCIDR": str(node.pods[0]), "podCIDRs": [str(net) for net in node.pods]}
     if node.role is Role.MASTER:
         labels[CONTROL_PLANE_LABEL] = ""
     if node.is_excluded:
@@ -229,8 +229,7 @@ def node_object(node: Host) -> Object:
         "spec": spec,
         "status": {
             "addresses": [
-                {"type": "InternalIP", "address": str(node.ipv4.ip)},
-                {"type": "InternalIP", "address": str(node.ipv6.ip)},
+                *({"type": "InternalIP", "address": str(ip)} for ip in node.ips),
                 {"type": "Hostname", "address": node.name},
             ],
             "capacity": _MACHINE,

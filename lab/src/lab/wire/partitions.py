@@ -36,11 +36,12 @@ def _apart(ones: str, others: str) -> list[str]:
 
 def _strangers(node: Host, others: list[Host]) -> list[str]:
     rules = []
-    for family, pods, addresses in (
-        ("ip", [str(other.pods4) for other in others], [str(nic.ipv4.ip) for other in others for nic in other.nics]),
-        ("ip6", [str(other.pods6) for other in others], [str(nic.ipv6.ip) for other in others for nic in other.nics]),
-    ):
-        theirs = ", ".join([*pods, *addresses])
+    for family, version in (("ip", 4), ("ip6", 6)):
+        pods = [net for other in others for net in other.pods if net.version == version]
+        addresses = [ip for other in others for nic in other.nics if (ip := nic.ip(version)) is not None]
+        if not addresses:
+            continue
+        theirs = ", ".join(map(str, [*pods, *addresses]))
         rules.append(f"oifname {_ports([node])} {family} saddr {{ {theirs} }} drop")
         rules.append(f"iifname {_ports([node])} {family} daddr {{ {theirs} }} drop")
     return rules
