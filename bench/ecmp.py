@@ -33,7 +33,7 @@ from purelb.kube import Kube
 
 BENCH: Final = "ecmp"
 NODES: Final = topology(3).nodes
-ADDRESSES: Final = {node.name: str(node.ipv4.ip) for node in NODES}
+ADDRESSES: Final = {node.name: str(node.ips[0]) for node in NODES}
 VIP: Final = "10.189.200.1"
 FLOWS, INTERVAL = 40, 0.02
 CONNECTIONS: Final = 240

@@ -51,7 +51,7 @@ class Hosts:
             NODE_AS="64515",
             INTERFACE="kube-lb0",
             BFD_SECONDS="0",
-            NODE_IPS=f"{node.ipv4.ip},{node.ipv6.ip}",
+            NODE_IPS=",".join(map(str, node.ips)),
         )
         assert done.returncode == 0, done.stderr
         said = dict(line.removeprefix("define ").rstrip(";").split(" = ") for line in done.stdout.splitlines())

@@ -22,13 +22,16 @@ pytestmark = pytest.mark.timeout(180)
 
 MASTER, W11, W12 = "master", "worker-188-11", "worker-188-12"
 ADDRESS: Final = {MASTER: "10.31.188.1", W11: "10.31.188.11", W12: "10.31.188.12"}
-VIP, VIP6, SILENT, AWAY, STICKY, GRACE = (
+VIP, VIP6, SILENT, AWAY, STICKY, GRACE, GUARDED, GUARDED6, STRANGE = (
     "10.31.188.70",
     "fd00:10:31::188:70",
     "10.31.188.71",
     "10.31.188.72",
     "10.31.188.73",
     "10.31.188.74",
+    "10.31.188.76",
+    "fd00:10:31::188:76",
+    "10.31.188.77",
 )
 CLIENT: Final = "10.31.100.2"
 REFUSED: Final = "Couldn't connect"  # at once, as curl says it; what isn't answered times out
@@ -73,8 +76,24 @@ OBJECTS: Final = [
     service("local", "web", externalTrafficPolicy="Local", healthCheckNodePort=HEALTH_NODE_PORT),
     service("sticky", "web", sessionAffinity="ClientIP"),
     service("waiting", "waiting"),
+    # The client is in one of the ranges, and so is the node that has the address; the router is in none.
+    service(
+        "guarded",
+        "web",
+        **BOTH,
+        loadBalancerSourceRanges=["10.31.100.0/24", "10.31.188.12/32", "fd00:10:31::100:2/128"],
+    ),
+    service("strange", "web", loadBalancerSourceRanges=["fd00:10:31::/64"]),
 ]
-VIPS: Final = {"plain": [VIP, VIP6], "nobody": [SILENT], "local": [AWAY], "sticky": [STICKY], "waiting": [GRACE]}
+VIPS: Final = {
+    "plain": [VIP, VIP6],
+    "nobody": [SILENT],
+    "local": [AWAY],
+    "sticky": [STICKY],
+    "waiting": [GRACE],
+    "guarded": [GUARDED, GUARDED6],
+    "strange": [STRANGE],
+}
 
 
 class Cluster:
@@ -164,7 +183,7 @@ def test_a_vip_goes_to_pods_of_all_nodes_which_see_the_node_that_took_it(cluster
     assert eventually(lambda: cluster.answerers(vip) == {W11, W12})
 
     peers = {cluster.ask(vip)[1] for _ in range(12)}
-    assert peers <= {ADDRESS[W12], "[fd00:10:31::188:12]", f"[{VIP6}]"}
+    assert peers <= {ADDRESS[W12], *(f"[{address}]" for address in ("fd00:10:31::188:12", VIP6, GUARDED6))}
 
 
 def test_a_vip_is_served_where_it_is_and_needs_no_pod_there(cluster: Cluster) -> None:
@@ -207,6 +226,26 @@ def test_affinity_keeps_the_client_at_one_pod(cluster: Cluster) -> None:
 
 def test_node_ports_are_served_by_every_node(cluster: Cluster) -> None:
     assert eventually(lambda: {cluster.ask(ADDRESS[MASTER], NODE_PORT)[0] for _ in range(20)} == {W11, W12})
+
+
+@pytest.mark.parametrize("vip", [GUARDED, GUARDED6])
+def test_source_ranges_let_in_whom_they_name_and_drop_others(cluster: Cluster, vip: str) -> None:
+    assert eventually(lambda: cluster.answerers(vip) == {W11, W12})
+    assert "timed out" in cluster.ask(vip, host="router")[1]
+
+
+def test_a_node_in_a_source_range_is_let_in_by_the_address_that_it_has(cluster: Cluster) -> None:
+    assert cluster.ask(GUARDED, host=W12)[0]
+    assert "timed out" in cluster.ask(GUARDED, host=MASTER)[1]
+
+
+def test_source_ranges_guard_no_cluster_ip(cluster: Cluster) -> None:
+    found = cluster.hosts.get("service", "guarded")
+    assert cluster.ask(found["spec"]["clusterIP"], host=MASTER)[0]
+
+
+def test_source_ranges_of_the_other_family_keep_nobody_off(cluster: Cluster) -> None:
+    assert eventually(lambda: cluster.answerers(STRANGE) == {W11, W12})
 
 
 def test_every_node_reaches_cluster_ips(cluster: Cluster) -> None:
@@ -260,7 +299,8 @@ def test_frozen_or_dead_it_leaves_its_rules_and_hears_nothing(cluster: Cluster, 
         assert eventually(lambda: not cluster.pods("web"))
         assert eventually(lambda: cluster.has_heard_that_pods_are_gone(W11))
         # The rules still name pods that are gone: nobody refuses, nobody answers, and that isn't for being slow.
-        assert not any(REFUSED in cluster.ask(VIP)[1] for _ in range(3))
+        told = [cluster.ask(VIP)[1] for _ in range(3)]
+        assert not any(REFUSED in one for one in told), told
     finally:
         cluster.lab.must("heal", W12)
         cluster.scale("web", 2)

@@ -52,9 +52,12 @@ def up(folder: Path, arguments: argparse.Namespace) -> None:
     """Start a lab and install PureLB in it."""
     if arguments.topology and arguments.ecmp:
         raise LabError("--ecmp is for the article's topology: its routing names the article's router")
+    if arguments.topology and arguments.kubeadm:
+        raise LabError("--kubeadm is for the article's topology: a file says it of each node (control-plane: kubeadm)")
     settings = Settings(
         str(folder),
         nodes=arguments.nodes,
+        kubeadm=arguments.kubeadm,
         topology=str(arguments.topology.absolute()) if arguments.topology else None,
         control_plane=arguments.control_plane,
         node_grace=arguments.node_grace,
@@ -262,6 +265,9 @@ def _parser() -> argparse.ArgumentParser:
     size = starting.add_mutually_exclusive_group()
     size.add_argument("--nodes", type=int, default=3, metavar="N", help="number of nodes (default 3)")
     size.add_argument("--topology", type=Path, metavar="FILE", help="subnets, nodes and their NICs; see docs/lab.md")
+    starting.add_argument(
+        "--kubeadm", action="store_true", help="the master asks load balancers to leave it out, as kubeadm has it"
+    )
     starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
     starting.add_argument(
         "--bfd-interval",

@@ -62,6 +62,8 @@ class Settings:
     nodes: int = 3
     topology: str | None = None
     """A topology file (see `wire.topologyfile`), which says how many nodes there are; None: the article's hosts."""
+    kubeadm: bool = False
+    """Whether the article's master asks load balancers to leave it out, as kubeadm has it; files say it themselves."""
     control_plane: str = "embedded"
     node_grace: float = 40.0
     """Seconds without a heartbeat until a node is not ready (kube-controller-manager's default)."""

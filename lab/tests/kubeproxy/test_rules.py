@@ -196,6 +196,22 @@ def test_connections_outlive_a_reload(scene: Scene) -> None:
         assert connection.recv(100)
 
 
+def test_source_ranges_keep_others_off_the_load_balancers_address_alone(scene: Scene) -> None:
+    friends = replace(PORT, source_ranges=(ip_network("10.31.100.0/24"), ip_network("10.31.188.11/32")))
+    scene.have(friends)
+    assert answerers(scene.ask) == {"10.0.1.9", "10.0.2.9"}
+    assert scene.ask(fd=scene.node)[0], "the node is in a range, and its own client by the address"
+    with pytest.raises(TimeoutError):
+        scene.ask(fd=scene.pods[HERE.address])
+
+    scene.have(replace(PORT, source_ranges=(ip_network("192.0.2.0/24"),)))
+    for who in (scene.client, scene.node):
+        with pytest.raises(TimeoutError):
+            scene.ask(fd=who)
+    assert scene.ask(NODE, 30080)[0], "node ports are anybody's"
+    assert scene.ask("10.188.0.7", fd=scene.pods[HERE.address])[0], "and so is the cluster IP"
+
+
 @pytest.mark.parametrize("version", [4, 6])
 def test_no_services_are_an_empty_table(scene: Scene, version: int) -> None:
     inside(scene.node, lambda: run("nft", "-f", "-", text=ruleset(version, (), VIEW)))
@@ -210,6 +226,7 @@ def test_ipv6_rules_load(scene: Scene) -> None:
         endpoints=(Endpoint(ip_address("fd00:a::9"), 8080, "w11", is_ready=True),),
         affinity=60,
         is_local=True,
+        source_ranges=(ip_network("fd00:10:31::/64"),),
     )
     view = NodeView("w11", (ip_address("fd00:10:31::188:11"),), (ip_network("fd00:a::/48"),))
 

@@ -113,3 +113,12 @@ def test_affinity_has_the_services_time_or_three_hours() -> None:
 def test_a_health_check_port_counts_with_policy_local_only() -> None:
     assert only(service(healthCheckNodePort=31000)).health_check_port is None
     assert only(service(healthCheckNodePort=31000, externalTrafficPolicy="Local")).health_check_port == 31000
+
+
+def test_source_ranges_are_those_of_the_family_and_never_overlap() -> None:
+    ranges = ["10.31.0.0/16 ", "10.31.100.7/24", "192.0.2.1/32", "fd00:10:31::/64", "10.0.0.0/33"]
+
+    port = only(service(loadBalancerSourceRanges=ranges))
+
+    assert [str(one) for one in port.source_ranges] == ["10.31.0.0/16", "192.0.2.1/32"]
+    assert only(service(loadBalancerSourceRanges=["fd00:10:31::/64"])).source_ranges == ()

@@ -72,3 +72,17 @@ def test_a_node_without_a_default_route_knows_the_subnets_and_pods() -> None:
     assert ip_network("0.0.0.0/0") not in {route.destination for route in inland.values()}
     assert "10.0.1.0/24" in inland
     assert ways(lab, "policy")["0.0.0.0/0"].table == 100
+
+
+def test_a_family_that_two_hosts_do_not_share_has_no_way_between_them() -> None:
+    lab = load(SAMPLES / "families.yaml")
+
+    six, four, both = (ways(lab, name) for name in ("six", "four", "both-1"))
+    assert gateways(six["::/0"]) == ["fd00:6::254 eth0"]
+    assert not [destination for destination in six if "." in destination]
+    assert not [destination for destination in four if ":" in destination]
+    assert gateways(both["fd00:10:0:1::/64"]) == ["fd00:192:0:2::12 eth0"]
+    assert gateways(both["fd00:10:0:2::/64"]) == ["fd00:6::13 eth1"], "by the NIC on the subnet of that family"
+    assert gateways(both["10.0.3.0/24"]) == ["192.0.2.254 eth0"]
+    assert "10.0.2.0/24" not in both
+    assert gateways(ways(lab, "router")["fd00:10:189::/64"]) == ["fd00:192:0:2::12 eth0", "fd00:6::13 eth1"]

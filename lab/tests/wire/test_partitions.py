@@ -51,3 +51,12 @@ def test_the_gossips_port_is_closed_one_way_to_all_or_to_one() -> None:
     assert f'iifname {{ "port-188-11" }} ip daddr {{ 10.31.188.12 }} {tail}' in to_one
     assert f'iifname {{ "port-188-11" }} ip6 daddr {{ fd00:10:31::188:12 }} {tail}' in to_one
     assert "oifname" not in to_one
+
+
+def test_of_a_family_that_nobody_has_nothing_is_said() -> None:
+    lab = load(SAMPLES / "ipv6-only.yaml")
+
+    rules = ruleset(lab, Blocks(partitioned=frozenset(("two",))))
+
+    assert "ip6 saddr" in rules
+    assert "ip saddr" not in rules

@@ -13,6 +13,7 @@ from lab.wire.topology import MAIN_TABLE, Role
 from lab.wire.topologyfile import load, parse
 
 SAMPLES = Path(__file__).parents[2] / "topologies"
+FOUR, SIX = {"ipv4": "192.0.2.0/24"}, {"ipv6": "fd00:6::/64"}
 SUBNETS = {
     "left": {"ipv4": "192.0.2.0/24", "ipv6": "fd00:1::/64"},
     "right": {"ipv4": "198.51.100.0/24", "ipv6": "fd00:2::/64"},
@@ -28,8 +29,10 @@ def test_each_sample_is_a_topology_of_hosts_with_addresses_of_their_own(sample: 
     hosts = load(sample).hosts
 
     nics = [nic for host in hosts for nic in host.nics]
-    for attribute in ("mac", "port", "ipv4", "ipv6"):
+    for attribute in ("mac", "port"):
         assert len({getattr(nic, attribute) for nic in nics}) == len(nics)
+    addresses = [address for nic in nics for address in nic.addresses]
+    assert len(set(addresses)) == len(addresses)
 
 
 def test_addresses_are_given_out_and_the_first_node_is_the_control_plane() -> None:
@@ -70,6 +73,37 @@ def test_a_node_may_have_several_nics_addresses_of_its_choice_and_sysctls() -> N
     assert parse(file()).nodes[0].default_table == MAIN_TABLE
 
 
+def test_subnets_and_nodes_may_have_one_family() -> None:
+    lab = parse(
+        file({"nics": ["both", "six"]}, {"nics": ["six"]}, {"nics": [{"subnet": "both", "ipv6": "none"}]})
+        | {"subnets": {"both": SUBNETS["left"], "six": SIX}, "client": "six"}
+    )
+
+    both, six, four = lab.nodes
+    assert [str(one) for one in both.nics[1].addresses] == ["fd00:6::11/64"]
+    assert [list(map(str, node.ips)) for node in lab.nodes] == [
+        ["192.0.2.11", "fd00:1::11"],
+        ["fd00:6::12"],
+        ["192.0.2.12"],
+    ]
+    assert [list(map(str, node.pod_ips(40))) for node in (six, four)] == [["fd00:10:0:1::40"], ["10.0.2.40"]]
+    assert [str(lab.api_ip(node)) for node in lab.nodes] == ["192.0.2.253", "fd00:1::253", "192.0.2.253"]
+    assert lab.client.versions == (6,)
+    assert lab.find("fd00:6::11") is both
+
+
+def test_a_control_plane_may_be_as_kubeadm_makes_it_and_schedulable() -> None:
+    lab = parse(file({"control-plane": "kubeadm"}, {"control-plane": "kubeadm", "taint": False}, {}))
+
+    assert [(node.role, node.is_excluded, node.is_tainted) for node in lab.nodes] == [
+        (Role.MASTER, True, True),
+        (Role.MASTER, True, False),
+        (Role.WORKER, False, False),
+    ]
+    (only,) = parse(file({"control-plane": "kubeadm"})).nodes
+    assert (only.is_excluded, only.is_tainted) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -83,10 +117,24 @@ def test_a_node_may_have_several_nics_addresses_of_its_choice_and_sysctls() -> N
         (file({"nics": [{"subnet": "left", "ipv4": "192.0.2.254"}]}), "two hosts have 192.0.2.254"),
         (file({"nics": [{"subnet": "left", "ipv4": "10.0.0.1"}]}), "10.0.0.1 isn't on left"),
         (file({"name": "one", "default-route": "some"}), "node one: `default-route` is main, none, or the number"),
+        (
+            file({"name": "one", "control-plane": "k3s"}),
+            "node one: `control-plane` is true, false or kubeadm, not 'k3s'",
+        ),
+        (file({"name": "one"}, {"name": "two", "taint": True}), "node two: `taint` is true or false"),
         (file(sysctls={"swappiness": 1}), "knows no `swappiness`, but arp_ignore, dad_transmits, rp_filter"),
         (file(sysctls={"rp_filter": "loose"}), "`rp_filter` is a number"),
         (file() | {"subnets": {"x": {"ipv4": "10.0.0.0/25", "ipv6": "fd00::/64"}}}, "subnet x is too small"),
-        (file() | {"subnets": {"x": {"ipv4": "10.0.0.0/24"}}}, "subnet x needs `ipv4` and `ipv6`"),
+        (file() | {"subnets": {"x": {}}}, "subnet x needs `ipv4`, `ipv6` or both"),
+        (
+            file({"name": "one", "nics": ["six"]}) | {"subnets": {"four": FOUR, "six": SIX}},
+            "node one can't reach the API server on four: they share no IP family",
+        ),
+        (
+            file({"nics": [{"ipv4": "192.0.2.9"}]}) | {"subnets": {"six": SIX}},
+            "192.0.2.9 isn't on six, which has no IPv4",
+        ),
+        (file({"nics": [{"subnet": "left", "ipv4": "none", "ipv6": "none"}]}), "a NIC on left has no address"),
         (file() | {"subnets": {"a-name-that-is-long": {}}}, "at most 15 letters and digits"),
     ],
 )

@@ -49,12 +49,12 @@ class ControlPlane:
 async def start_control_plane(kind: str, folder: Path, network: Network) -> ControlPlane:
     """Start `embedded` or `envtest` and wait until it is ready. Raises StartFailed."""
     api = network.topology.api
-    wire = [
-        await asyncio.to_thread(network.listen, api, str(address), API_PORT) for address in (api.ipv4.ip, api.ipv6.ip)
-    ]
+    wire = [await asyncio.to_thread(network.listen, api, str(address), API_PORT) for address in api.ips]
     starter = _start_envtest if kind == "envtest" else _start_embedded
     plane = await starter(folder, network, wire)
-    await asyncio.to_thread(_write_wire_kubeconfig, folder, f"https://{api.ipv4.ip}:{API_PORT}")
+    address = network.topology.api_ip(*network.topology.nodes)
+    server = f"https://{address}:{API_PORT}" if address.version == 4 else f"https://[{address}]:{API_PORT}"
+    await asyncio.to_thread(_write_wire_kubeconfig, folder, server)
     await _wait_ready(plane)
     return plane
 
@@ -68,7 +68,7 @@ async def _start_embedded(folder: Path, network: Network, wire: list[socket.sock
     argv = [sys.executable, "-m", "kubedouble"]
     for fd in fds:
         argv += ["--listen-fd", str(fd)]
-    for name in (str(api.ipv4.ip), str(api.ipv6.ip)):
+    for name in map(str, api.ips):
         argv += ["--san", name]
     kubeconfig = folder / "kubeconfig"
     argv += ["--kubeconfig", str(kubeconfig), "--server", f"https://127.0.0.1:{port}"]
@@ -94,7 +94,7 @@ async def _start_embedded(folder: Path, network: Network, wire: list[socket.sock
 async def _start_envtest(folder: Path, network: Network, wire: list[socket.socket]) -> ControlPlane:
     """A real etcd and kube-apiserver on loopback of the root namespace; the wire reaches them through us."""
     api = network.topology.api
-    hosts = ("127.0.0.1", str(api.ipv4.ip), str(api.ipv6.ip))
+    hosts = ("127.0.0.1", *map(str, api.ips))
     try:
         programs = assets()
         if programs is None:

@@ -76,8 +76,8 @@ class Desk:
                 {
                     "name": host.name,
                     "role": host.role.value,
-                    "ipv4": str(host.ipv4),
-                    "ipv6": str(host.ipv6),
+                    "ipv4": str(host.ipv4 or "-"),
+                    "ipv6": str(host.ipv6 or "-"),
                     "mac": host.mac,
                     "ready": is_ready(node) if node is not None else None,
                     "faults": self._faults.active(host),

@@ -64,7 +64,11 @@ def main() -> None:
             lock = _lock(Path(settings.folder))
             user = _enter_namespaces()
             _keep_mounts_private()
-            wire = load(Path(settings.topology)) if settings.topology else topology(settings.nodes)
+            wire = (
+                load(Path(settings.topology))
+                if settings.topology
+                else topology(settings.nodes, is_kubeadm=settings.kubeadm)
+            )
             if settings.images and user is not None:
                 raise NotAllowed("containers of images have users of their own, for which the lab needs root: use sudo")
         except LabError as failure:

@@ -13,7 +13,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 from typing import Final
 
 from lab.errors import FaultRefused
@@ -102,10 +102,12 @@ class WireFaults:
         chance = random.Random()
         for subnet in self._network.topology.subnets:
             nics = [nic for node in self._network.topology.nodes if (nic := node.nic_on(subnet)) is not None]
-            targets = [(bytes.fromhex(nic.mac.replace(":", "")), nic.ipv4.ip) for nic in nics]
-            if targets:
+            targets = [(bytes.fromhex(nic.mac.replace(":", "")), nic.ipv4.ip) for nic in nics if nic.ipv4 is not None]
+            if targets and subnet.ipv4 is not None:
                 stranger = await self._stranger(subnet)
-                self._flood(stranger, partial(_junk, stranger, targets, chance))
+                self._flood(stranger, partial(_junk, stranger, subnet.ipv4, targets, chance))
+        if not any(node.ipv4 for node in self._network.topology.nodes):
+            raise FaultRefused("gossip-flood speaks IPv4, and no node of this lab does")
         self._remember("gossip-flood", "")
         return f"{RATE} times a second junk reaches the gossip's port of a node"
 
@@ -157,7 +159,7 @@ class WireFaults:
         except ValueError as wrong:
             raise FaultRefused(f"{kind} needs an address: {wrong}") from None
         for subnet in self._network.topology.subnets:
-            if address in (subnet.ipv4 if address.version == 4 else subnet.ipv6):
+            if any(address in network for network in subnet.networks):
                 return address, subnet
         raise FaultRefused(f"{address} is on no subnet of this lab: nobody asks for it there")
 
@@ -167,8 +169,9 @@ def _nothing(kind: str, subject: str | None) -> None:
         raise FaultRefused(f"{kind} befalls all nodes: {subject} has no place there")
 
 
-def _junk(stranger: Stranger, targets: list[tuple[bytes, IPv4Address]], chance: random.Random) -> bytes:
-    network = stranger.subnet.ipv4
+def _junk(
+    stranger: Stranger, network: IPv4Network, targets: list[tuple[bytes, IPv4Address]], chance: random.Random
+) -> bytes:
     source = network[chance.randrange(1, network.num_addresses - 1)]
     return frames.junk((stranger.mac, source), targets, chance)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lab.api.cluster import Cluster
 from lab.api.objects import Object, condition, is_ready, is_terminating, now, path
 from lab.controllers.scheduling import NOT_READY, UNREACHABLE, UNSCHEDULABLE, eviction_delay, node_taints
-from lab.wire.topology import CONTROL_PLANE_LABEL, Host, Role, Topology
+from lab.wire.topology import CONTROL_PLANE_LABEL, EXCLUDE_LABEL, Host, Role, Topology
 from purelb.errors import KubeError
 
 log = logging.getLogger("lab.nodes")
@@ -59,7 +59,7 @@ class Nodes:
         await asyncio.gather(*(self._register(node) for node in self._nodes.values()))
 
     async def _register(self, node: Host) -> None:
-        body = node_object(node, is_only=len(self._nodes) == 1)
+        body = node_object(node)
         try:
             made = await self._cluster.create("nodes", body)
         except KubeError as failure:
@@ -207,19 +207,21 @@ def _node_condition(kind: str, status: str, reason: str, message: str) -> Object
     }
 
 
-def node_object(node: Host, *, is_only: bool) -> Object:
-    """The Node as its kubelet registers it; a master has the control-plane label and, beside workers, the taint."""
+def node_object(node: Host) -> Object:
+    """The Node as its kubelet registers it, and with a master's labels and taint as kubeadm adds them."""
     labels = {
         "kubernetes.io/hostname": node.name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
         "beta.kubernetes.io/os": "linux",
     }
-    spec: Object = {"podCIDR": str(node.pods4), "podCIDRs": [str(node.pods4), str(node.pods6)]}
+    spec: Object = {"podCIDR": str(node.pods[0]), "podCIDRs": [str(net) for net in node.pods]}
     if node.role is Role.MASTER:
         labels[CONTROL_PLANE_LABEL] = ""
-        if not is_only:
-            spec["taints"] = [{"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}]
+    if node.is_excluded:
+        labels[EXCLUDE_LABEL] = ""
+    if node.is_tainted:
+        spec["taints"] = [{"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}]
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -227,8 +229,7 @@ def node_object(node: Host, *, is_only: bool) -> Object:
         "spec": spec,
         "status": {
             "addresses": [
-                {"type": "InternalIP", "address": str(node.ipv4.ip)},
-                {"type": "InternalIP", "address": str(node.ipv6.ip)},
+                *({"type": "InternalIP", "address": str(ip)} for ip in node.ips),
                 {"type": "Hostname", "address": node.name},
             ],
             "capacity": _MACHINE,

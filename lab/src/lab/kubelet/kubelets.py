@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from ipaddress import IPv4Address, IPv6Address
 
 from lab.api.cluster import Cluster
 from lab.api.objects import Object, is_daemon_pod
 from lab.kubelet.pods import PodWorker, is_own, is_router
 from lab.kubelet.programs import Surroundings
 from lab.machine.gates import open_gate
-from lab.wire.topology import Host
+from lab.wire.topology import Address, Host
 
 log = logging.getLogger("lab.kubelet")
 
@@ -76,15 +75,15 @@ class Kubelet:
         finally:
             del self._workers[uid]
 
-    def _addresses(self, node: Host) -> tuple[IPv4Address, IPv6Address]:
-        """The node's next free pair of pod addresses, used in turn so that an old pod's isn't met again soon."""
+    def _addresses(self, node: Host) -> tuple[Address, ...]:
+        """The node's next free pod addresses, used in turn so that an old pod's isn't met again soon."""
         used = {worker.addresses[0] for worker in self._workers.values() if worker.node is node}
         while True:
             number = self._next_pod[node.name]
             self._next_pod[node.name] = number + 1 if number < _LAST_POD else _FIRST_POD
-            ipv4 = node.pods4[number]
-            if ipv4 not in used:
-                return ipv4, node.pods6[int(str(number), 16)]
+            addresses = node.pod_ips(number)
+            if addresses[0] not in used:
+                return addresses
 
     # --- faults ---
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from ipaddress import IPv4Address, IPv6Address
 
 from lab.api.objects import Object, is_ready, is_terminating, now
 from lab.errors import LabError
@@ -22,7 +21,7 @@ from lab.kubelet.status import ContainerStatus, PodPlace, Running, pod_status
 from lab.kubelet.volumes import remove
 from lab.machine.processes import Program
 from lab.wire.network import PodWire
-from lab.wire.topology import Host
+from lab.wire.topology import Address, Host
 from purelb.errors import ConflictError, KubeError, NotFoundError
 from purelb.ordering import key_of
 
@@ -59,7 +58,7 @@ class PodWorker:
         self,
         pod: Object,
         node: Host,
-        addresses: tuple[IPv4Address, IPv6Address],
+        addresses: tuple[Address, ...],
         shared: Surroundings,
         reachable: asyncio.Event,
         gate: asyncio.Event,
@@ -78,7 +77,7 @@ class PodWorker:
         self._files = shared.folder / "pods" / pod["metadata"]["uid"]
         self._runners: dict[str, ContainerRunner] = {}
         uses_host = bool(pod["spec"].get("hostNetwork"))
-        host_ips = (str(node.ipv4.ip), str(node.ipv6.ip))
+        host_ips = tuple(map(str, node.ips))
         self.addresses = addresses
         self._place = PodPlace(host_ips if uses_host else tuple(map(str, addresses)), host_ips, now())
         self._programs = PodPrograms(shared, node, self._place, self._files)
@@ -121,18 +120,18 @@ class PodWorker:
                 for task in containers:
                     task.cancel()
                 telling.cancel()
+            await self._unplug()  # before the API says that the pod is gone: nothing answers for it then
             await self._finish()
         except* (LabError, KubeError) as failures:
             for failure in failures.exceptions:
                 log.warning("pod %s/%s: %s", namespace, name, failure)
         finally:
-            if self._wire is not None:
-                await asyncio.to_thread(self._shared.network.remove_pod, self._wire)
+            await self._unplug()
             await asyncio.to_thread(remove, self._files)
 
     async def _start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         if not self.pod["spec"].get("hostNetwork"):
-            self._wire = await asyncio.to_thread(self._shared.network.add_pod, self.node, *self.addresses)
+            self._wire = await asyncio.to_thread(self._shared.network.add_pod, self.node, self.addresses)
         policy = self.pod["spec"].get("restartPolicy", "Always")
         for container in filter(runs, self.pod["spec"]["containers"]):
 
@@ -154,6 +153,11 @@ class PodWorker:
             metadata, spec = self.pod["metadata"], self.pod["spec"]
             grace = metadata.get("deletionGracePeriodSeconds", spec.get("terminationGracePeriodSeconds", 30))
         await asyncio.gather(*(runner.stop(float(grace)) for runner in self.runners))
+
+    async def _unplug(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await asyncio.to_thread(self._shared.network.remove_pod, wire)
 
     async def _finish(self) -> None:
         """Tell the API server that nothing is left of the pod."""

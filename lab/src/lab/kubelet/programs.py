@@ -122,12 +122,12 @@ class PodPrograms:
         return lab_command(container, self._node.name) or command_of(container)
 
     def _base_environment(self, pod: Object, image: Image | None) -> dict[str, str]:
-        api = self._shared.network.topology.api
+        api = self._shared.network.topology.api_ip(self._node)
         return {
             **(image.environment if image else BASE_ENVIRONMENT),
             "HOME": "/",
             "HOSTNAME": self._node.name if pod["spec"].get("hostNetwork") else pod["metadata"]["name"],
-            "KUBERNETES_SERVICE_HOST": str(api.ipv4.ip),
+            "KUBERNETES_SERVICE_HOST": str(api),
             "KUBERNETES_SERVICE_PORT": str(API_PORT),
             "KUBERNETES_SERVICE_PORT_HTTPS": str(API_PORT),
         }

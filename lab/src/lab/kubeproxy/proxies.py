@@ -49,7 +49,7 @@ class StandIns:
 
     def _make(self, node: Host) -> StandIn:
         return StandIn(
-            NodeView(node.name, (node.ipv4.ip, node.ipv6.ip), (PODS4, PODS6)),
+            NodeView(node.name, node.ips, (PODS4, PODS6)),
             load=partial(nft.load, self._network.netns(node)),
             listen=partial(self._network.listen, node, "::"),
             ports=self._ports,

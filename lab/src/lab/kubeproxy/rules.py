@@ -3,7 +3,7 @@
 One table, made anew as a whole in one transaction: packets see the old rules or the new ones. What each packet meets:
 destination NAT to a random endpoint (or the one that this client had, with affinity), masquerade for what comes from
 outside under policy Cluster and for a pod that reaches itself, a drop without a local endpoint under policy Local, a
-rejection without any endpoint.
+rejection without any endpoint; before all that, a drop for whom a Service's ``loadBalancerSourceRanges`` don't name.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ def empty(version: int) -> str:
 def ruleset(version: int, ports: Iterable[ServicePort], node: NodeView) -> str:
     """All rules of an IP version, as input for ``nft -f``."""
     mine = [port for port in ports if port.version == version]
-    family = _family(version)
+    family = where = _family(version)
     address = "ipv4_addr" if version == 4 else "ipv6_addr"
     services: list[str] = []
     node_ports: list[str] = []
     silent: list[str] = []
     silent_ports: list[str] = []
+    guarded: list[str] = []
     chains: list[str] = []
     for number, port in enumerate(mine):
         outside = (*port.load_balancer_ips, *port.external_ips)
@@ -55,6 +56,9 @@ def ruleset(version: int, ports: Iterable[ServicePort], node: NodeView) -> str:
             services += [_element(vip, port, f"goto external-{number}") for vip in dict.fromkeys(outside)]
             if port.node_port is not None:
                 node_ports.append(f"{port.protocol} . {port.node_port} : goto external-{number}")
+        if port.source_ranges and port.load_balancer_ips:
+            chains.append(_chain(f"firewall-{number}", [f"{where} saddr != {{ {_friends(port, node)} }} drop"]))
+            guarded += [_element(vip, port, f"goto firewall-{number}") for vip in dict.fromkeys(port.load_balancer_ips)]
         inner, outer = _verdicts_without_endpoints(port, node)
         if inner:
             silent.append(_element(port.cluster_ip, port, inner))
@@ -62,7 +66,6 @@ def ruleset(version: int, ports: Iterable[ServicePort], node: NodeView) -> str:
             silent += [_element(vip, port, outer) for vip in dict.fromkeys(outside)]
             if port.node_port is not None:
                 silent_ports.append(f"{port.protocol} . {port.node_port} : {outer}")
-    where = "ip" if version == 4 else "ip6"
     here = ", ".join(str(one) for one in node.addresses if one.version == version)
     key = f"{where} daddr . meta l4proto . th dport"
     node_key = f"{where} daddr {{ {here} }} meta l4proto . th dport" if here else None
@@ -71,6 +74,7 @@ def ruleset(version: int, ports: Iterable[ServicePort], node: NodeView) -> str:
         _map("no-endpoint-services", f"{address} . inet_proto . inet_service", silent),
         _map("service-nodeports", "inet_proto . inet_service", node_ports),
         _map("no-endpoint-nodeports", "inet_proto . inet_service", silent_ports),
+        _map("firewall-ips", f"{address} . inet_proto . inet_service", guarded),
         *(
             _affinity(number, endpoint, port, address)
             for number, port in enumerate(mine)
@@ -93,6 +97,12 @@ def ruleset(version: int, ports: Iterable[ServicePort], node: NodeView) -> str:
         *(
             _chain(f"filter-{hook}", [f"type filter hook {hook} priority filter", "jump endpoints-check"])
             for hook in ("input", "forward", "output")
+        ),
+        _chain("firewall-check", [f"ct state new {key} vmap @firewall-ips"]),
+        *(
+            # Before the destination is translated: it is then the Service's own.
+            _chain(f"filter-{hook}-pre-dnat", [f"type filter hook {hook} priority -110", "jump firewall-check"])
+            for hook in ("prerouting", "output")
         ),
         _chain("nat-prerouting", ["type nat hook prerouting priority dstnat", "jump services"]),
         _chain("nat-output", ["type nat hook output priority -100", "jump services"]),
@@ -140,6 +150,18 @@ def _affinity(number: int, endpoint: Endpoint, port: ServicePort, address: str) 
 
 def _affinity_set(number: int, endpoint: Endpoint) -> str:
     return f"affinity-{number}-{int(endpoint.address):x}-{endpoint.port}"
+
+
+def _friends(port: ServicePort, node: NodeView) -> str:
+    """Whom the load balancer's addresses serve: the Service's ranges.
+
+    Where they hold the node, its addresses of the Service too: the node may be its own client by them.
+    """
+    friends = [str(one) for one in port.source_ranges]
+    if any(address in one for address in node.addresses for one in port.source_ranges):
+        held = [vip for vip in port.load_balancer_ips if not any(vip in one for one in port.source_ranges)]
+        friends += map(str, dict.fromkeys(held))
+    return ", ".join(friends)
 
 
 def _internal(number: int) -> str:

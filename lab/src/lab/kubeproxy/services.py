@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import Any, Final, TypeAlias
 
 Json: TypeAlias = Mapping[str, Any]
 Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
 
 SERVICE_NAME: Final = "kubernetes.io/service-name"
 AFFINITY: Final = 10800
@@ -42,6 +43,8 @@ class ServicePort:
     cluster_ip: Address
     load_balancer_ips: tuple[Address, ...] = ()
     external_ips: tuple[Address, ...] = ()
+    source_ranges: tuple[Network, ...] = ()
+    """Whom the load balancer's addresses serve: ``loadBalancerSourceRanges``, none within another; empty: everybody."""
     node_port: int | None = None
     health_check_port: int | None = None
     is_local: bool = False
@@ -104,6 +107,7 @@ def _port(body: Json, port: Json, cluster_ip: Address, slices: Iterable[Json]) -
         cluster_ip=cluster_ip,
         load_balancer_ips=tuple(vip for vip in vips if vip.version == cluster_ip.version),
         external_ips=tuple(ip for ip in others if ip.version == cluster_ip.version),
+        source_ranges=_source_ranges(spec.get("loadBalancerSourceRanges") or (), cluster_ip.version),
         node_port=port.get("nodePort") or None,
         health_check_port=spec.get("healthCheckNodePort") or None if is_local else None,
         is_local=is_local,
@@ -111,6 +115,19 @@ def _port(body: Json, port: Json, cluster_ip: Address, slices: Iterable[Json]) -
         affinity=client_ip.get("timeoutSeconds", AFFINITY) if spec.get("sessionAffinity") == "ClientIP" else None,
         endpoints=tuple(_endpoints(port.get("name", ""), cluster_ip.version, slices)),
     )
+
+
+def _source_ranges(texts: Iterable[str], version: int) -> tuple[Network, ...]:
+    """Those of one family. One that has only ranges of the other family keeps nobody off, as with kube-proxy."""
+    found: list[Any] = []
+    for text in texts:
+        try:
+            network = ip_network(text.strip(), strict=False)
+        except ValueError:  # the API refuses it, but may once not have
+            continue
+        if network.version == version:
+            found.append(network)
+    return tuple(collapse_addresses(found))
 
 
 def _endpoints(port_name: str, version: int, slices: Iterable[Json]) -> list[Endpoint]:

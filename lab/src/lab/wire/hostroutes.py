@@ -6,12 +6,12 @@ kernel.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 
-from lab.wire.topology import MAIN_TABLE, ROUTED4, ROUTED6, UPSTREAM, Host, Nic, Role, Topology
+from lab.wire.topology import MAIN_TABLE, ROUTED4, ROUTED6, UPSTREAM, Address, Host, Network, Nic, Role, Topology
 
-Network = IPv4Network | IPv6Network
 _DEFAULTS: tuple[Network, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
 
@@ -19,7 +19,7 @@ _DEFAULTS: tuple[Network, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 class Hop:
     """A gateway and the link that it is on."""
 
-    gateway: IPv4Address | IPv6Address
+    gateway: Address
     link: str
 
 
@@ -43,21 +43,22 @@ def routes_of(topology: Topology, host: Host, *, routes_are_learned: bool) -> li
     if host.is_node or host.role in (Role.ROUTER, Role.API):
         for node in topology.nodes:
             if node is not host:
-                found += _to(topology, host, node, (node.pods4, node.pods6))
+                found += [route for net in node.pods for route in _to(topology, host, node, net)]
             else:  # as Calico has it: what is sent to a pod that is gone must not go back to the router
-                found += [Route(net, ()) for net in (node.pods4, node.pods6)]
+                found += [Route(net, ()) for net in node.pods]
     return found
 
 
 def _router_routes(topology: Topology, routes_are_learned: bool) -> list[Route]:
     router = topology.router
     found = []
-    if UPSTREAM in router.ipv4.network:
+    if router.ipv4 is not None and UPSTREAM in router.ipv4.network:
         found.append(Route(_DEFAULTS[0], (Hop(UPSTREAM, router.nics[0].name),)))
     if not routes_are_learned:
-        for version, destination in ((4, ROUTED4), (6, ROUTED6)):
-            hops = tuple(_hop(*_meeting(router, node), version) for node in topology.routed_nodes)
-            found.append(Route(destination, hops))
+        for destination in (ROUTED4, ROUTED6):
+            ways = [_neighbour(router, node.nics[:1], destination.version) for node in topology.routed_nodes]
+            if hops := tuple(hop for hop in ways if hop is not None):
+                found.append(Route(destination, hops))
     return found
 
 
@@ -68,38 +69,41 @@ def _upward(topology: Topology, host: Host) -> list[Route]:
         destinations, table = _DEFAULTS, host.default_table
     else:
         elsewhere = [subnet for subnet in topology.subnets if host.nic_on(subnet) is None]
-        destinations, table = tuple(net for subnet in elsewhere for net in (subnet.ipv4, subnet.ipv6)), MAIN_TABLE
+        destinations, table = tuple(net for subnet in elsewhere for net in subnet.networks), MAIN_TABLE
         if own.is_alone:
-            destinations = (own.subnet.ipv4, own.subnet.ipv6, *destinations)
-    found = [_by_router(topology, own, net, table) for net in destinations]
+            destinations = (*own.subnet.networks, *destinations)
+    found = [route for net in destinations for route in _by_router(topology, host.nics, net, table)]
     # Further NICs without neighbours are for what is on their subnet.
     for nic in host.nics[1:]:
         if nic.is_alone:
-            found += [_by_router(topology, nic, net, MAIN_TABLE) for net in (nic.subnet.ipv4, nic.subnet.ipv6)]
+            found += [route for net in nic.subnet.networks for route in _by_router(topology, [nic], net, MAIN_TABLE)]
     return found
 
 
-def _to(topology: Topology, host: Host, node: Host, destinations: tuple[Network, ...]) -> list[Route]:
+def _to(topology: Topology, host: Host, node: Host, destination: Network) -> list[Route]:
     """To what lies behind a node: by its own address where both are on one subnet, else by the router."""
+    hop = _neighbour(host, node.nics, destination.version)
+    if hop is not None:
+        return [Route(destination, (hop,))]
+    return _by_router(topology, host.nics, destination, MAIN_TABLE)
+
+
+def _by_router(topology: Topology, nics: Iterable[Nic], destination: Network, table: int) -> list[Route]:
+    """By the first of these NICs that has an address of the family; no route without one."""
+    for nic in nics:
+        there = topology.router.nic_on(nic.subnet)
+        gateway = there.ip(destination.version) if there is not None else None
+        if gateway is not None and nic.ip(destination.version) is not None:
+            return [Route(destination, (Hop(gateway, nic.name),), table, is_on_link=nic.is_alone)]
+    return []
+
+
+def _neighbour(host: Host, theirs: Iterable[Nic], version: int) -> Hop | None:
+    """The way to another host by the first subnet on which both have an address of the family."""
+    on_subnet = {nic.subnet: nic for nic in theirs}
     for nic in host.nics:
-        if not nic.is_alone and (there := node.nic_on(nic.subnet)) is not None:
-            return [Route(net, (_hop(nic, there, net.version),)) for net in destinations]
-    return [_by_router(topology, host.nics[0], net, MAIN_TABLE) for net in destinations]
-
-
-def _by_router(topology: Topology, nic: Nic, destination: Network, table: int) -> Route:
-    there = topology.router.nic_on(nic.subnet)
-    assert there is not None, "the router is on every subnet"
-    return Route(destination, (_hop(nic, there, destination.version),), table, is_on_link=nic.is_alone)
-
-
-def _meeting(router: Host, node: Host) -> tuple[Nic, Nic]:
-    """The router's NIC and the node's on the node's own subnet."""
-    there = node.nics[0]
-    here = router.nic_on(there.subnet)
-    assert here is not None, "the router is on every subnet"
-    return here, there
-
-
-def _hop(here: Nic, there: Nic, version: int) -> Hop:
-    return Hop(there.ipv4.ip if version == 4 else there.ipv6.ip, here.name)
+        there = on_subnet.get(nic.subnet)
+        gateway = there.ip(version) if there is not None else None
+        if gateway is not None and nic.ip(version) is not None and not nic.is_alone:
+            return Hop(gateway, nic.name)
+    return None

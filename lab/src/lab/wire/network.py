@@ -12,8 +12,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -24,10 +24,10 @@ from lab.machine.namespaces import inside, new_network_namespace, write_sysctls
 from lab.wire import sysctls
 from lab.wire.hostroutes import Route, routes_of
 from lab.wire.partitions import Blocks, ruleset
-from lab.wire.topology import MAIN_TABLE, Host, Nic, Subnet, Topology
+from lab.wire.topology import MAIN_TABLE, Address, Host, Nic, Subnet, Topology
 
 # A pod's side of its veth: as with Calico or Cilium, the gateway is not on any subnet but a fixed neighbour.
-_GATEWAY4, _GATEWAY6 = "169.254.1.1", "fe80::1"
+_GATEWAYS = {4: "169.254.1.1", 6: "fe80::1"}
 _NODE_SIDE_MAC = "ee:ee:ee:ee:ee:ee"
 _AFTER_MAIN = 32767  # of a rule: behind the main table's own, 32766 (ip-rule(8))
 _ETH_P_ALL = 3  # linux/if_ether.h
@@ -123,19 +123,20 @@ class Network:
 
     # --- pods ---
 
-    def add_pod(self, node: Host, ipv4: IPv4Address, ipv6: IPv6Address) -> PodWire:
+    def add_pod(self, node: Host, addresses: Sequence[Address]) -> PodWire:
         """A namespace behind that node with these addresses on its eth0. Raises StartFailed."""
-        link = f"lxc{int(ipv4):08x}"
+        own = addresses[0].packed[-4:]  # what sets it apart from the node's other pods
+        link = f"lxc{own.hex()}"
         netns = new_network_namespace()
 
         def node_side() -> None:
             with IPRoute() as ip:
-                pod_mac = f"0a:58:{ipv4.packed.hex(':')}"
+                pod_mac = f"0a:58:{own.hex(':')}"
                 peer = {"ifname": "eth0", "net_ns_fd": netns, "address": pod_mac}
                 ip.link("add", ifname=link, kind="veth", address=_NODE_SIDE_MAC, peer=peer)
                 (index,) = ip.link_lookup(ifname=link)
                 ip.link("set", index=index, state="up")
-                for address in (ipv4, ipv6):
+                for address in addresses:
                     ip.route("add", dst=f"{address}/{address.max_prefixlen}", oif=index)
                     ip.neigh("add", dst=str(address), lladdr=pod_mac, ifindex=index, state="permanent")
 
@@ -144,7 +145,8 @@ class Network:
             with IPRoute() as ip:
                 _up(ip, "lo")
                 index = _up(ip, "eth0")
-                for address, gateway in ((ipv4, _GATEWAY4), (ipv6, _GATEWAY6)):
+                for address in addresses:
+                    gateway = _GATEWAYS[address.version]
                     ip.addr("add", index=index, address=str(address), prefixlen=address.max_prefixlen)
                     ip.neigh("add", dst=gateway, lladdr=_NODE_SIDE_MAC, ifindex=index, state="permanent")
                     default = "0.0.0.0/0" if address.version == 4 else "::/0"
@@ -155,7 +157,7 @@ class Network:
             inside(netns, pod_side)
         except (OSError, NetlinkError) as failure:
             os.close(netns)
-            raise StartFailed(f"the network of pod {ipv4} on {node.name}: {failure}") from failure
+            raise StartFailed(f"the network of pod {addresses[0]} on {node.name}: {failure}") from failure
         return PodWire(netns, node.name, link)
 
     def remove_pod(self, pod: PodWire) -> None:
@@ -203,15 +205,16 @@ class Network:
             raise StartFailed(f"a strange host on {subnet.name}: {failure}") from failure
         return stranger
 
-    def take(self, stranger: Stranger, address: IPv4Address | IPv6Address) -> None:
+    def take(self, stranger: Stranger, address: Address) -> None:
         """Give it an address: its kernel answers for it by ARP or NDP, and pings, from now on. Raises StartFailed."""
 
         def work() -> None:
             with IPRoute() as ip:
                 (index,) = ip.link_lookup(ifname="eth0")
                 ip.addr("replace", index=index, address=str(address), prefixlen=address.max_prefixlen, flags=_NO_DAD)
-                network = stranger.subnet.ipv4 if address.version == 4 else stranger.subnet.ipv6
-                ip.route("replace", dst=str(network), oif=index)
+                for network in stranger.subnet.networks:
+                    if address in network:
+                        ip.route("replace", dst=str(network), oif=index)
 
         try:
             inside(stranger.netns, work)
@@ -276,12 +279,11 @@ class Network:
             links = {}
             for nic in host.nics:
                 (index,) = ip.link_lookup(ifname=nic.name)
-                length, more = nic.ipv4.network.prefixlen, {}
-                if not nic.is_alone:
-                    more = {"broadcast": str(nic.ipv4.network.broadcast_address)}
-                ip.addr("add", index=index, address=str(nic.ipv4.ip), prefixlen=length, **more)
-                length = nic.ipv6.network.prefixlen
-                ip.addr("add", index=index, address=str(nic.ipv6.ip), prefixlen=length, flags=_NO_DAD)
+                for one in nic.addresses:
+                    more: dict[str, str | int] = {"flags": _NO_DAD} if one.version == 6 else {}
+                    if one.version == 4 and not nic.is_alone:
+                        more = {"broadcast": str(one.network.broadcast_address)}
+                    ip.addr("add", index=index, address=str(one.ip), prefixlen=one.network.prefixlen, **more)
                 links[nic.name] = _up(ip, nic.name)
             for route in routes_of(self.topology, host, routes_are_learned=self._routes_are_learned):
                 _add_route(ip, route, links)

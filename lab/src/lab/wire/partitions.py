@@ -63,12 +63,14 @@ def _apart(ones: str, others: str) -> list[str]:
 
 def _strangers(node: Host, others: list[Host]) -> list[str]:
     rules = []
-    for family, theirs in (
-        ("ip", [*(str(other.pods4) for other in others), *_addresses(others, 4)]),
-        ("ip6", [*(str(other.pods6) for other in others), *_addresses(others, 6)]),
-    ):
-        rules.append(f"oifname {_ports([node])} {family} saddr {{ {', '.join(theirs)} }} drop")
-        rules.append(f"iifname {_ports([node])} {family} daddr {{ {', '.join(theirs)} }} drop")
+    for family, version in (("ip", 4), ("ip6", 6)):
+        addresses = _addresses(others, version)
+        if not addresses:
+            continue
+        pods = [str(net) for other in others for net in other.pods if net.version == version]
+        theirs = ", ".join([*pods, *addresses])
+        rules.append(f"oifname {_ports([node])} {family} saddr {{ {theirs} }} drop")
+        rules.append(f"iifname {_ports([node])} {family} daddr {{ {theirs} }} drop")
     return rules
 
 
@@ -80,8 +82,9 @@ def _closed(topology: Topology, closure: Closure) -> list[str]:
     if closure.peer is not None:
         peer = [topology.find(closure.peer)]
         matches = [
-            f"{ports} {family} {whose} {{ {', '.join(_addresses(peer, version))} }}"
+            f"{ports} {family} {whose} {{ {', '.join(theirs)} }}"
             for family, version in (("ip", 4), ("ip6", 6))
+            if (theirs := _addresses(peer, version))
         ]
     return [
         f"{match} meta l4proto {{ tcp, udp }} th {port} {GOSSIP_PORT} drop"
@@ -91,7 +94,7 @@ def _closed(topology: Topology, closure: Closure) -> list[str]:
 
 
 def _addresses(hosts: Iterable[Host], version: int) -> list[str]:
-    return [str((nic.ipv4 if version == 4 else nic.ipv6).ip) for host in hosts for nic in host.nics]
+    return [str(ip) for host in hosts for nic in host.nics if (ip := nic.ip(version)) is not None]
 
 
 def _ports(hosts: Iterable[Host]) -> str:

@@ -72,8 +72,8 @@ def frr_config(topology: Topology, bfd_interval: int) -> str:
 
     `bfd_interval` in milliseconds.
     """
-    router, nodes = topology.router, [str(node.ipv4.ip) for node in topology.nodes]
-    head = _HEAD.format(hostname=router.name, router_as=ROUTER_AS, router_id=router.ipv4.ip)
+    router, nodes = topology.router, [str(node.ips[0]) for node in topology.nodes]
+    head = _HEAD.format(hostname=router.name, router_as=ROUTER_AS, router_id=router.ips[0])
     neighbours = [
         _NEIGHBOUR.format(address=node, node_as=NODE_AS, description=node.replace(".", "-"), bfd=bfd_interval)
         for node in nodes

@@ -9,9 +9,10 @@ IPv6 goes beside IPv4 by one rule: 10.31.A.B is fd00:10:31::A:B, the decimal dig
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from typing import TypeAlias
 
 from lab.errors import UnknownHost
 
@@ -28,9 +29,15 @@ MAX_NODES = 200
 MAIN_TABLE = 254  # RT_TABLE_MAIN, rtnetlink(7)
 
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 # The article's `ip addr show eth0`, one per node.
 _ARTICLE_MACS = {1: "52:54:00:69:0a:ab", 11: "52:54:00:3c:88:cb", 12: "52:54:00:32:a7:42"}
+
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Interface: TypeAlias = IPv4Interface | IPv6Interface
+Network: TypeAlias = IPv4Network | IPv6Network
 
 
 class Role(Enum):
@@ -47,8 +54,13 @@ class Subnet:
 
     name: str
     """Of the bridge too: at most 15 characters (IFNAMSIZ)."""
-    ipv4: IPv4Network
-    ipv6: IPv6Network
+    ipv4: IPv4Network | None
+    ipv6: IPv6Network | None
+    """None: the family isn't there. One of them is."""
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        return tuple(net for net in (self.ipv4, self.ipv6) if net is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +70,25 @@ class Nic:
     name: str
     subnet: Subnet
     mac: str
-    ipv4: IPv4Interface
-    ipv6: IPv6Interface
+    ipv4: IPv4Interface | None
+    ipv6: IPv6Interface | None
+    """None: it has no address of that family, but of the other."""
     port: str
     """Its other end, on the bridge."""
 
     @property
+    def addresses(self) -> tuple[Interface, ...]:
+        """One per family, IPv4 first."""
+        return tuple(one for one in (self.ipv4, self.ipv6) if one is not None)
+
+    def ip(self, version: int) -> Address | None:
+        """Its address of that IP version."""
+        return next((one.ip for one in self.addresses if one.version == version), None)
+
+    @property
     def is_alone(self) -> bool:
         """Whether the host takes nobody for its neighbour but the gateway: a /32, as many providers give out."""
-        return self.ipv4.network.prefixlen == self.ipv4.max_prefixlen
+        return all(one.network.prefixlen == one.max_prefixlen for one in self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +102,10 @@ class Host:
     index: int = 0  # of a node: which pod network is its own
     default_table: int | None = MAIN_TABLE
     """Which routing table has the default route; None: there is none."""
+    is_tainted: bool = False
+    """Whether it takes only pods that tolerate a control plane."""
+    is_excluded: bool = False
+    """Whether it asks load balancers to leave it out, as kubeadm has each of its control planes do."""
     sysctls: tuple[tuple[str, int], ...] = ()
     """`dad_transmits`, `rp_filter`, `arp_ignore` where they differ from the lab's own."""
 
@@ -92,12 +118,22 @@ class Host:
         return self.nics[0].mac
 
     @property
-    def ipv4(self) -> IPv4Interface:
+    def ipv4(self) -> IPv4Interface | None:
         return self.nics[0].ipv4
 
     @property
-    def ipv6(self) -> IPv6Interface:
+    def ipv6(self) -> IPv6Interface | None:
         return self.nics[0].ipv6
+
+    @property
+    def ips(self) -> tuple[Address, ...]:
+        """The addresses that it is known by, IPv4 first."""
+        return tuple(one.ip for one in self.nics[0].addresses)
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """The IP versions that it is known by, which are those of its pods."""
+        return tuple(ip.version for ip in self.ips)
 
     @property
     def pods4(self) -> IPv4Network:
@@ -107,6 +143,15 @@ class Host:
     @property
     def pods6(self) -> IPv6Network:
         return IPv6Network((int(PODS6.network_address) + (self.index << 64), 64))
+
+    @property
+    def pods(self) -> tuple[Network, ...]:
+        """Its pod networks of the families that it has."""
+        return tuple(net for net in (self.pods4, self.pods6) if net.version in self.versions)
+
+    def pod_ips(self, number: int) -> tuple[Address, ...]:
+        """The addresses of its pod of that number: 40 is 10.0.N.40 and fd00:10:0:N::40."""
+        return tuple(net[number if net.version == 4 else int(str(number), 16)] for net in self.pods)
 
     def nic_on(self, subnet: Subnet) -> Nic | None:
         return next((nic for nic in self.nics if nic.subnet == subnet), None)
@@ -127,6 +172,11 @@ class Topology:
     def hosts(self) -> tuple[Host, ...]:
         return (self.api, self.router, self.client, *self.nodes)
 
+    def api_ip(self, *hosts: Host) -> Address:
+        """The API server's address by which all these hosts reach it; its first one if there is no such family."""
+        common = (ip for ip in self.api.ips if all(ip.version in host.versions for host in hosts))
+        return next(common, self.api.ips[0])
+
     @property
     def routed_nodes(self) -> tuple[Host, ...]:
         """Next hops of the router's routes to ROUTED4/6: the workers, as in the article, else the master."""
@@ -141,7 +191,7 @@ class Topology:
         if text in aliases:
             return aliases[text]
         for host in self.hosts:
-            if text == host.name or any(text in (str(nic.ipv4.ip), str(nic.ipv6.ip)) for nic in host.nics):
+            if text == host.name or any(text == str(one.ip) for nic in host.nics for one in nic.addresses):
                 return host
         # A short name such as worker-188-11 or worker-11, never a part of a number: 188-1 is not 188-11.
         short = [host for host in self.hosts if _matches_short(host.name.split(".")[0], text)]
@@ -158,15 +208,16 @@ def _matches_short(hostname: str, text: str) -> bool:
     return len(wanted) == 2 and parts[-1] == wanted[1] and wanted[0] in parts
 
 
-def topology(nodes: int) -> Topology:
+def topology(nodes: int, *, is_kubeadm: bool = False) -> Topology:
     """The lab with this many nodes (1 to MAX_NODES): one master, the rest workers.
 
-    Raises ValueError for a number outside that.
+    The master is tainted beside workers, and with `is_kubeadm` excluded too. Raises ValueError for any other number.
     """
     if not 1 <= nodes <= MAX_NODES:
         raise ValueError(f"a lab has 1 to {MAX_NODES} nodes, not {nodes}")
     wire = Subnet("wire", WIRE4, WIRE6)
-    members = [_host(wire, "tiny-cilium-master-188-1.k8s.tcinternal", Role.MASTER, 188, 1, 0)]
+    master = _host(wire, "tiny-cilium-master-188-1.k8s.tcinternal", Role.MASTER, 188, 1, 0)
+    members = [replace(master, is_tainted=nodes > 1, is_excluded=is_kubeadm)]
     for k in range(1, nodes):
         third, fourth = _worker_address(k)
         name = f"tiny-cilium-worker-{third}-{fourth}.k8s.tcinternal"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +15,12 @@ import yaml
 
 from lab.errors import BadTopology
 from lab.wire.sysctls import CHOICES
-from lab.wire.topology import MAIN_TABLE, MAX_NODES, Host, Nic, Role, Subnet, Topology
+from lab.wire.topology import MAIN_TABLE, MAX_NODES, Address, Host, Interface, Network, Nic, Role, Subnet, Topology
 
 _FIRST_NODE: Final = 11
 _CLIENT, _API, _ROUTER = 252, 253, 254  # host numbers on a subnet
+_LEAST_BITS: Final = {4: 8, 6: 16}  # of host numbers: they are read as hex digits in IPv6
+_NONE: Final = "none"
 _LONGEST_NAME: Final = 15  # IFNAMSIZ, with its final zero
 
 
@@ -44,20 +46,23 @@ def parse(content: Any) -> Topology:
     plan = _Plan(subnets)
     first, client = next(iter(subnets.values())), plan.subnet(top.get("client"), "`client`")
     router = [plan.nic(f"eth{k}", one, _ROUTER) for k, one in enumerate(subnets.values())]
-    api = plan.nic("eth0", first, _API)
+    api = Host("control-plane", Role.API, (plan.nic("eth0", first, _API),))
     asking = plan.nic("eth0", client, _CLIENT)
     common = _sysctls(top.get("sysctls"))
-    nodes = tuple(_node(plan, index, one, common) for index, one in enumerate(listed))
+    nodes = tuple(_node(plan, index, one, common, is_only=len(listed) == 1) for index, one in enumerate(listed))
     hosts = [node.name for node in nodes]
     for name in hosts:
         if hosts.count(name) > 1:
             raise BadTopology(f"two nodes are called {name!r}")
+    for node in nodes:
+        if not set(node.versions) & {ip.version for ip in api.ips}:
+            raise BadTopology(f"node {node.name} can't reach the API server on {first.name}: they share no IP family")
     return Topology(
         subnets=tuple(subnets.values()),
         nodes=nodes,
         client=Host("client", Role.CLIENT, (asking,)),
         router=Host("router", Role.ROUTER, tuple(router)),
-        api=Host("control-plane", Role.API, (api,)),
+        api=api,
     )
 
 
@@ -66,7 +71,7 @@ class _Plan:
     """Which addresses, MACs and ports are given out."""
 
     subnets: Mapping[str, Subnet]
-    _taken: set[IPv4Address | IPv6Address] = field(default_factory=set)
+    _taken: set[Address] = field(default_factory=set)
     _count: int = 0
 
     def subnet(self, name: Any, where: str) -> Subnet:
@@ -78,7 +83,7 @@ class _Plan:
         return self.subnets[name]
 
     def free_number(self, subnet: Subnet) -> int:
-        return next(n for n in range(_FIRST_NODE, _CLIENT) if subnet.ipv4.network_address + n not in self._taken)
+        return next(n for n in range(_FIRST_NODE, _CLIENT) if self._taken.isdisjoint(_numbered(subnet, n)))
 
     def nic(
         self,
@@ -90,42 +95,66 @@ class _Plan:
         *,
         is_alone: bool = False,
     ) -> Nic:
-        """A NIC with these addresses, else with those of that host number."""
-        four = IPv4Address(ipv4) if ipv4 is not None else subnet.ipv4.network_address + number
-        six = IPv6Address(ipv6) if ipv6 is not None else subnet.ipv6.network_address + int(str(number), 16)
-        for address, network in ((four, subnet.ipv4), (six, subnet.ipv6)):
+        """A NIC with these addresses, else with those of that host number; "none": none of that family."""
+        found: dict[int, Interface] = {}
+        for version, text in ((4, ipv4), (6, ipv6)):
+            network = next((net for net in subnet.networks if net.version == version), None)
+            if network is None and text not in (None, _NONE):
+                raise BadTopology(f"{text} isn't on {subnet.name}, which has no IPv{version}")
+            if network is None or text == _NONE:
+                continue
+            address = ip_address(text) if text is not None else _number(network, number)
             if address not in network:
                 raise BadTopology(f"{address} isn't on {subnet.name} ({network})")
             if address in self._taken:
                 raise BadTopology(f"two hosts have {address}")
             self._taken.add(address)
+            found[version] = ip_interface((address, network.max_prefixlen if is_alone else network.prefixlen))
+        if not found:
+            raise BadTopology(f"a NIC on {subnet.name} has no address")
         self._count += 1
         return Nic(
             name=name,
             subnet=subnet,
             mac=f"52:54:00:20:{self._count >> 8:02x}:{self._count & 0xFF:02x}",
-            ipv4=IPv4Interface((four, 32 if is_alone else subnet.ipv4.prefixlen)),
-            ipv6=IPv6Interface((six, 128 if is_alone else subnet.ipv6.prefixlen)),
+            ipv4=four if isinstance(four := found.get(4), IPv4Interface) else None,
+            ipv6=six if isinstance(six := found.get(6), IPv6Interface) else None,
             port=f"port-{self._count}",
         )
+
+
+def _numbered(subnet: Subnet, number: int) -> list[Address]:
+    return [_number(net, number) for net in subnet.networks]
+
+
+def _number(network: Network, number: int) -> Address:
+    """Host 11 of a subnet: .11, and ::11."""
+    return network.network_address + (number if network.version == 4 else int(str(number), 16))
 
 
 def _subnet(name: str, content: Any) -> Subnet:
     one = _mapping(content, f"subnet {name}", {"ipv4", "ipv6"})
     if not 0 < len(str(name)) <= _LONGEST_NAME or not str(name).replace("-", "").isalnum():
         raise BadTopology(f"subnet {name!r}: its bridge has its name, of at most {_LONGEST_NAME} letters and digits")
-    if set(one) != {"ipv4", "ipv6"}:
-        raise BadTopology(f"subnet {name} needs `ipv4` and `ipv6`")
-    ipv4, ipv6 = IPv4Network(one["ipv4"]), IPv6Network(one["ipv6"])
-    if ipv4.prefixlen > 24 or ipv6.prefixlen > 112:
+    if not one:
+        raise BadTopology(f"subnet {name} needs `ipv4`, `ipv6` or both")
+    subnet = Subnet(
+        str(name),
+        IPv4Network(one["ipv4"]) if "ipv4" in one else None,
+        IPv6Network(one["ipv6"]) if "ipv6" in one else None,
+    )
+    if any(net.max_prefixlen - net.prefixlen < _LEAST_BITS[net.version] for net in subnet.networks):
         raise BadTopology(f"subnet {name} is too small: at least a /24 and a /112")
-    return Subnet(str(name), ipv4, ipv6)
+    return subnet
 
 
-def _node(plan: _Plan, index: int, content: Any, common: Mapping[str, int]) -> Host:
-    one = _mapping(content, "a node", {"name", "control-plane", "nics", "default-route", "sysctls"})
+def _node(plan: _Plan, index: int, content: Any, common: Mapping[str, int], *, is_only: bool) -> Host:
+    one = _mapping(content, "a node", {"name", "control-plane", "taint", "nics", "default-route", "sysctls"})
     name = one.get("name", f"node-{index + 1}")
-    is_master = one.get("control-plane", index == 0)
+    is_master, is_excluded = _control_plane(one.get("control-plane", index == 0), f"node {name}")
+    is_tainted = one.get("taint", is_master and not is_only)
+    if not isinstance(is_tainted, bool) or (is_tainted and not is_master):
+        raise BadTopology(f"node {name}: `taint` is true or false, and true for control planes alone")
     nics = one.get("nics") or [None]
     sysctls = {**common, **_sysctls(one.get("sysctls"))}
     return Host(
@@ -133,6 +162,8 @@ def _node(plan: _Plan, index: int, content: Any, common: Mapping[str, int]) -> H
         role=Role.MASTER if is_master else Role.WORKER,
         nics=tuple(_nic(plan, f"eth{k}", nic, f"node {name}") for k, nic in enumerate(nics)),
         index=index,
+        is_tainted=is_tainted,
+        is_excluded=is_excluded,
         default_table=_table(one.get("default-route", "main"), f"node {name}"),
         sysctls=tuple(sorted(sysctls.items())),
     )
@@ -146,6 +177,16 @@ def _nic(plan: _Plan, name: str, content: Any, where: str) -> Nic:
     subnet = plan.subnet(one.get("subnet"), where)
     is_alone = bool(one.get("on-link-gateway"))
     return plan.nic(name, subnet, plan.free_number(subnet), one.get("ipv4"), one.get("ipv6"), is_alone=is_alone)
+
+
+def _control_plane(content: Any, where: str) -> tuple[bool, bool]:
+    """Whether the node is one, and whether load balancers are asked to leave it out."""
+    match content:
+        case bool():
+            return content, False
+        case "kubeadm":
+            return True, True
+    raise BadTopology(f"{where}: `control-plane` is true, false or kubeadm, not {content!r}")
 
 
 def _table(content: Any, where: str) -> int | None:
