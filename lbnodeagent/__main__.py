@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.metadata
 import logging
 import os
 import signal
@@ -31,6 +32,7 @@ from purelb.errors import SettingsError
 from purelb.metrics import AgentMetrics, RouterMetrics, new_registry
 from purelb.page import Page
 from purelb.settings import AgentSettings
+from purelb.version import parse_version
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,10 @@ async def run(settings: AgentSettings) -> int:
     with FrameSender() as sender, FrameListener() as listener, ledger_of(settings) as ledger:
         async with Netlink(ledger) as netlink:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
-            plane = DataPlane(settings.node_name, netlink, sender, listener, peers, inbox, outbox, metrics, router)
+            version = parse_version(importlib.metadata.version("purelb"))
+            plane = DataPlane(
+                settings.node_name, version, netlink, sender, listener, peers, inbox, outbox, metrics, router
+            )
             await plane.start()
             control.start()
             async with asyncio.TaskGroup() as tasks:

@@ -35,6 +35,7 @@ from lbnodeagent.messages import (
 )
 from lbnodeagent.tables import FOREVER, IfIndex, Mac, Outcome
 from purelb.addresses import IPAddress
+from purelb.version import Version
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,11 @@ REPORT_HOLD: Final = 1.0
 class Core:
     """``start`` it with what the kernel has; ``leave`` gives the VIPs away."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, version: Version) -> None:
+        """``version``: of this agent, for its peers to know."""
         self.has_left = False
         """Everything that had to be given away or withdrawn is."""
-        self._state = State(node)
+        self._state = State(node, version)
         self._implied = Implications(self._state)
         self._needs_turn = False
         self._takes_leave = False

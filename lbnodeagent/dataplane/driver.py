@@ -48,6 +48,7 @@ from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from lbnodeagent.wire.sending import Sending
 from purelb.metrics import AgentMetrics
 from purelb.pulse import BEAT, Pulse
+from purelb.version import Version
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class DataPlane:
     def __init__(
         self,
         node: str,
+        version: Version,
         netlink: Netlink,
         sender: FrameSender,
         listener: FrameListener,
@@ -75,7 +77,7 @@ class DataPlane:
         metrics: AgentMetrics,
         router: BirdWatch | None = None,
     ) -> None:
-        self._core = Core(node)
+        self._core = Core(node, version)
         self._netlink = netlink
         self._executor = Executor(netlink, metrics)
         self._sending = Sending(sender, metrics)

@@ -35,19 +35,20 @@ from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.neighbours import Neighbours
 from purelb.addresses import IPAddress, IPNetwork
 from purelb.nodeagents import NodeAgentConfig
+from purelb.version import Version
 
 
 class State:
     """Of the node ``node``."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, version: Version) -> None:
         self.node = node
         self.config = NodeAgentConfig()
         self.is_configured = False
         self.present = Present()
         self.adoption = Adoption(self.present)
         self.members = Members(node)
-        self.candidacy = Candidacy(node, self.members)
+        self.candidacy = Candidacy(node, self.members, version)
         self.landmarks = Landmarks(self.present, self.members)
         self.subnets = Subnets(self.present, self.candidacy)
         self.detection = DuplicateDetection()

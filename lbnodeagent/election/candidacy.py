@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.kernel.interfaces import NicSubnet, reach
 from lbnodeagent.tables import Mac, WantedVip
 from purelb.addresses import IPAddress, IPNetwork
 from purelb.election import Election
+from purelb.version import Version
 
 SETTLE: Final = 2.0
 """Seconds for which a node that starts or gets its cable back looks for its peers before it takes VIPs."""
@@ -28,10 +30,13 @@ somebody gave them different ones, and VIPs on two nodes are better than, after 
 class Candidacy:
     """A node is a candidate when it knows what is wanted, can be heard, and doesn't go."""
 
-    def __init__(self, node: str, members: Members) -> None:
+    def __init__(self, node: str, members: Members, version: Version) -> None:
+        """``version``: of this agent, for its peers to know."""
         self.is_synced = False
         """It knows which VIPs are wanted."""
         self.is_excluded = False
+        self.failing: Failure | None = None
+        """Why this node's data path doesn't work."""
         self.is_leaving = False
         self.hears_peers = False
         """The gossip runs: before that, the silence of peers means nothing."""
@@ -45,6 +50,7 @@ class Candidacy:
         """Those of them from which load balancer traffic is not to be kept away."""
         self._node = node
         self._members = members
+        self._version = version
         self._election = Election()
         self._subnets: tuple[NicSubnet, ...] = ()
         self._macs: frozenset[Mac] = frozenset()
@@ -144,6 +150,8 @@ class Candidacy:
             macs=self._macs,
             addresses=self._addresses,
             announces=self._announces,
+            failing=self.failing,
+            version=self._version,
         )
         if meta != self._members.own:
             self._members.set_own(meta)

@@ -1,9 +1,14 @@
 """What agents tell each other through the gossip: a member's meta, and the messages of a hand-over. Pure.
 
-Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, entries of six bytes each (life, keys, MAC addresses);
-then per subnet its IP version, with the high bit set if it is idle, and prefix length in one byte each, and the
-network's leading bytes. An idle subnet of one address is an address of the node's own. PureLB's own agents have an
+Meta (at most 512 bytes, memberlist's MetaMaxSize): magic, flags, entries of six bytes each (life, keys, extensions, MAC
+addresses); then per subnet its IP version, with the high bit set if it is idle, and prefix length in one byte each, and
+the network's leading bytes. An idle subnet of one address is an address of the node's own. PureLB's own agents have an
 empty meta. Bytes that can't be read raise MetaError; an unknown version counts as a member without meta.
+
+An extension is an entry that begins with 0x03: as a MAC address it would be one of a group, which no NIC has, so that
+agents from before read it as a MAC that nobody answers with. Its second byte says what it carries; of the kinds only
+0x01 is known: how the node serves (a Failure's number, 0 for none, the high bit for a node that is excluded besides),
+and its agent's version in three bytes. Agents from before see a node that doesn't serve as an excluded one.
 """
 
 from __future__ import annotations
@@ -15,10 +20,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, Literal
 
 from lbnodeagent.errors import MetaError
+from lbnodeagent.gate.failures import Failure, failure_of
 from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.gossip.keyrotation import Mark
 from lbnodeagent.tables import Mac, network_of
 from purelb.addresses import IPAddress, IPNetwork
+from purelb.version import Version
 
 MAXIMUM: Final = 512
 _MAGIC: Final = b"PL\x01"
@@ -33,6 +40,11 @@ _SILENT: Final = 0x80
 """Not read by agents from before, which don't set it either: they count as announcing."""
 _ENTRIES: Final = 16
 _IDLE: Final = 0x80
+_EXTENSION: Final = 0x03
+_SERVICE: Final = 0x01
+"""The kind of the extension that says how the node serves."""
+_BESIDES: Final = 0x80
+"""In it: the node is excluded, whether it serves or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +71,26 @@ class Meta:
     """The node's own: nobody else is to have them."""
     announces: bool = True
     """An LBNodeAgent with a local block is for it: it can route VIPs, also where it reaches no subnet."""
+    failing: Failure | None = None
+    """Why its data path doesn't work; None: it does, or it's an agent from before that was known."""
+    version: Version | None = None
+    """Of its agent; None: it's one from before agents said so, and read placements."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether its data path works, as far as it says."""
+        return self.failing is None
 
 
 def encode_meta(meta: Meta) -> bytes:
     """At most 512 bytes; the subnets that don't fit are left out, the widest ones last."""
-    flags = _READY * meta.is_ready | _LEAVING * meta.is_leaving | _EXCLUDED * meta.is_excluded
+    is_excluded = meta.is_excluded or not meta.serves
+    flags = _READY * meta.is_ready | _LEAVING * meta.is_leaving | _EXCLUDED * is_excluded
     # The life and the keys go where agents from before read MACs, which no NIC has.
     lives = [] if meta.life is None else [meta.life]
     keys = meta.keys[:_MARKS_MOST]
     flags |= _LIFE * len(lives) | len(keys) << _MARKS | _SILENT * (not meta.announces)
-    entries = [*lives, *keys, *sorted(meta.macs)][:_ENTRIES]
+    entries = [*lives, *keys, *_service(meta), *sorted(meta.macs)][:_ENTRIES]
     data = _MAGIC + struct.pack("!BB", flags, len(entries)) + b"".join(entries)
     known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
     # To agents from before, an address is a subnet without a cable, on which nobody else routes it either.
@@ -98,21 +120,34 @@ def decode_meta(data: bytes) -> Meta | None:
         if lives + keys > count:
             raise MetaError("a meta that says that it has a life or keys, and has none")
         life = Life(entries[0]) if lives else None
+        others = entries[lives + keys :]
+        service = next((entry for entry in others if entry[:2] == bytes((_EXTENSION, _SERVICE))), None)
         networks = list(_networks(data[end:]))
     except (struct.error, ValueError) as error:
         raise MetaError(f"a meta that can't be read: {error}") from error
     return Meta(
         bool(flags & _READY),
         bool(flags & _LEAVING),
-        bool(flags & _EXCLUDED),
+        bool(flags & _EXCLUDED if service is None else service[2] & _BESIDES),
         reach=frozenset(network for network, is_idle in networks if not is_idle),
         idle=frozenset(network for network, is_idle in networks if is_idle and not _is_host(network)),
         addresses=frozenset(network[0] for network, is_idle in networks if is_idle and _is_host(network)),
-        macs=frozenset(map(Mac, entries[lives + keys :])),
+        macs=frozenset(Mac(entry) for entry in others if entry[0] != _EXTENSION),
         life=life,
         keys=tuple(map(Mark, entries[lives : lives + keys])),
         announces=not flags & _SILENT,
+        failing=failure_of(service[2] & ~_BESIDES) if service is not None and service[2] & ~_BESIDES else None,
+        version=Version(*service[3:]) if service is not None else None,
     )
+
+
+def _service(meta: Meta) -> list[bytes]:
+    """The extension that says how the node serves, if that is known of it."""
+    if meta.version is None and meta.serves:
+        return []
+    number = 0 if meta.failing is None else meta.failing.number
+    said = number | _BESIDES * meta.is_excluded
+    return [struct.pack("!BBB3B", _EXTENSION, _SERVICE, said, *(meta.version or Version()))]
 
 
 def _is_host(network: IPNetwork) -> bool:

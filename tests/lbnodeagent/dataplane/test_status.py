@@ -8,13 +8,14 @@ from lbnodeagent.dataplane.status import RETRY, Statuses
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.tables import Announcement, Outcome, Refused, Remove
+from purelb.version import Version
 from tests.lbnodeagent.scenes import ETH0, NOW, VIP, node, placed
 
 VIPS = [ip_address("10.31.64.1"), ip_address("10.31.64.2")]
 
 
 def statuses() -> Statuses:
-    return Statuses(node(placed(ETH0, f"{VIP}/16")), Candidacy("a", Members("a")))
+    return Statuses(node(placed(ETH0, f"{VIP}/16")), Candidacy("a", Members("a"), Version()))
 
 
 def test_reports_are_held_until_the_passes_are_done_and_told_once() -> None:

@@ -8,6 +8,7 @@ from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.wire.dad import DuplicateDetection
+from purelb.version import Version
 from tests.lbnodeagent.scenes import wanted
 
 KEPT, GONE = ip_address("10.31.188.64"), ip_address("10.31.188.65")
@@ -15,7 +16,7 @@ KEPT, GONE = ip_address("10.31.188.64"), ip_address("10.31.188.65")
 
 def test_a_service_that_went_while_nobody_looked_is_wanted_no_longer() -> None:
     """The control plane failed, and was started again: it tells what there is now, and not what there was."""
-    wants = WantedVips(Candidacy("w11", Members("w11")), DuplicateDetection())
+    wants = WantedVips(Candidacy("w11", Members("w11"), Version()), DuplicateDetection())
     for vip in (KEPT, GONE):
         wants.change(vip, wanted(vip))
     wants.synced()

@@ -9,6 +9,7 @@ from lbnodeagent.election.candidacy import DEAF, SETTLE, Candidacy
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.interfaces import NicSubnet
+from purelb.version import Version
 from tests.lbnodeagent.scenes import ETH0, HOST, VIP, wanted
 
 WIRE = NicSubnet(ip_network("10.31.0.0/16"), ETH0, "eth0", 16, has_carrier=True)
@@ -18,7 +19,7 @@ UNPLUGGED = NicSubnet(ip_network("10.31.0.0/16"), ETH0, "eth0", 16, has_carrier=
 def candidacy(*peers: str, is_alone: bool = False) -> tuple[Candidacy, Members]:
     """A node that hears its peers."""
     members = Members("own")
-    own = Candidacy("own", members)
+    own = Candidacy("own", members, Version())
     own.gossip_started(0.0)
     for name in peers:
         members.joined(name, encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST, 0.0)

@@ -10,6 +10,7 @@ from lbnodeagent.election.changes import Changes
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.present import Present
+from purelb.version import Version
 from tests.lbnodeagent.election.test_candidacy import WIRE
 from tests.lbnodeagent.scenes import HOST
 
@@ -19,7 +20,7 @@ READY = Meta(is_ready=True, reach=frozenset({WIRE.network}))
 def told(others: dict[str, Meta | None], *, is_excluded: bool = False) -> tables.Members:
     """What the node ``own`` says among ``others``, of which those without a meta are PureLB's own agents."""
     members = Members("own")
-    candidacy = Candidacy("own", members)
+    candidacy = Candidacy("own", members, Version())
     candidacy.gossip_started(0.0)
     for name, meta in others.items():
         members.joined(name, encode_meta(meta) if meta is not None else b"", HOST, 0.0)
@@ -50,5 +51,8 @@ def test_where_all_are_excluded_all_announce() -> None:
 
 def test_nobody_is_known_to_a_node_that_is_no_candidate_yet() -> None:
     members = Members("own")
+    candidacy = Candidacy("own", members, Version())
 
-    assert Changes("own", members, Candidacy("own", members), Present()).members() == tables.Members(frozenset())
+    assert Changes("own", members, candidacy, Present()).members() == tables.Members(
+        frozenset()
+    )

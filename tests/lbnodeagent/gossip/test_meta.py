@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbnodeagent.errors import MetaError
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.gossip.keyrotation import Mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta, decode_message, decode_meta, encode_messages, encode_meta
 from lbnodeagent.tables import Mac
+from purelb.version import Version
 
-MACS = st.frozensets(st.binary(min_size=6, max_size=6).map(Mac), max_size=8)
+MACS = st.frozensets(st.binary(min_size=6, max_size=6).filter(lambda mac: mac[0] != 3).map(Mac), max_size=7)
 NETWORKS = st.one_of(
     st.builds(
         lambda address, bits: ip_network((int(address), bits), strict=False),
@@ -40,6 +42,8 @@ METAS = st.builds(
     st.lists(SIX.map(Mark), max_size=7).map(tuple),
     st.frozensets(st.ip_addresses().filter(lambda address: getattr(address, "scope_id", None) is None), max_size=4),
     st.booleans(),
+    st.one_of(st.none(), st.sampled_from(Failure)),
+    st.builds(Version, *[st.integers(0, 255)] * 3),
 )
 
 
@@ -59,6 +63,36 @@ def test_a_meta_is_small() -> None:
     meta = Meta(True, reach=frozenset({ip_network("10.31.0.0/16"), ip_network("fd00:10:31::/64")}))
 
     assert len(encode_meta(meta)) == 19
+
+
+def test_agents_from_before_see_a_node_that_does_not_serve_as_an_excluded_one_with_a_mac_that_no_nic_has() -> None:
+    encoded = encode_meta(Meta(True, failing=Failure.KUBE_PROXY, version=Version(1, 2, 3)))
+
+    assert encoded == b"PL\x01" + bytes((0x01 | 0x04, 1)) + bytes((0x03, 0x01, 7, 1, 2, 3))
+
+
+def test_a_node_may_be_excluded_besides_not_serving() -> None:
+    both = Meta(True, is_excluded=True, failing=Failure.NOT_READY, version=Version())
+    failing = Meta(True, failing=Failure.NOT_READY, version=Version())
+
+    assert decode_meta(encode_meta(both)) == both
+    assert decode_meta(encode_meta(failing)) == failing
+    assert not failing.serves
+
+
+def test_what_a_later_agent_says_is_read_as_far_as_it_is_known() -> None:
+    strange = bytes((0x03, 0x09, 1, 2, 3, 4)) + bytes((0x03, 0x01, 99, 9, 9, 9))
+
+    decoded = decode_meta(b"PL\x01" + bytes((0x05, 2)) + strange)
+
+    assert decoded == Meta(True, failing=Failure.UNKNOWN, version=Version(9, 9, 9))
+
+
+def test_no_failure_shares_its_number() -> None:
+    numbers = [failure.number for failure in Failure]
+
+    assert len(set(numbers)) == len(numbers)
+    assert all(0 < number < 128 for number in numbers)
 
 
 def test_where_a_node_reaches_comes_before_its_addresses_when_not_all_of_them_fit() -> None:

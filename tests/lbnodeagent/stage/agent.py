@@ -43,6 +43,7 @@ from memberlist.errors import UnknownMember
 from memberlist.events import Event
 from memberlist.simulation import Simulation
 from purelb.addresses import IPAddress
+from purelb.version import Version
 from tests.lbnodeagent.stage.api import Kind, Objects
 from tests.lbnodeagent.stage.controlplane import ControlPlane
 from tests.lbnodeagent.stage.kernel import FakeKernel
@@ -77,7 +78,7 @@ class Agent:
         chance: random.Random,
     ) -> None:
         self.name = name
-        self.core = Core(name)
+        self.core = Core(name, Version())
         self.control = ControlPlane(name)
         self.correspondence = Correspondence(name, Life(chance.randbytes(LIFE_SIZE)))
         self.is_frozen = False
