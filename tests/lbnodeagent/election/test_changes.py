@@ -53,6 +53,4 @@ def test_nobody_is_known_to_a_node_that_is_no_candidate_yet() -> None:
     members = Members("own")
     candidacy = Candidacy("own", members, Version())
 
-    assert Changes("own", members, candidacy, Present()).members() == tables.Members(
-        frozenset()
-    )
+    assert Changes("own", members, candidacy, Present()).members() == tables.Members(frozenset())
