@@ -53,6 +53,8 @@ class WantedVip:
 
     preferred: frozenset[str] | None = None
     """The nodes that are to have it rather than others, on a NIC (node-affinity); None: no preference."""
+    plan: tuple[str, ...] = ()
+    """The nodes that should have it on a NIC, the first of them that can, as the allocator plans it."""
 
     @property
     def host_prefix(self) -> int:

@@ -29,8 +29,16 @@ def owner(nodes: Iterable[str], vip: IPAddress | str) -> str | None:
     return min(nodes, key=lambda node: digest(node, vip), default=None)
 
 
-_Rank: TypeAlias = tuple[bool, bool, bytes]
-"""Nodes that are the last resort last, preferred ones first, then by digest; the lowest wins."""
+class Class(NamedTuple):
+    """Whom a VIP goes to before anybody else, whatever plans and digests say; the lowest first."""
+
+    rank: int
+    """The node's: 0 for one that serves, more for a worse one."""
+    is_not_preferred: bool
+
+
+_Place: TypeAlias = tuple[Class, bytes]
+"""The lowest wins."""
 
 
 class _Rule(NamedTuple):
@@ -42,14 +50,14 @@ class Election:
     """The owners of all VIPs, kept as candidates and VIPs come and go.
 
     A change costs what it can alter: a node that goes, the VIPs it owned; a node that comes, one hash per VIP.
-    Every mutator returns the VIPs whose owner changed.
+    Every mutator returns the VIPs whose owner, or its class, changed.
     """
 
     def __init__(self) -> None:
         self._reach: dict[str, frozenset[IPNetwork] | None] = {}
-        self._last_resorts: set[str] = set()
+        self._ranks: dict[str, int] = {}
         self._rules: dict[IPAddress, _Rule] = {}
-        self._owners: dict[IPAddress, tuple[_Rank, str] | None] = {}
+        self._owners: dict[IPAddress, tuple[_Place, str] | None] = {}
         self._owned: dict[str, set[IPAddress]] = {}
 
     @property
@@ -73,19 +81,29 @@ class Election:
     def successor(self, vip: IPAddress, without: str) -> str | None:
         """Who would own ``vip`` if the node ``without`` were no candidate."""
         others = (node for node in self._reach if node != without and self._eligible(node, vip))
-        return min(others, key=lambda node: self._rank(node, vip), default=None)
+        return min(others, key=lambda node: self._place(node, vip), default=None)
 
-    def set_candidate(
-        self, node: str, reach: frozenset[IPNetwork] | None, *, is_last_resort: bool = False
-    ) -> set[IPAddress]:
+    def class_of(self, node: str, vip: IPAddress) -> Class | None:
+        """How ``node`` stands for ``vip``; None: it can't have it."""
+        if node not in self._reach or not self._eligible(node, vip):
+            return None
+        preferred = self._rules[vip].preferred
+        return Class(self._ranks[node], preferred is not None and node not in preferred)
+
+    def best_class(self, vip: IPAddress) -> Class | None:
+        """How its owner stands, and so whoever could be its owner instead; None: nobody can have it."""
+        won = self._owners.get(vip)
+        return won[0][0] if won else None
+
+    def set_candidate(self, node: str, reach: frozenset[IPNetwork] | None, rank: int = 0) -> set[IPAddress]:
         """Add a node or change what it reaches: the subnets it can announce on, None for any.
 
-        A last resort owns only what nobody else can.
+        It owns only what no candidate of a lower rank can.
         """
-        was_last_resort = node in self._last_resorts
-        (self._last_resorts.add if is_last_resort else self._last_resorts.discard)(node)
+        before = self._ranks.get(node)
+        self._ranks[node] = rank
         if node in self._reach:
-            if self._reach[node] == reach and was_last_resort == is_last_resort:
+            if self._reach[node] == reach and before == rank:
                 return set()
             self._reach[node] = reach
             affected = {vip for vip in self._owners if vip in self._owned.get(node, ()) or self._eligible(node, vip)}
@@ -95,9 +113,9 @@ class Election:
         for vip, won in self._owners.items():
             if not self._eligible(node, vip):
                 continue
-            rank = self._rank(node, vip)
-            if won is None or rank < won[0]:
-                self._assign(vip, (rank, node))
+            place = self._place(node, vip)
+            if won is None or place < won[0]:
+                self._assign(vip, (place, node))
                 changed.add(vip)
         return changed
 
@@ -106,13 +124,13 @@ class Election:
         if node not in self._reach:
             return set()
         del self._reach[node]
-        self._last_resorts.discard(node)
+        del self._ranks[node]
         return {vip for vip in self._owned.pop(node, set()) if self._decide(vip)}
 
     def set_vip(
         self, vip: IPAddress, only: frozenset[str] | None = None, preferred: frozenset[str] | None = None
     ) -> bool:
-        """Add a VIP, or change its rule. True if its owner changed.
+        """Add a VIP, or change its rule. True if its owner, or its class, changed.
 
         ``only``: the nodes to which it is confined; ``preferred``: those that come before all others, whatever their
         digest. None: any.
@@ -138,15 +156,15 @@ class Election:
         reach = self._reach[node]
         return reach is None or any(vip in network for network in reach)
 
-    def _rank(self, node: str, vip: IPAddress) -> _Rank:
+    def _place(self, node: str, vip: IPAddress) -> _Place:
         preferred = self._rules[vip].preferred
-        return node in self._last_resorts, preferred is not None and node not in preferred, digest(node, vip)
+        return Class(self._ranks[node], preferred is not None and node not in preferred), digest(node, vip)
 
     def _decide(self, vip: IPAddress) -> bool:
-        ranked = ((self._rank(node, vip), node) for node in self._reach if self._eligible(node, vip))
+        ranked = ((self._place(node, vip), node) for node in self._reach if self._eligible(node, vip))
         return self._assign(vip, min(ranked, default=None))
 
-    def _assign(self, vip: IPAddress, won: tuple[_Rank, str] | None) -> bool:
+    def _assign(self, vip: IPAddress, won: tuple[_Place, str] | None) -> bool:
         before = self._owners[vip]
         if before is not None:
             self._owned.get(before[1], set()).discard(vip)

@@ -116,7 +116,7 @@ class State:
 
     def circumstances(self) -> tuple[frozenset[IPNetwork], frozenset[str]]:
         """What decides of VIPs that nobody is elected for: where nodes are, and who can stand in for this one."""
-        return self.members.onlink(), self.candidacy.unexcluded if self.candidacy.is_excluded else frozenset()
+        return self.members.onlink(), self.candidacy.better
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
@@ -128,11 +128,11 @@ class State:
         return is_for_others and bool(self.present.ours(vip))
 
     def is_spared(self, vip: IPAddress) -> bool:
-        """Whether this node is excluded, and others can route ``vip`` instead: excluded alone costs no VIP."""
+        """Whether others can route ``vip`` that serve better than this node: without them it costs no VIP not to."""
         wanted = self.wanted.table.get(vip)
-        if wanted is None or not self.candidacy.is_excluded:
+        if wanted is None:
             return False
-        others = self.candidacy.unexcluded
+        others = self.candidacy.better
         return bool(others if wanted.endpoints is None else others & wanted.endpoints)
 
     def why_nowhere(self, vips: Iterable[IPAddress]) -> dict[IPAddress, str]:

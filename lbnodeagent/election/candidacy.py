@@ -15,7 +15,7 @@ from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.kernel.interfaces import NicSubnet, reach
 from lbnodeagent.tables import Mac, WantedVip
 from purelb.addresses import IPAddress, IPNetwork
-from purelb.election import Election
+from purelb.planned import PlannedElection
 from purelb.version import Version
 
 SETTLE: Final = 2.0
@@ -46,12 +46,14 @@ class Candidacy:
         """There are agents whose gossip no key of ours opens."""
         self.able = frozenset[str]()
         """The candidates that are configured to announce, this node too if it is one: who can route a VIP."""
-        self.unexcluded = frozenset[str]()
-        """Those of them from which load balancer traffic is not to be kept away."""
+        self.best = frozenset[str]()
+        """Those of them that serve, or of all the worse ones the best: who announces routed VIPs."""
+        self.better = frozenset[str]()
+        """Those of them that serve better than this node: to whom it leaves routed VIPs."""
         self._node = node
         self._members = members
         self._version = version
-        self._election = Election()
+        self._election = PlannedElection()
         self._subnets: tuple[NicSubnet, ...] = ()
         self._macs: frozenset[Mac] = frozenset()
         self._addresses: frozenset[IPAddress] = frozenset()
@@ -107,7 +109,7 @@ class Candidacy:
         if wanted is None:
             self._election.remove_vip(vip)
         else:
-            self._election.set_vip(vip, wanted.electorate, wanted.preferred)
+            self._election.set_vip(vip, wanted.electorate, wanted.preferred, wanted.plan)
 
     def gossip_started(self, now: float) -> set[IPAddress]:
         """Peers can be heard from now on; those that were heard before may be gone."""
@@ -166,14 +168,19 @@ class Candidacy:
         """Bring the election up to date with the members."""
         candidates = self._members.candidates()
         self.able = frozenset(node for node, one in candidates.items() if one.announces)
-        self.unexcluded = frozenset(node for node in self.able if not candidates[node].is_excluded)
+        ranks = {node: candidates[node].rank for node in self.able}
+        best, own = min(ranks.values(), default=0), self._members.own_rank
+        self.best = frozenset(node for node, rank in ranks.items() if rank == best)
+        self.better = frozenset(node for node, rank in ranks.items() if rank < own)
         speakers = {node for node, one in candidates.items() if one.speaks}
         self._first = min(speakers & self.able or speakers, default=None)
         changed: set[IPAddress] = set()
         for node in self._election.candidates - candidates.keys():
             changed |= self._election.remove_candidate(node)
         for node, candidate in candidates.items():
-            changed |= self._election.set_candidate(node, candidate.reach, is_last_resort=candidate.is_excluded)
+            changed |= self._election.set_candidate(
+                node, candidate.reach, candidate.rank, reads_plans=candidate.reads_plans
+            )
         return changed
 
     def _is_settled(self, now: float) -> bool:

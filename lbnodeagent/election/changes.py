@@ -53,7 +53,6 @@ class Changes:
         """Who is there; nobody before this node is a candidate: whom it doesn't hear then isn't dead for that."""
         if not self._candidacy.is_candidate:
             return tables.Members(frozenset())
-        able = self._candidacy.unexcluded or self._candidacy.able
-        ours = frozenset(node for node in able if node == self._node or self._members.understands(node))
+        ours = frozenset(node for node in self._candidacy.best if node == self._node or self._members.understands(node))
         nodes = frozenset((self._node, *self._members.others))
         return tables.Members(nodes, ours, frozenset(self._members.own.reach))

@@ -34,12 +34,15 @@ class Candidate:
 
     reach: frozenset[IPNetwork]
     """The subnets on which it can announce."""
-    is_excluded: bool = False
-    """It counts only where there are no others: a VIP on a drained node is better than none."""
+    rank: int = 0
+    """Lower ones come first, and the others count only where there are none: a VIP on a drained node is better than
+    nowhere. 0: it serves; 1: it is excluded; 2: its data path doesn't work; 3: both."""
     announces: bool = True
     """It is configured to announce, at least on its dummy interface: routed VIPs may be left to it."""
     speaks: bool = True
     """It is one of ours, which may report what concerns all alike."""
+    reads_plans: bool = True
+    """It goes by the placements that the allocator writes, as ours do since they tell their version."""
 
 
 class Members:
@@ -158,6 +161,11 @@ class Members:
                 del self._macs[mac]
         self._onlink = None
 
+    @property
+    def own_rank(self) -> int:
+        """Of this node, whether it is a candidate or not."""
+        return _candidate(self.own).rank
+
     def understands(self, node: str) -> bool:
         """Whether a live member speaks the hand-over messages."""
         return self._others.get(node) is not None
@@ -167,9 +175,7 @@ class Members:
         metas = {**self._others, self.node: self.own}
         everywhere = frozenset[IPNetwork]().union(*(meta.reach for meta in metas.values() if meta is not None))
         return {
-            node: Candidate(everywhere, speaks=False)
-            if meta is None
-            else Candidate(meta.reach, meta.is_excluded, meta.announces)
+            node: Candidate(everywhere, speaks=False, reads_plans=False) if meta is None else _candidate(meta)
             for node, meta in metas.items()
             if meta is None or (meta.is_ready and not meta.is_leaving)
         }
@@ -183,3 +189,8 @@ class Members:
     def node_with(self, mac: Mac) -> str | None:
         """Whose NIC it is, also that of an agent that failed: VIPs may be there for a while, beside their owner."""
         return min(self._macs.get(mac, ()), key=lambda node: (node not in self._others, node), default=None)
+
+
+def _candidate(meta: Meta) -> Candidate:
+    rank = meta.is_excluded + 2 * (not meta.serves)
+    return Candidate(meta.reach, rank, meta.announces, reads_plans=meta.version is not None)

@@ -11,6 +11,7 @@ from functools import reduce
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from lbnodeagent.kubernetes.given import Gift, claims, given, is_written_by_others
+from lbnodeagent.kubernetes.plans import Plans
 from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.addresses import IPAddress, family_of
@@ -70,6 +71,7 @@ class WantedTable:
         """Before all were read, one that isn't there may be just unread."""
         self._slices: dict[ServiceKey, dict[str, EndpointNodes]] = {}
         self._slice_owners: dict[tuple[str, str], ServiceKey] = {}
+        self._plans = Plans()
         self._table: dict[IPAddress, WantedVip] = {}
 
     @property
@@ -111,6 +113,10 @@ class WantedTable:
             self._unmix(service.key)
         service = replace(service, ingress=gift.counted)
         new = set(vips_of(service))
+        if new:
+            self._plans.set_service(service)
+        else:
+            self._plans.drop_service(service.key)
         if new or carries_annotations(service):
             self._services[service.key] = service
         else:
@@ -177,6 +183,7 @@ class WantedTable:
     def drop_service(self, key: ServiceKey) -> Changes:
         """A Service is gone."""
         before = self._services.pop(key, None)
+        self._plans.drop_service(key)
         self._unmix(key)
         if before is None:
             return {}
@@ -261,6 +268,7 @@ class WantedTable:
             allow_local=bool(local) and all(map(self.keeps_policy, local)),
             onlink_only=group is not None and group.is_onlink_only,
             skips_dad=any(service.annotations.get(names.SKIP_IPV6_DAD) == "true" for service in users),
+            plan=self._plans.of(vip, [service.key for service in users]),
         )
 
     def keeps_policy(self, service: ServiceView) -> bool:

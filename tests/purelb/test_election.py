@@ -173,13 +173,13 @@ def test_a_node_that_is_not_preferred_takes_nothing_by_its_digest() -> None:
     assert election.owner(vip) == nodes[1]
 
 
-def test_a_last_resort_owns_only_what_nobody_else_can() -> None:
+def test_a_node_of_a_worse_rank_owns_only_what_nobody_else_can() -> None:
     lan, rack = frozenset({ip_network("10.0.0.0/24")}), frozenset({ip_network("10.0.1.0/24")})
     here, there = ip_address("10.0.0.1"), ip_address("10.0.1.1")
     election = Election()
     election.set_vip(here)
     election.set_vip(there)
-    election.set_candidate("drained", lan | rack, is_last_resort=True)
+    election.set_candidate("drained", lan | rack, 1)
     assert election.owners() == {here: "drained", there: "drained"}
 
     assert election.set_candidate("other", lan) == {here}

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from lbnodeagent.election.candidacy import DEAF, SETTLE, Candidacy
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.interfaces import NicSubnet
@@ -149,11 +150,47 @@ def test_a_node_without_an_lbnodeagent_can_stand_in_for_nobody() -> None:
     own = among(w12=ABLE, w13=UNCONFIGURED, w14=replace(ABLE, is_excluded=True))
 
     assert own.able == {"own", "w12", "w14"}
-    assert own.unexcluded == {"own", "w12"}
+    assert own.best == {"own", "w12"}
+    assert own.better == set()
+
+
+def test_a_node_that_does_not_serve_leaves_routed_vips_to_whoever_serves_better() -> None:
+    own = among(w12=ABLE, w13=replace(ABLE, is_excluded=True), w14=replace(ABLE, failing=Failure.KUBE_PROXY))
+    own.failing = Failure.NOT_READY
+    own.update(0.0)
+
+    assert own.better == {"w12", "w13"}
+    assert own.best == {"w12"}
+
+
+def test_among_nodes_that_do_not_serve_all_that_are_alike_route() -> None:
+    own = among(w12=replace(ABLE, failing=Failure.KUBE_PROXY))
+    own.failing = Failure.NOT_READY
+    own.update(0.0)
+
+    assert own.better == set()
+    assert own.best == {"own", "w12"}
+
+
+def test_a_vip_is_where_it_is_planned() -> None:
+    own = among(w12=replace(ABLE, version=Version()))
+
+    for node in ("w12", "own"):
+        own.want(VIP, replace(wanted(VIP), plan=(node,)))
+        assert own.owner(VIP) == node
+
+
+def test_agents_that_do_not_tell_their_version_know_the_hash_rule_alone() -> None:
+    own = among(w12=ABLE)
+    by_hash = own.owner(VIP)
+
+    for node in ("w12", "own"):
+        own.want(VIP, replace(wanted(VIP), plan=(node,)))
+        assert own.owner(VIP) == by_hash
 
 
 def test_a_node_that_only_routes_can() -> None:
-    assert among(w12=Meta(True)).unexcluded == {"own", "w12"}
+    assert among(w12=Meta(True)).best == {"own", "w12"}
 
 
 def test_one_that_can_announce_speaks_for_all() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import REMEMBER, Candidate, Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress, IPNetwork
+from purelb.version import Version
 from tests.lbnodeagent.scenes import HOST, NOW
 
 WIRE = frozenset[IPNetwork]({ip_network("10.31.0.0/16")})
 RACK = frozenset[IPNetwork]({ip_network("10.32.0.0/16")})
-READY = Meta(is_ready=True, reach=WIRE)
+VERSION = Version(0, 1, 0)
+READY = Meta(is_ready=True, reach=WIRE, version=VERSION)
 
 
 def roster(**others: Meta) -> Members:
@@ -29,7 +33,10 @@ def is_onlink(members: Members, vip: IPAddress) -> bool:
 
 
 def test_ready_nodes_are_candidates_on_their_subnets() -> None:
-    assert roster(w12=Meta(is_ready=True, reach=RACK)).candidates() == {"own": Candidate(WIRE), "w12": Candidate(RACK)}
+    assert roster(w12=Meta(True, reach=RACK, version=VERSION)).candidates() == {
+        "own": Candidate(WIRE),
+        "w12": Candidate(RACK),
+    }
 
 
 def test_a_node_that_does_not_know_the_vips_yet_is_none() -> None:
@@ -52,16 +59,29 @@ def test_a_failed_node_is_none() -> None:
 
 
 def test_an_excluded_node_is_a_candidate_for_what_nobody_else_can_have() -> None:
-    members = roster(w12=Meta(True, is_excluded=True, reach=RACK))
+    members = roster(w12=Meta(True, is_excluded=True, reach=RACK, version=VERSION))
 
-    assert members.candidates() == {"own": Candidate(WIRE), "w12": Candidate(RACK, is_excluded=True)}
+    assert members.candidates() == {"own": Candidate(WIRE), "w12": Candidate(RACK, 1)}
+
+
+def test_a_node_that_does_not_serve_comes_after_an_excluded_one_and_one_that_is_both_last() -> None:
+    failing = replace(READY, failing=Failure.KUBE_PROXY)
+    members = roster(a=failing, b=replace(failing, is_excluded=True), c=replace(READY, is_excluded=True))
+
+    assert {node: one.rank for node, one in members.candidates().items()} == {"own": 0, "c": 1, "a": 2, "b": 3}
+
+
+def test_an_agent_that_does_not_tell_its_version_reads_no_plans() -> None:
+    members = roster(w12=replace(READY, version=None))
+
+    assert members.candidates()["w12"] == Candidate(WIRE, reads_plans=False)
 
 
 def test_purelbs_own_agents_are_candidates_wherever_anybody_is() -> None:
     members = roster(w12=Meta(True, reach=RACK))
     members.joined("purelb", b"", HOST, NOW)
 
-    assert members.candidates()["purelb"] == Candidate(WIRE | RACK, speaks=False)
+    assert members.candidates()["purelb"] == Candidate(WIRE | RACK, speaks=False, reads_plans=False)
     assert members.understands("w12")
     assert not members.understands("purelb")
     assert not members.understands("absent")
@@ -86,8 +106,8 @@ def test_a_vip_on_a_dead_nodes_subnet_is_still_no_routed_address() -> None:
 
 
 def test_a_node_that_lost_its_cable_is_still_on_its_subnet_and_no_candidate_there() -> None:
-    members = roster(w12=Meta(is_ready=True, idle=RACK))
-    members.set_own(Meta(is_ready=True, idle=WIRE))
+    members = roster(w12=Meta(is_ready=True, idle=RACK, version=VERSION))
+    members.set_own(Meta(is_ready=True, idle=WIRE, version=VERSION))
 
     assert is_onlink(members, ip_address("10.31.188.64"))
     assert is_onlink(members, ip_address("10.32.0.9"))

@@ -91,7 +91,7 @@ def elects_no_excluded_node(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         Members,
         "candidates",
-        lambda self: {name: one for name, one in candidates(self).items() if not one.is_excluded},
+        lambda self: {name: one for name, one in candidates(self).items() if not one.rank},
     )
 
 
