@@ -16,6 +16,7 @@ from typing import Final
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.driver import DataPlane
 from lbnodeagent.errors import KernelError, LedgerHeld
+from lbnodeagent.gate.watch import GateWatch
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.holdings import keeps_marks
 from lbnodeagent.kernel.ledger import Ledger, this_life
@@ -31,7 +32,7 @@ from purelb import logs
 from purelb.errors import SettingsError
 from purelb.metrics import AgentMetrics, RouterMetrics, new_registry
 from purelb.page import Page
-from purelb.settings import AgentSettings
+from purelb.settings import AgentSettings, HostPort
 from purelb.version import parse_version
 
 log = logging.getLogger(__name__)
@@ -70,9 +71,10 @@ async def run(settings: AgentSettings) -> int:
     with FrameSender() as sender, FrameListener() as listener, ledger_of(settings) as ledger:
         async with Netlink(ledger) as netlink:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
+            gate = gate_of(settings)
             version = parse_version(importlib.metadata.version("purelb"))
             plane = DataPlane(
-                settings.node_name, version, netlink, sender, listener, peers, inbox, outbox, metrics, router
+                settings.node_name, version, netlink, sender, listener, peers, inbox, outbox, metrics, router, gate
             )
             await plane.start()
             control.start()
@@ -96,6 +98,17 @@ async def run(settings: AgentSettings) -> int:
                     task.cancel()
             await asyncio.to_thread(control.stop, 2.0)
     return 0
+
+
+def gate_of(settings: AgentSettings) -> GateWatch | None:
+    """What is looked at of the node's data path; None: nothing."""
+    proxies: list[HostPort] = []
+    if settings.kube_proxy is not None:
+        # kube-proxy may listen on all of the node's addresses, or on one.
+        hosts = (settings.kube_proxy.host,) if settings.kube_proxy.host else ("127.0.0.1", "::1", settings.common.host)
+        proxies = [HostPort(host, settings.kube_proxy.port) for host in dict.fromkeys(hosts) if host]
+    gate = GateWatch(proxies, settings.gate_probe)
+    return None if gate.is_blind else gate
 
 
 @contextmanager

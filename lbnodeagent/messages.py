@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.tables import WantedVip
 from purelb.addresses import IPAddress
 from purelb.nodeagents import NodeAgentConfig
@@ -64,6 +65,13 @@ class NodeExcluded:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeFailing:
+    """What the Node object says against this node's data path; None: nothing."""
+
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeAddresses:
     """This node's own addresses, by its Node object."""
 
@@ -78,7 +86,9 @@ class Synced:
     """Everything that is wanted has been told once: what wasn't is not wanted."""
 
 
-Told: TypeAlias = Begun | VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | NodeAddresses | Synced
+Told: TypeAlias = (
+    Begun | VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | NodeFailing | NodeAddresses | Synced
+)
 ToldKey: TypeAlias = tuple[type, IPAddress | None]
 
 

@@ -324,7 +324,15 @@ class Members:
     """Where this node announces on a NIC."""
 
 
-Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Whether this node's data path works."""
+
+    trouble: str
+    """Why it doesn't, a clause about the node as "it"; empty: it does."""
+
+
+Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members | Serving
 ReportKey: TypeAlias = tuple[type, IPAddress | None]
 
 

@@ -252,6 +252,12 @@ class AgentMetrics(ClientMetrics):
             "Interfaces that answer ARP for what kube-proxy in mode ipvs keeps on its own.",
             registry=registry,
         )
+        self.serving = Gauge(
+            "purelb_lbnodeagent_serving",
+            "1 while this node's data path works, as far as the agent can see: its Node, kube-proxy, the probe.",
+            registry=registry,
+        )
+        self.serving.set(1)
         self.unheard = Gauge(
             "purelb_lbnodeagent_unheard_peers",
             "Agents that run, by the API, and that this node doesn't hear in the gossip.",

@@ -9,21 +9,30 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from purelb.addresses import parse_range
+from purelb.addresses import parse_address, parse_range
 from purelb.credentials import kubeconfig_from, own_namespace
 from purelb.errors import AddressError, SettingsError
 from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
 
 KEY_SIZES: Final = (16, 24, 32)
 """Bytes of a gossip key: AES-128, -192 or -256."""
+KUBE_PROXY_PORT: Final = 10256
+"""Of kube-proxy's healthz (kube-proxy --healthz-bind-address)."""
 _FORMATS: Final = ("v1", "v2")
 _LOCAL_POLICIES: Final = ("keep", "reset")
 _SWITCHES: Final = ("true", "false")
 _OWNERSHIPS: Final = ("auto", "mark", "ledger")
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _LOG_FORMATS: Final = ("json", "text")
+
+
+class HostPort(NamedTuple):
+    """Where something listens."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,10 @@ class AgentSettings:
     requires_peers: bool = False
     """Whether an agent that doesn't hear others that run is not ready."""
 
+    kube_proxy: HostPort | None = None
+    """Where kube-proxy's health is asked for, on the node's own addresses if no host is given; None: it isn't."""
+    gate_probe: HostPort | None = None
+    """A Service address that must answer from a node that serves."""
     publishes_lease: bool = True
     """Whether there is a Lease for each node, as PureLB v0.17's readers want it."""
 
@@ -157,6 +170,16 @@ class AgentSettings:
             help="true: not ready while agents that run aren't heard in the gossip (PURELB_REQUIRE_PEERS)",
         )
         parser.add_argument(
+            "--kube-proxy-health",
+            default=environ.get("PURELB_KUBE_PROXY_HEALTH") or str(KUBE_PROXY_PORT),
+            help="port or host:port where kube-proxy tells its health; off: it isn't asked (PURELB_KUBE_PROXY_HEALTH)",
+        )
+        parser.add_argument(
+            "--gate-probe",
+            default=environ.get("PURELB_GATE_PROBE", ""),
+            help="ip:port of a Service that must answer from a node before it gets VIPs (PURELB_GATE_PROBE)",
+        )
+        parser.add_argument(
             "--node-lease",
             choices=_SWITCHES,
             default=environ.get("PURELB_NODE_LEASE") or "true",
@@ -200,6 +223,8 @@ class AgentSettings:
             local_policy=arguments.local_policy,
             bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
             requires_peers=arguments.require_peers == "true",
+            kube_proxy=_kube_proxy(arguments.kube_proxy_health),
+            gate_probe=_gate_probe(arguments.gate_probe),
             publishes_lease=arguments.node_lease == "true",
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),
@@ -265,6 +290,36 @@ def _forbidden(text: str) -> tuple[str, ...]:
     except AddressError as error:
         raise SettingsError(f"PURELB_FORBIDDEN_ADDRESSES: {error}") from None
     return parts
+
+
+def _kube_proxy(text: str) -> HostPort | None:
+    if text == "off":
+        return None
+    try:
+        return _host_port(text if ":" in text else f":{text}")
+    except ValueError:
+        raise SettingsError(f'PURELB_KUBE_PROXY_HEALTH "{text}" is neither a port, nor host:port, nor off') from None
+
+
+def _gate_probe(text: str) -> HostPort | None:
+    if not text:
+        return None
+    try:
+        place = _host_port(text)
+    except ValueError:
+        place = HostPort("", 0)
+    if not place.host:
+        raise SettingsError(f'PURELB_GATE_PROBE "{text}" is not of the form ip:port')
+    return place
+
+
+def _host_port(text: str) -> HostPort:
+    """Raises ValueError."""
+    host, _, number = text.rpartition(":")
+    port = int(number)
+    if not 0 < port < 65536:
+        raise ValueError(f"port {port}")
+    return HostPort(str(parse_address(host.removeprefix("[").removesuffix("]"))) if host else "", port)
 
 
 def _key(text: str) -> bytes | None:

@@ -18,6 +18,7 @@ from lbnodeagent.dataplane.outputs import Answer, Counted, Execute, JoinAtOnce, 
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.gate.looks import Looked
 from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, KeyRetired, PeerAlive, PeerEvent, PeerGone
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
@@ -28,6 +29,7 @@ from lbnodeagent.messages import (
     KeysKnown,
     NodeAddresses,
     NodeExcluded,
+    NodeFailing,
     PeersKnown,
     Synced,
     Told,
@@ -124,6 +126,9 @@ class Core:
                 self._implied.candidacy_changed(now)
                 if is_news:
                     self._state.mark_all()
+            case NodeFailing(failure):
+                self._state.gate.node_is(failure)
+                self._implied.candidacy_changed(now)
             case Synced():
                 self._state.candidacy.is_synced = True
                 self._state.wanted.synced()
@@ -195,6 +200,17 @@ class Core:
         if self._state.router.is_now(status, now):
             self._state.mark_all()
 
+    def await_looks(self, now: float) -> None:
+        """The data path will be ``looked`` at: until then this node serves where nobody else does."""
+        self._state.gate.begin()
+        self._implied.candidacy_changed(now)
+
+    def looked(self, now: float, looked: Looked) -> None:
+        """How this node's data path looks."""
+        self._now = now
+        self._state.gate.looked(looked, now)
+        self._implied.candidacy_changed(now)
+
     def executed(self, now: float, outcomes: list[Outcome]) -> None:
         """The kernel has done what ``Execute`` asked for; one outcome per action, in its order."""
         assert self._turn is not None
@@ -231,7 +247,7 @@ class Core:
         if self._is_turn_due():
             return self._now
         state = self._state
-        parts = (state.negotiation, state.statuses, state.linger, state.nowhere, state.candidacy)
+        parts = (state.negotiation, state.statuses, state.linger, state.nowhere, state.candidacy, state.gate)
         return min(
             state.sweeps.deadline,
             state.neighbours.deadline,
@@ -293,7 +309,8 @@ class Core:
         state.mark(state.nowhere.due(now))
         if state.router.look(now):
             state.mark_all()
-        if not state.candidacy.is_candidate and not state.candidacy.is_leaving:
+        is_judgement_due = state.gate.deadline is not None and now >= state.gate.deadline
+        if is_judgement_due or (not state.candidacy.is_candidate and not state.candidacy.is_leaving):
             self._implied.candidacy_changed(now)
         due = state.sweeps.due(now)
         if due.renewals:

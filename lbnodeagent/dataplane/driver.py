@@ -22,6 +22,7 @@ from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce,
 from lbnodeagent.dataplane.rivals import Rivals
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
+from lbnodeagent.gate.watch import GateWatch
 from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.addressmanagers import advice, suspects
@@ -36,6 +37,7 @@ from lbnodeagent.tables import (
     Members,
     Report,
     ReportKey,
+    Serving,
     StrayAnswers,
     Surroundings,
     Wiped,
@@ -61,7 +63,8 @@ STILL: Final = 15.0
 class DataPlane:
     """One node's VIPs. ``start``, then ``run`` until cancelled; before that ``leave``, which gives the VIPs away.
 
-    With a ``router``, routed VIPs that aren't here yet wait until it routes.
+    With a ``router``, routed VIPs that aren't here yet wait until it routes; with a ``gate`` the node
+    serves while its data path looks well.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class DataPlane:
         outbox: Mailbox[ReportKey, Report],
         metrics: AgentMetrics,
         router: BirdWatch | None = None,
+        gate: GateWatch | None = None,
     ) -> None:
         self._core = Core(node, version)
         self._netlink = netlink
@@ -87,6 +91,7 @@ class DataPlane:
         self._outbox = outbox
         self._metrics = metrics
         self._router = router
+        self._gate = gate
         self._wake = asyncio.Event()
         self._departed = asyncio.Event()
         self._to_execute: deque[Execute] = deque()
@@ -107,6 +112,8 @@ class DataPlane:
         self._core.start(self._now(), await self._netlink.read())
         if self._router is not None:
             self._core.await_router(self._now())
+        if self._gate is not None:
+            self._core.await_looks(self._now())
 
     async def run(self) -> None:
         """Keep the VIPs where they belong, until cancelled."""
@@ -117,6 +124,8 @@ class DataPlane:
             tasks.create_task(self._follow_inbox())
             if self._router is not None:
                 tasks.create_task(self._follow_router(self._router))
+            if self._gate is not None:
+                tasks.create_task(self._follow_gate(self._gate))
             tasks.create_task(self._name_rivals())
             tasks.create_task(self._look_for_stray_answers())
             tasks.create_task(measure_lag(self._metrics))
@@ -159,6 +168,11 @@ class DataPlane:
     async def _follow_router(self, router: BirdWatch) -> None:
         async for status in router.statuses():
             self._core.router(self._now(), status)
+            self._fed()
+
+    async def _follow_gate(self, gate: GateWatch) -> None:
+        async for looked in gate.looks():
+            self._core.looked(self._now(), looked)
             self._fed()
 
     async def _follow_inbox(self) -> None:
@@ -273,7 +287,7 @@ class DataPlane:
             case Surroundings():
                 self._beside_ipvs = output.beside_ipvs
                 return output
-            case Announcement() | Conflict() | Wiped() | StrayAnswers() | Members():
+            case Announcement() | Conflict() | Wiped() | StrayAnswers() | Members() | Serving():
                 return output
             case _:
                 assert_never(output)

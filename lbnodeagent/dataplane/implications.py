@@ -12,6 +12,7 @@ from lbnodeagent import tables
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Output, RemovedOften, counted
 from lbnodeagent.dataplane.state import State
 from lbnodeagent.election.changes import Changes
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kernel.watch import TakenAway
 from lbnodeagent.tables import PresentAddress
 from purelb.addresses import IPAddress
@@ -40,12 +41,13 @@ class Implications:
 
     def repeat(self) -> None:
         """Tell who wasn't there before how things are."""
-        self._outputs.append(self._told_members)
+        self._outputs += [self._told_members, self.serving()]
         if self._state.subnets.found is not None:
             self._outputs.append(self._state.subnets.found)
 
     def candidacy_changed(self, now: float) -> None:
-        """This node, or another, became a candidate or ceased to be one, or is elsewhere."""
+        """This node, or another, became a candidate or ceased to be one, serves or doesn't, or is elsewhere."""
+        self._judge(now)
         self.owners_changed(self._state.candidacy.update(now))
         circumstances = self._state.circumstances()
         if circumstances != self._circumstances:
@@ -98,6 +100,25 @@ class Implications:
         times = state.removals.noticed(gone.address, now)
         if times:
             self._outputs.append(RemovedOften(gone.address, link.name, times, taken.by))
+
+    def _judge(self, now: float) -> None:
+        """Whether this node serves."""
+        state = self._state
+        before = state.candidacy.failing
+        failing = state.gate.judge(now, are_others_proxied=state.members.are_others_proxied)
+        state.candidacy.failing, state.candidacy.is_proxied = failing, state.gate.is_proxied(now)
+        if failing == before or failing is Failure.UNSEEN or (failing is None and before is Failure.UNSEEN):
+            return
+        if failing is None:
+            log.info("the node's data path works")
+        else:
+            log.warning("the node's data path doesn't work", extra={"reason": failing.clause})
+        self._outputs.append(self.serving())
+
+    def serving(self) -> tables.Serving:
+        """Whether this node serves, to be told."""
+        failing = self._state.candidacy.failing
+        return tables.Serving("" if failing in (None, Failure.UNSEEN) else failing.clause)
 
     def _tell_members(self) -> None:
         members = self._changes.members()

@@ -21,6 +21,7 @@ from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.negotiation import Negotiation
 from lbnodeagent.election.subnets import Subnets
+from lbnodeagent.gate.gate import Gate
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.adoption import Adoption
 from lbnodeagent.kernel.connected import ConnectedSubnets
@@ -65,6 +66,7 @@ class State:
         self.linger = Linger()
         self.nowhere = Nowhere()
         self.router = RouterGate()
+        self.gate = Gate()
         self.are_links_dirty = True
         self.are_routes_dirty = True
         self._dirty: dict[IPAddress, None] = {}

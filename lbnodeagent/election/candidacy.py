@@ -37,6 +37,8 @@ class Candidacy:
         self.is_excluded = False
         self.failing: Failure | None = None
         """Why this node's data path doesn't work."""
+        self.is_proxied = False
+        """It has a kube-proxy that works."""
         self.is_leaving = False
         self.hears_peers = False
         """The gossip runs: before that, the silence of peers means nothing."""
@@ -153,6 +155,7 @@ class Candidacy:
             addresses=self._addresses,
             announces=self._announces,
             failing=self.failing,
+            is_proxied=self.is_proxied,
             version=self._version,
         )
         if meta != self._members.own:

@@ -6,10 +6,11 @@ import enum
 
 
 class Failure(enum.Enum):
-    """The number goes over the wire, 1 to 127, and is given once only; what it means stands beside it."""
+    """The number goes over the wire, 1 to 63, and is given once only; what it means stands beside it."""
 
     UNKNOWN = 1, "its data path doesn't work"
     """Also what a later agent says that this one can't read."""
+    UNSEEN = 9, "its agent has just started and hasn't looked yet"
     NOT_READY = 2, "its Node is not Ready"
     SILENT_KUBELET = 3, "its kubelet doesn't report"
     NO_NETWORK = 4, "its Node has no network yet (NetworkUnavailable)"

@@ -162,6 +162,11 @@ class Members:
         self._onlink = None
 
     @property
+    def are_others_proxied(self) -> bool:
+        """Whether another node has a kube-proxy that works."""
+        return any(meta is not None and meta.is_proxied for meta in self._others.values())
+
+    @property
     def own_rank(self) -> int:
         """Of this node, whether it is a candidate or not."""
         return _candidate(self.own).rank

@@ -7,8 +7,9 @@ empty meta. Bytes that can't be read raise MetaError; an unknown version counts 
 
 An extension is an entry that begins with 0x03: as a MAC address it would be one of a group, which no NIC has, so that
 agents from before read it as a MAC that nobody answers with. Its second byte says what it carries; of the kinds only
-0x01 is known: how the node serves (a Failure's number, 0 for none, the high bit for a node that is excluded besides),
-and its agent's version in three bytes. Agents from before see a node that doesn't serve as an excluded one.
+0x01 is known: how the node serves (a Failure's number, 0 for none; 0x40 for a kube-proxy that works; 0x80 for a node
+that is excluded besides), and its agent's version in three bytes. Agents from before see a node that doesn't serve as
+an excluded one.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ _SERVICE: Final = 0x01
 """The kind of the extension that says how the node serves."""
 _BESIDES: Final = 0x80
 """In it: the node is excluded, whether it serves or not."""
+_PROXIED: Final = 0x40
+_NUMBER: Final = 0x3F
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,8 @@ class Meta:
     """An LBNodeAgent with a local block is for it: it can route VIPs, also where it reaches no subnet."""
     failing: Failure | None = None
     """Why its data path doesn't work; None: it does, or it's an agent from before that was known."""
+    is_proxied: bool = False
+    """It has a kube-proxy that works."""
     version: Version | None = None
     """Of its agent; None: it's one from before agents said so, and read placements."""
 
@@ -136,17 +141,18 @@ def decode_meta(data: bytes) -> Meta | None:
         life=life,
         keys=tuple(map(Mark, entries[lives : lives + keys])),
         announces=not flags & _SILENT,
-        failing=failure_of(service[2] & ~_BESIDES) if service is not None and service[2] & ~_BESIDES else None,
+        failing=failure_of(service[2] & _NUMBER) if service is not None and service[2] & _NUMBER else None,
+        is_proxied=service is not None and bool(service[2] & _PROXIED),
         version=Version(*service[3:]) if service is not None else None,
     )
 
 
 def _service(meta: Meta) -> list[bytes]:
     """The extension that says how the node serves, if that is known of it."""
-    if meta.version is None and meta.serves:
+    if meta.version is None and meta.serves and not meta.is_proxied:
         return []
     number = 0 if meta.failing is None else meta.failing.number
-    said = number | _BESIDES * meta.is_excluded
+    said = number | _PROXIED * meta.is_proxied | _BESIDES * meta.is_excluded
     return [struct.pack("!BBB3B", _EXTENSION, _SERVICE, said, *(meta.version or Version()))]
 
 

@@ -46,6 +46,7 @@ from lbnodeagent.tables import (
     Members,
     Report,
     ReportKey,
+    Serving,
     StrayAnswers,
     Surroundings,
     Wiped,
@@ -275,6 +276,8 @@ class ControlPlane:
                         warnings.without_subnet(report.subnetless, time.monotonic())
                     case StrayAnswers(nics):
                         warnings.stray_answers(nics, time.monotonic())
+                    case Serving(trouble):
+                        warnings.not_serving(trouble, time.monotonic())
                     case Members(nodes):
                         reporter.members_are(report)
                         self._unheard.members(nodes, time.monotonic())

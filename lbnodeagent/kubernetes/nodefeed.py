@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
-from lbnodeagent.messages import NodeAddresses, NodeExcluded, Peer, PeersKnown
+from lbnodeagent.gate.failures import Failure
+from lbnodeagent.kubernetes.nodeconditions import failure_of
+from lbnodeagent.messages import NodeAddresses, NodeExcluded, NodeFailing, Peer, PeersKnown
 from purelb.addresses import IPAddress, parse_address
 from purelb.errors import AddressError
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
@@ -29,6 +31,8 @@ class OwnNode:
     addresses: NodeAddresses = field(default_factory=NodeAddresses)
     """Where the node is; host names are left out."""
     uid: str = ""
+    failure: Failure | None = None
+    """What it says against the node's data path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class NodeFeed:
 
     def __init__(
         self,
-        tell: Callable[[NodeExcluded | NodeAddresses | PeersKnown], None],
+        tell: Callable[[NodeExcluded | NodeFailing | NodeAddresses | PeersKnown], None],
         on_labels: Callable[[Mapping[str, str]], None],
         on_agents: Callable[[frozenset[str]], None],
         on_uid: Callable[[str], None] | None = None,
@@ -61,6 +65,7 @@ class NodeFeed:
         self._pods: dict[ObjectKey, AgentPod] = {}
         self._told: PeersKnown | None = None
         self._addresses = NodeAddresses()
+        self._failing: NodeFailing | None = None
 
     def node(self, news: News[OwnNode]) -> None:
         """Of the one Node that is followed."""
@@ -73,6 +78,10 @@ class NodeFeed:
                 known = None
             case _:
                 assert_never(news)
+        failing = NodeFailing(known.failure if known is not None else None)
+        if failing != self._failing:
+            self._failing = failing
+            self._tell(failing)
         self._tell(NodeExcluded(known is None or known.is_excluded))
         if known is not None:
             self._on_labels(known.labels)
@@ -106,7 +115,8 @@ def parse_node(body: Mapping[str, Any]) -> OwnNode:
     labels = dict(metadata.get("labels") or {})
     is_cordoned = bool((body.get("spec") or {}).get("unschedulable"))
     addresses = NodeAddresses(frozenset(_addresses(body, "InternalIP")), frozenset(_addresses(body, "ExternalIP")))
-    return OwnNode(labels, is_cordoned or EXCLUDE_LABEL in labels, addresses, metadata.get("uid") or "")
+    is_excluded = is_cordoned or EXCLUDE_LABEL in labels
+    return OwnNode(labels, is_excluded, addresses, metadata.get("uid") or "", failure_of(body))
 
 
 def _addresses(body: Mapping[str, Any], kind: str) -> Iterator[IPAddress]:

@@ -60,6 +60,17 @@ class NodeWarnings:
         self.unheard = text or None
         self._say(names.REASON_AGENTS_UNHEARD, text, now)
 
+    def not_serving(self, trouble: str, now: float) -> None:
+        """Why the node's data path doesn't work, as a clause about it; empty: it does."""
+        self._metrics.serving.set(not trouble)
+        text = ""
+        if trouble:
+            text = (
+                f"Node {self._node} is given no load balancer addresses while another node can have them: {trouble}; "
+                "it gets them back by itself when that is over"
+            )
+        self._say(names.REASON_NOT_SERVING, text, now)
+
     def stray_answers(self, nics: Sequence[str], now: float) -> None:
         """These NICs answer for what kube-proxy in mode ipvs keeps on its own interface."""
         self._metrics.stray_answers.set(len(nics))

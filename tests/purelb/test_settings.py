@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from purelb.errors import SettingsError
-from purelb.settings import AgentSettings, AllocatorSettings
+from purelb.settings import AgentSettings, AllocatorSettings, HostPort
 
 AGENT = {"PURELB_NODE_NAME": "node-1", "PURELB_HOST": "10.0.0.1", "PURELB_NAMESPACE": "lb"}
 
@@ -93,6 +93,29 @@ def test_a_lease_is_published_unless_that_is_turned_off() -> None:
     assert not AgentSettings.from_environment({**AGENT, "PURELB_NODE_LEASE": "false"}, []).publishes_lease
     with pytest.raises(SettingsError, match='PURELB_NODE_LEASE "off" is neither true nor false'):
         AgentSettings.from_environment({**AGENT, "PURELB_NODE_LEASE": "off"}, [])
+
+
+def test_kube_proxys_health_is_asked_for_unless_that_is_turned_off() -> None:
+    def told(text: str) -> HostPort | None:
+        return AgentSettings.from_environment({**AGENT, "PURELB_KUBE_PROXY_HEALTH": text}, []).kube_proxy
+
+    assert AgentSettings.from_environment(AGENT, []).kube_proxy == HostPort("", 10256)
+    assert told("off") is None
+    assert told("10300") == HostPort("", 10300)
+    assert told("[fd00::1]:10256") == HostPort("fd00::1", 10256)
+    with pytest.raises(SettingsError, match='PURELB_KUBE_PROXY_HEALTH "no" is neither a port, nor host:port, nor off'):
+        told("no")
+
+
+def test_the_gate_tries_no_service_unless_one_is_named() -> None:
+    def told(text: str) -> HostPort | None:
+        return AgentSettings.from_environment({**AGENT, "PURELB_GATE_PROBE": text}, []).gate_probe
+
+    assert told("") is None
+    assert told("10.96.0.1:443") == HostPort("10.96.0.1", 443)
+    for wrong in ("10.96.0.1", ":443", "kubernetes:443", "10.96.0.1:0"):
+        with pytest.raises(SettingsError, match="PURELB_GATE_PROBE"):
+            told(wrong)
 
 
 def test_logs_are_json_unless_people_are_to_read_them() -> None:

@@ -43,6 +43,7 @@ METAS = st.builds(
     st.frozensets(st.ip_addresses().filter(lambda address: getattr(address, "scope_id", None) is None), max_size=4),
     st.booleans(),
     st.one_of(st.none(), st.sampled_from(Failure)),
+    st.booleans(),
     st.builds(Version, *[st.integers(0, 255)] * 3),
 )
 
@@ -81,7 +82,7 @@ def test_a_node_may_be_excluded_besides_not_serving() -> None:
 
 
 def test_what_a_later_agent_says_is_read_as_far_as_it_is_known() -> None:
-    strange = bytes((0x03, 0x09, 1, 2, 3, 4)) + bytes((0x03, 0x01, 99, 9, 9, 9))
+    strange = bytes((0x03, 0x09, 1, 2, 3, 4)) + bytes((0x03, 0x01, 60, 9, 9, 9))
 
     decoded = decode_meta(b"PL\x01" + bytes((0x05, 2)) + strange)
 
@@ -92,7 +93,7 @@ def test_no_failure_shares_its_number() -> None:
     numbers = [failure.number for failure in Failure]
 
     assert len(set(numbers)) == len(numbers)
-    assert all(0 < number < 128 for number in numbers)
+    assert all(0 < number < 64 for number in numbers)
 
 
 def test_where_a_node_reaches_comes_before_its_addresses_when_not_all_of_them_fit() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kubernetes.nodefeed import AgentPod, NodeFeed, OwnNode, agent_pod, parse_node
-from lbnodeagent.messages import NodeAddresses, NodeExcluded, Peer, PeersKnown
+from lbnodeagent.messages import NodeAddresses, NodeExcluded, NodeFailing, Peer, PeersKnown
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
 
 NODE = ObjectKey("", "w11")
@@ -27,7 +28,7 @@ class Told:
     """A feed, and what it said."""
 
     def __init__(self) -> None:
-        self.told: list[NodeExcluded | NodeAddresses | PeersKnown] = []
+        self.told: list[NodeExcluded | NodeFailing | NodeAddresses | PeersKnown] = []
         self.labels: list[Mapping[str, str]] = []
         self.agents: list[frozenset[str]] = []
         self.feed = NodeFeed(self.told.append, self.labels.append, self.agents.append)
@@ -50,7 +51,7 @@ def test_labels_and_exclusion_are_told_as_they_change() -> None:
     scene.feed.node(Replaced({NODE: OwnNode({"rack": "1"}, is_excluded=False)}, "1", 0))
     scene.feed.node(Changed(NODE, OwnNode({"rack": "2"}, is_excluded=True)))
 
-    assert scene.told == [NodeExcluded(False), NodeExcluded(True)]
+    assert scene.told == [NodeFailing(None), NodeExcluded(False), NodeExcluded(True)]
     assert scene.labels == [{"rack": "1"}, {"rack": "2"}]
 
 
@@ -67,6 +68,15 @@ def test_the_addresses_of_the_node_are_told_once_and_names_are_none() -> None:
 
     told = [one for one in scene.told if isinstance(one, NodeAddresses)]
     assert told == [NodeAddresses(frozenset({ip_address("10.31.188.11")}), frozenset({ip_address("192.0.2.11")}))]
+
+
+def test_what_speaks_against_the_node_is_told_as_it_changes() -> None:
+    scene = Told()
+    for failure in (Failure.NOT_READY, Failure.NOT_READY, None):
+        scene.feed.node(Changed(NODE, OwnNode({}, is_excluded=False, failure=failure)))
+
+    told = [one for one in scene.told if isinstance(one, NodeFailing)]
+    assert told == [NodeFailing(Failure.NOT_READY), NodeFailing(None)]
 
 
 NOTHING: Replaced[OwnNode] = Replaced({}, "9", 0)

@@ -42,6 +42,19 @@ def test_unheard_agents_are_named_with_the_port_on_the_node_and_in_the_log(caplo
     assert made.unheard == text
 
 
+def test_a_node_that_does_not_serve_says_why_until_it_serves() -> None:
+    made, recorder, registry = warnings()
+    made.not_serving("its kube-proxy doesn't answer", 0.0)
+
+    ((_, event_type, reason, text),) = recorder.events
+    assert (event_type, reason) == ("Warning", "NotServing")
+    assert "its kube-proxy doesn't answer" in text
+    assert registry.get_sample_value("purelb_lbnodeagent_serving") == 0
+
+    made.not_serving("", 1.0)
+    assert registry.get_sample_value("purelb_lbnodeagent_serving") == 1
+
+
 def test_it_is_told_again_while_it_lasts_and_forgotten_when_it_is_over() -> None:
     made, recorder, registry = warnings()
     for now in (0.0, AGAIN - 1, AGAIN):

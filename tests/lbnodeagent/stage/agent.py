@@ -32,6 +32,7 @@ from lbnodeagent.tables import (
     Mac,
     Members,
     Report,
+    Serving,
     SetUp,
     StrayAnswers,
     Surroundings,
@@ -213,7 +214,7 @@ class Agent:
                 self.counted[what] += times
             case JoinAtOnce() | RemovedOften() | Refusal():
                 pass
-            case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
+            case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members() | Serving():
                 self.reports.append(output)
             case _:
                 assert_never(output)
