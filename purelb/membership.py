@@ -1,25 +1,43 @@
 """Who is there, as the gossip's spokesman publishes it: one ``Membership`` object, written when something changes.
 
 ``status.nodes`` has an entry per node that takes part; the allocator plans placements from it, people and the plugin
-read it. Values, their parsing and their text; no I/O.
+read it. A node that died has no entry any more, at once.
+
+While there is nothing to change, the spokesman says each RENEWAL that it is still so (``status.observed``, for people;
+the object's resourceVersion changes with it). Whoever follows the object tells by its own clock, never by comparing
+two nodes' clocks, whether it is current: one that hasn't changed for STALE seconds is nobody's word any more, as no
+agent is there, or none reaches the API server. What it said last is then still the best that is known.
+
+Values, their parsing and their text; no I/O.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from purelb.addresses import IPNetwork, parse_network
+from purelb.addresses import IPNetwork, excerpt, parse_network
 from purelb.errors import AddressError
 
 Json: TypeAlias = Mapping[str, Any]
 
 NAME: Final = "purelb"
 """Of the one object, in PureLB's namespace."""
+RENEWAL: Final = 120.0
+"""Seconds after which the spokesman writes what it wrote last once more."""
+STALE: Final = 300.0
+"""Seconds without a change after which the object isn't current: two renewals and a half."""
 MOST_NODES: Final = 5000
-"""Entries that are read: Kubernetes has no larger clusters."""
+"""Entries that are written and read: Kubernetes has no larger clusters."""
+_MOST_SUBNETS: Final = 32
+"""Of a node; more than an agent's gossip has room for, in practice."""
+_LONGEST: Final = 256
+"""Characters of a reason, and of the summary."""
+_NODE: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""The name of a Node (RFC 1123); who has the gossip's key can be a member under any other."""
 
 
 class Standing(enum.Enum):
@@ -51,6 +69,8 @@ class MemberNode:
     """Whether its agent is one of ours, and reads placements; PureLB's own agents know the hash rule alone."""
     version: str = ""
     """Of its agent."""
+    vips: int = 0
+    """That it owns by election, on its NICs; addresses that are routed are every node's."""
 
 
 def parse_membership(body: Json) -> dict[str, MemberNode]:
@@ -69,6 +89,7 @@ def parse_membership(body: Json) -> dict[str, MemberNode]:
             subnets=frozenset(_networks(entry.get("subnets") or ())),
             speaks=entry.get("agent") != "Other",
             version=entry.get("version") or "",
+            vips=entry.get("vips") or 0,
         )
     return found
 
@@ -83,9 +104,14 @@ def _networks(texts: Any) -> list[IPNetwork]:
     return found
 
 
-def membership_status(nodes: Mapping[str, MemberNode], vips: int) -> dict[str, Any]:
-    """The object's status: a summary for ``kubectl get``, and the nodes by name. ``vips``: how many are wanted."""
-    ordered = [nodes[name] for name in sorted(nodes)]
+def membership_status(
+    nodes: Mapping[str, MemberNode], vips: int, *, spokesman: str = "", nowhere: int = 0, observed: str = ""
+) -> dict[str, Any]:
+    """The object's status, each field always there: a summary for ``kubectl get``, and the nodes by name.
+
+    ``vips``: how many are wanted, of which no node has ``nowhere``. ``observed``: when, RFC 3339.
+    """
+    ordered = [nodes[name] for name in sorted(nodes) if _NODE.fullmatch(name)][:MOST_NODES]
     serving = sum(node.standing is Standing.SERVING for node in ordered)
     others = "; ".join(
         f"{node.name}: {node.reason or node.standing.value.lower()}"
@@ -95,7 +121,10 @@ def membership_status(nodes: Mapping[str, MemberNode], vips: int) -> dict[str, A
     return {
         "serving": f"{serving}/{len(ordered)}",
         "vips": vips,
-        "others": others if len(others) <= 256 else others[:253] + "...",
+        "nowhere": nowhere,
+        "others": excerpt(others, _LONGEST),
+        "spokesman": spokesman,
+        "observed": observed or None,
         "nodes": [_entry(node) for node in ordered],
     }
 
@@ -103,10 +132,12 @@ def membership_status(nodes: Mapping[str, MemberNode], vips: int) -> dict[str, A
 def _entry(node: MemberNode) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": node.name, "standing": node.standing.value}
     if node.reason:
-        entry["reason"] = node.reason
+        entry["reason"] = excerpt(node.reason, _LONGEST)
     if node.subnets:
-        entry["subnets"] = [str(one) for one in sorted(node.subnets, key=lambda one: (one.version, one))]
+        ordered = sorted(node.subnets, key=lambda one: (one.version, one))
+        entry["subnets"] = [str(one) for one in ordered[:_MOST_SUBNETS]]
+    entry["vips"] = node.vips
     entry["agent"] = "PureLB" if node.speaks else "Other"
     if node.version:
-        entry["version"] = node.version
+        entry["version"] = excerpt(node.version, _LONGEST)
     return entry

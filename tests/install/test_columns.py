@@ -1,8 +1,9 @@
-"""What `kubectl get` shows of ServiceGroups and LBNodeAgents: columns that answer, and fit a terminal."""
+"""What `kubectl get` shows of our objects: columns that answer, and fit a terminal."""
 
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from allocator.groups.catalog import GroupKey, read_catalog
 from allocator.groups.status import group_status
 from allocator.ipam.engine import Usage
 from purelb.addresses import Family
+from purelb.membership import MemberNode, Standing, membership_status
 from tests.allocator.builders import EPOCH, entries
 from tests.install.conftest import Kubectl
 from tests.install.objects import Case, documents
@@ -88,3 +90,40 @@ def test_agents_are_shown_with_their_interfaces_by_either_name(kubectl: Kubectl)
         ["of-v1", "default", "kube-lb0"],
         ["of-v2", "eth1", "lb1", '{"rack":"a"}'],
     ]
+
+
+MEMBERSHIP = "{apiVersion: purelb.io/v1, kind: Membership, metadata: {name: NAME, namespace: purelb}}"
+
+
+def test_one_line_says_who_is_there_and_who_does_not_serve(kubectl: Kubectl) -> None:
+    """The status is the one that an agent writes."""
+    nodes = [
+        MemberNode("m", Standing.SERVING, subnets=frozenset({ip_network("10.31.0.0/16")}), version="0.3.0", vips=3),
+        MemberNode("w11", Standing.EXCLUDED, "cordoned"),
+        MemberNode("w12", Standing.FAILING, "kube-proxy doesn't answer on port 10256"),
+        MemberNode("w13", Standing.STARTING),
+        MemberNode("old", Standing.LEAVING, speaks=False),
+    ]
+    status = membership_status(
+        {one.name: one for one in nodes}, 7, spokesman="m", nowhere=1, observed="2026-11-29T12:00:00Z"
+    )
+    applied = kubectl("apply", "-f", "-", document=MEMBERSHIP.replace("NAME", "purelb"))
+    assert applied.returncode == 0, applied.stderr
+
+    patch = json.dumps({"status": status})
+    patched = kubectl("patch", "plbm", "purelb", "-n", "purelb", "--subresource=status", "--type=merge", "-p", patch)
+
+    assert patched.returncode == 0, patched.stderr
+    header, row = table(kubectl("get", "memberships", "-n", "purelb").stdout)
+    others = "old: leaving; w11: cordoned; w12: kube-proxy doesn't answer on port 10256; w13: starting"
+    assert header == ["NAME", "SERVING", "VIPS", "NOT SERVING", "SPOKESMAN", "OBSERVED"]
+    assert row[:-1] == ["purelb", "1/5", "7", others, "m"]
+    kept = json.loads(kubectl("get", "plbm", "purelb", "-n", "purelb", "-o", "json").stdout)["status"]
+    assert kept == status
+
+
+def test_there_is_one_membership_only(kubectl: Kubectl) -> None:
+    refused = kubectl("apply", "-f", "-", document=MEMBERSHIP.replace("NAME", "another"))
+
+    assert refused.returncode != 0
+    assert "there is one Membership, which is called purelb" in refused.stderr

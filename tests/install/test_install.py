@@ -38,6 +38,7 @@ def test_what_users_look_at_after_the_install_is_as_in_the_article(kubectl: Kube
 
     assert {(row[0], row[1], row[3]) for row in listed} == {
         ("lbnodeagents", "lbna,lbnas", "true"),
+        ("memberships", "plbm", "true"),
         ("servicegroups", "sg,sgs", "true"),
     }
     first_version = kubectl("get", "servicegroups.v1.purelb.io", "-A").stdout.splitlines()[0]

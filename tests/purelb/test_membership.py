@@ -9,8 +9,10 @@ import pytest
 from purelb.membership import MemberNode, Standing, membership_status, parse_membership
 
 NODES = {
-    "w11": MemberNode("w11", Standing.SERVING, subnets=frozenset({ip_network("10.31.0.0/16")}), version="0.2.0"),
-    "w12": MemberNode("w12", Standing.FAILING, "kube-proxy doesn't answer on port 10256", version="0.2.0"),
+    "w11": MemberNode(
+        "w11", Standing.SERVING, subnets=frozenset({ip_network("10.31.0.0/16")}), version="0.2.0", vips=3
+    ),
+    "w12": MemberNode("w12", Standing.FAILING, "kube-proxy doesn't answer on port 10256", version="0.2.0", vips=3),
     "old": MemberNode("old", Standing.SERVING, speaks=False),
 }
 
@@ -37,3 +39,19 @@ def test_an_unknown_standing_does_not_serve() -> None:
     ).values()
 
     assert (node.standing, node.subnets) == (Standing.FAILING, frozenset())
+
+
+def test_a_member_whose_name_can_t_be_a_node_s_is_left_out() -> None:
+    stranger = MemberNode("w11\nsudo", Standing.SERVING)
+
+    assert membership_status({stranger.name: stranger}, 0)["nodes"] == []
+
+
+def test_texts_and_lists_have_bounds() -> None:
+    subnets = frozenset(ip_network(f"10.{number}.0.0/16") for number in range(100))
+    long = MemberNode("w11", Standing.FAILING, "x" * 10_000, subnets, version="1" * 10_000)
+
+    (entry,) = membership_status({"w11": long}, 0)["nodes"]
+    assert len(entry["reason"]) < 512
+    assert len(entry["version"]) < 512
+    assert len(entry["subnets"]) == 32
