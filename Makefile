@@ -21,7 +21,7 @@ test: lint unit system
 # API-level tests, with kubectl as a process, count as system tests, and so do those of what is installed, the table of
 # the API server's faults, and those of a whole program beside an API server. Two files at a time: a lab is its own
 # world, and mostly waits.
-PROGRAMS := $(wildcard tests/allocator/test_*.py) tests/lbnodeagent/kubernetes/test_controlplane.py
+PROGRAMS := $(wildcard tests/allocator/test_*.py) $(addprefix tests/lbnodeagent/kubernetes/,test_controlplane.py test_publisher.py)
 API := tests/faults tests/install $(PROGRAMS) $(wildcard tests/test_*.py)
 
 # No unit test has a machine-wide name or port of its own: they share the cores. Half of their time is waiting for

@@ -241,6 +241,11 @@ class AgentMetrics(ClientMetrics):
         self.local_subnets = Gauge(
             "purelb_election_local_subnet_count", "Subnets on which this node can announce.", registry=registry
         )
+        self.nowhere = Gauge(
+            "purelb_lbnodeagent_nowhere",
+            "Addresses that are to be announced and that no node has, by the one node that tells; 0 on all others.",
+            registry=registry,
+        )
         self.affinity_fallback = Counter(
             "purelb_election_affinity_fallback_total",
             "Addresses that this node won without an endpoint, as no node that has one can announce them.",

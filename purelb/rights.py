@@ -6,6 +6,7 @@ is told is forbidden.py's; why a request was sent is its caller's.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -54,9 +55,12 @@ class Rights:
             sorted(request for request, its in known if its.last - its.first >= PATIENCE and now - its.last < MEMORY)
         )
 
-    def trouble(self, now: float) -> str | None:
-        """Why the program isn't ready on this account; None: it is."""
-        missing = self.missing(now)
+    def trouble(self, now: float, *, but_for: Set[str] = frozenset()) -> str | None:
+        """Why the program isn't ready on this account; None: it is.
+
+        ``but_for``: the requests without which it works, as ``missing`` names them.
+        """
+        missing = [request for request in self.missing(now) if request not in but_for]
         if not missing:
             return None
         return f"the API server forbids to {', '.join(missing)}: are PureLB's roles and their bindings all there?"

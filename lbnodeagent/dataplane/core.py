@@ -107,6 +107,7 @@ class Core:
                 if wanted is not None:
                     self._implied.adopt(vip)
                 self._state.mark((vip,))
+                self._state.rollcall.mark()
             case Configured(config):
                 self._state.config, self._state.is_configured = config, True
                 self._state.neighbours.configure(config.garp, now)
@@ -247,7 +248,15 @@ class Core:
         if self._is_turn_due():
             return self._now
         state = self._state
-        parts = (state.negotiation, state.statuses, state.linger, state.nowhere, state.candidacy, state.gate)
+        parts = (
+            state.negotiation,
+            state.statuses,
+            state.linger,
+            state.nowhere,
+            state.candidacy,
+            state.gate,
+            state.rollcall,
+        )
         return min(
             state.sweeps.deadline,
             state.neighbours.deadline,
@@ -259,6 +268,11 @@ class Core:
     def candidacy(self) -> Candidacy:
         """This node's part in the election, for metrics."""
         return self._state.candidacy
+
+    @property
+    def nowhere_count(self) -> int:
+        """The VIPs that no node has, if this is the node that tells; for metrics."""
+        return self._state.nowhere.count
 
     # --- the turn ----------------------------------------------------------------------------------------------------
 
@@ -274,6 +288,7 @@ class Core:
 
     def _end_turn(self) -> None:
         self._send_reports()
+        self._call_roll()
         if not self._state.candidacy.is_leaving or not self._state.has_withdrawn():
             return
         if self._takes_leave:
@@ -295,6 +310,14 @@ class Core:
             self._outputs += statuses.take()
             self._report_at = now + REPORT_HOLD
 
+    def _call_roll(self) -> None:
+        """Tell who is there once all VIPs are looked at: a takeover comes first."""
+        if self._state.has_dirty_vips:
+            return
+        attendance = self._state.rollcall.take(self._now)
+        if attendance is not None:
+            self._outputs.append(attendance)
+
     def _is_turn_due(self) -> bool:
         state = self._state
         are_links_due = state.are_links_dirty and state.is_configured
@@ -306,7 +329,9 @@ class Core:
         state.neighbours.run_due(now)
         state.mark(state.statuses.due(now))
         state.mark(state.linger.due(now))
-        state.mark(state.nowhere.due(now))
+        if lasted := state.nowhere.due(now):
+            state.mark(lasted)
+            state.rollcall.mark()
         if state.router.look(now):
             state.mark_all()
         is_judgement_due = state.gate.deadline is not None and now >= state.gate.deadline

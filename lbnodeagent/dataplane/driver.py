@@ -33,6 +33,7 @@ from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Begun, KeysKnown, Peer, PeersKnown, Told, ToldKey
 from lbnodeagent.tables import (
     Announcement,
+    Attendance,
     Conflict,
     Members,
     Report,
@@ -250,6 +251,7 @@ class DataPlane:
                 reports[report_key(report)] = report
         self._outbox.put_all(reports)
         self._metrics.members.set(self._core.candidacy.member_count)
+        self._metrics.nowhere.set(self._core.nowhere_count)
         self._metrics.messages_refused.set(self._peers.refused)
         if self._peers.ring != self._shown_ring:
             self._show_ring(self._peers.ring)
@@ -287,7 +289,7 @@ class DataPlane:
             case Surroundings():
                 self._beside_ipvs = output.beside_ipvs
                 return output
-            case Announcement() | Conflict() | Wiped() | StrayAnswers() | Members() | Serving():
+            case Announcement() | Conflict() | Wiped() | StrayAnswers() | Members() | Serving() | Attendance():
                 return output
             case _:
                 assert_never(output)

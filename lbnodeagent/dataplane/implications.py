@@ -28,6 +28,7 @@ class Implications:
         self._changes = Changes(state.node, state.members, state.candidacy, state.present)
         self._told_members = tables.Members(frozenset())
         self._circumstances = state.circumstances()
+        self._was_spokesman = False
         self._adopted: list[tuple[PresentAddress, str]] = []
         self._outputs: list[Output] = []
 
@@ -42,6 +43,7 @@ class Implications:
     def repeat(self) -> None:
         """Tell who wasn't there before how things are."""
         self._outputs += [self._told_members, self.serving()]
+        self._state.rollcall.repeat()
         if self._state.subnets.found is not None:
             self._outputs.append(self._state.subnets.found)
 
@@ -53,6 +55,11 @@ class Implications:
         if circumstances != self._circumstances:
             self._circumstances = circumstances
             self._state.mark_all()
+        if self._state.candidacy.is_spokesman != self._was_spokesman:
+            # What nobody has is told by another node now.
+            self._was_spokesman = self._state.candidacy.is_spokesman
+            self._state.mark(self._state.candidacy.unowned())
+        self._state.rollcall.mark()
         self._tell_members()
 
     def owners_changed(self, vips: Iterable[IPAddress]) -> None:
@@ -60,6 +67,8 @@ class Implications:
         vips = list(vips)
         self._outputs += counted(self._changes.tally(vips))
         self._state.mark(vips)
+        if vips:
+            self._state.rollcall.mark()
 
     def wanted_first(self, vip: IPAddress) -> None:
         """Nobody wanted ``vip`` before."""

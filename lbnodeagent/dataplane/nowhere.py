@@ -54,6 +54,11 @@ class Nowhere:
         self._lasted: set[IPAddress] = set()
 
     @property
+    def count(self) -> int:
+        """How many are to be told."""
+        return len(self._lasted)
+
+    @property
     def deadline(self) -> float | None:
         """When the next one has lasted long enough."""
         return next((since + PATIENCE for since in self._waiting.values()), None)

@@ -13,6 +13,7 @@ from lbnodeagent.dataplane.landmarks import Landmarks
 from lbnodeagent.dataplane.linger import Linger
 from lbnodeagent.dataplane.nowhere import Cluster, Nowhere, why_nowhere
 from lbnodeagent.dataplane.refusals import Refusals
+from lbnodeagent.dataplane.rollcall import RollCall
 from lbnodeagent.dataplane.routergate import RouterGate
 from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
 from lbnodeagent.dataplane.status import Statuses
@@ -65,6 +66,7 @@ class State:
         self.sweeps = Sweeps()
         self.linger = Linger()
         self.nowhere = Nowhere()
+        self.rollcall = RollCall(self.members, self.candidacy, self.wanted, self.nowhere)
         self.router = RouterGate()
         self.gate = Gate()
         self.are_links_dirty = True

@@ -106,6 +106,14 @@ class Candidacy:
         """Whether this node is one of those that are to have it rather than others."""
         return self._election.prefers(self._node, vip)
 
+    def owned(self) -> dict[str, int]:
+        """How many VIPs each node owns that owns any."""
+        return self._election.owned()
+
+    def unowned(self) -> list[IPAddress]:
+        """The VIPs that nobody owns."""
+        return self._election.unowned()
+
     def want(self, vip: IPAddress, wanted: WantedVip | None) -> None:
         """A VIP is wanted so, or no longer."""
         if wanted is None:

@@ -33,6 +33,7 @@ from lbnodeagent.kubernetes.gossipkey import GossipKeys
 from lbnodeagent.kubernetes.nodefeed import NodeFeed
 from lbnodeagent.kubernetes.nodelease import NodeLease
 from lbnodeagent.kubernetes.nodewarnings import NodeWarnings
+from lbnodeagent.kubernetes.publisher import REQUESTS, Publisher
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed
 from lbnodeagent.kubernetes.unheard import UnheardAgents
@@ -42,6 +43,7 @@ from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_o
 from lbnodeagent.tables import (
     UNCONFIGURED,
     Announcement,
+    Attendance,
     Conflict,
     Members,
     Report,
@@ -119,6 +121,7 @@ class ControlPlane:
                 settings.gossip_port,
                 has_router=settings.bird_socket is not None,
             )
+            publisher = Publisher(settings.node_name, settings.common.namespace, kube, metrics)
             configuration = Configuration(settings.node_name, events, metrics, self._tell)
             warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)
             self._warnings = warnings
@@ -148,7 +151,8 @@ class ControlPlane:
                         tasks.create_task(events.run()),
                         tasks.create_task(tell(kube.rights, own_pod(settings.common), events, metrics, time.monotonic)),
                         tasks.create_task(reporter.annotator.run()),
-                        tasks.create_task(self._follow_outbox(reporter, configuration, warnings, lease)),
+                        tasks.create_task(publisher.run()),
+                        tasks.create_task(self._follow_outbox(reporter, configuration, warnings, lease, publisher)),
                         tasks.create_task(landmarks.follow(servers, reporter.landmarks_are)),
                         tasks.create_task(self._look_around(following, warnings)),
                         tasks.create_task(
@@ -190,7 +194,7 @@ class ControlPlane:
         """
         if self._following is None or self._keys is None:
             return None
-        trouble = self._following.trouble(now) or self._keys.trouble or self._rights.trouble(now)
+        trouble = self._following.trouble(now) or self._keys.trouble or self._rights.trouble(now, but_for=REQUESTS)
         if trouble is None and self._settings.requires_peers and self._warnings is not None:
             trouble = self._warnings.unheard
         if trouble is None and self._learned.lacks_node:
@@ -257,7 +261,12 @@ class ControlPlane:
             await asyncio.sleep(LOOK)
 
     async def _follow_outbox(
-        self, reporter: Reporter, configuration: Configuration, warnings: NodeWarnings, lease: NodeLease | None
+        self,
+        reporter: Reporter,
+        configuration: Configuration,
+        warnings: NodeWarnings,
+        lease: NodeLease | None,
+        publisher: Publisher,
     ) -> None:
         """What the data plane reports."""
         while True:
@@ -283,5 +292,7 @@ class ControlPlane:
                         self._unheard.members(nodes, time.monotonic())
                         if lease is not None and nodes:
                             lease.subnets_are(report.subnets)
+                    case Attendance():
+                        publisher.attends(report)
                     case _:
                         assert_never(report)

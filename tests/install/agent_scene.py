@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,16 +19,18 @@ from typing import Any, Final
 from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Configured, KeysKnown, NodeExcluded, PeersKnown, Told, ToldKey, VipChanged
-from lbnodeagent.tables import Announcement, Conflict, Mac, Members, Report, ReportKey
+from lbnodeagent.tables import Announcement, Attendance, Conflict, Mac, Members, Report, ReportKey
 from purelb import names
 from purelb.addresses import parse_address
 from purelb.errors import NotFoundError
 from purelb.kube import core_path, custom_path, group_path, services_path
+from purelb.membership import NAME, MemberNode, Standing
 from purelb.metrics import AgentMetrics, new_registry
 from purelb.settings import AgentSettings
 from tests.allocator.stage import Stage, until
 
 EARLY, ROUTED, LATER = "10.1.0.1", "10.1.0.2", "10.1.0.3"
+MEMBERSHIP: Final = custom_path(names.MEMBERSHIPS, "purelb", NAME)
 SLICES: Final = group_path("discovery.k8s.io/v1", "endpointslices", "default")
 ALL_THE_TIME: Final = 40.0
 """Seconds after which a fact that must come has not."""
@@ -72,6 +75,10 @@ class Agent:
 
     def report(self, report: Announcement | Conflict) -> None:
         self.outbox.put((type(report), report.vip), report)
+
+    def attends(self, *nodes: MemberNode) -> None:
+        """Report who is there; without nodes, that another one speaks for all."""
+        self.outbox.put((Attendance, None), Attendance(nodes))
 
     async def listen(self) -> None:
         self.inbox.open()
@@ -138,6 +145,7 @@ class Scene:
             await self._start()
             await self._changes()
             await self._reports()
+            await self._who_is_there()
             await self._blind()
             await self._leave()
 
@@ -216,6 +224,30 @@ class Scene:
                 agent.report(Conflict(ip_address(agent.address(2)), "eth0", Mac(b"\2\0\0\0\0\1")))
             name = "a Service tells of a conflict" if times == 1 else "an event that came again is counted"
             await self.fact(name, lambda agent, times=times: self._tells(agent, 2, "answers", times))  # type: ignore[misc]
+
+    async def _who_is_there(self) -> None:
+        """One after the other each is the one that speaks for all, and nobody was before."""
+        kube = self._stage.kube
+        for agent in self._agents:
+            with contextlib.suppress(NotFoundError):  # who may not make it leaves none
+                await kube.delete(MEMBERSHIP)
+            agent.attends(MemberNode(agent.node, Standing.SERVING))
+            if await self._comes_to_speak(agent, ALL_THE_TIME if agent is self._agents[0] else PATIENCE):
+                agent.seen.add("it says who is there")
+            agent.attends()
+
+    async def _comes_to_speak(self, agent: Agent, within: float) -> bool:
+        try:
+            return await until(lambda: self._speaks(agent), within)
+        except TimeoutError:
+            return False
+
+    async def _speaks(self, agent: Agent) -> bool:
+        try:
+            membership = await self._stage.kube.get(MEMBERSHIP)
+        except NotFoundError:
+            return False
+        return bool((membership.get("status") or {}).get("spokesman") == agent.node)
 
     async def _blind(self) -> None:
         """Services change while their watch hangs: the agent's write is behind, and it must look again."""

@@ -105,3 +105,10 @@ def test_other_refusals_are_no_missing_rights(error: UnavailableError | Forbidde
 )
 def test_a_request_is_told_without_the_names_in_it(method: str, path: str, request_: str) -> None:
     assert request_of(method, path) == request_
+
+
+def test_what_a_program_can_do_without_leaves_it_ready_and_is_named_all_the_same() -> None:
+    rights = refused(0.0, PATIENCE)
+
+    assert rights.trouble(PATIENCE, but_for=frozenset({"patch services/status"})) is None
+    assert rights.missing(PATIENCE) == ("patch services/status",)

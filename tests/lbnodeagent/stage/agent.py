@@ -24,6 +24,7 @@ from lbnodeagent.tables import (
     Action,
     AddRoute,
     Announcement,
+    Attendance,
     Conflict,
     CreateDummy,
     DeleteDummy,
@@ -214,7 +215,9 @@ class Agent:
                 self.counted[what] += times
             case JoinAtOnce() | RemovedOften() | Refusal():
                 pass
-            case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members() | Serving():
+            case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
+                self.reports.append(output)
+            case Serving() | Attendance():
                 self.reports.append(output)
             case _:
                 assert_never(output)
