@@ -66,7 +66,7 @@ class MemberNode:
     subnets: frozenset[IPNetwork] = frozenset()
     """On which it can announce."""
     speaks: bool = True
-    """Whether its agent is one of ours, and reads placements; PureLB's own agents know the hash rule alone."""
+    """Whether its agent is one of ours that reads placements; older ones, and PureLB's, know the hash rule alone."""
     version: str = ""
     """Of its agent."""
     vips: int = 0

@@ -10,11 +10,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from lbnodeagent.dataplane.obstacles import Obstacles
 from lbnodeagent.tables import UNCONFIGURED, WantedVip
-from purelb.addresses import IPAddress, IPNetwork
+from purelb.addresses import IPAddress, IPNetwork, listed
 
 PATIENCE: Final = 5.0
 """Seconds for which nobody has a VIP before it is told: pods that are replaced and nodes that start take less."""
+_NODES: Final = 3
+"""That are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Cluster:
     """Those with an agent that is configured to announce."""
     onlink: Collection[IPNetwork]
     """The subnets that a node is on, or was when it was last heard of."""
+    obstacles: Obstacles
+    """What keeps each from having a VIP."""
 
 
 def why_nowhere(wanted: WantedVip, owner: str | None, cluster: Cluster) -> str | None:
@@ -39,9 +44,13 @@ def why_nowhere(wanted: WantedVip, owner: str | None, cluster: Cluster) -> str |
         return "its traffic policy is Local, and no endpoint of it is ready"
     if subnet is not None:
         among = "no node with a ready endpoint, as its traffic policy Local needs it," if chosen else "no live node"
-        return f"{among} has a NIC with a cable on {subnet}, where it belongs"
+        each = cluster.obstacles.on(subnet, chosen or None)
+        return f"{among} has a NIC with a cable on {subnet}, where it belongs" + (f" ({each})" if each else "")
     if chosen is not None and not chosen & frozenset(cluster.able):
-        return "its traffic policy is Local, and no node with a ready endpoint has an agent that can announce"
+        nodes = listed(sorted(chosen), _NODES)
+        return (
+            f"its traffic policy is Local, and no node with a ready endpoint ({nodes}) has an agent that can announce"
+        )
     return None
 
 

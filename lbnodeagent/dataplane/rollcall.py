@@ -73,7 +73,9 @@ def _node(name: str, meta: Meta | None, vips: int, everywhere: frozenset[IPNetwo
     if meta is None:
         return MemberNode(name, Standing.SERVING, subnets=everywhere, speaks=False, vips=vips)
     standing, reason = standing_of(meta)
-    return MemberNode(name, standing, reason, meta.reach, vips=vips)
+    version = meta.version
+    # Agents of ours from before said no version, and read no placements.
+    return MemberNode(name, standing, reason, meta.reach, version is not None, str(version or ""), vips)
 
 
 def standing_of(meta: Meta) -> tuple[Standing, str]:
@@ -82,6 +84,8 @@ def standing_of(meta: Meta) -> tuple[Standing, str]:
         return Standing.LEAVING, "its agent shuts down"
     if not meta.is_ready:
         return Standing.STARTING, "its agent starts"
+    if meta.failing is not None:
+        return Standing.FAILING, meta.failing.clause
     if meta.idle and not meta.reach:
         subnets = " and ".join(sorted(str(subnet) for subnet in meta.idle))
         return Standing.FAILING, f"its NIC on {subnets} has no cable"

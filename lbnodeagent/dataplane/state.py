@@ -12,6 +12,7 @@ from lbnodeagent.dataplane.invariants import Facts
 from lbnodeagent.dataplane.landmarks import Landmarks
 from lbnodeagent.dataplane.linger import Linger
 from lbnodeagent.dataplane.nowhere import Cluster, Nowhere, why_nowhere
+from lbnodeagent.dataplane.obstacles import Obstacles
 from lbnodeagent.dataplane.refusals import Refusals
 from lbnodeagent.dataplane.rollcall import RollCall
 from lbnodeagent.dataplane.routergate import RouterGate
@@ -144,7 +145,9 @@ class State:
         candidacy = self.candidacy
         if candidacy.is_leaving or not self.is_configured or not candidacy.is_spokesman:
             return {}
-        cluster = Cluster(candidacy.able, self.members.onlink())
+        members = self.members
+        obstacles = Obstacles({**members.others, members.node: members.own}, members.lost)
+        cluster = Cluster(candidacy.able, members.onlink(), obstacles)
         wanted = (self.wanted.table[vip] for vip in vips if vip in self.wanted)
         why = {one.address: why_nowhere(one, candidacy.owner(one.address), cluster) for one in wanted}
         return {vip: reason for vip, reason in why.items() if reason is not None}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -69,6 +69,11 @@ class Members:
     def others(self) -> Mapping[str, Meta | None]:
         """The other live members, with their meta."""
         return self._others
+
+    @property
+    def lost(self) -> Set[str]:
+        """Members that failed, and may come back."""
+        return self._failed_at.keys()
 
     def set_own(self, meta: Meta) -> None:
         """What this node says of itself."""

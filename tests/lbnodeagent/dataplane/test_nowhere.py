@@ -6,10 +6,21 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from lbnodeagent.dataplane.nowhere import PATIENCE, Cluster, Nowhere, why_nowhere
+from lbnodeagent.dataplane.obstacles import Obstacles, obstacle
+from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.tables import UNCONFIGURED
 from tests.lbnodeagent.scenes import NOW, ROUTED, VIP, wanted
 
-CLUSTER = Cluster({"m", "w11"}, {ip_network("10.31.0.0/16")})
+WIRE = ip_network("10.31.0.0/16")
+AWAY = {
+    "m": Meta(True, idle=frozenset({WIRE})),
+    "w11": Meta(True),
+    "w12": Meta(),
+    "w13": Meta(True, is_leaving=True, reach=frozenset({WIRE})),
+    "w14": Meta(True, announces=False),
+    "w15": Meta(True),
+}
+CLUSTER = Cluster({"m", "w11"}, {WIRE}, Obstacles(AWAY, {"w10"}))
 
 
 def test_of_a_vip_that_a_node_owns_or_that_every_node_routes_there_is_nothing_to_tell() -> None:
@@ -20,7 +31,31 @@ def test_of_a_vip_that_a_node_owns_or_that_every_node_routes_there_is_nothing_to
 def test_when_all_nodes_of_its_subnet_are_gone_the_subnet_is_named() -> None:
     why = why_nowhere(wanted(VIP), None, CLUSTER)
 
-    assert why == "no live node has a NIC with a cable on 10.31.0.0/16, where it belongs"
+    assert (why or "").startswith("no live node has a NIC with a cable on 10.31.0.0/16, where it belongs (")
+
+
+def test_each_node_is_named_with_what_keeps_it_from_having_the_vip() -> None:
+    assert CLUSTER.obstacles.on(WIRE) == (
+        "m: no cable on 10.31.0.0/16; w10: its agent is not heard; w11, w15: no interface on 10.31.0.0/16; "
+        "w12: its agent starts; and so on"
+    )
+    assert obstacle(AWAY["w13"], WIRE) == "its agent shuts down"
+    assert obstacle(AWAY["w14"], WIRE) == "no LBNodeAgent with a local block is for it"
+
+
+def test_of_many_nodes_the_first_few_are_named() -> None:
+    many = Obstacles({f"w{number}": Meta(True) for number in range(1000, 2000)}, frozenset())
+
+    assert many.on(WIRE) == "w1000, w1001, w1002 and 997 more: no interface on 10.31.0.0/16"
+
+
+def test_of_those_that_may_have_it_each_is_named() -> None:
+    elsewhere = replace(wanted(VIP, endpoints=frozenset({"w11", "w99"})), allow_local=True)
+
+    why = why_nowhere(elsewhere, None, CLUSTER)
+
+    assert why is not None
+    assert why.endswith("(w11: no interface on 10.31.0.0/16; w99: its agent is not heard)")
 
 
 def test_policy_local_that_is_kept_on_a_nic_may_leave_nobody() -> None:

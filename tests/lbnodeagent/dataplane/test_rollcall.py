@@ -10,16 +10,18 @@ from lbnodeagent.dataplane.nowhere import Nowhere
 from lbnodeagent.dataplane.rollcall import HOLD, RollCall, standing_of
 from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.interfaces import NicSubnet
 from lbnodeagent.tables import Attendance
 from lbnodeagent.wire.dad import DuplicateDetection
 from purelb.membership import MemberNode, Standing
+from purelb.version import Version
 from tests.lbnodeagent.scenes import ETH0, HOST, NOW, wanted
 
 WIRE = ip_network("10.31.0.0/16")
-READY = Meta(True, reach=frozenset({WIRE}))
+READY = Meta(True, reach=frozenset({WIRE}), version=Version(1, 2, 3))
 VIPS = [ip_address(f"10.31.188.{number}") for number in range(64, 74)]
 
 
@@ -28,7 +30,7 @@ class Scene:
 
     def __init__(self, **others: Meta | None) -> None:
         self.members = Members("m")
-        self.candidacy = Candidacy("m", self.members)
+        self.candidacy = Candidacy("m", self.members, Version(1, 2, 3))
         self.table = WantedVips(self.candidacy, DuplicateDetection())
         self.nowhere = Nowhere()
         self.rollcall = RollCall(self.members, self.candidacy, self.table, self.nowhere)
@@ -119,10 +121,18 @@ def test_an_agent_of_purelbs_own_takes_part_everywhere_and_reads_no_placements()
     assert told.nodes[1] == MemberNode("w11", Standing.SERVING, subnets=frozenset({WIRE}), speaks=False)
 
 
+def test_an_agent_that_says_no_version_reads_no_placements() -> None:
+    told = Scene(w11=Meta(True, reach=frozenset({WIRE}))).rollcall.take(NOW)
+
+    assert told is not None
+    assert [(node.speaks, node.version) for node in told.nodes] == [(True, "1.2.3"), (False, "")]
+
+
 @pytest.mark.parametrize(
     ("meta", "standing", "reason"),
     [
         (READY, Standing.SERVING, ""),
+        (Meta(True, failing=Failure.KUBE_PROXY, is_excluded=True), Standing.FAILING, "its kube-proxy doesn't answer"),
         (Meta(True, is_excluded=True), Standing.EXCLUDED, "cordoned or labelled"),
         (Meta(True, announces=False), Standing.EXCLUDED, "no LBNodeAgent with a local block is for it"),
         (Meta(True, idle=frozenset({WIRE})), Standing.FAILING, "its NIC on 10.31.0.0/16 has no cable"),
