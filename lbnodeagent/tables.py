@@ -268,6 +268,8 @@ class Announcement:
     error: str = ""
     successor: str | None = None
     """The other node that it belongs to, which speaks for it; the VIP may be here still, until that node has it."""
+    despite: str = ""
+    """Why this node shouldn't have it, which owns it all the same, as no better node can; a clause."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,14 +73,6 @@ class Election:
         won = self._owners.get(vip)
         return won[1] if won else None
 
-    def owned(self) -> dict[str, int]:
-        """How many VIPs each node owns that owns any."""
-        return {node: len(vips) for node, vips in self._owned.items() if vips}
-
-    def unowned(self) -> list[IPAddress]:
-        """The VIPs that nobody owns."""
-        return [vip for vip, won in self._owners.items() if won is None]
-
     def prefers(self, node: str, vip: IPAddress) -> bool:
         """Whether ``vip`` has no preference, or ``node`` is among the preferred."""
         rule = self._rules.get(vip)

@@ -48,9 +48,7 @@ def why_nowhere(wanted: WantedVip, owner: str | None, cluster: Cluster) -> str |
         return f"{among} has a NIC with a cable on {subnet}, where it belongs" + (f" ({each})" if each else "")
     if chosen is not None and not chosen & frozenset(cluster.able):
         nodes = listed(sorted(chosen), _NODES)
-        return (
-            f"its traffic policy is Local, and no node with a ready endpoint ({nodes}) has an agent that can announce"
-        )
+        return f"its traffic policy is Local, and no node with a ready endpoint has an agent that can announce: {nodes}"
     return None
 
 

@@ -23,6 +23,7 @@ from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.negotiation import Negotiation
 from lbnodeagent.election.subnets import Subnets
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gate.gate import Gate
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.adoption import Adoption
@@ -119,9 +120,9 @@ class State:
 
     # --- of all VIPs -------------------------------------------------------------------------------------------------
 
-    def circumstances(self) -> tuple[frozenset[IPNetwork], frozenset[str]]:
-        """What decides of VIPs that nobody is elected for: where nodes are, and who can stand in for this one."""
-        return self.members.onlink(), self.candidacy.better
+    def circumstances(self) -> tuple[frozenset[IPNetwork], frozenset[str], Failure | None]:
+        """What else decides of VIPs: where nodes are, who can stand in for this one, and whether it serves well."""
+        return self.members.onlink(), self.candidacy.better, self.candidacy.failing
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
 

@@ -116,5 +116,8 @@ class Statuses:
             link = self._present.links.get(there.index)
             if link is not None and there.dad == "done":
                 is_fresh = vip not in self._adopted
-                return Announcement(vip, "announcing", link.name, link.name != dummy, is_fresh, successor=successor)
+                is_local = link.name != dummy
+                failing = self._candidacy.failing if is_local and successor is None else None
+                despite = failing.clause if failing is not None else ""
+                return Announcement(vip, "announcing", link.name, is_local, is_fresh, "", successor, despite)
         return Announcement(vip, "withdrawn", successor=successor)

@@ -6,7 +6,8 @@ is monotonic seconds. Every change returns the VIPs whose owner changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from lbnodeagent.gate.failures import Failure
@@ -106,13 +107,13 @@ class Candidacy:
         """Whether this node is one of those that are to have it rather than others."""
         return self._election.prefers(self._node, vip)
 
-    def owned(self) -> dict[str, int]:
+    def owned(self) -> Mapping[str, int]:
         """How many VIPs each node owns that owns any."""
-        return self._election.owned()
+        return Counter(owner for owner in self._election.owners().values() if owner is not None)
 
     def unowned(self) -> list[IPAddress]:
         """The VIPs that nobody owns."""
-        return self._election.unowned()
+        return [vip for vip, owner in self._election.owners().items() if owner is None]
 
     def want(self, vip: IPAddress, wanted: WantedVip | None) -> None:
         """A VIP is wanted so, or no longer."""

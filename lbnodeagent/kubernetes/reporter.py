@@ -15,6 +15,7 @@ from lbnodeagent.kubernetes.annotator import Annotator
 from lbnodeagent.kubernetes.answers import Answers
 from lbnodeagent.kubernetes.doubleuse import DoubleUse
 from lbnodeagent.kubernetes.foreign import ForeignAddresses
+from lbnodeagent.kubernetes.lastresort import LastResorts
 from lbnodeagent.kubernetes.policyreset import PolicyReset
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement, Conflict, Members, Wiped
@@ -54,6 +55,7 @@ OFF_SUBNET: Final = (
     "learns its route from them. If that is meant, make ServiceGroup {group} a remote one; else give it a pool in a "
     "subnet of the nodes"
 )
+LAST_RESORT: Final = "Node {node} announces {vip} although {why}: no node that could have it serves"
 
 
 class Reporter:
@@ -93,6 +95,8 @@ class Reporter:
         self._foreign = ForeignAddresses(node, wanted)
         self._counted_foreign = 0
         self._double_use = DoubleUse(node, wanted)
+        self._last_resorts = LastResorts()
+        self._last_resorts_timer: asyncio.TimerHandle | None = None
         policies = PolicyReset(kube, wanted, self._standing, metrics, answers, self._reset, self._reset_refused)
         self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, policies)
 
@@ -125,6 +129,7 @@ class Reporter:
             self._standing.pop(announcement.vip, None)
         else:
             self._standing[announcement.vip] = announcement
+        self._look_at_last_resorts(announcement)
         for service in self._wanted.users(announcement.vip):
             self._tell(service, announcement)
             self.annotator.look_at(service.key)
@@ -221,6 +226,23 @@ class Reporter:
             case _:
                 pass
 
+    def _look_at_last_resorts(self, announcement: Announcement) -> None:
+        loop = asyncio.get_running_loop()
+        self._last_resorts.stands(announcement, loop.time())
+        deadline = self._last_resorts.deadline
+        if deadline is not None and self._last_resorts_timer is None:
+            self._last_resorts_timer = loop.call_at(deadline, self._tell_last_resorts)
+
+    def _tell_last_resorts(self) -> None:
+        """Addresses that this node has although it serves badly."""
+        loop = asyncio.get_running_loop()
+        for vip, why in self._last_resorts.due(loop.time()).items():
+            text = LAST_RESORT.format(node=self._node, vip=vip, why=why)
+            for service in self._wanted.users(vip):
+                self._events.record(reference_of(service), "Warning", names.REASON_NO_NODE_SERVING, text)
+        deadline = self._last_resorts.deadline
+        self._last_resorts_timer = None if deadline is None else loop.call_at(deadline, self._tell_last_resorts)
+
     def _tell_foreign(self) -> None:
         """Addresses that somebody else wrote into a Service of ours."""
         counter = self._metrics.refusals.labels("not-given")
@@ -312,4 +334,4 @@ class Reporter:
 
 
 def _same(one: Announcement, other: Announcement) -> bool:
-    return replace(one, is_fresh=other.is_fresh, successor=other.successor) == other
+    return replace(one, is_fresh=other.is_fresh, successor=other.successor, despite=other.despite) == other

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from lbnodeagent.dataplane.status import RETRY, Statuses
 from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
+from lbnodeagent.gossip.meta import Meta, encode_meta
+from lbnodeagent.kernel.interfaces import NicSubnet
 from lbnodeagent.tables import Announcement, Outcome, Refused, Remove
 from purelb.version import Version
-from tests.lbnodeagent.scenes import ETH0, NOW, VIP, node, placed
+from tests.lbnodeagent.scenes import ETH0, HOST, NOW, VIP, node, placed, wanted
 
 VIPS = [ip_address("10.31.64.1"), ip_address("10.31.64.2")]
 
@@ -37,6 +40,26 @@ def test_all_of_it_is_told_again_to_who_begins_anew_but_as_no_news() -> None:
     told.repeat()
 
     assert told.take() == [Announcement(vip, "withdrawn", is_fresh=False) for vip in VIPS]
+
+
+def test_an_owner_that_serves_badly_says_so_and_one_that_hands_over_does_not() -> None:
+    members = Members("a")
+    candidacy = Candidacy("a", members, Version())
+    told = Statuses(node(placed(ETH0, f"{VIP}/16")), candidacy)
+    candidacy.want(VIP, wanted(VIP))
+    candidacy.gossip_started(0.0)
+    candidacy.is_synced = candidacy.is_alone = True
+    candidacy.failing = Failure.KUBE_PROXY
+    wire = ip_network("10.31.0.0/16")
+    candidacy.set_place([NicSubnet(wire, ETH0, "eth0", 16, has_carrier=True)], [], frozenset(), 0.0)
+
+    told.note([VIP], [], [], [], "kube-lb0", 0.0)
+    assert [one.despite for one in told.take()] == ["its kube-proxy doesn't answer"]
+
+    members.joined("b", encode_meta(Meta(True, reach=frozenset({wire}))), HOST, 0.0)
+    candidacy.update(0.0)
+    told.note([VIP], [], [], [], "kube-lb0", 1.0)
+    assert [(one.successor, one.despite) for one in told.take()] == [("b", "")]
 
 
 def test_a_removal_that_the_kernel_refused_is_tried_again_soon() -> None:

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from lbnodeagent.kubernetes import annotator, policyreset
+from lbnodeagent.kubernetes import annotator, lastresort, policyreset
 from lbnodeagent.kubernetes.annotator import Annotator
 from lbnodeagent.kubernetes.reporter import Reporter
 from lbnodeagent.kubernetes.viptable import WantedTable
@@ -231,6 +231,25 @@ def test_a_conflict_is_decided_again_on_what_the_service_is_now(
     told(tmp_path, api, web_service(), act)
 
     assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: "w11,eth0"}]
+
+
+def test_an_address_on_a_node_that_serves_badly_as_none_serves_well_is_told_on_its_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = RecordingApi(stored())
+    monkeypatch.setattr(lastresort, "PATIENCE", 0.05)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        reporter.vip_stands(replace(HERE, despite="its kube-proxy doesn't answer"))
+        await until(lambda: len(api.events) == 2)
+
+    told(tmp_path, api, web_service(), act)
+
+    assert [reason for reason, _ in api.events] == ["AnnouncingLocal", "NoNodeServing"]
+    assert api.events[1][1] == (
+        f"Node w11 announces {VIP} although its kube-proxy doesn't answer: no node that could have it serves"
+    )
 
 
 def test_a_write_that_failed_was_undone_by_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

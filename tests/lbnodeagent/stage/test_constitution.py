@@ -230,5 +230,5 @@ def test_policy_local_with_endpoints_on_nodes_without_an_lbnodeagent_is_told_of_
 
     assert takers(world, ROUTED4[0]) == set()
     assert speakers(world) == {
-        "n2": "its traffic policy is Local, and no node with a ready endpoint has an agent that can announce"
+        "n2": "its traffic policy is Local, and no node with a ready endpoint has an agent that can announce: n1"
     }
