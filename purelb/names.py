@@ -37,6 +37,10 @@ PREFERRED_NODES: Final = "purelb.io/preferred-nodes"
 SPREAD_GROUP: Final = "purelb.io/spread-group"
 """Ours: VIPs of Services of a namespace with one such name are on different nodes while there are enough."""
 
+# --- labels on Nodes -------------------------------------------------------------------------------------------------
+NODE_WEIGHT: Final = "purelb.io/weight"
+"""Ours: how many VIPs a node is to have beside the others, from 0 to 100; 1 if not given."""
+
 # --- annotations on Services: the allocator's ------------------------------------------------------------------------
 ALLOCATED_BY: Final = "purelb.io/allocated-by"
 BRAND: Final = "PureLB"

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 from purelb.errors import SpecError
 from purelb.names import DEFAULT_INTERFACE, DUMMY_INTERFACE
+from purelb.preferences import Placement, parse_rule
+from purelb.selectors import Selector, parse_selector
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -48,29 +50,6 @@ DUMMY_ADDRESSING = AddressConfig(valid_lifetime=0, preferred_lifetime=None, no_p
 
 
 @dataclass(frozen=True, slots=True)
-class Selector:
-    """A Kubernetes label selector (matchLabels and matchExpressions)."""
-
-    requirements: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
-    """(key, operator, values), all of which must hold; none: everything matches."""
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        return all(self._holds(labels, *requirement) for requirement in self.requirements)
-
-    @staticmethod
-    def _holds(labels: Mapping[str, str], key: str, operator: str, values: tuple[str, ...]) -> bool:
-        match operator:
-            case "In":
-                return labels.get(key) in values
-            case "NotIn":
-                return labels.get(key) not in values
-            case "Exists":
-                return key in labels
-            case _:
-                return key not in labels
-
-
-@dataclass(frozen=True, slots=True)
 class NodeAgentConfig:
     """A parsed LBNodeAgent: what an agent does with VIPs."""
 
@@ -87,15 +66,12 @@ class NodeAgentConfig:
     node_selector: Selector = field(default_factory=Selector)
     announces: bool = True
     """False without a ``local`` block: such an agent announces nothing."""
-
-
-class SelectorError(SpecError):
-    """A nodeSelector that can't be evaluated."""
+    placement: Placement | None = None
+    """By which rule VIPs are placed whose ServiceGroup doesn't say; None: not said."""
 
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s))")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
 
 
 def parse_duration(text: str) -> float:
@@ -158,8 +134,9 @@ def parse_node_agent(body: Json) -> NodeAgentConfig:
         garp=_parse_garp(block.get("garpConfig")),
         local_addressing=_parse_addressing(addressing.get("localInterface"), LOCAL_ADDRESSING),
         dummy_addressing=_parse_addressing(addressing.get("dummyInterface"), DUMMY_ADDRESSING),
-        node_selector=_parse_selector(spec.get("nodeSelector")),
+        node_selector=parse_selector(spec.get("nodeSelector")),
         announces=local is not None,
+        placement=parse_rule(block.get("placement"), "local.placement"),
     )
 
 
@@ -197,16 +174,3 @@ def _parse_addressing(block: Json | None, default: AddressConfig) -> AddressConf
     if preferred is not None and valid and (preferred == 0 or preferred > valid):
         preferred = valid
     return AddressConfig(valid, preferred, block.get("noPrefixRoute", default.no_prefix_route))
-
-
-def _parse_selector(block: Json | None) -> Selector:
-    requirements = [(key, "In", (value,)) for key, value in ((block or {}).get("matchLabels") or {}).items()]
-    for expression in (block or {}).get("matchExpressions") or ():
-        key, operator = expression.get("key", ""), expression.get("operator", "")
-        values = tuple(expression.get("values") or ())
-        if operator not in _OPERATORS:
-            raise SelectorError(f'operator "{operator}" is none of In, NotIn, Exists, DoesNotExist')
-        if (operator in ("In", "NotIn")) != bool(values):
-            raise SelectorError(f"operator {operator} of {key} takes {'no' if values else 'at least one'} value")
-        requirements.append((key, operator, values))
-    return Selector(tuple(requirements))

@@ -7,7 +7,7 @@ Source of names, defaults and meanings: PureLB v0.6.1 to v0.17.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
 
@@ -24,6 +24,8 @@ from purelb.addresses import (
 )
 from purelb.errors import AddressError, SpecError
 from purelb.names import GROUP
+from purelb.preferences import Placement, parse_rule
+from purelb.selectors import Selector, parse_selector
 
 Json: TypeAlias = Mapping[str, Any]
 Scope: TypeAlias = Literal["local", "remote"]
@@ -96,6 +98,10 @@ class ServiceGroup:
     """How many of its addresses one Service may have (maxAddressesPerService)."""
     share_across_namespaces: bool = False
     """Whether a sharing key means the same in every namespace."""
+    node_selector: Selector = field(default_factory=Selector)
+    """The nodes that may announce its addresses."""
+    placement: Placement | None = None
+    """By which rule its VIPs are placed; None: by the LBNodeAgents'."""
     written_as: Literal["v1", "v2"] = "v1"
     """The API version of its manifest, which says what ``local`` means."""
 
@@ -158,6 +164,8 @@ def parse_service_group(body: Json) -> ServiceGroup:
         namespace_default=bool(spec.get("namespaceDefault")),
         max_addresses=_max_addresses(spec.get("maxAddressesPerService"), source),
         share_across_namespaces=bool(spec.get("shareAcrossNamespaces")),
+        node_selector=parse_selector(spec.get("nodeSelector")),
+        placement=parse_rule(spec.get("placement"), "placement"),
         written_as="v2" if _is_written_as_v2(metadata) else "v1",
     )
 

@@ -16,6 +16,7 @@ from allocator.reconcile.request import named_group
 from purelb import names
 from purelb.addresses import IPAddress
 from purelb.annotations import USERS, meaningless
+from purelb.preferences import misread
 from purelb.servicegroups import Scope, ServiceGroup
 from purelb.services import ServiceView
 
@@ -193,7 +194,7 @@ def peace(
 
 def remarked(plan: Plan, service: ServiceView) -> Plan:
     """The plan, and what is to be said of the Service whatever becomes of it: annotations that mean nothing."""
-    odd = tuple(map(wording.warned, meaningless(service.annotations)))
+    odd = tuple(map(wording.warned, (*meaningless(service.annotations), *misread(service.annotations))))
     return replace(plan, standing=plan.standing + odd) if odd else plan
 
 

@@ -18,8 +18,9 @@ from purelb.errors import SpecError
 from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AgentMetrics
 from purelb.names import DEFAULT_INTERFACE
-from purelb.nodeagents import NodeAgentConfig, SelectorError, parse_node_agent
+from purelb.nodeagents import NodeAgentConfig, parse_node_agent
 from purelb.ordering import Changed, Deleted, News, changes
+from purelb.selectors import SelectorError
 
 Json: TypeAlias = Mapping[str, Any]
 Trouble: TypeAlias = Literal["invalid", "node_selector", "interface"]

@@ -236,6 +236,16 @@ WRONG: Final = [
                 more("maxAddressesPerService: 257"),
                 "spec.maxAddressesPerService in body should be less than or equal to 256",
             ),
+            (
+                "placed at will",
+                more("placement: spread"),
+                'spec.placement: Unsupported value: "spread": supported values: "even", "hash"',
+            ),
+            (
+                "nodes selected by no value",
+                more("nodeSelector: {matchExpressions: [{key: a, operator: In}]}"),
+                SELECTOR,
+            ),
             ("NetBox by FTP", "{netbox: {url: 'ftp://n/', tenant: t}}", "url must begin with http:// or https://"),
             (
                 "too many ranges",
@@ -275,6 +285,11 @@ WRONG: Final = [
                 "negative lifetime",
                 "{local: {addressConfig: {dummyInterface: {validLifetime: -1}}}}",
                 "spec.local.addressConfig.dummyInterface.validLifetime in body should be greater than or equal to 0",
+            ),
+            (
+                "placed by chance",
+                "{local: {placement: random}}",
+                'spec.local.placement: Unsupported value: "random": supported values: "even", "hash"',
             ),
             (
                 "selector without values",
@@ -362,6 +377,7 @@ RIGHT: Final = [
                 more("namespaces: [web, shop-2], enforceNamespaces: true, namespaceDefault: true"),
             ),
             ("switches off", more("enforceNamespaces: false, namespaceDefault: false")),
+            ("of some nodes", more("nodeSelector: {matchLabels: {rack: a}}, placement: even")),
             ("sidecar", "{external: {provider: infoblox, announce: remote}}"),
             ("NetBox", "{netbox: {url: 'https://netbox.example/', tenant: purelb, aggregation: /32}}"),
             ("local and NetBox of PureLB 0.6", more("netbox: {url: 'http://n/', tenant: t, aggregation: /32}")),
@@ -380,6 +396,7 @@ RIGHT: Final = [
             ("announcements off", garp("enabled: false")),
             ("no refreshing", garp("refreshInterval: 0s")),
             ("refreshing each day", garp("refreshInterval: 24h")),
+            ("placed evenly", "{local: {placement: even}}"),
             (
                 "lifetimes",
                 "{local: {addressConfig: {localInterface: {validLifetime: 300, preferredLifetime: 300},"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from purelb.errors import SpecError
-from purelb.nodeagents import AddressConfig, GarpConfig, Selector, interface_pattern, parse_duration, parse_node_agent
+from purelb.nodeagents import AddressConfig, GarpConfig, interface_pattern, parse_duration, parse_node_agent
+from purelb.selectors import Selector
 
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 

@@ -181,3 +181,14 @@ def test_a_wrong_group_is_refused_with_one_sentence(spec: dict[str, Any], senten
         parse_service_group(group(**spec))
 
     assert "\n" not in str(refusal.value)
+
+
+def test_a_group_says_which_nodes_may_announce_it_and_by_which_rule() -> None:
+    block = pool("10.0.0.0/30", "10.0.0.0/24")
+    parsed = parse_service_group(group(local=block, nodeSelector={"matchLabels": {"rack": "a"}}, placement="even"))
+
+    assert parsed.node_selector.matches({"rack": "a"})
+    assert not parsed.node_selector.matches({})
+    assert parsed.placement == "even"
+    assert parse_service_group(group(local=block)).node_selector.matches({})
+    assert parse_service_group(group(local=block)).placement is None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbnodeagent.kubernetes.selection import choose_config
-from purelb.nodeagents import NodeAgentConfig, Selector
+from purelb.nodeagents import NodeAgentConfig
+from purelb.selectors import Selector
 
 EVERYWHERE = NodeAgentConfig(name="default", namespace="purelb")
 RACK_A = replace(EVERYWHERE, name="rack-a", node_selector=Selector((("rack", "In", ("a",)),)))

@@ -1,0 +1,155 @@
+"""Which nodes can have which VIPs. Exclusion is a rank and never a filter that leaves nobody. Pure.
+
+VIPs with the same subnets, selector and endpoints share a ``Reach``, and those of one reach with the same preference a
+``Domain``: what a change of the nodes costs is for each of them once, and not for each VIP.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import Final, NamedTuple
+
+from allocator.placement.values import Node, Vip
+from purelb.addresses import IPAddress, IPNetwork
+from purelb.membership import Standing
+from purelb.preferences import Preference
+from purelb.selectors import Selector
+
+RANKS: Final = {standing: rank for rank, standing in enumerate(Standing)}
+"""The best first, as the agents rank them."""
+
+
+class ReachKey(NamedTuple):
+    """On which networks, with which labels, by which names."""
+
+    networks: frozenset[IPNetwork]
+    selector: Selector
+    only: frozenset[str] | None
+
+
+class Reach:
+    """The nodes that can have some VIPs, as the nodes are now."""
+
+    def __init__(self, key: ReachKey) -> None:
+        self.key = key
+        self.vips: set[IPAddress] = set()
+        self.domains: dict[Preference | None, Domain] = {}
+        self.able: frozenset[str] = frozenset()
+        """Of the best standing that there is: the agents elect among these."""
+        self.spare: frozenset[str] = frozenset()
+        """Of the next standing."""
+        self.rank: int | None = None
+        self.is_mixed = False
+        """Whether one of the members on these networks knows the hash rule alone."""
+
+    def update(self, nodes: Mapping[str, Node], on: Mapping[IPNetwork, frozenset[str]]) -> bool:
+        """Bring it up to date. Whether all of its VIPs are to be looked at, not only those of nodes that changed."""
+        before = self.rank, self.is_mixed, len(self.able) > 1
+        here = frozenset[str]().union(*(on.get(network, frozenset()) for network in self.key.networks))
+        self.is_mixed = any(not nodes[name].speaks for name in here)
+        if self.key.only is not None:
+            here &= self.key.only
+        ranked: defaultdict[int | None, list[str]] = defaultdict(list)
+        for name in here:
+            node = nodes[name]
+            if self.key.selector.matches(node.labels):
+                ranked[RANKS[node.standing]].append(name)
+        ranks = sorted(rank for rank in ranked if rank is not None)
+        self.rank = ranks[0] if ranks else None
+        self.able, self.spare = (frozenset(ranked[rank]) for rank in (*ranks, None, None)[:2])
+        return before != (self.rank, self.is_mixed, len(self.able) > 1) or not before[2]
+
+
+class Domain:
+    """The VIPs of a reach with one preference, and the nodes that they should be on."""
+
+    def __init__(self, reach: Reach, preference: Preference | None) -> None:
+        self.reach = reach
+        self.preference = preference
+        self._epoch = -1
+        self._targets: tuple[str, ...] = ()
+
+    def targets(self, nodes: Mapping[str, Node], is_held: Callable[[str], bool], epoch: int) -> tuple[str, ...]:
+        """Where its VIPs should be: preferred nodes, else others; never nobody while anybody is able.
+
+        A node that hasn't served for long (``is_held``), and one of weight 0, are the last choices. Names in their
+        order; ``epoch`` is another one whenever the answer may differ.
+        """
+        if epoch != self._epoch:
+            able = sorted(self.reach.able)
+            steady = [name for name in able if not is_held(name)]
+            weighty = [name for name in steady if nodes[name].weight > 0]
+            preferred = [name for name in weighty if self.prefers(nodes[name])] if self.preference is not None else []
+            self._targets = tuple(preferred or weighty or steady or able)
+            self._epoch = epoch
+        return self._targets
+
+    def prefers(self, node: Node) -> bool:
+        """Whether it is one of the preferred."""
+        return self.preference is None or self.preference.includes(node.name, node.labels)
+
+
+class Eligibility:
+    """The reaches and domains of all VIPs."""
+
+    def __init__(self) -> None:
+        self.nodes: Mapping[str, Node] = {}
+        self._on: dict[IPNetwork, frozenset[str]] = {}
+        self._lengths: tuple[tuple[int, int], ...] = ()
+        """IP version and prefix length of the nodes' subnets."""
+        self._reaches: dict[ReachKey, Reach] = {}
+
+    def update(self, nodes: Mapping[str, Node]) -> tuple[bool, set[IPAddress]]:
+        """Other nodes, or other things about them.
+
+        Whether the domains of all VIPs are to be asked for again, and else the VIPs to look at beside those that the
+        changed nodes have.
+        """
+        on: defaultdict[IPNetwork, set[str]] = defaultdict(set)
+        for node in nodes.values():
+            for network in node.subnets:
+                on[network].add(node.name)
+        are_others = on.keys() != self._on.keys()
+        self.nodes = dict(nodes)
+        self._on = {network: frozenset(names) for network, names in on.items()}
+        self._lengths = tuple(sorted({(network.version, network.prefixlen) for network in on}))
+        affected: set[IPAddress] = set()
+        for reach in self._reaches.values():
+            if reach.update(self.nodes, self._on):
+                affected |= reach.vips
+        return are_others, affected
+
+    def domain(self, vip: Vip) -> Domain:
+        """That of a VIP, which counts as one of it until ``leave``."""
+        networks = frozenset(self._networks(vip.address))
+        key = ReachKey(networks, vip.selector, vip.only)
+        reach = self._reaches.get(key)
+        if reach is None:
+            reach = self._reaches[key] = Reach(key)
+            reach.update(self.nodes, self._on)
+        reach.vips.add(vip.address)
+        domain = reach.domains.get(vip.preference)
+        if domain is None:
+            domain = reach.domains[vip.preference] = Domain(reach, vip.preference)
+        return domain
+
+    def leave(self, domain: Domain, address: IPAddress) -> None:
+        """A VIP isn't of that domain any more; a reach without any is forgotten, with its domains."""
+        reach = domain.reach
+        reach.vips.discard(address)
+        if not reach.vips:
+            del self._reaches[reach.key]
+
+    def _networks(self, address: IPAddress) -> Iterable[IPNetwork]:
+        for version, length in self._lengths:
+            if version == address.version and (network := _network(address, length)) in self._on:
+                yield network
+
+
+def _network(address: IPAddress, length: int) -> IPNetwork:
+    """The network of so many bits that an address is in."""
+    if isinstance(address, IPv4Address):
+        return IPv4Network((int(address), length), strict=False)
+    return IPv6Network((int(address), length), strict=False)

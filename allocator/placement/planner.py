@@ -1,0 +1,329 @@
+"""The planner: for each VIP an owner and a stand-in, which agents follow as long as they live. Pure.
+
+**Even.** Owners are even by weight over the nodes that can have them, and for each owner its stand-ins are such that
+after its death the others are even at once, without the allocator.
+
+**Steady.** A VIP stays where it is while its node is one of the best that there are. So a change of one node moves at
+once only the VIPs that it owned (to their stand-ins, which the agents have done by then); all others stay. What is
+well moves in steps only: at most ``Tempo.moves`` VIPs each ``Tempo.interval``, none to a node in its hold-down, and
+none while a node that was lost hasn't been given up (``Tempo.give_up``). Where all nodes weigh the same and can have
+all VIPs, a node that joins costs no more moves than its share, ⌈VIPs / nodes⌉.
+
+The same calls give the same plan, whatever the order of sets and dicts. Times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+from allocator.placement.eligibility import Domain, Eligibility, Reach
+from allocator.placement.presence import Presence
+from allocator.placement.shares import Choice, Rank, Shares
+from allocator.placement.values import Node, Tempo, Vip, order
+from purelb.addresses import IPAddress
+from purelb.election import owner as hash_owner
+
+
+class Place:
+    """A VIP, and where it is to be."""
+
+    __slots__ = ("domain", "heir", "home", "owner", "vip")
+
+    def __init__(self, vip: Vip, domain: Domain) -> None:
+        self.vip = vip
+        self.domain = domain
+        self.owner: str | None = None
+        self.heir: str | None = None
+        """The stand-in."""
+        self.home: str | None = None
+        """The node that had it before it was lost; it is among the first to return there."""
+
+
+class Asked(NamedTuple):
+    """Among whom one is to be chosen: where the VIPs of a domain should be, or whoever can have those of a reach."""
+
+    of: Domain | Reach
+    is_heir: bool = False
+
+
+class Planner:
+    """Tell it who is there (``see``) and what is wanted (``want``, ``forget``); ask for each VIP's ``placement``.
+
+    Steps towards evenness are balance.py's.
+    """
+
+    def __init__(self, tempo: Tempo) -> None:
+        self.tempo = tempo
+        self.shares = Shares()
+        self.presence = Presence(tempo)
+        self.eligibility = Eligibility()
+        self.places: dict[IPAddress, Place] = {}
+        self.changes = 0
+        """Goes up with everything that may call for a step."""
+        self._siblings: defaultdict[str, set[IPAddress]] = defaultdict(set)
+        self._epoch = 0
+        self._now = -math.inf
+        self._choices: dict[Asked, tuple[int, int, Choice]] = {}
+
+    # --- what is asked -----------------------------------------------------------------------------------------------
+
+    def placement(self, address: IPAddress) -> tuple[str, ...] | None:
+        """The nodes that are to have a VIP, in their order.
+
+        Empty: the hash rule is to decide, as one of the agents on its networks knows no other. None: there is nothing
+        to say, as nobody is there who could have it, or who it is isn't known yet; then what was said before stays.
+        """
+        place = self.places.get(address)
+        if place is None:
+            return None
+        if place.domain.reach.is_mixed:
+            return ()
+        if place.owner is None:
+            return None
+        return (place.owner, place.heir) if place.heir is not None else (place.owner,)
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def see(self, nodes: Iterable[Node], now: float) -> set[IPAddress]:
+        """Who takes part now, with the same words for the same things as last time. The VIPs whose plan changed."""
+        known, seen = self.eligibility.nodes, {node.name: node for node in nodes}
+        changed = {name for name in known.keys() | seen.keys() if known.get(name) != seen.get(name)}
+        if not changed:
+            return set()
+        self.presence.see(seen.values(), now)
+        self.shares.weigh(seen)
+        are_others, affected = self.eligibility.update(seen)
+        self._pass(now)
+        self._epoch += 1
+        self.changes += 1
+        if are_others:
+            affected = set(self.places)
+            for place in self.places.values():
+                self._enter(place, place.vip)
+        for name in changed:
+            affected |= self.shares.owned.get(name, set()) | self.shares.stood.get(name, set())
+        return self._repair(affected)
+
+    def want(self, vip: Vip, now: float) -> bool:
+        """A VIP is wanted, in this way from now on. Whether its plan changed."""
+        self._pass(now)
+        place = self.places.get(vip.address)
+        if place is None:
+            place = self.places[vip.address] = Place(vip, self.eligibility.domain(vip))
+            self._join(vip)
+        else:
+            before, place.vip = place.vip, vip
+            if before == vip:
+                return False
+            if before.spread != vip.spread:
+                self._part(before)
+                self._join(vip)
+            if _terms(before) != _terms(vip):
+                self._enter(place, vip)
+        self.changes += 1
+        return bool(self._repair({vip.address}))
+
+    def forget(self, address: IPAddress) -> None:
+        """A VIP isn't wanted any more."""
+        place = self.places.pop(address, None)
+        if place is None:
+            return
+        self._clear(place)
+        self._part(place.vip)
+        self.eligibility.leave(place.domain, address)
+        self.changes += 1
+
+    # --- what steps are made of --------------------------------------------------------------------------------------
+
+    def turn(self, now: float) -> None:
+        """Time has passed: nodes may have waited enough."""
+        self._pass(now)
+
+    def targets(self, domain: Domain) -> tuple[str, ...]:
+        """Where the VIPs of a domain should be."""
+        return domain.targets(self.eligibility.nodes, lambda name: self.presence.is_held(name, self._now), self._epoch)
+
+    def neighbours(self, place: Place) -> set[str]:
+        """The owners of the VIPs from which it is to be apart."""
+        if place.vip.spread is None:
+            return set()
+        others = (self.places[address] for address in self._siblings[place.vip.spread] if address != place.vip.address)
+        return {other.owner for other in others if other.owner is not None}
+
+    def crowded(self) -> list[Place]:
+        """The VIPs that are on a node with one from which they are to be apart."""
+        found = []
+        for siblings in self._siblings.values():
+            if len(siblings) < 2:
+                continue
+            taken: set[str | None] = {None}
+            for address in sorted(siblings, key=order):
+                place = self.places[address]
+                if place.owner in taken and place.owner is not None:
+                    found.append(place)
+                taken.add(place.owner)
+        return sorted(found, key=lambda place: order(place.vip.address))
+
+    def pick_owner(self, place: Place) -> str | None:
+        """The node that is to have a VIP, if it is to be placed anew."""
+        banned = self.neighbours(place)
+        choice = self._choice(Asked(place.domain), self.shares.rank_as_owner)
+        return choice.pick(banned) or (self._least_crowded(place) if banned else None)
+
+    def pick_heir(self, place: Place) -> str | None:
+        """The node that is to stand in for a VIP of this owner."""
+        owner = place.owner
+        assert owner is not None
+        share = partial(self.shares.share_after, owner, more=1)
+        neighbours = self.neighbours(place)
+        for asked in (Asked(place.domain, is_heir=True), Asked(place.domain.reach, is_heir=True)):
+            choice = self._choice(asked, self.shares.rank_as_heir)
+            if heir := choice.pick({owner, *neighbours}, share) or (
+                choice.pick({owner}, share) if neighbours else None
+            ):
+                return heir
+        spare = place.domain.reach.spare
+        return min(spare - {owner}, key=lambda name: (self.shares.rank_as_heir(name), name), default=None)
+
+    def move(self, place: Place, owner: str) -> None:
+        """A VIP goes to another node; its stand-in stays, unless it's that one."""
+        heir = place.heir
+        self._settle(place, owner, heir if heir != owner else None)
+        if place.home == owner:
+            place.home = None
+        if place.heir is None:
+            self.appoint(place, self.pick_heir(place))
+
+    def appoint(self, place: Place, heir: str | None) -> None:
+        """Another node stands in."""
+        assert place.owner is not None
+        self._settle(place, place.owner, heir)
+
+    def _choice(self, asked: Asked, rank: Callable[[str], Rank]) -> Choice:
+        known = self._choices.get(asked)
+        if known is not None and known[:2] == (self._epoch, self.shares.shrinks):
+            return known[2]
+        of = asked.of
+        choice = Choice(self.targets(of) if isinstance(of, Domain) else of.able, rank)
+        self._choices[asked] = self._epoch, self.shares.shrinks, choice
+        return choice
+
+    # --- repair ------------------------------------------------------------------------------------------------------
+
+    def _repair(self, addresses: Iterable[IPAddress]) -> set[IPAddress]:
+        """See to it that these have an owner and a stand-in among the best; those that changed.
+
+        First those that can be on the fewest nodes, and all owners before any stand-in, who depends on them all.
+        """
+        places = [self.places[address] for address in addresses]
+        places.sort(key=lambda place: (len(place.domain.reach.able), order(place.vip.address)))
+        before = [(place.owner, place.heir) for place in places]
+        for place in places:
+            self._repair_owner(place)
+        for place in places:
+            self._repair_heir(place)
+        return {
+            place.vip.address for place, was in zip(places, before, strict=True) if (place.owner, place.heir) != was
+        }
+
+    def _repair_owner(self, place: Place) -> None:
+        reach = place.domain.reach
+        if reach.is_mixed:
+            self._clear(place)
+        elif not reach.able or place.owner in reach.able:
+            return
+        elif place.owner is None:
+            self._settle(place, *self._first(place))
+        elif place.heir in reach.able:
+            home = place.owner
+            self._settle(place, place.heir, None)
+            place.home = home
+        else:
+            home = place.owner
+            self._settle(place, self.pick_owner(place), None)
+            place.home = home
+
+    def _without_heir(self, place: Place) -> None:
+        if place.heir is not None and place.owner is not None:
+            self.shares.stand_down(place.vip.address, place.owner, place.heir)
+
+    def _repair_heir(self, place: Place) -> None:
+        reach = place.domain.reach
+        if place.owner is None or not reach.able:
+            return
+        good = reach.able if len(reach.able) > 1 else reach.spare
+        if place.heir not in good or place.heir == place.owner:
+            self.appoint(place, self.pick_heir(place))
+
+    def _first(self, place: Place) -> tuple[str | None, str | None]:
+        """Where a VIP is, as far as can be seen: by its plan, by who announces it, or by the hash rule."""
+        able, vip = place.domain.reach.able, place.vip
+        planned = [name for name in vip.plan if name in able]
+        if planned:
+            return planned[0], planned[1] if len(planned) > 1 else None
+        if vip.at in able:
+            return vip.at, None
+        if vip.is_new:
+            return self.pick_owner(place), None
+        return hash_owner(able, vip.address), None
+
+    def _least_crowded(self, place: Place) -> str | None:
+        """Where all nodes have one of its kind: the one with the fewest of them."""
+        counts: defaultdict[str | None, int] = defaultdict(int)
+        for address in self._siblings[place.vip.spread or ""]:
+            if address != place.vip.address:
+                counts[self.places[address].owner] += 1
+        names = self.targets(place.domain)
+        return min(names, key=lambda name: (counts[name], self.shares.rank_as_owner(name)), default=None)
+
+    # --- books -------------------------------------------------------------------------------------------------------
+
+    def _settle(self, place: Place, owner: str | None, heir: str | None) -> None:
+        address = place.vip.address
+        self._without_heir(place)
+        if place.owner != owner:
+            if place.owner is not None:
+                self.shares.disown(address, place.owner)
+            if owner is not None:
+                self.shares.own(address, owner)
+        if owner is not None and heir is not None:
+            self.shares.stand_in(address, owner, heir)
+        place.owner, place.heir = owner, heir
+
+    def _clear(self, place: Place) -> None:
+        self._settle(place, None, None)
+
+    def _enter(self, place: Place, vip: Vip) -> None:
+        """It belongs to the domain that its terms and the nodes' networks give it."""
+        before = place.domain
+        place.domain = self.eligibility.domain(vip)
+        if place.domain.reach is not before.reach:
+            self.eligibility.leave(before, vip.address)
+
+    def _join(self, vip: Vip) -> None:
+        if vip.spread is not None:
+            self._siblings[vip.spread].add(vip.address)
+
+    def _part(self, vip: Vip) -> None:
+        if vip.spread is not None:
+            self._siblings[vip.spread].discard(vip.address)
+            if not self._siblings[vip.spread]:
+                del self._siblings[vip.spread]
+
+    def _pass(self, now: float) -> None:
+        """Time has passed: where that has ended a node's hold-down, domains have other targets."""
+        until = self.presence.next_release(self._now) if now > self._now else None
+        if until is not None and until <= now:
+            self._epoch += 1
+            self.changes += 1
+        if self._epoch and len(self._choices) > 2 * len(self.places) + 16:
+            self._choices.clear()  # of domains that are gone
+        self._now = now
+
+
+def _terms(vip: Vip) -> tuple[object, ...]:
+    return vip.selector, vip.only, vip.preference
