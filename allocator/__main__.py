@@ -160,7 +160,13 @@ async def serve_until_stopped(settings: AllocatorSettings, stop: asyncio.Event, 
         try:
             await serve(settings, stop, pace, gossip_key)
         except* LeadershipLostError as lost:
-            log.warning("standing by", extra={"reason": str(lost.exceptions[0])})
+            log.warning("standing by", extra={"reason": str(_leaf(lost))})
+
+
+def _leaf(group: BaseExceptionGroup[LeadershipLostError]) -> BaseException:
+    """The first error in a group of them, whose own words say nothing."""
+    first = group.exceptions[0]
+    return _leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def main() -> None:

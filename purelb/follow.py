@@ -38,6 +38,7 @@ from purelb.errors import GoneError, KubeError, UnavailableError
 from purelb.kube import Kube
 from purelb.metrics import ClientMetrics
 from purelb.ordering import Change, News, ObjectKey, Ordering, State, key_of
+from purelb.recovery import Recovery
 from purelb.retry import Backoff
 
 T = TypeVar("T")
@@ -49,8 +50,11 @@ LIST: Final = 60.0
 """Seconds that a whole list may take."""
 STEADY: Final = 10.0
 """Seconds after which a watch that ends counts as one that worked."""
-AFTER_FAILURE: Final = Backoff(first=0.2, most=10.0)
-"""Between tries, each by up to half shorter or longer, so that a thousand agents don't come at once."""
+AFTER_FAILURE: Final = Backoff(first=0.2, most=5.0)
+"""Between tries, each by up to half shorter or longer, so that a thousand agents don't come at once; who finds the
+server well before wakes the others of its program (recovery.py)."""
+AT_ONCE: Final = 2.0
+"""Seconds since the last list within which a history that is too short has to be waited out, too."""
 LONGEST_WAIT: Final = 30.0
 """Seconds of a server's Retry-After that are believed."""
 PATIENCE: Final = 20.0
@@ -107,10 +111,12 @@ class Follower(Generic[T]):
         clock: Callable[[], float],
         rng: random.Random,
         pace: Backoff = AFTER_FAILURE,
+        recovery: Recovery | None = None,
     ) -> None:
         """``parse`` takes what the program needs from an object, or returns None if that's nothing; it doesn't raise.
 
-        ``clock`` is monotonic seconds; ``pace`` is that of tries after a failure.
+        ``clock`` is monotonic seconds; ``pace`` is that of tries after a failure; ``recovery`` is shared with others
+        that follow the same server.
         """
         self._kube = kube
         self._source = source
@@ -118,9 +124,11 @@ class Follower(Generic[T]):
         self._clock = clock
         self._rng = rng
         self._pace = pace
+        self._recovery = recovery or Recovery()
         self._ordering: Ordering[T] = Ordering()
         self._needs_list = True
         self._is_history_doubtful = False
+        self._listed_at = float("-inf")
         self.standing = Standing(source.kind, behind_since=clock(), heard_at=clock())
 
     # --- what the program asks ---------------------------------------------------------------------------------------
@@ -146,18 +154,20 @@ class Follower(Generic[T]):
         """What happens, in order, beginning with a list of all there is. It never ends, and raises nothing."""
         delays = self._delays()
         while True:
-            begun = self._clock()
+            begun, retry_after = self._clock(), 0.0
             try:
                 async with aclosing(self._follow()) as news:
                     async for one in news:
                         yield one
             except GoneError as error:
+                # A server that has just started has no history; that is no failure of its own.
                 self._needs_list = True
                 self._fails(error)
-                wait = next(delays)
+                wait = next(delays) if self._clock() - self._listed_at < AT_ONCE else 0.0
             except KubeError as error:
                 self._fails(error)
-                wait = min(LONGEST_WAIT, error.retry_after or 0.0) or next(delays)
+                retry_after = min(LONGEST_WAIT, error.retry_after or 0.0)
+                wait = next(delays)
             except Exception as error:  # our mistake, and no reason to be deaf from now on
                 log.exception("following failed", extra={"kind": self._source.kind})
                 self._needs_list = True
@@ -167,7 +177,10 @@ class Follower(Generic[T]):
                 wait = next(delays)
             if self._clock() - begun >= STEADY:
                 delays = self._delays()
-            await asyncio.sleep(wait)
+            if retry_after:
+                await asyncio.sleep(retry_after)
+            else:
+                await self._recovery.pause(wait, self._rng)
 
     def _delays(self) -> Iterator[float]:
         return (delay * self._rng.uniform(0.5, 1.5) for delay in self._pace.delays())
@@ -187,6 +200,7 @@ class Follower(Generic[T]):
                 await self._look_back()
             if self._needs_list:
                 listed = await self._list()
+                self._listed_at = self._clock()
                 self._follows()
                 self._needs_list = False
                 yield self._ordering.listed(*listed)
@@ -283,9 +297,11 @@ class Follower(Generic[T]):
     # --- how it stands -----------------------------------------------------------------------------------------------
 
     def _follows(self) -> None:
-        if self.standing.trouble:
+        before = self.standing
+        self.standing = replace(before, is_synced=True, behind_since=None, trouble="", heard_at=self._clock())
+        if before.trouble:
             log.info("followed again", extra={"kind": self._source.kind})
-        self.standing = replace(self.standing, is_synced=True, behind_since=None, trouble="", heard_at=self._clock())
+            self._recovery.is_back()
 
     def _fails(self, error: Exception) -> None:
         trouble = f"the {self._source.kind} can't be followed: {error}"

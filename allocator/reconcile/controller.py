@@ -184,6 +184,7 @@ class Controller:
             others = [
                 tasks.create_task(self._external.run()),
                 tasks.create_task(self._hear_sources()),
+                tasks.create_task(self._hear_recoveries()),
             ]
             await self._work(tasks)
             self._steps.stop_asking()
@@ -324,6 +325,13 @@ class Controller:
                     known = self._cache.get(service)
                     if known is not None:
                         self._notices.disputed(known.service, sentence)
+
+    async def _hear_recoveries(self) -> None:
+        """Whose write or read failed isn't to wait for longer than the API server was away."""
+        while True:
+            await self._following.recovered()
+            for key in list(self._unclear):
+                self._turns.look_now(key)
 
     def _look_again(self, key: ServiceKey, backoff: Backoff = AFTER_FAILURE, *, at_least: float = 0.0) -> None:
         self._metrics.update_errors.inc()

@@ -19,6 +19,7 @@ from purelb.follow import Follower, Source, complaint, pour, whole
 from purelb.kube import Kube, custom_path, services_path
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Change, News, Replaced
+from purelb.recovery import Recovery
 from purelb.services import ServiceView, view_service
 
 
@@ -54,14 +55,21 @@ class Following:
 
     def __init__(self, kube: Kube, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:
         rng = random.Random()
+        self._recovery = Recovery()
         self._services: Follower[ServiceView] = Follower(
-            kube, Source("Services", services_path()), view_service, clock=clock, rng=rng
+            kube, Source("Services", services_path()), view_service, clock=clock, rng=rng, recovery=self._recovery
         )
         self._groups: Follower[Mapping[str, Any]] = Follower(
-            kube, Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)), whole, clock=clock, rng=rng
+            kube,
+            Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)),
+            whole,
+            clock=clock,
+            rng=rng,
+            recovery=self._recovery,
         )
         self._parts: dict[Part, Follower[Reading]] = {
-            part: Follower(kube, source, parser(part), clock=clock, rng=rng) for part, source in SOURCES.items()
+            part: Follower(kube, source, parser(part), clock=clock, rng=rng, recovery=self._recovery)
+            for part, source in SOURCES.items()
         }
         self._all: tuple[Follower[Any], ...] = (self._services, self._groups, *self._parts.values())
         for one in self._all:
@@ -75,6 +83,10 @@ class Following:
     def trouble(self, now: float) -> str | None:
         """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""
         return complaint((one.standing for one in self._all), now)
+
+    async def recovered(self) -> None:
+        """Until the API server serves somebody of us again that it had failed."""
+        await self._recovery.wait()
 
     @property
     def epoch(self) -> int:

@@ -25,6 +25,7 @@ from purelb.follow import Follower, Source, complaint, pour, whole
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics
 from purelb.ordering import Changed, News, Replaced
+from purelb.recovery import Recovery
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceView
 from purelb.settings import AgentSettings
@@ -86,15 +87,20 @@ class Following:
     """One follower per kind."""
 
     def __init__(self, kube: Kube, metrics: AgentMetrics, settings: AgentSettings) -> None:
-        rng, clock, node = random.Random(), time.monotonic, settings.node_name
+        rng, clock, node, recovery = random.Random(), time.monotonic, settings.node_name, Recovery()
         namespace = settings.common.namespace
         pods = Source("agents' pods", core_path("pods", settings.gossip_namespace), _labelled(settings.gossip_labels))
         secret = Source(f"Secret {names.GOSSIP_SECRET}", core_path("secrets", namespace), _named(names.GOSSIP_SECRET))
         self.services: Follower[ServiceView] = Follower(
-            kube, Source("Services", services_path()), parse_service, clock=clock, rng=rng
+            kube, Source("Services", services_path()), parse_service, clock=clock, rng=rng, recovery=recovery
         )
         self.groups: Follower[ServiceGroup] = Follower(
-            kube, Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)), parse_group, clock=clock, rng=rng
+            kube,
+            Source("ServiceGroups", custom_path(names.SERVICE_GROUPS)),
+            parse_group,
+            clock=clock,
+            rng=rng,
+            recovery=recovery,
         )
         self.slices: Follower[EndpointSlice] = Follower(
             kube,
@@ -102,18 +108,31 @@ class Following:
             endpoint_slice,
             clock=clock,
             rng=rng,
+            recovery=recovery,
         )
         self.agents: Follower[Mapping[str, Any]] = Follower(
-            kube, Source("LBNodeAgents", custom_path(names.LB_NODE_AGENTS)), whole, clock=clock, rng=rng
+            kube,
+            Source("LBNodeAgents", custom_path(names.LB_NODE_AGENTS)),
+            whole,
+            clock=clock,
+            rng=rng,
+            recovery=recovery,
         )
         self.node: Follower[OwnNode] = Follower(
-            kube, Source("own Node", core_path("nodes"), _named(node)), parse_node, clock=clock, rng=rng
+            kube,
+            Source("own Node", core_path("nodes"), _named(node)),
+            parse_node,
+            clock=clock,
+            rng=rng,
+            recovery=recovery,
         )
-        self.pods: Follower[AgentPod] = Follower(kube, pods, lambda pod: agent_pod(pod, node), clock=clock, rng=rng)
+        self.pods: Follower[AgentPod] = Follower(
+            kube, pods, lambda pod: agent_pod(pod, node), clock=clock, rng=rng, recovery=recovery
+        )
         self.secret: Follower[GossipSecret] | None = None
         """None where settings say the key."""
         if settings.gossip_key is None:
-            self.secret = Follower(kube, secret, parse_secret, clock=clock, rng=rng)
+            self.secret = Follower(kube, secret, parse_secret, clock=clock, rng=rng, recovery=recovery)
         for one in self._all():
             one.show(metrics)
 

@@ -13,11 +13,13 @@ import pytest
 
 from kubedouble import ApiServer
 from kubedouble.store import Store
+from purelb import follow
 from purelb.answers import JsonObject
 from purelb.follow import Follower, Source, Standing, complaint
 from purelb.kube import Kube, core_path, custom_path, group_path
 from purelb.metrics import ClientMetrics, new_registry
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
+from purelb.recovery import Recovery
 from purelb.retry import Backoff
 from tests.purelb.conftest import Api
 
@@ -26,6 +28,8 @@ WITHIN = 20.0
 """Seconds for what takes a tenth of them."""
 PACE = Backoff(first=0.02, most=0.1)
 """Of tries after a failure."""
+FOR_EVER = Backoff(first=3600.0, most=3600.0)
+"""Of one that nothing but another's luck helps."""
 
 
 def config_map(name: str, **data: str) -> JsonObject:
@@ -95,7 +99,9 @@ def _anonymous(news: News[dict[str, str]]) -> News[dict[str, str]]:
 
 
 @asynccontextmanager
-async def reading(kube: Kube, source: Source | None = None, pace: Backoff = PACE) -> AsyncIterator[Reader]:
+async def reading(
+    kube: Kube, source: Source | None = None, pace: Backoff = PACE, recovery: Recovery | None = None
+) -> AsyncIterator[Reader]:
     follower = Follower(
         kube,
         source or Source("ConfigMaps", MAPS),
@@ -103,6 +109,7 @@ async def reading(kube: Kube, source: Source | None = None, pace: Backoff = PACE
         clock=asyncio.get_running_loop().time,
         rng=random.Random(1),
         pace=pace,
+        recovery=recovery,
     )
     reader = Reader(follower)
     async with asyncio.TaskGroup() as tasks:
@@ -409,5 +416,57 @@ def test_metrics_tell_how_it_stands(api: Api) -> None:
             silence = registry.get_sample_value("purelb_k8s_client_silence_seconds", labels)
             assert silence is not None
             assert 0 <= silence < WITHIN
+
+    scenario(api, play)
+
+
+def test_one_that_waits_for_long_is_woken_when_the_server_serves_another_one(api: Api) -> None:
+    async def play(server: ApiServer, kube: Kube) -> None:
+        recovery = Recovery()
+        secrets = Source("Secrets", core_path("secrets", "default"))
+        async with (
+            reading(kube, pace=FOR_EVER, recovery=recovery) as patient,
+            reading(kube, secrets, PACE, recovery) as other,
+        ):
+            await patient.watches(kube)
+            server.faults.status(503)
+            server.faults.drop_watches()
+            await other.until(lambda: bool(other.follower.standing.trouble))
+            server.faults.clear()
+            await kube.create(MAPS, config_map("one", a="1"))
+
+            await patient.reads(one={"a": "1"})
+
+    scenario(api, play)
+
+
+class Noted(Recovery):
+    """Notes for how long a follower would pause."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    async def pause(self, seconds: float, rng: random.Random) -> None:
+        self.pauses.append(seconds)
+        await super().pause(seconds, rng)
+
+
+def test_a_history_that_has_become_too_short_is_listed_anew_at_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "AT_ONCE", 0.0)
+
+    async def play(server: ApiServer, kube: Kube) -> None:
+        recovery = Noted()
+        async with reading(kube, pace=FOR_EVER, recovery=recovery) as reader:
+            await reader.watches(kube)
+            server.faults.drop_watches()
+            await reader.until(lambda: bool(recovery.pauses))
+            await kube.create(MAPS, config_map("one", a="1"))
+            server.faults.expire()
+            recovery.is_back()
+
+            await reader.until(lambda: reader.lists() == 2)
+            assert reader.items == {"one": {"a": "1"}}
+            assert recovery.pauses[1:] == [0.0]
 
     scenario(api, play)
