@@ -1,0 +1,22 @@
+"""The API server ends and returns three times under load: what is new is announced soon after, and nothing restarts."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.apikills import WITHIN, undergo
+from bench.cluster import cluster
+
+SEED = 9
+
+
+@pytest.mark.timeout(240)
+def test_what_is_new_is_announced_soon_after_the_api_server_is_back() -> None:
+    with cluster(nodes=3) as lab:
+        outcome = undergo(lab, 3, SEED)
+
+    assert len(outcome.waited) >= 10
+    assert outcome.never == []
+    assert max(outcome.waited.values()) <= WITHIN
+    assert outcome.restarted == {}
+    assert outcome.exceptions == []
