@@ -12,11 +12,12 @@ import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from lbnodeagent.kubernetes.annotation import Form, View, parse, revise, taken_over
 from lbnodeagent.kubernetes.answers import Answers
-from lbnodeagent.kubernetes.contests import Contests
+from lbnodeagent.kubernetes.contests import OVER, Contests
 from lbnodeagent.kubernetes.policyreset import PolicyReset
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement
@@ -35,7 +36,9 @@ WRITERS: Final = 4
 RETRY: Final = 1.0
 """Seconds until a write is tried again while the API server is away."""
 CALM: Final = 2.0
-"""Seconds between two writes of the same annotation to the same Service."""
+"""Seconds between two writes of the same annotations to the same Service, doubled with each one that was undone."""
+CALMEST: Final = 600.0
+"""Seconds to which that grows."""
 MOURNING: Final = 5.0
 """Seconds after which the name of a node that is gone is taken away, if no other node has taken its place."""
 FORMER: Final = 4096
@@ -44,6 +47,20 @@ BURIED: Final = 16
 """Names that are remembered to have been taken away from a Service: who may write them there may invent them."""
 
 Taken: TypeAlias = Callable[[ServiceView, IPAddress, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What was written to a Service last, and how often it had been undone before."""
+
+    changes: Mapping[str, str | None]
+    at: float
+    times: int
+
+    @property
+    def stands_until(self) -> float:
+        """When the same may be written again."""
+        return self.at + min(CALMEST, CALM * 2.0 ** min(self.times, 16))
 
 
 class Annotator:
@@ -81,7 +98,7 @@ class Annotator:
         self._buried: dict[ServiceKey, tuple[str, ...]] = {}
         """Whose name was taken away from which Service: who writes it again isn't dead, just not heard."""
         self._pending: OrderedDict[ServiceKey, None] = OrderedDict()
-        self._written: dict[ServiceKey, tuple[dict[str, str | None], float]] = {}
+        self._written: dict[ServiceKey, _Written] = {}
         self._later: dict[ServiceKey, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
         self._at_work = 0
@@ -196,9 +213,9 @@ class Annotator:
             return
         now = asyncio.get_running_loop().time()
         changes = self.changes(service, now)
-        last, at = self._written.get(key, ({}, 0.0))
-        if changes and changes == last and now - at < CALM:
-            self._look_again(key, now + CALM)  # somebody undid it
+        last = self._written.get(key)
+        if changes and last is not None and changes == last.changes and now < last.stands_until:
+            self._look_again(key, last.stands_until)  # somebody undid it
         elif changes:
             service = await self._annotate(service, changes, now)
         if (again := await self._policies.look(service, now)) is not None:
@@ -206,14 +223,19 @@ class Annotator:
 
     async def _annotate(self, service: ServiceView, changes: dict[str, str | None], now: float) -> ServiceView:
         """Write these changes; returns the Service as it is then."""
-        self._written[service.key] = changes, now
+        last = self._written.get(service.key)
+        is_again = last is not None and changes == last.changes and now - last.at < OVER
+        self._written[service.key] = _Written(changes, now, last.times + 1 if last is not None and is_again else 0)
         epoch = self._answers.epoch
         # An agent has no right to more of a Service than its status, to which the annotations belong too.
         path = services_path(service.key.namespace, service.key.name, "status")
         try:
             answer = await self._kube.patch(path, annotations_patch(service, changes))
         except KubeError:
-            self._written.pop(service.key, None)
+            if last is None:
+                self._written.pop(service.key, None)
+            else:
+                self._written[service.key] = last
             raise
         log.info("annotated", extra={"service": str(service.key), "annotations": changes})
         self._note_written(service, changes, now)
@@ -279,10 +301,11 @@ class Annotator:
             # A successor writes its own name over ours; before the data plane reports, we don't know.
             is_ours = standing is not None and not standing.successor
             if standing is not None and is_ours and standing.state == "announcing" and standing.is_local:
-                if not self._gives_way(service.key, vip, named.get(vip, self._node), now):
+                if not self._gives_way(service.key, vip, named.get(vip), now):
                     here[vip] = standing.interface
                 continue
-            self._contests.released(service.key, vip)
+            if self._contests.released(service.key, vip):
+                self._written.pop(service.key, None)  # who announces it next undoes nothing
             if is_ours:
                 ownerless.add(vip)
         # One of the living tidies up after the dead, the same for all, so that they don't all try.
@@ -293,8 +316,8 @@ class Annotator:
 
         return View(self._node, here, ownerless, is_dead)
 
-    def _gives_way(self, key: ServiceKey, vip: IPAddress, name: str, now: float) -> bool:
-        """Whether another node's name is left where it is for now, although we announce ``vip``."""
+    def _gives_way(self, key: ServiceKey, vip: IPAddress, name: str | None, now: float) -> bool:
+        """Whether what is there is left for now, another node's name or none, although we announce ``vip``."""
         if name == self._node:
             return False
         until = self._contests.stands_until(key, vip, name, now, is_heard=name in self._members)

@@ -1,4 +1,4 @@
-"""Who gives way when two nodes write their names over each other's for one address of one Service. Pure.
+"""Who gives way when others write over a node's name, or take it away, for one address of one Service. Pure.
 
 Two agents that don't hear each other both believe to own an address, and each corrects what the other one wrote: a
 partition of the gossip that isn't one of the API, for as long as it lasts. That a name came back over ours is the proof
@@ -6,6 +6,9 @@ that its node lives; and of the two, the election would choose one. Both compute
 name where it is. It may be wrong (the other one may have died since, or be an agent of an earlier version that never
 gives way), so nobody gives way for ever: both go on to write, after pauses that double. A name that nobody wrote back
 is a dead node's or an old one, and is replaced at once, as ever: no failover waits for this.
+
+Somebody else may take the name away again and again, with an object of its own in its hands: then it is written back at
+once, and after pauses that double.
 
 ``now`` is monotonic seconds.
 """
@@ -23,6 +26,8 @@ INSIST: Final = (2.0, 60.0)
 """Seconds, the first and the longest, for which a name stands that the election would not choose."""
 GIVE_WAY: Final = (60.0, 600.0)
 """Likewise for one that it would."""
+STRIPPED: Final = (2.0, 600.0)
+"""Likewise until a name that was taken away for the second time is written back."""
 OVER: Final = 1200.0
 """Seconds after which a name that comes back over ours begins a new contest."""
 
@@ -51,8 +56,10 @@ class Contests:
             contest.times = 0
         contest.wrote_at, contest.is_answered = now, False
 
-    def stands_until(self, key: ServiceKey, vip: IPAddress, name: str, now: float, *, is_heard: bool = False) -> float:
-        """When the name of another node may be replaced by ours; a time that isn't later than ``now``: at once.
+    def stands_until(
+        self, key: ServiceKey, vip: IPAddress, name: str | None, now: float, *, is_heard: bool = False
+    ) -> float:
+        """When the name of another node (None: nobody's) may be replaced by ours; not later than ``now``: at once.
 
         ``is_heard``: that node's agent is heard, so that both will see alike who the owner is.
         """
@@ -62,17 +69,27 @@ class Contests:
             return now
         if not contest.is_answered:
             contest.is_answered = True
-            contest.gives_way = not is_heard and owner((self._node, name), vip) == name
-            first, longest = GIVE_WAY if contest.gives_way else INSIST
-            contest.until = now + min(longest, first * 2.0 ** min(contest.times, 16))
+            contest.gives_way = name is not None and not is_heard and owner((self._node, name), vip) == name
+            contest.until = now + self._pause(contest, is_stripped=name is None)
             contest.times += 1
         return contest.until
 
-    def released(self, key: ServiceKey, vip: IPAddress) -> None:
-        """We announce ``vip`` no longer: the name of its next owner is no answer to ours."""
+    @staticmethod
+    def _pause(contest: _Contest, *, is_stripped: bool) -> float:
+        if is_stripped:
+            first, longest = STRIPPED
+            return 0.0 if not contest.times else min(longest, first * 2.0 ** min(contest.times - 1, 16))
+        first, longest = GIVE_WAY if contest.gives_way else INSIST
+        return min(longest, first * 2.0 ** min(contest.times, 16))
+
+    def released(self, key: ServiceKey, vip: IPAddress) -> bool:
+        """We announce ``vip`` no longer: the name of its next owner is no answer to ours. Whether ours was there."""
         contests = self._of.get(key, {})
-        if contests.pop(vip, None) is not None and not contests:
+        if contests.pop(vip, None) is None:
+            return False
+        if not contests:
             del self._of[key]
+        return True
 
     def forget(self, key: ServiceKey) -> None:
         """A Service is gone."""

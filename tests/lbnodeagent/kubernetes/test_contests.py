@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from lbnodeagent.kubernetes.contests import GIVE_WAY, OVER, Contests
+from lbnodeagent.kubernetes.contests import GIVE_WAY, OVER, STRIPPED, Contests
 from purelb.election import ranking
 from purelb.services import ServiceKey
 from tests.lbnodeagent.scenes import VIP
@@ -114,3 +114,19 @@ def test_one_that_is_heard_and_writes_all_the_same_is_answered_ever_more_slowly(
         pauses.append(contests.stands_until(WEB, VIP, CHOSEN, now, is_heard=True) - now)
 
     assert pauses == [2.0, 4.0, 8.0, 16.0]
+
+
+def test_a_name_that_is_taken_away_comes_back_at_once_and_then_ever_more_slowly() -> None:
+    contests, pauses, now = Contests(OTHER), [], 0.0
+    for _ in range(14):
+        contests.wrote(WEB, VIP, now)
+        until = contests.stands_until(WEB, VIP, None, now)
+        pauses.append(until - now)
+        now = until
+
+    assert pauses[:4] == [0.0, 2.0, 4.0, 8.0]
+    assert pauses[-1] == STRIPPED[1]
+
+
+def test_nobodys_name_is_no_contest_before_ours_was_there() -> None:
+    assert Contests(OTHER).stands_until(WEB, VIP, None, 7.0) == 7.0

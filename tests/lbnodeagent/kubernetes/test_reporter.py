@@ -326,6 +326,26 @@ def test_two_nodes_that_do_not_hear_each_other_do_not_write_over_each_other_for_
     assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: "w11,eth0"}]
 
 
+@pytest.mark.parametrize("left", [{}, {"announcing_IPv4": "x,eth0,192.0.2.1"}], ids=["nothing", "junk"])
+def test_who_takes_the_name_away_again_and_again_is_answered_ever_more_slowly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: dict[str, str]
+) -> None:
+    api = RecordingApi(stored())
+    monkeypatch.setattr(annotator, "CALM", 0.01)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.vip_stands(HERE)
+        await until(lambda: bool(api.patches))
+        for _ in range(40):
+            await asyncio.sleep(0.02)
+            reporter.annotator._wanted.set_service(web_service(**left))
+            reporter.service_changed(web_service(**left))
+
+    told(tmp_path, api, web_service(), act)
+
+    assert 2 <= len(api.patches) <= 8, "at once after the first time, and not 40 times"
+
+
 def test_each_change_is_one_event_in_purelbs_words(tmp_path: Path) -> None:
     api = RecordingApi(stored())
     failed = Announcement(VIP, "failed", interface="eth0", error="no such thing")
