@@ -9,9 +9,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Final
+
+from prometheus_client import CollectorRegistry
 
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.driver import DataPlane
@@ -82,13 +84,7 @@ async def run(settings: AgentSettings) -> int:
                 running = [
                     tasks.create_task(plane.run()),
                     tasks.create_task(peers.run()),
-                    tasks.create_task(
-                        serve(
-                            lambda: Page(registry, ready=trouble, healthy=still),
-                            settings.common.host,
-                            settings.common.port,
-                        )
-                    ),
+                    *(tasks.create_task(page) for page in pages(settings, registry, trouble, still)),
                 ]
                 await stop.wait()
                 log.info("stopping")
@@ -120,6 +116,20 @@ def ledger_of(settings: AgentSettings) -> Iterator[Ledger | None]:
         return
     with Ledger(settings.ledger, this_life(settings.node_name)) as ledger:
         yield ledger
+
+
+def pages(
+    settings: AgentSettings,
+    registry: CollectorRegistry,
+    trouble: Callable[[], str | None],
+    still: Callable[[], str | None],
+) -> Iterator[Coroutine[None, None, None]]:
+    """The page with the probes and the metrics, or two where the metrics are to be read elsewhere."""
+    host, apart = settings.common.host, settings.metrics_host
+    is_one = apart in (None, host)
+    yield serve(lambda: Page(registry if is_one else None, ready=trouble, healthy=still), host, settings.common.port)
+    if apart is not None and not is_one:
+        yield serve(lambda: Page(registry, ready=trouble, healthy=still), apart, settings.common.port)
 
 
 async def serve(build: Callable[[], Page], host: str, port: int) -> None:

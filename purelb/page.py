@@ -1,4 +1,4 @@
-"""The HTTP page of a program: ``/metrics``, ``/healthz`` and ``/readyz``, on a thread and loop of its own.
+"""The HTTP page of a program: ``/healthz``, ``/readyz`` and ``/metrics``, on a thread and loop of its own.
 
 Making the metrics of 10,000 VIPs takes a fifth of a second, which must not be taken from the loop that keeps VIPs. It
 owns the listening socket and what a stranger may take of us by it: connections, time, bytes.
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Final, Self
 
 from aiohttp import web
@@ -39,12 +40,12 @@ class Page:
     """``start`` it, and ``close`` it at the end.
 
     ``ready`` returns None if the program is ready, else one sentence why not; ``healthy`` likewise. Both are called on
-    the page's thread.
+    the page's thread. Without a ``registry`` there are no metrics here: they name all Services and VIPs.
     """
 
     def __init__(
         self,
-        registry: CollectorRegistry,
+        registry: CollectorRegistry | None,
         ready: Callable[[], str | None],
         healthy: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -87,7 +88,8 @@ class Page:
     async def _serve(self, host: str, port: int) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=1)
-        app.router.add_get("/metrics", self._metrics)
+        if self._registry is not None:
+            app.router.add_get("/metrics", partial(self._metrics, self._registry))
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         runner = web.AppRunner(app, access_log=None, max_line_size=HEADER, max_field_size=HEADER, lingering_time=0)
@@ -114,10 +116,10 @@ class Page:
         finally:
             await runner.cleanup()
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, registry: CollectorRegistry, _: web.Request) -> web.Response:
         now = time.monotonic()
         if now - self._rendered_at >= FRESH:
-            self._rendered, self._rendered_at = generate_latest(self._registry), now
+            self._rendered, self._rendered_at = generate_latest(registry), now
         return web.Response(body=self._rendered, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _healthz(self, _: web.Request) -> web.Response:

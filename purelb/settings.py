@@ -99,6 +99,9 @@ class AgentSettings:
     bird_socket: Path | None = None
     """BIRD's control socket: addresses of the dummy interface wait for it to have a session. None: they don't."""
 
+    metrics_host: str | None = None
+    """Where the metrics are read, and nowhere else; None: where the probes are."""
+
     requires_peers: bool = False
     """Whether an agent that doesn't hear others that run is not ready."""
 
@@ -164,6 +167,12 @@ class AgentSettings:
             help="BIRD's control socket; addresses of kube-lb0 wait until BIRD has a session (PURELB_BIRD_SOCKET)",
         )
         parser.add_argument(
+            "--metrics-host",
+            default=environ.get("PURELB_METRICS_HOST", ""),
+            help="address on which alone /metrics is served, such as 127.0.0.1; empty: as the probes "
+            "(PURELB_METRICS_HOST)",
+        )
+        parser.add_argument(
             "--require-peers",
             choices=_SWITCHES,
             default=environ.get("PURELB_REQUIRE_PEERS") or "false",
@@ -210,6 +219,8 @@ class AgentSettings:
         if not arguments.node_name:
             raise SettingsError("the node's name is missing: set PURELB_NODE_NAME or --node-name")
         common = _common(arguments, environ)
+        if arguments.metrics_host and not common.host:
+            raise SettingsError("PURELB_METRICS_HOST needs PURELB_HOST: on every address there are the metrics too")
         return cls(
             common=common,
             node_name=arguments.node_name,
@@ -222,6 +233,7 @@ class AgentSettings:
             api_host=environ.get("KUBERNETES_SERVICE_HOST", ""),
             local_policy=arguments.local_policy,
             bird_socket=Path(arguments.bird_socket) if arguments.bird_socket else None,
+            metrics_host=arguments.metrics_host or None,
             requires_peers=arguments.require_peers == "true",
             kube_proxy=_kube_proxy(arguments.kube_proxy_health),
             gate_probe=_gate_probe(arguments.gate_probe),

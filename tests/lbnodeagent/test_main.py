@@ -6,9 +6,13 @@ import asyncio
 import contextlib
 import socket
 
-from lbnodeagent.__main__ import serve
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from lbnodeagent.__main__ import pages, serve
 from purelb.metrics import new_registry
 from purelb.page import Page
+from purelb.settings import AgentSettings
 
 
 def test_a_page_that_cannot_be_served_yet_is_waited_for() -> None:
@@ -38,3 +42,43 @@ def test_a_page_that_cannot_be_served_yet_is_waited_for() -> None:
             await asyncio.wait([serving])
 
     assert asyncio.run(scene()).endswith(b"ok\n")
+
+
+def test_metrics_are_read_nowhere_else_than_where_they_are_to_be() -> None:
+    """They name all tenants' Services and VIPs, and on a node's network no NetworkPolicy holds."""
+
+    async def get(host: str, port: int, path: str) -> int:
+        async with asyncio.timeout(10), aiohttp.ClientSession() as session:
+            while True:
+                with contextlib.suppress(aiohttp.ClientConnectionError):
+                    async with session.get(f"http://{host}:{port}{path}") as answer:
+                        return answer.status
+                await asyncio.sleep(0.05)
+
+    async def scene() -> dict[str, int]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environ = {"PURELB_NODE_NAME": "w11", "PURELB_HOST": "127.0.0.1", "PURELB_METRICS_PORT": str(port)}
+        settings = AgentSettings.from_environment(environ | {"PURELB_METRICS_HOST": "127.0.0.2"}, [])
+        async with asyncio.TaskGroup() as tasks:
+            serving = [
+                tasks.create_task(page)
+                for page in pages(settings, CollectorRegistry(), lambda: "not yet", lambda: None)
+            ]
+            asked = [
+                (host, path) for host in ("127.0.0.1", "127.0.0.2") for path in ("/metrics", "/healthz", "/readyz")
+            ]
+            answers = {f"{host}{path}": await get(host, port, path) for host, path in asked}
+            for one in serving:
+                one.cancel()
+        return answers
+
+    assert asyncio.run(scene()) == {
+        "127.0.0.1/metrics": 404,
+        "127.0.0.1/healthz": 200,
+        "127.0.0.1/readyz": 503,
+        "127.0.0.2/metrics": 200,
+        "127.0.0.2/healthz": 200,
+        "127.0.0.2/readyz": 503,
+    }

@@ -124,3 +124,12 @@ def test_logs_are_json_unless_people_are_to_read_them() -> None:
     assert AgentSettings.from_environment(AGENT, ["--log-format", "text"]).common.log_format == "text"
     with pytest.raises(SettingsError, match='PURELB_LOG_FORMAT "xml" is neither json nor text'):
         AllocatorSettings.from_environment({"PURELB_LOG_FORMAT": "xml"}, [])
+
+
+def test_metrics_can_be_told_apart_from_the_probes_only_where_those_have_an_address() -> None:
+    host = {"PURELB_HOST": "10.31.188.11", "PURELB_METRICS_HOST": "127.0.0.1"}
+
+    assert AgentSettings.from_environment(AGENT, []).metrics_host is None
+    assert AgentSettings.from_environment({**AGENT, **host}, []).metrics_host == "127.0.0.1"
+    with pytest.raises(SettingsError, match="PURELB_METRICS_HOST needs PURELB_HOST"):
+        AgentSettings.from_environment({"PURELB_NODE_NAME": "n", "PURELB_METRICS_HOST": "127.0.0.1"}, [])
