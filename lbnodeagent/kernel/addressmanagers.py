@@ -34,7 +34,7 @@ class Manager:
 
 
 NETWORKD: Final = Manager("systemd-networkd", "KeepConfiguration=yes in the [Network] section of its .network file")
-"""``static`` doesn't keep addresses that have a lifetime, as ours have; ``yes`` and ``dhcp`` do (tried with 252)."""
+"""``static`` doesn't keep addresses that have a lifetime, as ours have (tried with 252)."""
 NETWORK_MANAGER: Final = Manager(
     "NetworkManager",
     "unmanaged-devices=interface-name:{interface} in the [keyfile] section of NetworkManager.conf, once something else"

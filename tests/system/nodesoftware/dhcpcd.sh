@@ -1,0 +1,15 @@
+# dhcpcd. SETTING: a line of dhcpcd.conf.
+start() {
+    printf 'nodev\nallowinterfaces eth0\nipv4only\nnoarp\n%s\n' "$SETTING" >/etc/dhcpcd.conf
+    ip link set eth0 up
+    run
+}
+
+run() {
+    dhcpcd --nobackground --quiet >>/run/dhcpcd.log 2>&1 &
+    program=$!
+}
+
+ask_again() { dhcpcd --rebind eth0; }
+release() { dhcpcd --release && wait $program; run; }
+restart() { dhcpcd --exit && wait $program; run; }
