@@ -28,6 +28,7 @@ from lab.command.controlplane import USER_AGENT, WIRE_KUBECONFIG, certificate_au
 from lab.command.desk import Desk
 from lab.command.faults import Faults
 from lab.command.nodefaults import NodeFaults
+from lab.command.realapi import RealApi
 from lab.command.wirefaults import WireFaults
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
@@ -216,7 +217,9 @@ class Supervisor:
                 controllers.append(NamespaceEnd(cluster))
             node_faults = NodeFaults(self._network, kubelet, nodes, proxies, self._folder)
             cluster_faults = ClusterFaults(cluster, self._folder)
-            faults = Faults(self._network, node_faults, WireFaults(self._network), cluster_faults)
+            wire_faults = WireFaults(self._network)
+            api_faults = RealApi(plane.real, cluster, self._folder)
+            faults = Faults(self._network, node_faults, wire_faults, cluster_faults, api_faults)
             desk = Desk(self._network, cluster, faults, self._user_namespace, self._end)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(cluster.run())
