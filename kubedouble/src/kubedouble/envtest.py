@@ -114,6 +114,18 @@ class ControlPlane:
         await self._start_etcd()
         await self._start_apiserver()
 
+    async def rotate(self) -> None:
+        """Another authority, certificate and key for tokens: restarted with them. Raises NotStarted."""
+        await self._end("kube-apiserver", signal.SIGKILL)
+        await asyncio.to_thread(self._write_files)
+        await self._start_apiserver()
+
+    @property
+    def authority(self) -> str:
+        """The certificate of the authority, PEM."""
+        assert self._tls is not None, "start() comes first"
+        return self._tls.ca.decode()
+
     async def _start_etcd(self) -> None:
         client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd)
         await self._spawn(

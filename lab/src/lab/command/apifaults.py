@@ -2,7 +2,7 @@
 
 Owns their names on the command line. What they do is `kubedouble`'s; they befall PureLB's programs alone, so that the
 operator's kubectl and the lab go on, except those that befall the server as a whole. What can befall a real one is the
-supervisor's to do: see `realapi`.
+supervisor's to do: see `serverfaults`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ WHOLE: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "go-back": ("/go-back", {}),
 }
 """What befalls the server as a whole, once: the admin port's path, and what is told it."""
+ROTATE: Final = "rotate"
+"""Takes more than the server: see `rotation`."""
 _PATIENCE: Final = 20.0
 _REAL_PATIENCE: Final = 120.0
 """Seconds."""
@@ -38,6 +40,10 @@ def begin(folder: Path, kind: str, verb: str | None) -> str:
     if _is_real(folder):
         if verb is not None:
             raise FaultRefused("a real API server fails for everybody: it takes no --verb")
+        return str(control.request(folder, "fault", _REAL_PATIENCE, target=API, kind=kind).values["done"])
+    if kind == ROTATE:
+        if verb is not None:
+            raise FaultRefused(f"{kind} befalls the API server as a whole: it takes no --verb")
         return str(control.request(folder, "fault", _REAL_PATIENCE, target=API, kind=kind).values["done"])
     if kind in WHOLE:
         if verb is not None:

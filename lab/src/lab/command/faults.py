@@ -1,7 +1,7 @@
 """All faults of a running lab, by whom they befall: `purelb-lab fault TARGET KIND`, and `heal TARGET`.
 
 Owns who is meant: a node, all of them, the wire, the cluster. What befalls each is told by its own table: `nodefaults`,
-`wirefaults`, `clusterfaults`; of a real API server by `realapi`. Those of the embedded one don't come by here: see
+`wirefaults`, `clusterfaults`; of a real API server by `serverfaults`. Those of the embedded one don't come by here: see
 `apifaults`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lab.command.clusterfaults import ClusterFaults
 from lab.command.nodefaults import NodeFaults
-from lab.command.realapi import RealApi
+from lab.command.serverfaults import ServerFaults
 from lab.command.wirefaults import WireFaults
 from lab.errors import FaultRefused
 from lab.settings import ALL, API, CLUSTER, WIRE
@@ -21,7 +21,7 @@ class Faults:
     """What can go wrong in one lab."""
 
     def __init__(
-        self, network: Network, nodes: NodeFaults, wire: WireFaults, cluster: ClusterFaults, api: RealApi
+        self, network: Network, nodes: NodeFaults, wire: WireFaults, cluster: ClusterFaults, api: ServerFaults
     ) -> None:
         self._network = network
         self._nodes = nodes

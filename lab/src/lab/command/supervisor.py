@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+from lab.api.authority import Authority
 from lab.api.cluster import Cluster
 from lab.command import control
 from lab.command.clusterfaults import ClusterFaults
@@ -28,7 +29,8 @@ from lab.command.controlplane import USER_AGENT, WIRE_KUBECONFIG, certificate_au
 from lab.command.desk import Desk
 from lab.command.faults import Faults
 from lab.command.nodefaults import NodeFaults
-from lab.command.realapi import RealApi
+from lab.command.rotation import Rotation
+from lab.command.serverfaults import ServerFaults
 from lab.command.wirefaults import WireFaults
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
@@ -200,7 +202,7 @@ class Supervisor:
             children += await start_frr(self._folder, self._network, self._settings.bfd_interval)
         async with Kube(plane.kubeconfig, user_agent=USER_AGENT) as kube:
             cluster = Cluster(kube)
-            authority = await asyncio.to_thread(certificate_authority, plane.kubeconfig)
+            authority = Authority(await asyncio.to_thread(certificate_authority, plane.kubeconfig))
             images = Path(self._settings.images) if self._settings.images else None
             shared = Surroundings(cluster, self._network, self._folder, authority, images)
             nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)
@@ -209,7 +211,7 @@ class Supervisor:
             controllers: list[Controller] = [
                 Workloads(cluster),
                 Scheduler(cluster),
-                NamespaceDefaults(cluster, shared.ca),
+                NamespaceDefaults(cluster, authority),
                 EndpointSlices(cluster),
                 Disruptions(cluster),
             ]
@@ -218,7 +220,8 @@ class Supervisor:
             node_faults = NodeFaults(self._network, kubelet, nodes, proxies, self._folder)
             cluster_faults = ClusterFaults(cluster, self._folder)
             wire_faults = WireFaults(self._network)
-            api_faults = RealApi(plane.real, cluster, self._folder)
+            rotation = Rotation(plane, cluster, kubelet, authority, self._folder)
+            api_faults = ServerFaults(plane.real, rotation, cluster, self._folder)
             faults = Faults(self._network, node_faults, wire_faults, cluster_faults, api_faults)
             desk = Desk(self._network, cluster, faults, self._user_namespace, self._end)
             async with asyncio.TaskGroup() as tasks:

@@ -1,4 +1,4 @@
-"""What can befall a lab's real API server, by really doing it: `purelb-lab fault api KIND`.
+"""What the lab itself does to its API server: `purelb-lab fault api KIND` of a real one, and rotation of either.
 
 Owns the table of these faults; how the programs are ended and started is `kubedouble.envtest`'s, what refuses writes
 `neighbours.refusals`'. A restart befalls everybody, the lab's own parts too: they wait until the server is there again.
@@ -14,6 +14,7 @@ from typing import Final
 from kubedouble.envtest import ControlPlane, NotStarted
 from lab.api.cluster import Cluster
 from lab.command.kubectl import run_kubectl
+from lab.command.rotation import Rotation
 from lab.errors import FaultRefused
 from lab.neighbours import refusals
 from lab.settings import REAL_API_FAULTS
@@ -22,11 +23,12 @@ AWAY: Final = 2.0
 """Seconds for which a restart leaves no API server; it takes some more to come up."""
 
 
-class RealApi:
+class ServerFaults:
     """Of one lab; `plane` is None where its API server is the embedded one."""
 
-    def __init__(self, plane: ControlPlane | None, cluster: Cluster, folder: Path) -> None:
+    def __init__(self, plane: ControlPlane | None, rotation: Rotation, cluster: Cluster, folder: Path) -> None:
         self._plane = plane
+        self._rotation = rotation
         self._cluster = cluster
         self._folder = folder
         self._lock = asyncio.Lock()
@@ -34,15 +36,7 @@ class RealApi:
 
     async def begin(self, kind: str, subject: str | None) -> str:
         """Do it, and wait until it is so; a sentence about it. Raises FaultRefused and KubeError."""
-        if self._plane is None:
-            raise FaultRefused(f"{kind}: the embedded API server is told at its admin port")
-        kinds: Mapping[str, tuple[Callable[[], Awaitable[None]], str]] = {
-            "quota": (self._use_up_quotas, "lets nothing be created in any namespace, until `heal api`"),
-            "admission": (self._deny, "denies all writes of PureLB's programs, until `heal api`"),
-            "restart": (self._restart, "was killed, and serves again"),
-            "remember": (self._plane.remember, "has a copy of etcd's data"),
-            "go-back": (self._plane.go_back, "serves the older copy of etcd's data"),
-        }
+        kinds = self._kinds()
         if kind not in kinds:
             known = ", ".join(REAL_API_FAULTS)
             raise FaultRefused(f"no fault {kind!r} of a real API server, which takes no orders; there are: {known}")
@@ -55,6 +49,19 @@ class RealApi:
             except (NotStarted, ValueError) as failure:
                 raise FaultRefused(str(failure)) from failure
         return f"API server: {kind}: it {done}"
+
+    def _kinds(self) -> Mapping[str, tuple[Callable[[], Awaitable[None]], str]]:
+        rotation = {"rotate": (self._rotation.run, "has another authority, and no token of pods is good any more")}
+        if self._plane is None:
+            return rotation
+        return {
+            **rotation,
+            "quota": (self._use_up_quotas, "lets nothing be created in any namespace, until `heal api`"),
+            "admission": (self._deny, "denies all writes of PureLB's programs, until `heal api`"),
+            "restart": (self._restart, "was killed, and serves again"),
+            "remember": (self._plane.remember, "has a copy of etcd's data"),
+            "go-back": (self._plane.go_back, "serves the older copy of etcd's data"),
+        }
 
     async def end(self) -> str:
         """End what lasts; a sentence about it. Raises KubeError."""
