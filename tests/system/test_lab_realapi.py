@@ -118,3 +118,17 @@ def test_admission_denies_the_writes_of_our_programs_and_nobody_elses(lab: LabUn
 
 def test_what_a_real_server_can_not_be_told_is_one_sentence(lab: LabUnderTest) -> None:
     assert "takes no orders; there are: quota" in lab.run("fault", "api", "html").stderr
+
+
+def test_kubectl_shows_the_logs_of_a_program(lab: LabUnderTest) -> None:
+    command = "print('first'); print('last', flush=True); import time; time.sleep(600)"
+    container = {"name": "main", "image": "python", "command": ["python3", "-c", command]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "talking"}, "spec": {"containers": [container]}}
+    lab.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+    try:
+        assert eventually(lambda: lab.hosts.kubectl("logs", "talking").stdout == "first\nlast\n", seconds=30)
+        assert lab.kubectl("logs", "talking", "-c", "main", "--tail=1") == "last\n"
+        assert "previous terminated container" in lab.hosts.kubectl("logs", "talking", "--previous").stderr
+        assert lab.hosts.kubectl("exec", "talking", "--", "true").returncode != 0
+    finally:
+        lab.kubectl("delete", "pod", "talking", "--grace-period=1")

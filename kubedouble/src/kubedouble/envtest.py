@@ -147,6 +147,7 @@ class ControlPlane:
             f"--tls-private-key-file={self._folder / 'apiserver.key'}",
             f"--service-cluster-ip-range={SERVICE_RANGES}",
             "--authorization-mode=RBAC",
+            "--kubelet-preferred-address-types=InternalDNS,InternalIP",
             f"--token-auth-file={self._folder / 'tokens.csv'}",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-key-file={self._folder / 'accounts.key'}",

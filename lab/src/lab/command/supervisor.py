@@ -40,6 +40,7 @@ from lab.controllers.scheduler import NamespaceDefaults, Scheduler
 from lab.controllers.workloads import Workloads
 from lab.errors import LabError, LabRunning, NotAllowed
 from lab.kubelet.kubelets import Kubelet
+from lab.kubelet.logserver import NAME, LogServer
 from lab.kubelet.programs import Surroundings
 from lab.kubeproxy.proxies import Proxies, StandIns
 from lab.kubeproxy.real import VARIABLE, RealProxies
@@ -200,12 +201,17 @@ class Supervisor:
         if self._settings.ecmp:
             self._progress(progress="router: FRR")
             children += await start_frr(self._folder, self._network, self._settings.bfd_interval)
-        async with Kube(plane.kubeconfig, user_agent=USER_AGENT) as kube:
+        async with contextlib.AsyncExitStack() as stack:
+            kube = await stack.enter_async_context(Kube(plane.kubeconfig, user_agent=USER_AGENT))
             cluster = Cluster(kube)
             authority = Authority(await asyncio.to_thread(certificate_authority, plane.kubeconfig))
             images = Path(self._settings.images) if self._settings.images else None
             shared = Surroundings(cluster, self._network, self._folder, authority, images)
-            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)
+            kubelets_at = None
+            if plane.real is not None:
+                logs = await stack.enter_async_context(LogServer(cluster, self._folder))
+                kubelets_at = NAME, logs.port
+            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace, kubelets_at)
             kubelet = Kubelet(shared)
             proxies = self._make_proxies(cluster)
             controllers: list[Controller] = [
