@@ -90,6 +90,22 @@ def _expect_timeout(api: Api) -> None:
     connection.close()
 
 
+def test_a_quota_refuses_what_is_new_and_admission_every_write(api: Api, faults: Faults) -> None:
+    api.post(MAPS, config_map("before")).ok()
+
+    quota = faults.add("quota")
+    assert "exceeded quota: " in api.post(MAPS, config_map("new")).refused(403)
+    api.merge(f"{MAPS}/before", {"data": {"a": "b"}}).ok()
+    faults.clear(quota)
+
+    faults.add("admission")
+    for answer in (api.post(MAPS, config_map("new")), api.merge(f"{MAPS}/before", {}), api.delete(f"{MAPS}/before")):
+        assert "denied request" in answer.refused(422)
+    assert api.get(f"{MAPS}/before").status == 200
+    faults.clear()
+    api.delete(f"{MAPS}/before").ok()
+
+
 def test_read_only_refuses_writes(api: Api, faults: Faults) -> None:
     faults.read_only()
 

@@ -6,6 +6,7 @@ DELETE /faults, /faults/ID      clear all, or one
 POST /drop-watches, /expire     cut the watches; forget history too, so that they get 410
 POST /restart                   {"refusing": 1, "loading": 1}, in seconds: refuse connections, then say 403, then serve;
                                 with "user_agent" 403 to those alone
+POST /rotate                    another CA, whose PEM is answered as "ca", and another key for ServiceAccounts' tokens
 POST /remember, /go-back        take a snapshot of all objects; be again as in it, as after a restore of etcd
 """
 
@@ -39,6 +40,8 @@ def admin_handler(faults: Faults) -> Callable[[web.BaseRequest], Awaitable[web.S
                 return web.json_response({"dropped": faults.expire()})
             case "POST", ["restart"]:
                 return await _do(faults.restart, request)
+            case "POST", ["rotate"]:
+                return web.json_response({"ca": faults.rotate()})
             case "POST", ["remember"]:
                 return await _do(faults.remember, request)
             case "POST", ["go-back"]:

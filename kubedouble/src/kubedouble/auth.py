@@ -98,6 +98,11 @@ class Authenticator:
         body = f"{_b64(encode({'alg': 'HS256', 'kid': 'lab', 'typ': 'JWT'}))}.{_b64(encode(claims))}"
         return f"{body}.{_b64(self._sign(body))}", issued + lifetime
 
+    def rotate(self) -> None:
+        """Sign with another key: no token of a ServiceAccount is good any more."""
+        self._key = secrets.token_bytes(32)
+        self._verified.clear()
+
     def _sign(self, body: str) -> bytes:
         return hmac.new(self._key, body.encode(), hashlib.sha256).digest()
 

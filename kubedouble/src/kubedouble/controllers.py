@@ -30,7 +30,8 @@ class Controllers:
         self._cluster = cluster
         self._store = cluster.store
         self._operations = operations
-        self._root_ca = root_ca
+        self.root_ca = root_ca
+        """What new namespaces are told; empty: nothing."""
         self._changes: deque[tuple[str, Event]] = deque()
         self._wake = asyncio.Event()
         self._dependents: dict[str, dict[tuple[str, tuple[str, str]], JsonObject]] = {}
@@ -174,13 +175,13 @@ class Controllers:
         """What every living namespace has."""
         if self._store.get("/serviceaccounts", namespace, "default") is None:
             self._put("ServiceAccount", "/serviceaccounts", namespace, "default", {})
-        if self._root_ca and self._store.get("/configmaps", namespace, "kube-root-ca.crt") is None:
+        if self.root_ca and self._store.get("/configmaps", namespace, "kube-root-ca.crt") is None:
             text = (
                 "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints"
                 " such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across"
                 " distributions of Kubernetes clusters."
             )
-            content = {"data": {"ca.crt": self._root_ca}}
+            content = {"data": {"ca.crt": self.root_ca}}
             annotations = {"kubernetes.io/description": text}
             self._put("ConfigMap", "/configmaps", namespace, "kube-root-ca.crt", content, annotations)
 

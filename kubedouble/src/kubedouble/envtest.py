@@ -1,6 +1,6 @@
 """A real control plane from `KUBEBUILDER_ASSETS`: `etcd` and `kube-apiserver` as child processes, RBAC on.
 
-Owns starting and stopping both, their ports, keys and tokens in one folder. For `--control-plane envtest` and for the
+Owns their life and what can befall it, ports, keys and tokens in one folder. For `--control-plane envtest` and for the
 tests that run on both kinds of server. There is no controller manager: what controllers do does not happen.
 """
 
@@ -10,6 +10,7 @@ import asyncio
 import base64
 import os
 import secrets
+import shutil
 import signal
 import socket
 import ssl
@@ -67,7 +68,10 @@ class ControlPlane:
         self._folder, self._programs = folder, programs
         self._hosts = tuple(hosts)
         self._port = port
-        self._children: list[_Child] = []
+        self._children: dict[str, _Child] = {}
+        """By name, in the order in which they were started."""
+        self._etcd = 0, 0
+        """Its ports, for clients and for peers."""
         self.admin_token = secrets.token_urlsafe(24)
         self.url = ""
         self._tls: Tls | None = None
@@ -77,37 +81,81 @@ class ControlPlane:
         self._port = self._port or free_port()
         self.url = f"https://{self._hosts[0]}:{self._port}"
         await asyncio.to_thread(self._write_files)
-        client, peer = free_port(), free_port()
-        etcd = f"http://127.0.0.1:{client}"
+        self._etcd = free_port(), free_port()
         try:
-            await self._spawn(
-                "etcd",
-                f"--data-dir={self._folder / 'etcd'}",
-                f"--listen-client-urls={etcd}",
-                f"--advertise-client-urls={etcd}",
-                f"--listen-peer-urls=http://127.0.0.1:{peer}",
-                "--unsafe-no-fsync",  # nothing here outlives the machine
-            )
-            await self._spawn(
-                "kube-apiserver",
-                f"--etcd-servers={etcd}",
-                f"--bind-address={self._hosts[0]}",
-                f"--secure-port={self._port}",
-                f"--tls-cert-file={self._folder / 'apiserver.crt'}",
-                f"--tls-private-key-file={self._folder / 'apiserver.key'}",
-                f"--service-cluster-ip-range={SERVICE_RANGES}",
-                "--authorization-mode=RBAC",
-                f"--token-auth-file={self._folder / 'tokens.csv'}",
-                "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-                f"--service-account-key-file={self._folder / 'accounts.key'}",
-                f"--service-account-signing-key-file={self._folder / 'accounts.key'}",
-                # Without a controller manager there is no default ServiceAccount for this plugin to find.
-                "--disable-admission-plugins=ServiceAccount",
-            )
-            await self._ready()
+            await self._start_etcd()
+            await self._start_apiserver()
         except BaseException:
             await self.stop()
             raise
+
+    async def restart(self, away: float = 0.0) -> None:
+        """kube-apiserver dies, and comes again after so many seconds. Raises NotStarted."""
+        await self._end("kube-apiserver", signal.SIGKILL)
+        await asyncio.sleep(away)
+        await self._start_apiserver()
+
+    async def remember(self) -> None:
+        """Keep a copy of etcd's data, as a backup does; an earlier one goes."""
+        etcd = self._children["etcd"].process
+        etcd.send_signal(signal.SIGSTOP)  # so that no write is half in the copy
+        try:
+            await asyncio.to_thread(_copy, self._folder / "etcd", self._folder / "backup")
+        finally:
+            etcd.send_signal(signal.SIGCONT)
+
+    async def go_back(self) -> None:
+        """Restore the copy: objects and resourceVersions are as they were. NotStarted; ValueError without one."""
+        if not (self._folder / "backup").exists():
+            raise ValueError("there is no snapshot to go back to")
+        await self._end("kube-apiserver", signal.SIGKILL)
+        await self._end("etcd", signal.SIGKILL)
+        await asyncio.to_thread(_copy, self._folder / "backup", self._folder / "etcd")
+        await self._start_etcd()
+        await self._start_apiserver()
+
+    async def rotate(self) -> None:
+        """Another authority, certificate and key for tokens: restarted with them. Raises NotStarted."""
+        await self._end("kube-apiserver", signal.SIGKILL)
+        await asyncio.to_thread(self._write_files)
+        await self._start_apiserver()
+
+    @property
+    def authority(self) -> str:
+        """The certificate of the authority, PEM."""
+        assert self._tls is not None, "start() comes first"
+        return self._tls.ca.decode()
+
+    async def _start_etcd(self) -> None:
+        client, peer = (f"http://127.0.0.1:{port}" for port in self._etcd)
+        await self._spawn(
+            "etcd",
+            f"--data-dir={self._folder / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            "--unsafe-no-fsync",  # nothing here outlives the machine
+        )
+
+    async def _start_apiserver(self) -> None:
+        await self._spawn(
+            "kube-apiserver",
+            f"--etcd-servers=http://127.0.0.1:{self._etcd[0]}",
+            f"--bind-address={self._hosts[0]}",
+            f"--secure-port={self._port}",
+            f"--tls-cert-file={self._folder / 'apiserver.crt'}",
+            f"--tls-private-key-file={self._folder / 'apiserver.key'}",
+            f"--service-cluster-ip-range={SERVICE_RANGES}",
+            "--authorization-mode=RBAC",
+            "--kubelet-preferred-address-types=InternalDNS,InternalIP",
+            f"--token-auth-file={self._folder / 'tokens.csv'}",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            f"--service-account-key-file={self._folder / 'accounts.key'}",
+            f"--service-account-signing-key-file={self._folder / 'accounts.key'}",
+            # Without a controller manager there is no default ServiceAccount for this plugin to find.
+            "--disable-admission-plugins=ServiceAccount",
+        )
+        await self._ready()
 
     def _write_files(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +185,7 @@ class ControlPlane:
             process = await asyncio.create_subprocess_exec(
                 *command, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
             )
-        self._children.append(_Child(name, process, log))
+        self._children[name] = _Child(name, process, log)
 
     def _context(self) -> ssl.SSLContext:
         assert self._tls is not None
@@ -161,7 +209,7 @@ class ControlPlane:
             raise NotStarted(f"kube-apiserver was not ready within {_READY_WITHIN:.0f} s") from None
 
     def _check_children(self) -> None:
-        for child in self._children:
+        for child in self._children.values():
             if child.process.returncode is not None:
                 lines = child.log.read_text(errors="replace").splitlines()
                 last = lines[-1] if lines else ""
@@ -186,13 +234,21 @@ class ControlPlane:
 
     async def stop(self) -> None:
         """The API server first, so that it does not complain about its store."""
-        for child in reversed(self._children):
-            if child.process.returncode is None:
-                child.process.send_signal(signal.SIGTERM)
-                try:
-                    async with asyncio.timeout(_STOP_WITHIN):
-                        await child.process.wait()
-                except TimeoutError:
-                    child.process.kill()
+        for name in reversed(list(self._children)):
+            await self._end(name, signal.SIGTERM)
+
+    async def _end(self, name: str, number: signal.Signals) -> None:
+        child = self._children.pop(name)
+        if child.process.returncode is None:
+            child.process.send_signal(number)
+            try:
+                async with asyncio.timeout(_STOP_WITHIN):
                     await child.process.wait()
-        self._children.clear()
+            except TimeoutError:
+                child.process.kill()
+                await child.process.wait()
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)

@@ -9,6 +9,8 @@ from .errors import JsonObject, StatusError, internal_error, no_such_path, too_m
 
 OF_WATCHES: Final = frozenset(("expire-watches", "broken-line", "cut-line"))
 WRITES: Final = frozenset(("create", "update", "patch", "delete", "deletecollection"))
+OVER_QUOTA: Final = "exceeded quota: lab, requested: count/objects=1, used: count/objects=1, limited: count/objects=1"
+DENIED: Final = "ValidatingAdmissionPolicy 'lab' with binding 'lab' denied request: the lab refuses"
 NO_RULES: Final = "forbidden: User cannot do this: RBAC: clusterrole.rbac.authorization.k8s.io not found"
 """What a server says to everybody until it has read its rules."""
 
@@ -48,14 +50,20 @@ class Fault:
             and (self.namespace is None or self.namespace == request.namespace)
             and (self.name is None or self.name == request.name)
             and (self.user_agent is None or self.user_agent in request.user_agent)
-            and (self.kind != "read-only" or request.verb in WRITES)
+            and (self.kind not in ("read-only", "admission") or request.verb in WRITES)
+            and (self.kind != "quota" or (request.verb == "create" and not request.subresource))
             and (self.kind not in OF_WATCHES or request.verb == "watch")
         )
 
     def error(self) -> StatusError:
-        """What a `status` or `read-only` fault answers."""
-        if self.kind == "read-only":
-            return StatusError(403, "Forbidden", "the server is read-only", details={})
+        """What a fault that refuses answers."""
+        match self.kind:
+            case "read-only":
+                return StatusError(403, "Forbidden", "the server is read-only", details={})
+            case "quota":
+                return StatusError(403, "Forbidden", OVER_QUOTA, details={})
+            case "admission":
+                return StatusError(422, "Invalid", DENIED, details={})
         match self.code:
             case 429:
                 return too_many_requests("the server has received too many requests", self.retry_after)

@@ -28,11 +28,19 @@ _PATIENCE: Final = 10.0
 class Ground:
     """Of one server; `open` it on the server's loop."""
 
-    def __init__(self, store: Store, handlers: Handlers, connections: Connections, journal: Journal | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        handlers: Handlers,
+        connections: Connections,
+        journal: Journal | None,
+        renew_keys: Callable[[], str],
+    ) -> None:
         self._store = store
         self._handlers = handlers
         self._connections = connections
         self._journal = journal
+        self._renew_keys = renew_keys
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listeners: Listeners | None = None
         self._restarting: asyncio.Task[None] | None = None
@@ -90,6 +98,16 @@ class Ground:
         finally:
             if rules is not None:
                 faults.clear(rules)
+
+    def rotate(self) -> str:
+        """Another authority and key for tokens, and no connection that knew the old ones; the authority, PEM."""
+
+        def renew() -> str:
+            authority = self._renew_keys()
+            self._connections.cut_all()
+            return authority
+
+        return self._on_loop(renew)
 
     def snapshot(self) -> Snapshot:
         return self._on_loop(self._store.snapshot)

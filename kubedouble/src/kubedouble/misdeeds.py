@@ -87,6 +87,8 @@ async def _streams(request: web.BaseRequest, body: bytes) -> web.StreamResponse:
 MISDEEDS: Final[Mapping[str, tuple[Misdeed, str]]] = {
     "status": (_refuses, "it answers with a code (401, 403, 404, 409, 410, 429 with Retry-After, 500, 503, ...)"),
     "read-only": (_refuses, "it refuses writes with 403"),
+    "quota": (_refuses, "it refuses to create anything, with 403, as a ResourceQuota that is used up does"),
+    "admission": (_refuses, "it refuses writes with 422, as a ValidatingAdmissionPolicy does"),
     "slow": (_is_slow, "it answers late"),
     "hang": (_hangs, "it takes requests and never answers them; running watches go on"),
     "half-open": (_is_half_open, "connections stay, running watches too, and nothing comes by them ever again"),

@@ -37,7 +37,7 @@ from .negotiation import error_response
 from .operations import Operations
 from .paths import Target, parse
 from .store import Store
-from .tls import Tls
+from .tls import Tls, renewed
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class ApiServer:
         self._controllers = Controllers(self.cluster, self.operations, root_ca)
         self._journal = Journal(journal) if journal is not None else None
         self._connections = Connections()
-        self._ground = Ground(self.store, self._handlers, self._connections, self._journal)
+        self._ground = Ground(self.store, self._handlers, self._connections, self._journal, self._renew_keys)
         self.faults = Faults(self._ground)
         self.url = ""
         self._runners: list[web.ServerRunner] = []
@@ -148,6 +148,16 @@ class ApiServer:
         self._runners.append(runner)
         await web.TCPSite(runner, host, port).start()
         return f"http://{host}:{runner.addresses[0][1]}"
+
+    def _renew_keys(self) -> str:
+        """Another key for tokens, and another authority where it serves HTTPS; returns that, PEM."""
+        self._authenticator.rotate()
+        if self._tls is None or self._scratch is None:
+            return ""
+        self._tls = renewed(self._tls)
+        self._tls.load_into(self._ssl, Path(self._scratch.name))
+        self._controllers.root_ca = self._tls.ca.decode()
+        return self._controllers.root_ca
 
     # Access
 

@@ -41,15 +41,19 @@ class Tls:
 
     def context(self, folder: Path) -> ssl.SSLContext:
         """`folder` receives certificate and key, because `ssl` reads only files."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.load_into(context, folder)
+        return context
+
+    def load_into(self, context: ssl.SSLContext, folder: Path) -> None:
+        """Connections that begin from now on get this certificate."""
         folder.mkdir(parents=True, exist_ok=True)
         certificate, key = folder / "apiserver.crt", folder / "apiserver.key"
         certificate.write_bytes(self.certificate)
         key.touch(mode=0o600)
         key.write_bytes(self.key)
         (folder / "ca.crt").write_bytes(self.ca)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate, key)
-        return context
 
 
 def _name(common: str) -> x509.Name:
@@ -115,6 +119,13 @@ def make_tls(names: Iterable[str]) -> Tls:
         certificate.public_bytes(pem),
         key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()),
     )
+
+
+def renewed(tls: Tls) -> Tls:
+    """Another CA, and another certificate for the same names."""
+    old = x509.load_pem_x509_certificate(tls.certificate)
+    names = old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return make_tls(str(name.value) for name in names)
 
 
 def tls_in(folder: Path, names: Iterable[str]) -> Tls:

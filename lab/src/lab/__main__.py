@@ -21,11 +21,20 @@ from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, s
 from lab.demo.walkthrough import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
 from lab.machine import namespaces
-from lab.settings import ALL, API_FAULTS, CLUSTER, CLUSTER_FAULTS, CONTROL_PLANES, FAULTS, WIRE, WIRE_FAULTS, Settings
+from lab.settings import (
+    ALL,
+    API,
+    API_FAULTS,
+    CLUSTER,
+    CLUSTER_FAULTS,
+    CONTROL_PLANES,
+    FAULTS,
+    WIRE,
+    WIRE_FAULTS,
+    Settings,
+)
 from lab.wire.router import run_folder, vtysh_command
 
-API = "api"
-"""In the place of a node: the API server."""
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
 _DEMO_GRACE = 4.0  # seconds that Kubernetes waits for a node that is gone; so long some requests meet its pods
 

@@ -30,8 +30,12 @@ WIRE_FAULTS = ("answer", "arp-flood", "gossip-flood", "record", "replay")
 CLUSTER = "cluster"
 """In the place of a node: other controllers, and tenants."""
 CLUSTER_FAULTS = ("servicelb", "operator", "tenant")
+API = "api"
+"""In the place of a node: the API server."""
 API_FAULTS = (
     "read-only",
+    "quota",
+    "admission",
     "slow",
     "hang",
     "half-open",
@@ -47,8 +51,11 @@ API_FAULTS = (
     "restart",
     "remember",
     "go-back",
+    "rotate",
 )
 """Of the embedded API server, beside a code that it answers with."""
+REAL_API_FAULTS = ("quota", "admission", "restart", "remember", "go-back", "rotate")
+"""Of a real API server, by really doing it."""
 FAULTS_FILE = "api-faults.url"
 """In a lab's folder: where the embedded API server is told to fail."""
 CONTROL_PLANES = ("embedded", "envtest")

@@ -30,7 +30,7 @@ def folder(server: Embedded, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_lab_has_all_faults_that_the_double_has() -> None:
-    assert set(API_FAULTS) - set(apifaults.WHOLE) == set(MISDEEDS) - {"status"}
+    assert set(API_FAULTS) - {*apifaults.WHOLE, apifaults.ROTATE} == set(MISDEEDS) - {"status"}
 
 
 def test_a_fault_befalls_our_programs_until_healed(server: Embedded, folder: Path) -> None:
@@ -56,9 +56,14 @@ def test_what_can_not_be_is_one_sentence(folder: Path) -> None:
         apifaults.begin(folder, "flood", None)
     with pytest.raises(FaultRefused, match="restart befalls the API server as a whole"):
         apifaults.begin(folder, "restart", "list")
+
+
+def test_of_a_real_server_the_lab_itself_is_asked(folder: Path) -> None:
     (folder / FAULTS_FILE).unlink()
-    with pytest.raises(FaultRefused, match="only the embedded one takes orders"):
-        apifaults.begin(folder, "html", None)
+    with pytest.raises(FaultRefused, match="takes no --verb"):
+        apifaults.begin(folder, "restart", "list")
+    with pytest.raises(FaultRefused, match="takes no orders"):
+        apifaults.ask(folder, "GET", "/faults")
 
 
 def test_without_a_lab_it_says_so(tmp_path: Path) -> None:

@@ -39,11 +39,12 @@ _READY_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """A running control plane. `forward` is what has to run beside it, if anything."""
+    """A running control plane. `forward` is what has to run beside it, if anything; `real` is a real one's handle."""
 
     kubeconfig: Path
     children: tuple[Child, ...]
     forward: Coroutine[Any, Any, None] | None = None
+    real: RealControlPlane | None = None
 
 
 async def start_control_plane(kind: str, folder: Path, network: Network) -> ControlPlane:
@@ -106,7 +107,7 @@ async def _start_envtest(folder: Path, network: Network, wire: list[socket.socke
     kubeconfig = folder / "kubeconfig"
     await asyncio.to_thread(_write_private, kubeconfig, yaml.safe_dump(server.kubeconfig()))
     port = int(server.url.rpartition(":")[2])
-    return ControlPlane(kubeconfig, (), forward(wire, "127.0.0.1", port))
+    return ControlPlane(kubeconfig, (), forward(wire, "127.0.0.1", port), server)
 
 
 def certificate_authority(kubeconfig: Path) -> str:

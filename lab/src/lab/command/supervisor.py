@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+from lab.api.authority import Authority
 from lab.api.cluster import Cluster
 from lab.command import control
 from lab.command.clusterfaults import ClusterFaults
@@ -28,6 +29,8 @@ from lab.command.controlplane import USER_AGENT, WIRE_KUBECONFIG, certificate_au
 from lab.command.desk import Desk
 from lab.command.faults import Faults
 from lab.command.nodefaults import NodeFaults
+from lab.command.rotation import Rotation
+from lab.command.serverfaults import ServerFaults
 from lab.command.wirefaults import WireFaults
 from lab.controllers.disruptions import Disruptions
 from lab.controllers.endpointslices import EndpointSlices
@@ -37,6 +40,7 @@ from lab.controllers.scheduler import NamespaceDefaults, Scheduler
 from lab.controllers.workloads import Workloads
 from lab.errors import LabError, LabRunning, NotAllowed
 from lab.kubelet.kubelets import Kubelet
+from lab.kubelet.logserver import NAME, LogServer
 from lab.kubelet.programs import Surroundings
 from lab.kubeproxy.proxies import Proxies, StandIns
 from lab.kubeproxy.real import VARIABLE, RealProxies
@@ -197,18 +201,23 @@ class Supervisor:
         if self._settings.ecmp:
             self._progress(progress="router: FRR")
             children += await start_frr(self._folder, self._network, self._settings.bfd_interval)
-        async with Kube(plane.kubeconfig, user_agent=USER_AGENT) as kube:
+        async with contextlib.AsyncExitStack() as stack:
+            kube = await stack.enter_async_context(Kube(plane.kubeconfig, user_agent=USER_AGENT))
             cluster = Cluster(kube)
-            authority = await asyncio.to_thread(certificate_authority, plane.kubeconfig)
+            authority = Authority(await asyncio.to_thread(certificate_authority, plane.kubeconfig))
             images = Path(self._settings.images) if self._settings.images else None
             shared = Surroundings(cluster, self._network, self._folder, authority, images)
-            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace)
+            kubelets_at = None
+            if plane.real is not None:
+                logs = await stack.enter_async_context(LogServer(cluster, self._folder))
+                kubelets_at = NAME, logs.port
+            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace, kubelets_at)
             kubelet = Kubelet(shared)
             proxies = self._make_proxies(cluster)
             controllers: list[Controller] = [
                 Workloads(cluster),
                 Scheduler(cluster),
-                NamespaceDefaults(cluster, shared.ca),
+                NamespaceDefaults(cluster, authority),
                 EndpointSlices(cluster),
                 Disruptions(cluster),
             ]
@@ -216,7 +225,10 @@ class Supervisor:
                 controllers.append(NamespaceEnd(cluster))
             node_faults = NodeFaults(self._network, kubelet, nodes, proxies, self._folder)
             cluster_faults = ClusterFaults(cluster, self._folder)
-            faults = Faults(self._network, node_faults, WireFaults(self._network), cluster_faults)
+            wire_faults = WireFaults(self._network)
+            rotation = Rotation(plane, cluster, kubelet, authority, self._folder)
+            api_faults = ServerFaults(plane.real, rotation, cluster, self._folder)
+            faults = Faults(self._network, node_faults, wire_faults, cluster_faults, api_faults)
             desk = Desk(self._network, cluster, faults, self._user_namespace, self._end)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(cluster.run())

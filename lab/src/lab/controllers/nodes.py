@@ -40,8 +40,10 @@ class Nodes:
     --node-monitor-grace-period).
     """
 
-    def __init__(self, cluster: Cluster, topology: Topology, grace: float) -> None:
+    def __init__(self, cluster: Cluster, topology: Topology, grace: float, kubelet: tuple[str, int] | None) -> None:
+        """`kubelet` is the name and port at which a real API server asks for logs."""
         self._cluster = cluster
+        self._kubelet = kubelet
         self._nodes = {node.name: node for node in topology.nodes}
         self._hearts = {name: _Heart() for name in self._nodes}
         self._grace = grace
@@ -66,7 +68,12 @@ class Nodes:
             if failure.status != 409:
                 raise
             made = await self._cluster.kube.get(path("nodes", name=node.name))
-        await self._cluster.patch("nodes", made, {"status": body["status"]}, "status")
+        status = body["status"]
+        if self._kubelet is not None:
+            name, port = self._kubelet
+            status["addresses"].append({"type": "InternalDNS", "address": name})
+            status["daemonEndpoints"] = {"kubeletEndpoint": {"Port": port}}
+        await self._cluster.patch("nodes", made, {"status": status}, "status")
         await self._beat(node.name)
 
     async def run(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
+from lab.api.authority import Authority
 from lab.api.cluster import Cluster
 from lab.api.objects import Object, condition, is_daemon_pod, is_terminating, now, path
 from lab.controllers.reconciler import Reconciler
@@ -81,9 +82,9 @@ class Scheduler:
 class NamespaceDefaults:
     """Fills namespaces as they come; `run` works for ever."""
 
-    def __init__(self, cluster: Cluster, ca: str) -> None:
+    def __init__(self, cluster: Cluster, authority: Authority) -> None:
         self._cluster = cluster
-        self._ca = ca
+        self._authority = authority
         self._reconciler: Reconciler[str] = Reconciler("namespace", self._fill)
         cluster.on_change("namespaces", lambda obj: self._reconciler.add(obj["metadata"]["name"]))
 
@@ -100,7 +101,7 @@ class NamespaceDefaults:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "kube-root-ca.crt", "namespace": name},
-            "data": {"ca.crt": self._ca},
+            "data": {"ca.crt": self._authority.pem},
         }
         for plural, body in (("serviceaccounts", account), ("configmaps", trust)):
             try:

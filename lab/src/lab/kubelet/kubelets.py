@@ -85,6 +85,10 @@ class Kubelet:
             if addresses[0] not in used:
                 return addresses
 
+    async def renew_accounts(self) -> None:
+        """Give every pod another token, and the API server's authority of the moment."""
+        await asyncio.gather(*(worker.renew_account() for worker in self._workers.values()))
+
     # --- faults ---
 
     def set_reachable(self, node: str, reachable: bool) -> None:

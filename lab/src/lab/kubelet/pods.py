@@ -100,6 +100,11 @@ class PodWorker:
         self._gone.set()
         self._ending.set()
 
+    async def renew_account(self) -> None:
+        """Give the pod another token, and the API server's authority of the moment, once its node can ask for them."""
+        await self._reachable.wait()
+        await self._programs.renew_account(self.pod)
+
     async def run(self) -> None:
         """From ContainerCreating to the last status. What one pod can't do hurts no other: it is logged."""
         namespace, name = key_of(self.pod)

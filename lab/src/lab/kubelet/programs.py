@@ -12,6 +12,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.api.authority import Authority
 from lab.api.cluster import Cluster
 from lab.api.objects import Object, path
 from lab.kubelet.confinement import capabilities_of, confine
@@ -48,7 +49,7 @@ class Surroundings:
     cluster: Cluster
     network: Network
     folder: Path  # the lab's own
-    ca: str  # PEM of the API server's authority
+    authority: Authority  # the API server's
     images: Path | None = None  # see `images`; None: programs of the machine's own file system
 
 
@@ -139,10 +140,19 @@ class PodPrograms:
         await asyncio.to_thread(write_files, self._files / "etc", etc)
         mounts = {f"/etc/{name}": Mount(str(self._files / "etc" / name), read_only) for name in etc}
         if pod["spec"].get("automountServiceAccountToken", True):
-            files = service_account_files(await self._token(pod), self._shared.ca, pod["metadata"]["namespace"])
-            await asyncio.to_thread(write_files, self._files / "serviceaccount", files)
+            await self._write_account(pod)
             mounts[SERVICE_ACCOUNT] = Mount(str(self._files / "serviceaccount"), read_only=True)
         return mounts
+
+    async def renew_account(self, pod: Object) -> None:
+        """Another token, and the authority of the moment, where the pod has them."""
+        if (self._files / "serviceaccount").exists():
+            await self._write_account(pod)
+
+    async def _write_account(self, pod: Object) -> None:
+        token = await self._token(pod)
+        files = service_account_files(token, self._shared.authority.pem, pod["metadata"]["namespace"])
+        await asyncio.to_thread(write_files, self._files / "serviceaccount", files)
 
     @staticmethod
     def _sandbox(pod: Object, container: Object, image: Image, mounts: dict[str, Mount], folder: Path) -> Object:

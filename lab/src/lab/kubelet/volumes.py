@@ -46,9 +46,10 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Make the folder hold exactly these files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        target = folder / name
-        target.write_bytes(text.encode(errors="surrogateescape"))
-        target.chmod(0o644)
+        part = folder / f".{name}.part"
+        part.write_bytes(text.encode(errors="surrogateescape"))
+        part.chmod(0o644)
+        part.replace(folder / name)  # at once: a program may be reading it
 
 
 def remove(folder: Path) -> None:

@@ -1,0 +1,97 @@
+"""What the lab itself does to its API server: `purelb-lab fault api KIND` of a real one, and rotation of either.
+
+Owns the table of these faults; how the programs are ended and started is `kubedouble.envtest`'s, what refuses writes
+`neighbours.refusals`'. A restart befalls everybody, the lab's own parts too: they wait until the server is there again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from kubedouble.envtest import ControlPlane, NotStarted
+from lab.api.cluster import Cluster
+from lab.command.kubectl import run_kubectl
+from lab.command.rotation import Rotation
+from lab.errors import FaultRefused
+from lab.neighbours import refusals
+from lab.settings import REAL_API_FAULTS
+
+AWAY: Final = 2.0
+"""Seconds for which a restart leaves no API server; it takes some more to come up."""
+
+
+class ServerFaults:
+    """Of one lab; `plane` is None where its API server is the embedded one."""
+
+    def __init__(self, plane: ControlPlane | None, rotation: Rotation, cluster: Cluster, folder: Path) -> None:
+        self._plane = plane
+        self._rotation = rotation
+        self._cluster = cluster
+        self._folder = folder
+        self._lock = asyncio.Lock()
+        self._active: list[str] = []
+
+    async def begin(self, kind: str, subject: str | None) -> str:
+        """Do it, and wait until it is so; a sentence about it. Raises FaultRefused and KubeError."""
+        kinds = self._kinds()
+        if kind not in kinds:
+            known = ", ".join(REAL_API_FAULTS)
+            raise FaultRefused(f"no fault {kind!r} of a real API server, which takes no orders; there are: {known}")
+        if subject is not None:
+            raise FaultRefused(f"{kind} befalls the API server as a whole: {subject} has no place there")
+        action, done = kinds[kind]
+        async with self._lock:
+            try:
+                await action()
+            except (NotStarted, ValueError) as failure:
+                raise FaultRefused(str(failure)) from failure
+        return f"API server: {kind}: it {done}"
+
+    def _kinds(self) -> Mapping[str, tuple[Callable[[], Awaitable[None]], str]]:
+        rotation = {"rotate": (self._rotation.run, "has another authority, and no token of pods is good any more")}
+        if self._plane is None:
+            return rotation
+        return {
+            **rotation,
+            "quota": (self._use_up_quotas, "lets nothing be created in any namespace, until `heal api`"),
+            "admission": (self._deny, "denies all writes of PureLB's programs, until `heal api`"),
+            "restart": (self._restart, "was killed, and serves again"),
+            "remember": (self._plane.remember, "has a copy of etcd's data"),
+            "go-back": (self._plane.go_back, "serves the older copy of etcd's data"),
+        }
+
+    async def end(self) -> str:
+        """End what lasts; a sentence about it. Raises KubeError."""
+        async with self._lock:
+            healed = self.active()
+            if "quota" in healed:
+                await refusals.lift_quotas(self._cluster)
+            if "admission" in healed:
+                await refusals.allow(self._cluster)
+            self._active.clear()
+        return f"API server: {', '.join(healed) + ' healed' if healed else 'nothing to heal'}"
+
+    def active(self) -> list[str]:
+        """What lasts."""
+        return sorted(set(self._active))
+
+    async def _restart(self) -> None:
+        assert self._plane is not None, "begin() has seen to it"
+        await self._plane.restart(AWAY)
+
+    async def _use_up_quotas(self) -> None:
+        self._active.append("quota")
+        await refusals.use_up_quotas(self._cluster)
+
+    async def _deny(self) -> None:
+        self._active.append("admission")
+        await refusals.deny(self._cluster, self._is_denied)
+
+    def _is_denied(self) -> bool:
+        """Whether a program of ours would be denied a write that RBAC lets it do."""
+        who = (f"--as={refusals.PROGRAMS}probe", "--as-group=system:masters")
+        done = run_kubectl(self._folder, ("create", "configmap", "probe", "--dry-run=server", *who))
+        return done.returncode != 0 and "denied request" in done.stderr
