@@ -45,7 +45,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 
 def of_host(host: Host) -> dict[str, str]:
-    """All settings of that host, its links included: they copied what `default` was before."""
+    """All settings of that host, its cables included: they copied what `default` was before. Later links copy these."""
     settings = dict(_COMMON)
     if host.is_node or host.role is Role.ROUTER:
         settings |= _FORWARDING
@@ -55,7 +55,7 @@ def of_host(host: Host) -> dict[str, str]:
         settings |= dict.fromkeys(CHOICES[name], str(value))
         if name == "dad_transmits":
             settings |= dict.fromkeys(_accept_dad("all", "default"), str(min(value, 1)))
-    return for_links(settings, [nic.name for nic in host.nics])
+    return for_links(settings, [cable.link for cable in host.cables])
 
 
 def of_pod() -> dict[str, str]:
