@@ -21,7 +21,18 @@ from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, s
 from lab.demo.walkthrough import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
 from lab.machine import namespaces
-from lab.settings import ALL, API_FAULTS, CLUSTER, CLUSTER_FAULTS, CONTROL_PLANES, FAULTS, WIRE, WIRE_FAULTS, Settings
+from lab.settings import (
+    ALL,
+    API_FAULTS,
+    CLUSTER,
+    CLUSTER_FAULTS,
+    CONTROL_PLANES,
+    FAULTS,
+    PROXY_MODES,
+    WIRE,
+    WIRE_FAULTS,
+    Settings,
+)
 from lab.wire.router import run_folder, vtysh_command
 
 API = "api"
@@ -58,6 +69,7 @@ def up(folder: Path, arguments: argparse.Namespace) -> None:
         str(folder),
         nodes=arguments.nodes,
         kubeadm=arguments.kubeadm,
+        proxy_mode=arguments.proxy_mode,
         topology=str(arguments.topology.absolute()) if arguments.topology else None,
         control_plane=arguments.control_plane,
         node_grace=arguments.node_grace,
@@ -268,6 +280,7 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument(
         "--kubeadm", action="store_true", help="the master asks load balancers to leave it out, as kubeadm has it"
     )
+    starting.add_argument("--proxy-mode", choices=PROXY_MODES, default="nftables", help="of kube-proxy")
     starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
     starting.add_argument(
         "--bfd-interval",

@@ -147,7 +147,10 @@ def test_a_control_plane_may_be_as_kubeadm_makes_it_and_schedulable() -> None:
         (file({"nics": ["left", {"vlan": 7, "over": "eth1"}]}), "over 'eth1', but before it there is eth0"),
         (file({"nics": ["left", *[{"vlan": 7, "over": "eth0"}] * 2]}), "node node-1 has two NICs eth0.7"),
         (file({"name": "one", "nics": [{"bond": "lacp"}]}), "node one: `bond` is true or false, not 'lacp'"),
-        (file(sysctls={"swappiness": 1}), "knows no `swappiness`, but arp_ignore, dad_transmits, rp_filter"),
+        (
+            file(sysctls={"swappiness": 1}),
+            "knows no `swappiness`, but arp_announce, arp_ignore, dad_transmits, rp_filter",
+        ),
         (file(sysctls={"rp_filter": "loose"}), "`rp_filter` is a number"),
         (file() | {"subnets": {"x": {"ipv4": "10.0.0.0/25", "ipv6": "fd00::/64"}}}, "subnet x is too small"),
         (file() | {"subnets": {"x": {}}}, "subnet x needs `ipv4`, `ipv6` or both"),

@@ -115,6 +115,20 @@ def _add_route(ip: IPRoute, route: Route, links: dict[str, int]) -> None:
         ip.route("add", **where, multipath=hops)
 
 
+def dead_end(ip: IPRoute, name: str) -> int:
+    """The index of a link that holds addresses and leads nowhere, made if need be; it is down, as kube-proxy's is."""
+    for index in ip.link_lookup(ifname=name):
+        return int(index)
+    try:
+        ip.link("add", ifname=name, kind="dummy")
+    except NetlinkError as failure:
+        if failure.code != errno.EOPNOTSUPP:
+            raise
+        ip.link("add", ifname=name, kind="ifb")  # looks the same
+    (index,) = ip.link_lookup(ifname=name)
+    return int(index)
+
+
 def up(ip: IPRoute, name: str) -> int:
     """Switch a link on; its index."""
     (index,) = ip.link_lookup(ifname=name)

@@ -12,9 +12,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -23,7 +24,7 @@ from lab.errors import StartFailed
 from lab.machine import nft
 from lab.machine.namespaces import inside, new_network_namespace, write_sysctls
 from lab.wire import sysctls
-from lab.wire.construction import NO_DAD, build_bridges, build_host, up
+from lab.wire.construction import NO_DAD, build_bridges, build_host, dead_end, up
 from lab.wire.hostroutes import routes_of
 from lab.wire.partitions import Blocks, ruleset
 from lab.wire.topology import Address, Host, Nic, Subnet, Topology
@@ -181,6 +182,25 @@ class Network:
         if netns is not None:
             inside(netns, work)
         os.close(pod.netns)
+
+    # --- addresses of others' ---
+
+    def bind(self, host: Host, link: str, addresses: Set[Address]) -> None:
+        """Have exactly these on a link of the host's that leads nowhere, made if need be. Raises StartFailed."""
+
+        def work() -> None:
+            with IPRoute() as ip:
+                index = dead_end(ip, link)
+                there = {ip_address(one.get_attr("IFA_ADDRESS")) for one in ip.get_addr(index=index)}
+                for address in there - addresses:
+                    ip.addr("del", index=index, address=str(address), prefixlen=address.max_prefixlen)
+                for address in addresses - there:
+                    ip.addr("add", index=index, address=str(address), prefixlen=address.max_prefixlen)
+
+        try:
+            inside(self.netns(host), work)
+        except (OSError, NetlinkError) as failure:
+            raise StartFailed(f"{link} of {host.name}: {failure}") from failure
 
     # --- strangers ---
 
