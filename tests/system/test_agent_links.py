@@ -29,7 +29,11 @@ def has_drivers() -> bool:
     """Whether this kernel makes bonds and VLANs."""
     netns = new_network_namespace()
     try:
-        commands = ("ip link add a type veth", "ip link add link a name v type vlan id 7", "ip link add b type bond")
+        commands = (
+            "ip link add name eth0 type veth",
+            "ip link add link eth0 name eth0.7 type vlan id 7",
+            "ip link add name bond0 type bond",
+        )
         runs = [partial(subprocess.run, one.split(), capture_output=True, check=False) for one in commands]
         return all(inside(netns, run).returncode == 0 for run in runs)
     finally:
