@@ -23,7 +23,11 @@ _FIRST_NODE: Final = 11
 _CLIENT, _API, _ROUTER = 252, 253, 254  # host numbers on a subnet
 _LEAST_BITS: Final = {4: 8, 6: 16}  # of host numbers: they are read as hex digits in IPv6
 _NONE: Final = "none"
+_TOP: Final = {"subnets", "nodes", "client", "sysctls"}
+_NODE: Final = {"name", "control-plane", "taint", "nics", "default-route", "sysctls"}
 _NIC: Final = {"subnet", "ipv4", "ipv6", "on-link-gateway", "bond", "vlan", "over", "bridge"}
+FIELDS: Final = (_TOP, _NODE, _NIC)
+"""What the file, a node and a NIC may say."""
 _TAGS: Final = 4095
 _LONGEST_NAME: Final = 15  # IFNAMSIZ, with its final zero
 
@@ -40,7 +44,7 @@ def load(file: Path) -> Topology:
 
 def parse(content: Any) -> Topology:
     """The topology of a file's content. Raises BadTopology, or ValueError for what is no address."""
-    top = _mapping(content, "the file", {"subnets", "nodes", "client", "sysctls"})
+    top = _mapping(content, "the file", _TOP)
     subnets = {name: _subnet(name, one) for name, one in _mapping(top.get("subnets"), "subnets").items()}
     if not subnets:
         raise BadTopology("`subnets` names none")
@@ -204,7 +208,7 @@ def _subnet(name: str, content: Any) -> Subnet:
 
 
 def _node(plan: _Plan, index: int, content: Any, common: Mapping[str, int], *, is_only: bool) -> Host:
-    one = _mapping(content, "a node", {"name", "control-plane", "taint", "nics", "default-route", "sysctls"})
+    one = _mapping(content, "a node", _NODE)
     name = one.get("name", f"node-{index + 1}")
     is_master, is_excluded = _control_plane(one.get("control-plane", index == 0), f"node {name}")
     is_tainted = one.get("taint", is_master and not is_only)
