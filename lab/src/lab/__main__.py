@@ -29,6 +29,7 @@ from lab.settings import (
     CLUSTER_FAULTS,
     CONTROL_PLANES,
     FAULTS,
+    PROXY_MODES,
     WIRE,
     WIRE_FAULTS,
     Settings,
@@ -67,6 +68,7 @@ def up(folder: Path, arguments: argparse.Namespace) -> None:
         str(folder),
         nodes=arguments.nodes,
         kubeadm=arguments.kubeadm,
+        proxy_mode=arguments.proxy_mode,
         topology=str(arguments.topology.absolute()) if arguments.topology else None,
         control_plane=arguments.control_plane,
         node_grace=arguments.node_grace,
@@ -277,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument(
         "--kubeadm", action="store_true", help="the master asks load balancers to leave it out, as kubeadm has it"
     )
+    starting.add_argument("--proxy-mode", choices=PROXY_MODES, default="nftables", help="of kube-proxy")
     starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
     starting.add_argument(
         "--bfd-interval",

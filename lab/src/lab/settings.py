@@ -58,6 +58,7 @@ REAL_API_FAULTS = ("quota", "admission", "restart", "remember", "go-back", "rota
 """Of a real API server, by really doing it."""
 FAULTS_FILE = "api-faults.url"
 """In a lab's folder: where the embedded API server is told to fail."""
+PROXY_MODES = ("nftables", "ipvs", "ipvs-strict-arp")
 CONTROL_PLANES = ("embedded", "envtest")
 
 
@@ -74,6 +75,8 @@ class Settings:
     control_plane: str = "embedded"
     node_grace: float = 40.0
     """Seconds without a heartbeat until a node is not ready (kube-controller-manager's default)."""
+    proxy_mode: str = "nftables"
+    """One of PROXY_MODES; see `kubeproxy.mode`."""
     images: str | None = None
     """A folder of images (see `images`) to run PureLB's programs from; None: those of the machine's file system."""
     ecmp: bool = False

@@ -13,10 +13,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from lab.errors import FaultRefused, NftFailed
+from lab.errors import FaultRefused, NftFailed, StartFailed
 from lab.kubeproxy.health import LocalEndpoints, proxy_answer, service_answer
 from lab.kubeproxy.rules import NodeView
-from lab.kubeproxy.services import Endpoint, ServicePort
+from lab.kubeproxy.services import Address, Endpoint, ServicePort
 from lab.kubeproxy.standin import DEAD, FROZEN, StandIn, health_ports
 
 HERE = Endpoint(ip_address("10.0.1.9"), 8080, "here", is_ready=True)
@@ -51,13 +51,15 @@ class Node:
         self.loaded: list[str] = []
         self.refusals = 0
         self.riddles = 0
+        self.bound: list[set[str]] = []
+        self.bind_refusals = 0
         self.listening: list[socket.socket] = []
         self.may_listen = threading.Event()
         self.may_listen.set()
         self.reachable = asyncio.Event()
         self.reachable.set()
         view = NodeView("here", (), ())
-        self.proxy = StandIn(view, self._load, self._listen, self._ports, self.reachable)
+        self.proxy = StandIn(view, self._load, self._listen, self._ports, self.reachable, self._bind)
 
     def _ports(self) -> Sequence[ServicePort]:
         if self.riddles:
@@ -70,6 +72,12 @@ class Node:
             self.refusals -= 1
             raise NftFailed("no")
         self.loaded.append(script)
+
+    def _bind(self, addresses: frozenset[Address]) -> None:
+        if self.bind_refusals:
+            self.bind_refusals -= 1
+            raise StartFailed("no link")
+        self.bound.append({str(one) for one in addresses})
 
     def _listen(self, _: int) -> socket.socket:
         self.listening.append(socket.create_server(("127.0.0.1", 0)))
@@ -147,6 +155,20 @@ def test_rules_that_the_kernel_refuses_are_tried_again() -> None:
         assert node.proxy.fault == "kube-proxy: no"
         await until(lambda: len(node.loaded) == 2)
         await until(lambda: node.proxy.fault is None)
+
+    run(story)
+
+
+def test_in_mode_ipvs_addresses_follow_too_and_are_tried_again() -> None:
+    async def story(node: Node) -> None:
+        node.bind_refusals = 1
+        node.have(replace(WEB, endpoints=(), load_balancer_ips=(ip_address("10.31.188.64"),)))
+        await until(lambda: node.proxy.fault == "kube-proxy: no link")
+        await until(lambda: bool(node.bound))
+        assert node.bound == [{"10.188.0.7", "10.31.188.64"}]
+        node.have()
+        await until(lambda: node.bound[-1] == set())
+        assert node.proxy.fault is None
 
     run(story)
 

@@ -31,9 +31,9 @@ def test_any_number_of_nodes_has_names_and_addresses_of_their_own() -> None:
     nics = [nic for host in hosts for nic in host.nics]
 
     assert len({host.name for host in hosts}) == len(nics) == len(hosts)
-    for attribute in ("mac", "ipv4", "ipv6", "port"):
+    for attribute in ("mac", "ipv4", "ipv6", "ports"):
         assert len({getattr(nic, attribute) for nic in nics}) == len(nics)
-    assert all(len(nic.port) <= 15 for nic in nics)
+    assert all(len(port) <= 15 for nic in nics for port in nic.ports)
 
 
 def test_no_node_sits_in_the_articles_pool() -> None:

@@ -29,8 +29,9 @@ def test_each_sample_is_a_topology_of_hosts_with_addresses_of_their_own(sample: 
     hosts = load(sample).hosts
 
     nics = [nic for host in hosts for nic in host.nics]
-    for attribute in ("mac", "port"):
-        assert len({getattr(nic, attribute) for nic in nics}) == len(nics)
+    assert len({nic.ports for nic in nics}) == len(nics)
+    cables = [cable for host in hosts for cable in host.cables]
+    assert len({cable.mac for cable in cables}) == len({cable.port for cable in cables}) == len(cables)
     addresses = [address for nic in nics for address in nic.addresses]
     assert len(set(addresses)) == len(addresses)
 
@@ -92,6 +93,25 @@ def test_subnets_and_nodes_may_have_one_family() -> None:
     assert lab.find("fd00:6::11") is both
 
 
+def test_a_nic_may_have_a_bond_a_vlan_and_a_bridge_on_top() -> None:
+    stacked = {"subnet": "left", "bond": True, "vlan": 7, "bridge": True}
+    lab = parse(file({"nics": [stacked, {"subnet": "right", "vlan": 8, "over": "bond0"}, "left", {"bridge": True}]}))
+
+    (node,) = lab.nodes
+    one, two, three, four = node.nics
+    assert [(layer.kind.value, layer.name, layer.below) for layer in one.layers] == [
+        ("bond", "bond0", ("eth0", "eth1")),
+        ("vlan", "bond0.7", ("bond0",)),
+        ("bridge", "br0", ("bond0.7",)),
+    ]
+    assert (one.name, one.tag) == ("br0", 7)
+    assert (two.name, two.cables) == ("bond0.8", one.cables)
+    assert [cable.link for cable in node.cables] == ["eth0", "eth1", "eth2", "eth3"]
+    assert (three.name, four.name) == ("eth2", "br1")
+    assert [port.rpartition(".")[2] for port in (*one.ports, *two.ports)] == ["7", "7", "8", "8"]
+    assert three.ports == (three.cables[0].port,)
+
+
 def test_a_control_plane_may_be_as_kubeadm_makes_it_and_schedulable() -> None:
     lab = parse(file({"control-plane": "kubeadm"}, {"control-plane": "kubeadm", "taint": False}, {}))
 
@@ -122,7 +142,15 @@ def test_a_control_plane_may_be_as_kubeadm_makes_it_and_schedulable() -> None:
             "node one: `control-plane` is true, false or kubeadm, not 'k3s'",
         ),
         (file({"name": "one"}, {"name": "two", "taint": True}), "node two: `taint` is true or false"),
-        (file(sysctls={"swappiness": 1}), "knows no `swappiness`, but arp_ignore, dad_transmits, rp_filter"),
+        (file({"name": "one", "nics": [{"vlan": 4095}]}), "node one: `vlan` is a number from 1 to 4094, not 4095"),
+        (file({"nics": ["left", {"over": "eth0"}]}), "`over` is for a VLAN that shares the cable of another NIC"),
+        (file({"nics": ["left", {"vlan": 7, "over": "eth1"}]}), "over 'eth1', but before it there is eth0"),
+        (file({"nics": ["left", *[{"vlan": 7, "over": "eth0"}] * 2]}), "node node-1 has two NICs eth0.7"),
+        (file({"name": "one", "nics": [{"bond": "lacp"}]}), "node one: `bond` is true or false, not 'lacp'"),
+        (
+            file(sysctls={"swappiness": 1}),
+            "knows no `swappiness`, but arp_announce, arp_ignore, dad_transmits, rp_filter",
+        ),
         (file(sysctls={"rp_filter": "loose"}), "`rp_filter` is a number"),
         (file() | {"subnets": {"x": {"ipv4": "10.0.0.0/25", "ipv6": "fd00::/64"}}}, "subnet x is too small"),
         (file() | {"subnets": {"x": {}}}, "subnet x needs `ipv4`, `ipv6` or both"),

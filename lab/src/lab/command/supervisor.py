@@ -42,6 +42,7 @@ from lab.errors import LabError, LabRunning, NotAllowed
 from lab.kubelet.kubelets import Kubelet
 from lab.kubelet.logserver import NAME, LogServer
 from lab.kubelet.programs import Surroundings
+from lab.kubeproxy.mode import Mode
 from lab.kubeproxy.proxies import Proxies, StandIns
 from lab.kubeproxy.real import VARIABLE, RealProxies
 from lab.machine import namespaces
@@ -49,6 +50,7 @@ from lab.machine.processes import Child, reap_orphans
 from lab.settings import FAULTS_FILE, Settings
 from lab.wire.network import Network
 from lab.wire.router import start_frr
+from lab.wire.sysctls import without_strict_arp
 from lab.wire.topology import Topology, topology
 from lab.wire.topologyfile import load
 from purelb.errors import PureLBError
@@ -73,6 +75,8 @@ def main() -> None:
                 if settings.topology
                 else topology(settings.nodes, is_kubeadm=settings.kubeadm)
             )
+            if Mode(settings.proxy_mode) is Mode.IPVS:
+                wire = without_strict_arp(wire)
             if settings.images and user is not None:
                 raise NotAllowed("containers of images have users of their own, for which the lab needs root: use sudo")
         except LabError as failure:
@@ -245,10 +249,10 @@ class Supervisor:
                 self._progress(ready={"kubeconfig": str(plane.kubeconfig), "nodes": len(wire.nodes)})
 
     def _make_proxies(self, cluster: Cluster) -> Proxies:
-        program = os.environ.get(VARIABLE)
+        program, mode = os.environ.get(VARIABLE), Mode(self._settings.proxy_mode)
         if not program:
-            return StandIns(cluster, self._network)
-        return RealProxies(program, self._network, self._folder, self._folder / WIRE_KUBECONFIG)
+            return StandIns(cluster, self._network, mode)
+        return RealProxies(program, self._network, self._folder, self._folder / WIRE_KUBECONFIG, mode)
 
 
 async def _tell_end(child: Child) -> None:

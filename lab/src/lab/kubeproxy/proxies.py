@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from lab.api.cluster import Cluster
+from lab.kubeproxy.mode import IPVS_LINK, Mode
 from lab.kubeproxy.rules import NodeView
 from lab.kubeproxy.services import ServicePort, service_ports
 from lab.kubeproxy.standin import StandIn
@@ -37,9 +38,10 @@ class Proxies(Protocol):
 class StandIns:
     """A stand-in on every node; `run` works for ever."""
 
-    def __init__(self, cluster: Cluster, network: Network) -> None:
+    def __init__(self, cluster: Cluster, network: Network, mode: Mode) -> None:
         self._cluster = cluster
         self._network = network
+        self._mode = mode
         self._known: Sequence[ServicePort] | None = None
         nodes = network.topology.nodes
         self._reachable = {node.name: open_gate() for node in nodes}
@@ -54,6 +56,7 @@ class StandIns:
             listen=partial(self._network.listen, node, "::"),
             ports=self._ports,
             reachable=self._reachable[node.name],
+            bind=partial(self._network.bind, node, IPVS_LINK) if self._mode.binds_addresses else None,
         )
 
     async def run(self) -> None:

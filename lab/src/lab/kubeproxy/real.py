@@ -15,6 +15,7 @@ from typing import Final
 
 from lab.errors import FaultRefused
 from lab.kubeproxy.health import PORT
+from lab.kubeproxy.mode import Mode
 from lab.kubeproxy.standin import FROZEN, LATE
 from lab.machine.processes import Child, Program, start
 from lab.wire.network import Network
@@ -34,10 +35,11 @@ class _Running:
 
 
 class RealProxies:
-    """kube-proxy in nftables mode on every node; `run` works for ever."""
+    """kube-proxy on every node; `run` works for ever. For its mode ipvs it needs ip_vs and ipset."""
 
-    def __init__(self, program: str, network: Network, folder: Path, kubeconfig: Path) -> None:
+    def __init__(self, program: str, network: Network, folder: Path, kubeconfig: Path, mode: Mode) -> None:
         self._program = program
+        self._mode = mode
         self._network = network
         self._folder = folder
         self._kubeconfig = kubeconfig
@@ -67,7 +69,8 @@ class RealProxies:
         options = {
             "kubeconfig": self._kubeconfig,
             "hostname-override": node.name,
-            "proxy-mode": "nftables",
+            "proxy-mode": "ipvs" if self._mode.binds_addresses else "nftables",
+            "ipvs-strict-arp": str(self._mode is Mode.IPVS_STRICT).lower(),
             "cluster-cidr": f"{PODS4},{PODS6}",
             "healthz-bind-address": f"[::]:{PORT}",
             "metrics-bind-address": "127.0.0.1:10249",

@@ -1,5 +1,7 @@
 """The stand-in for kube-proxy on one node: loads its rules, has its health ports, and fails on demand.
 
+In mode ipvs it has every Service's addresses on a link too, and the same rules: that link is what others meet.
+
 Owns when rules are loaded and what a fault does to it; which rules there are is `rules`'. It is a task of the lab's
 supervisor rather than a process: what it stands for is what it does to the node.
 """
@@ -11,10 +13,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lab.errors import FaultRefused, NftFailed
+from lab.errors import FaultRefused, NftFailed, StartFailed
 from lab.kubeproxy.health import HealthPorts, Listen, LocalEndpoints
+from lab.kubeproxy.mode import bound_addresses
 from lab.kubeproxy.rules import NodeView, ruleset
-from lab.kubeproxy.services import ServicePort
+from lab.kubeproxy.services import Address, ServicePort
 from lab.machine.gates import open_gate
 
 log = logging.getLogger("lab.kubeproxy")
@@ -26,7 +29,7 @@ _REST: Final = 4.0  # times what loading took: the rest of the machine is for ot
 
 
 class StandIn:
-    """kube-proxy in nftables mode on one node; `run` works for ever."""
+    """kube-proxy on one node; `run` works for ever."""
 
     def __init__(
         self,
@@ -35,9 +38,11 @@ class StandIn:
         listen: Listen,
         ports: Callable[[], Sequence[ServicePort]],
         reachable: asyncio.Event,
+        bind: Callable[[frozenset[Address]], None] | None = None,
     ) -> None:
         self._node = node
         self._load = load  # nft's text into the node's kernel; blocks; raises NftFailed
+        self._bind = bind  # have exactly these on its link; blocks; raises StartFailed; None: the mode has no link
         self._ports = ports  # of all Services, as of now
         self._reachable = reachable  # set while the node reaches the API server
         self._news = open_gate()
@@ -45,6 +50,7 @@ class StandIn:
         self._fault: str | None = None
         self._trouble: str | None = None
         self._loaded = ""
+        self._bound: frozenset[Address] = frozenset()
         self._health = HealthPorts(listen, self._awake)
 
     @property
@@ -105,17 +111,21 @@ class StandIn:
         return trouble
 
     async def _have(self, ports: Sequence[ServicePort]) -> str | None:
-        """Load the rules if they aren't those that are loaded; why nft refused them, or None."""
+        """Load the rules if they aren't those that are loaded, and likewise addresses; why that failed, or None."""
 
         def work() -> None:
             script = "".join(ruleset(version, ports, self._node) for version in (4, 6))
             if script != self._loaded:
                 self._load(script)
                 self._loaded = script
+            addresses = bound_addresses(ports)
+            if self._bind is not None and addresses != self._bound:
+                self._bind(addresses)
+                self._bound = addresses
 
         try:
             await asyncio.to_thread(work)
-        except NftFailed as failure:
+        except (NftFailed, StartFailed) as failure:
             if self._trouble is None:
                 log.error("kube-proxy on %s: %s", self._node.name, failure)
             return f"kube-proxy: {failure}"

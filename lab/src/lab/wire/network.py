@@ -1,7 +1,7 @@
 """The wire: hosts as network namespaces on a bridge per subnet, pods behind their nodes, and cable faults.
 
-Owns the lab's netlink; the only file of the lab that imports pyroute2. Everything here blocks for some
-milliseconds: call it through `asyncio.to_thread`. Must know neither Kubernetes nor processes.
+Owns the namespaces of a lab, and with `construction` its netlink: nothing else imports pyroute2. Everything here blocks
+for some milliseconds: call it through `asyncio.to_thread`. Must know neither Kubernetes nor processes.
 
 The bridges live in a namespace of their own and nothing of them in the root namespace, so that any number of
 labs with the same addresses run side by side.
@@ -12,8 +12,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_address
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -22,16 +24,15 @@ from lab.errors import StartFailed
 from lab.machine import nft
 from lab.machine.namespaces import inside, new_network_namespace, write_sysctls
 from lab.wire import sysctls
-from lab.wire.hostroutes import Route, routes_of
+from lab.wire.construction import NO_DAD, build_bridges, build_host, dead_end, up
+from lab.wire.hostroutes import routes_of
 from lab.wire.partitions import Blocks, ruleset
-from lab.wire.topology import MAIN_TABLE, Address, Host, Nic, Subnet, Topology
+from lab.wire.topology import Address, Host, Nic, Subnet, Topology
 
 # A pod's side of its veth: as with Calico or Cilium, the gateway is not on any subnet but a fixed neighbour.
 _GATEWAYS = {4: "169.254.1.1", 6: "fe80::1"}
 _NODE_SIDE_MAC = "ee:ee:ee:ee:ee:ee"
-_AFTER_MAIN = 32767  # of a rule: behind the main table's own, 32766 (ip-rule(8))
 _ETH_P_ALL = 3  # linux/if_ether.h
-_NO_DAD = 0x02  # IFA_F_NODAD, linux/if_addr.h: a host's own address was looked after long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,18 @@ class Network:
         return self._hosts[host.name]
 
     def build(self) -> None:
-        """Make the bridge and all hosts, with addresses and routes. Raises StartFailed."""
+        """Make the bridges and all hosts, with links, addresses and routes. Raises StartFailed."""
         try:
             self._bridge = new_network_namespace()
             for host in self.topology.hosts:
                 self._hosts[host.name] = new_network_namespace()
-            inside(self._bridge, self._build_bridges)
+            inside(self._bridge, partial(build_bridges, self.topology, self._hosts))
             for host in self.topology.hosts:
-                inside(self._hosts[host.name], lambda host=host: self._build_host(host))  # type: ignore[misc]
+                routes = routes_of(self.topology, host, routes_are_learned=self._routes_are_learned)
+                inside(self._hosts[host.name], partial(build_host, host, routes))
+        except StartFailed:
+            self.close()
+            raise
         except (OSError, NetlinkError) as failure:
             self.close()
             raise StartFailed(f"the lab's network: {failure}") from failure
@@ -115,8 +120,8 @@ class Network:
     def _set_ports(self, host: Host, state: str) -> None:
         def work() -> None:
             with IPRoute() as ip:
-                for nic in host.nics:
-                    (index,) = ip.link_lookup(ifname=nic.port)
+                for cable in host.cables:
+                    (index,) = ip.link_lookup(ifname=cable.port)
                     ip.link("set", index=index, state=state)
 
         inside(self._bridge, work)
@@ -143,8 +148,8 @@ class Network:
         def pod_side() -> None:
             write_sysctls(sysctls.of_pod())
             with IPRoute() as ip:
-                _up(ip, "lo")
-                index = _up(ip, "eth0")
+                up(ip, "lo")
+                index = up(ip, "eth0")
                 for address in addresses:
                     gateway = _GATEWAYS[address.version]
                     ip.addr("add", index=index, address=str(address), prefixlen=address.max_prefixlen)
@@ -178,6 +183,25 @@ class Network:
             inside(netns, work)
         os.close(pod.netns)
 
+    # --- addresses of others' ---
+
+    def bind(self, host: Host, link: str, addresses: Set[Address]) -> None:
+        """Have exactly these on a link of the host's that leads nowhere, made if need be. Raises StartFailed."""
+
+        def work() -> None:
+            with IPRoute() as ip:
+                index = dead_end(ip, link)
+                there = {ip_address(one.get_attr("IFA_ADDRESS")) for one in ip.get_addr(index=index)}
+                for address in there - addresses:
+                    ip.addr("del", index=index, address=str(address), prefixlen=address.max_prefixlen)
+                for address in addresses - there:
+                    ip.addr("add", index=index, address=str(address), prefixlen=address.max_prefixlen)
+
+        try:
+            inside(self.netns(host), work)
+        except (OSError, NetlinkError) as failure:
+            raise StartFailed(f"{link} of {host.name}: {failure}") from failure
+
     # --- strangers ---
 
     def add_stranger(self, subnet: Subnet) -> Stranger:
@@ -195,7 +219,7 @@ class Network:
         def own_side() -> None:
             write_sysctls(sysctls.of_pod())
             with IPRoute() as ip:
-                _up(ip, "eth0")
+                up(ip, "eth0")
 
         try:
             inside(self._bridge, switch_side)
@@ -211,7 +235,7 @@ class Network:
         def work() -> None:
             with IPRoute() as ip:
                 (index,) = ip.link_lookup(ifname="eth0")
-                ip.addr("replace", index=index, address=str(address), prefixlen=address.max_prefixlen, flags=_NO_DAD)
+                ip.addr("replace", index=index, address=str(address), prefixlen=address.max_prefixlen, flags=NO_DAD)
                 for network in stranger.subnet.networks:
                     if address in network:
                         ip.route("replace", dst=str(network), oif=index)
@@ -240,7 +264,7 @@ class Network:
 
     def mirror(self, nic: Nic) -> socket.socket:
         """Hears all frames that pass a host's switch port, both ways, as a mirror port shows them."""
-        return inside(self._bridge, lambda: _raw(nic.port, _ETH_P_ALL))
+        return inside(self._bridge, lambda: _raw(nic.ports[0], _ETH_P_ALL))
 
     def listen(self, host: Host, address: str, port: int) -> socket.socket:
         """A listening TCP socket in the host's namespace; `::` takes both families. Raises StartFailed."""
@@ -253,61 +277,6 @@ class Network:
             return inside(self.netns(host), work)
         except OSError as failure:
             raise StartFailed(f"port {port} on {host.name}: {failure}") from failure
-
-    # --- construction ---
-
-    def _build_bridges(self) -> None:
-        write_sysctls({"net.ipv6.conf.default.disable_ipv6": "1"})
-        with IPRoute() as ip:
-            bridges = {}
-            for subnet in self.topology.subnets:
-                ip.link(
-                    "add", ifname=subnet.name, kind="bridge", br_forward_delay=0, br_stp_state=0, br_mcast_snooping=0
-                )
-                bridges[subnet.name] = _up(ip, subnet.name)
-            for host in self.topology.hosts:
-                for nic in host.nics:
-                    peer = {"ifname": nic.name, "net_ns_fd": self._hosts[host.name], "address": nic.mac}
-                    ip.link("add", ifname=nic.port, kind="veth", peer=peer)
-                    (port,) = ip.link_lookup(ifname=nic.port)
-                    ip.link("set", index=port, master=bridges[nic.subnet.name], state="up")
-
-    def _build_host(self, host: Host) -> None:
-        write_sysctls(sysctls.of_host(host))
-        with IPRoute() as ip:
-            _up(ip, "lo")
-            links = {}
-            for nic in host.nics:
-                (index,) = ip.link_lookup(ifname=nic.name)
-                for one in nic.addresses:
-                    more: dict[str, str | int] = {"flags": _NO_DAD} if one.version == 6 else {}
-                    if one.version == 4 and not nic.is_alone:
-                        more = {"broadcast": str(one.network.broadcast_address)}
-                    ip.addr("add", index=index, address=str(one.ip), prefixlen=one.network.prefixlen, **more)
-                links[nic.name] = _up(ip, nic.name)
-            for route in routes_of(self.topology, host, routes_are_learned=self._routes_are_learned):
-                _add_route(ip, route, links)
-            if host.default_table not in (None, MAIN_TABLE):
-                for family in (socket.AF_INET, socket.AF_INET6):
-                    ip.rule("add", family=family, table=host.default_table, priority=_AFTER_MAIN)
-
-
-def _add_route(ip: IPRoute, route: Route, links: dict[str, int]) -> None:
-    flags = {"flags": ["onlink"]} if route.is_on_link else {}
-    where = {"dst": str(route.destination), "table": route.table, **flags}
-    hops = [{"gateway": str(hop.gateway), "oif": links[hop.link]} for hop in route.hops]
-    if not hops:
-        ip.route("add", **where, type="blackhole")
-    elif len(hops) == 1:
-        ip.route("add", **where, **hops[0])
-    else:
-        ip.route("add", **where, multipath=hops)
-
-
-def _up(ip: IPRoute, name: str) -> int:
-    (index,) = ip.link_lookup(ifname=name)
-    ip.link("set", index=index, state="up")
-    return int(index)
 
 
 def _raw(link: str, protocol: int) -> socket.socket:

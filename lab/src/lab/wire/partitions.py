@@ -98,5 +98,5 @@ def _addresses(hosts: Iterable[Host], version: int) -> list[str]:
 
 
 def _ports(hosts: Iterable[Host]) -> str:
-    ports = ", ".join(f'"{nic.port}"' for host in hosts for nic in host.nics)
+    ports = ", ".join(f'"{port}"' for host in hosts for nic in host.nics for port in nic.ports)
     return f"{{ {ports} }}"

@@ -6,8 +6,9 @@ Owns sysctls as mappings; who writes them is `network`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from lab.wire.topology import Host, Role
+from lab.wire.topology import Host, Role, Topology
 
 _COMMON = {
     # Addresses serve at once: duplicates are the agents' business, and a lab has to start fast.
@@ -41,11 +42,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "dad_transmits": ("net.ipv6.conf.default.dad_transmits",),
     "rp_filter": ("net.ipv4.conf.all.rp_filter", "net.ipv4.conf.default.rp_filter"),
     "arp_ignore": ("net.ipv4.conf.all.arp_ignore",),
+    "arp_announce": ("net.ipv4.conf.all.arp_announce",),
 }
+_KERNELS_OWN = {"arp_ignore": 0, "arp_announce": 0}
 
 
 def of_host(host: Host) -> dict[str, str]:
-    """All settings of that host, its links included: they copied what `default` was before."""
+    """All settings of that host, its cables included: they copied what `default` was before. Later links copy these."""
     settings = dict(_COMMON)
     if host.is_node or host.role is Role.ROUTER:
         settings |= _FORWARDING
@@ -55,7 +58,13 @@ def of_host(host: Host) -> dict[str, str]:
         settings |= dict.fromkeys(CHOICES[name], str(value))
         if name == "dad_transmits":
             settings |= dict.fromkeys(_accept_dad("all", "default"), str(min(value, 1)))
-    return for_links(settings, [nic.name for nic in host.nics])
+    return for_links(settings, [cable.link for cable in host.cables])
+
+
+def without_strict_arp(topology: Topology) -> Topology:
+    """The same hosts, with the kernel's own ARP on the nodes unless they say otherwise."""
+    nodes = (replace(node, sysctls=tuple({**_KERNELS_OWN, **dict(node.sysctls)}.items())) for node in topology.nodes)
+    return replace(topology, nodes=tuple(nodes))
 
 
 def of_pod() -> dict[str, str]:

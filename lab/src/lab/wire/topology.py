@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 from typing import TypeAlias
 
 from lab.errors import UnknownHost
+from lab.wire.links import Cable, Layer, tagged
 
 WIRE4 = IPv4Network("10.31.0.0/16")
 WIRE6 = IPv6Network("fd00:10:31::/64")
@@ -65,16 +66,35 @@ class Subnet:
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """A host's cable to a subnet."""
+    """A host's link to a subnet."""
 
-    name: str
+    cables: tuple[Cable, ...]
+    """Two of a bond, else one; a VLAN may share another NIC's."""
     subnet: Subnet
-    mac: str
     ipv4: IPv4Interface | None
     ipv6: IPv6Interface | None
     """None: it has no address of that family, but of the other."""
-    port: str
-    """Its other end, on the bridge."""
+    layers: tuple[Layer, ...] = ()
+    """What is on top of the cables, upwards; the last one has the addresses."""
+
+    @property
+    def name(self) -> str:
+        """Of the link that has the addresses."""
+        return self.layers[-1].name if self.layers else self.cables[0].link
+
+    @property
+    def mac(self) -> str:
+        return self.cables[0].mac
+
+    @property
+    def tag(self) -> int | None:
+        """The VLAN that its frames are of; None: they have no tag."""
+        return next((layer.tag for layer in self.layers if layer.tag is not None), None)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Its other ends, on the subnet's bridge."""
+        return tuple(cable.port if self.tag is None else tagged(cable.port, self.tag) for cable in self.cables)
 
     @property
     def addresses(self) -> tuple[Interface, ...]:
@@ -116,6 +136,10 @@ class Host:
     @property
     def mac(self) -> str:
         return self.nics[0].mac
+
+    @property
+    def cables(self) -> tuple[Cable, ...]:
+        return tuple(dict.fromkeys(cable for nic in self.nics for cable in nic.cables))
 
     @property
     def ipv4(self) -> IPv4Interface | None:
@@ -239,11 +263,9 @@ def _worker_address(k: int) -> tuple[int, int]:
 def _host(wire: Subnet, name: str, role: Role, third: int, fourth: int, index: int) -> Host:
     mac = _ARTICLE_MACS.get(fourth) if third == 188 else None
     nic = Nic(
-        name="eth0",
+        cables=(Cable("eth0", f"port-{third}-{fourth}", mac or f"52:54:00:1f:{third:02x}:{fourth:02x}"),),
         subnet=wire,
-        mac=mac or f"52:54:00:1f:{third:02x}:{fourth:02x}",
         ipv4=IPv4Interface(f"10.31.{third}.{fourth}/{WIRE4.prefixlen}"),
         ipv6=IPv6Interface((IPv6Address(f"fd00:10:31::{third}:{fourth}"), WIRE6.prefixlen)),
-        port=f"port-{third}-{fourth}",
     )
     return Host(name, role, (nic,), index)
