@@ -8,6 +8,7 @@ import pytest
 
 from purelb.errors import SettingsError
 from purelb.settings import AgentSettings, AllocatorSettings, HostPort
+from purelb.tempo import Tempo
 
 AGENT = {"PURELB_NODE_NAME": "node-1", "PURELB_HOST": "10.0.0.1", "PURELB_NAMESPACE": "lb"}
 
@@ -124,3 +125,26 @@ def test_logs_are_json_unless_people_are_to_read_them() -> None:
     assert AgentSettings.from_environment(AGENT, ["--log-format", "text"]).common.log_format == "text"
     with pytest.raises(SettingsError, match='PURELB_LOG_FORMAT "xml" is neither json nor text'):
         AllocatorSettings.from_environment({"PURELB_LOG_FORMAT": "xml"}, [])
+
+
+def test_placement_is_even_and_steady_unless_told_otherwise() -> None:
+    told = {"PURELB_PLACEMENT": "hash", "PURELB_PLACEMENT_HOLD_DOWN": "5", "PURELB_PLACEMENT_MOVES": "2"}
+
+    default, other = (AllocatorSettings.from_environment(environ, []) for environ in ({}, told))
+
+    assert (default.placement, default.tempo) == ("even", Tempo())
+    assert (other.placement, other.tempo) == ("hash", Tempo(hold_down=5.0, moves=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("PURELB_PLACEMENT", "odd", "neither even nor hash"),
+        ("PURELB_PLACEMENT_HOLD_DOWN", "1m", "is not a number from 0 to 3600"),
+        ("PURELB_PLACEMENT_MOVES", "0", "is not a number from 1 to 1000"),
+        ("PURELB_PLACEMENT_INTERVAL", "nan", "is not a number from 0.1 to 3600"),
+    ],
+)
+def test_a_placement_setting_that_makes_no_sense_ends_the_start(name: str, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        AllocatorSettings.from_environment({name: text}, [])

@@ -71,7 +71,7 @@ def up(folder: Path, arguments: argparse.Namespace) -> None:
         for manifest in arguments.manifest or (
             [] if arguments.bare else [ECMP_MANIFEST if arguments.ecmp else MANIFEST]
         ):
-            install(folder, manifest, say=print)
+            install(folder, manifest, say=print, placement=arguments.placement)
     except BaseException:
         stop_lab(folder)
         raise
@@ -269,6 +269,9 @@ def _parser() -> argparse.ArgumentParser:
         "--kubeadm", action="store_true", help="the master asks load balancers to leave it out, as kubeadm has it"
     )
     starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
+    starting.add_argument(
+        "--placement", choices=("even", "hash"), default="hash", help="which node has a VIP (default hash, as PureLB)"
+    )
     starting.add_argument(
         "--bfd-interval",
         type=int,
