@@ -20,6 +20,7 @@ from allocator.reconcile.controller import Controller
 from allocator.reconcile.following import Following
 from allocator.reconcile.holdings import ServiceHoldings
 from allocator.reconcile.notices import Notices
+from allocator.reconcile.planning import Planning
 from allocator.reconcile.publisher import Publisher
 from allocator.reconcile.vigil import Vigil
 from allocator.sources.claims import SidecarClaims
@@ -66,7 +67,7 @@ async def serve(
             clock,
         )
         cluster = ClusterObjects(told_by_operator(settings.forbidden))
-        following = Following(kube, metrics, clock)
+        following = Following(kube, common.namespace, metrics, clock)
         controller = Controller(
             kube,
             following,
@@ -75,6 +76,7 @@ async def serve(
             configuration,
             cluster,
             external,
+            Planning(engine, settings.tempo, clock, default_announcer=settings.default_announcer),
             leadership,
             notices,
             metrics,
@@ -97,7 +99,7 @@ async def serve(
                     others = [
                         duties.create_task(leadership.keep()),
                         duties.create_task(publisher.run()),
-                        duties.create_task(install(kube, common.namespace)),
+                        duties.create_task(install(kube, common.namespace, settings.placement)),
                         duties.create_task(gossip.keep()),
                     ]
                     await controller.run()

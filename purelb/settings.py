@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from purelb.addresses import parse_address, parse_range
 from purelb.credentials import kubeconfig_from, own_namespace
-from purelb.errors import AddressError, SettingsError
+from purelb.errors import AddressError, SettingsError, SpecError
 from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
+from purelb.preferences import Placement, parse_rule
+from purelb.tempo import Tempo, tempo_from
 
 KEY_SIZES: Final = (16, 24, 32)
 """Bytes of a gossip key: AES-128, -192 or -256."""
@@ -61,6 +63,10 @@ class AllocatorSettings:
     """Who we are in the leader election: the pod's name."""
     forbidden: tuple[str, ...] = ()
     """Addresses, ranges and CIDRs that no Service may be given: gateways, resolvers, hosts outside the cluster."""
+    placement: Placement = "even"
+    """What the LBNodeAgent says that the allocator makes where there is none."""
+    tempo: Tempo = field(default_factory=Tempo)
+    """How fast VIPs move that are well where they are."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AllocatorSettings:
@@ -72,6 +78,8 @@ class AllocatorSettings:
             netbox_token=environ.get("NETBOX_USER_TOKEN") or None,
             identity=environ.get("PURELB_POD_NAME") or environ.get("HOSTNAME") or "allocator",
             forbidden=_forbidden(environ.get("PURELB_FORBIDDEN_ADDRESSES", "")),
+            placement=_placement(environ.get("PURELB_PLACEMENT") or "even"),
+            tempo=tempo_from(environ),
         )
 
 
@@ -332,6 +340,13 @@ def _host_port(text: str) -> HostPort:
     if not 0 < port < 65536:
         raise ValueError(f"port {port}")
     return HostPort(str(parse_address(host.removeprefix("[").removesuffix("]"))) if host else "", port)
+
+
+def _placement(text: str) -> Placement:
+    try:
+        return parse_rule(text, "PURELB_PLACEMENT") or "even"
+    except SpecError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _key(text: str) -> bytes | None:

@@ -28,11 +28,11 @@ class _Move(NamedTuple):
 
 
 class Balance:
-    """Takes the steps of a planner. Times are monotonic seconds."""
+    """Takes the steps of a planner, none before ``not_before``. Times are monotonic seconds."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, not_before: float = 0.0) -> None:
         self._planner = planner
-        self._next = 0.0
+        self._next = not_before
         self._seen = -1
         """The planner's changes when nothing was left to do."""
 

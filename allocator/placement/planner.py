@@ -23,9 +23,10 @@ from typing import NamedTuple
 from allocator.placement.eligibility import Domain, Eligibility, Reach
 from allocator.placement.presence import Presence
 from allocator.placement.shares import Choice, Rank, Shares
-from allocator.placement.values import Node, Tempo, Vip, order
+from allocator.placement.values import Node, Vip, order
 from purelb.addresses import IPAddress
 from purelb.election import owner as hash_owner
+from purelb.tempo import Tempo
 
 
 class Place:
@@ -117,8 +118,9 @@ class Planner:
             self._join(vip)
         else:
             before, place.vip = place.vip, vip
-            if before == vip:
-                return False
+            is_at_home = place.owner is not None and before.spread == vip.spread
+            if is_at_home and _terms(before) == _terms(vip):
+                return False  # what is said of where it is follows the plan
             if before.spread != vip.spread:
                 self._part(before)
                 self._join(vip)

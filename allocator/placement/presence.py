@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from allocator.placement.values import Node, Tempo
+from allocator.placement.values import Node
 from purelb.membership import Standing
+from purelb.tempo import Tempo
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What the planner is told: nodes, VIPs, and how fast it may go. Values only."""
+"""What the planner is told: nodes and VIPs. Values only."""
 
 from __future__ import annotations
 
@@ -9,23 +9,6 @@ from purelb.addresses import IPAddress, IPNetwork
 from purelb.membership import Standing
 from purelb.preferences import Preference
 from purelb.selectors import Selector
-
-
-@dataclass(frozen=True, slots=True)
-class Tempo:
-    """How fast VIPs may move that are well where they are. Times in seconds."""
-
-    hold_down: float = 60.0
-    """For which a node that joins or comes back has to serve before it is given VIPs."""
-    longest_hold_down: float = 900.0
-    """A node that falters again and again waits twice as long each time, up to this; and so long must it have served
-    for that to be forgotten."""
-    moves: int = 5
-    """VIPs that move in one step."""
-    interval: float = 10.0
-    """Between two steps."""
-    give_up: float = 300.0
-    """For which the place of a node that doesn't serve any more is kept: nothing else moves meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

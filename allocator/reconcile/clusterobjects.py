@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from allocator.ipam.forbidden import Forbidden
@@ -63,6 +63,8 @@ class Reading:
     forbidden: tuple[Forbidden, ...]
     ignored: tuple[str, ...] = ()
     """What it says and is not believed: a sentence for each."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of a Node: by which placement goes."""
 
 
 class ClusterObjects:
@@ -81,7 +83,7 @@ class ClusterObjects:
             match change:
                 case Changed(key, reading) if seen.get(key) != reading:
                     before, seen[key] = seen.get(key), reading
-                    self.is_stale = True
+                    self.is_stale = self.is_stale or before is None or before.forbidden != reading.forbidden
                     for sentence in reading.ignored:
                         if before is None or sentence not in before.ignored:
                             log.warning("ignored", extra={"reason": sentence})
@@ -100,7 +102,9 @@ def parser(part: Part) -> Callable[[Mapping[str, Any]], Reading]:
     """What reads an object of a part."""
     match part:
         case Part.NODES:
-            return lambda node: Reading(tuple(node_addresses(node)), tuple(ignored_networks(node)))
+            return lambda node: Reading(
+                tuple(node_addresses(node)), tuple(ignored_networks(node)), node["metadata"].get("labels") or {}
+            )
         case Part.API_SERVER:
             return lambda piece: Reading(tuple(server_addresses(piece)))
         case Part.API_SERVICE | Part.RESOLVER:

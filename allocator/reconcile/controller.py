@@ -21,9 +21,20 @@ from allocator.reconcile.asking import Denied, Granted, Reply
 from allocator.reconcile.cache import Entry, ServiceCache
 from allocator.reconcile.clusterobjects import ClusterObjects
 from allocator.reconcile.contention import Contention
-from allocator.reconcile.following import KINDS, Following, Heard, OfCluster, OfGroups, OfServices, listed
+from allocator.reconcile.following import (
+    KINDS,
+    Following,
+    Heard,
+    OfCluster,
+    OfGroups,
+    OfMembership,
+    OfNodeAgents,
+    OfServices,
+    listed,
+)
 from allocator.reconcile.notices import Notices
 from allocator.reconcile.plan import Plan, Write, allocation
+from allocator.reconcile.planning import Planning
 from allocator.reconcile.request import claims_differ
 from allocator.reconcile.review import Reviewer
 from allocator.reconcile.schedule import AFTER_CONFLICT, AFTER_FAILURE
@@ -56,6 +67,7 @@ class Controller:
         configuration: Configuration,
         cluster: ClusterObjects,
         external: ExternalSources,
+        planning: Planning,
         term: Term,
         notices: Notices,
         metrics: AllocatorMetrics,
@@ -68,6 +80,7 @@ class Controller:
         self._configuration = configuration
         self._cluster = cluster
         self._external = external
+        self._planning = planning
         self._metrics = metrics
         self._clock = clock
         self._notices = notices
@@ -95,6 +108,7 @@ class Controller:
                 self._hear(heard)
 
     def _hear(self, heard: Heard) -> None:
+        self._planning.hear(heard)
         match heard:
             case OfServices(news):
                 self._hear_services(news)
@@ -104,6 +118,8 @@ class Controller:
             case OfCluster(part, news):
                 self._cluster.take(part, news)
                 self._turns.ring()
+            case OfMembership() | OfNodeAgents():
+                return
             case _:
                 assert_never(heard)
 
@@ -153,6 +169,7 @@ class Controller:
         self._contention.forget(key)
         self._engine.release(key)
         self._external.settle(key)
+        self._planning.forget(key)
         self._turns.ring()
 
     # --- the work ----------------------------------------------------------------------------------------------------
@@ -177,6 +194,7 @@ class Controller:
 
     async def _answer(self) -> None:
         self._reconfigure()
+        self._planning.begin(self._cache)
         self._is_synchronised = True
         services, groups = len(self._cache), len(self._configuration.bodies)
         log.info("synchronised", extra={"services": services, "groups": groups, "waiting": len(self._turns)})
@@ -185,6 +203,7 @@ class Controller:
                 tasks.create_task(self._external.run()),
                 tasks.create_task(self._hear_sources()),
                 tasks.create_task(self._hear_recoveries()),
+                tasks.create_task(self._planning.run(self._turns)),
             ]
             await self._work(tasks)
             self._steps.stop_asking()
@@ -251,6 +270,7 @@ class Controller:
             return False
         if not isinstance(plan.step, Consultation):
             self._notices.standing(entry.service, plan)
+        plan = self._planning.placed(plan, entry.service)
         if plan.step is None:
             self._settle(key, plan)
             return False

@@ -1,4 +1,5 @@
-"""What the allocator follows of the API, as one stream of values: Services, ServiceGroups, the cluster's own addresses.
+"""What the allocator follows of the API, as one stream of values: Services, ServiceGroups, the cluster's own addresses,
+and what placement goes by.
 
 It owns the followers. What news means is the controller's and the configuration's.
 """
@@ -13,10 +14,12 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from allocator.reconcile.clusterobjects import SOURCES, Part, Reading, parser
+from allocator.reconcile.fleet import AgentRule, Said, read_membership, read_rule
 from purelb import names
 from purelb.answers import JsonObject
 from purelb.follow import Follower, Source, complaint, pour, whole
 from purelb.kube import Kube, custom_path, services_path
+from purelb.membership import NAME
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Change, News, Replaced
 from purelb.recovery import Recovery
@@ -45,15 +48,34 @@ class OfCluster:
     news: News[Reading]
 
 
-Heard: TypeAlias = OfServices | OfGroups | OfCluster
-Kind: TypeAlias = type[OfServices] | type[OfGroups] | Part
+@dataclass(frozen=True, slots=True)
+class OfMembership:
+    """News of who takes part in the agents' gossip."""
+
+    news: News[Said]
+
+
+@dataclass(frozen=True, slots=True)
+class OfNodeAgents:
+    """News of LBNodeAgents: what they say of placement."""
+
+    news: News[AgentRule]
+
+
+Heard: TypeAlias = OfServices | OfGroups | OfCluster | OfMembership | OfNodeAgents
+Kind: TypeAlias = type[OfServices] | type[OfGroups] | type[OfMembership] | type[OfNodeAgents] | Part
 KINDS: Final[frozenset[Kind]] = frozenset((OfServices, OfGroups, *Part))
+"""What must be known before an address is given; the others are for placement, which nobody waits for."""
+
+MEMBERSHIP: Final[Mapping[str, str]] = {"fieldSelector": f"metadata.name={NAME}"}
+"""The one that counts."""
 
 
 class Following:
     """All kinds; iterate over ``news``, one at a time."""
 
-    def __init__(self, kube: Kube, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:
+    def __init__(self, kube: Kube, namespace: str, metrics: AllocatorMetrics, clock: Callable[[], float]) -> None:
+        """``namespace``: PureLB's, where the Membership is."""
         rng = random.Random()
         self._recovery = Recovery()
         self._services: Follower[ServiceView] = Follower(
@@ -72,7 +94,13 @@ class Following:
             for part, source in SOURCES.items()
         }
         self._all: tuple[Follower[Any], ...] = (self._services, self._groups, *self._parts.values())
-        for one in self._all:
+        membership = Source("Membership", custom_path(names.MEMBERSHIPS, namespace), MEMBERSHIP, may_lack=True)
+        self._membership: Follower[Said] = Follower(kube, membership, read_membership, clock=clock, rng=rng)
+        self._node_agents: Follower[AgentRule] = Follower(
+            kube, Source("LBNodeAgents", custom_path(names.LB_NODE_AGENTS)), read_rule, clock=clock, rng=rng
+        )
+        self._optional: tuple[Follower[Any], ...] = (self._membership, self._node_agents)
+        for one in (*self._all, *self._optional):
             one.show(metrics)
 
     @property
@@ -103,12 +131,14 @@ class Following:
         The followers run in ``tasks``; cancel them with all that is in it.
         """
         heard: asyncio.Queue[Heard] = asyncio.Queue(maxsize=1)
-        for one in self._all:
+        for one in (*self._all, *self._optional):
             one.begin_again()
         tasks.create_task(pour(self._services, OfServices, heard))
         tasks.create_task(pour(self._groups, OfGroups, heard))
         for part, follower in self._parts.items():
             tasks.create_task(pour(follower, partial(OfCluster, part), heard))
+        tasks.create_task(pour(self._membership, OfMembership, heard))
+        tasks.create_task(pour(self._node_agents, OfNodeAgents, heard))
         while True:
             yield await heard.get()
 

@@ -25,6 +25,7 @@ _OWN_ANNOTATIONS = (
     names.ALLOCATED_FROM,
     names.POOL_TYPE,
     names.SKIP_IPV6_DAD,
+    names.PLACEMENT,
     *names.ANNOUNCING_KEYS,
 )
 

@@ -8,6 +8,7 @@ import pytest
 
 from purelb.errors import SettingsError
 from purelb.settings import AgentSettings, AllocatorSettings, HostPort
+from purelb.tempo import Tempo
 
 AGENT = {"PURELB_NODE_NAME": "node-1", "PURELB_HOST": "10.0.0.1", "PURELB_NAMESPACE": "lb"}
 
@@ -133,3 +134,26 @@ def test_metrics_can_be_told_apart_from_the_probes_only_where_those_have_an_addr
     assert AgentSettings.from_environment({**AGENT, **host}, []).metrics_host == "127.0.0.1"
     with pytest.raises(SettingsError, match="PURELB_METRICS_HOST needs PURELB_HOST"):
         AgentSettings.from_environment({"PURELB_NODE_NAME": "n", "PURELB_METRICS_HOST": "127.0.0.1"}, [])
+
+
+def test_placement_is_even_and_steady_unless_told_otherwise() -> None:
+    told = {"PURELB_PLACEMENT": "hash", "PURELB_PLACEMENT_HOLD_DOWN": "5", "PURELB_PLACEMENT_MOVES": "2"}
+
+    default, other = (AllocatorSettings.from_environment(environ, []) for environ in ({}, told))
+
+    assert (default.placement, default.tempo) == ("even", Tempo())
+    assert (other.placement, other.tempo) == ("hash", Tempo(hold_down=5.0, moves=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("PURELB_PLACEMENT", "odd", "neither even nor hash"),
+        ("PURELB_PLACEMENT_HOLD_DOWN", "1m", "is not a number from 0 to 3600"),
+        ("PURELB_PLACEMENT_MOVES", "0", "is not a number from 1 to 1000"),
+        ("PURELB_PLACEMENT_INTERVAL", "nan", "is not a number from 0.1 to 3600"),
+    ],
+)
+def test_a_placement_setting_that_makes_no_sense_ends_the_start(name: str, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        AllocatorSettings.from_environment({name: text}, [])

@@ -82,7 +82,7 @@ def up(folder: Path, arguments: argparse.Namespace) -> None:
         for manifest in arguments.manifest or (
             [] if arguments.bare else [ECMP_MANIFEST if arguments.ecmp else MANIFEST]
         ):
-            install(folder, manifest, say=print)
+            install(folder, manifest, say=print, placement=arguments.placement)
     except BaseException:
         stop_lab(folder)
         raise
@@ -281,6 +281,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     starting.add_argument("--proxy-mode", choices=PROXY_MODES, default="nftables", help="of kube-proxy")
     starting.add_argument("--ecmp", action="store_true", help="BIRD on the nodes, FRR on the router")
+    starting.add_argument(
+        "--placement", choices=("even", "hash"), default="hash", help="which node has a VIP (default hash, as PureLB)"
+    )
     starting.add_argument(
         "--bfd-interval",
         type=int,

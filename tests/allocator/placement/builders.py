@@ -8,10 +8,11 @@ from ipaddress import ip_address, ip_network
 
 from allocator.placement.balance import Balance
 from allocator.placement.planner import Planner
-from allocator.placement.values import Node, Tempo, Vip
+from allocator.placement.values import Node, Vip
 from purelb.addresses import IPAddress
 from purelb.membership import Standing
 from purelb.preferences import Preference
+from purelb.tempo import Tempo
 
 LAN = ip_network("10.0.0.0/16")
 TEMPO = Tempo()

@@ -13,7 +13,7 @@ from tests.allocator.stage import Stage, staged, until
 
 def test_each_time_it_begins_with_lists_of_what_is_then() -> None:
     async def scenario(stage: Stage) -> None:
-        following = Following(stage.kube, AllocatorMetrics(new_registry()), asyncio.get_running_loop().time)
+        following = Following(stage.kube, "purelb", AllocatorMetrics(new_registry()), asyncio.get_running_loop().time)
 
         heard: list[Heard] = []
 

@@ -13,6 +13,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
+
 from lab.command import control
 from lab.command.kubectl import run_kubectl
 from lab.errors import LabError, StartFailed
@@ -57,21 +59,36 @@ def start_lab(folder: Path, settings: Settings, say: Say) -> None:
     raise StartFailed(f"the lab's supervisor ended early; see {log}")
 
 
-def install(folder: Path, manifest: Path, say: Say) -> None:
+def install(folder: Path, manifest: Path, say: Say, *, placement: str = "hash") -> None:
     """`kubectl apply` as a user does it, and wait until everything runs. Raises StartFailed.
 
-    A folder with a kustomization is applied as such.
+    A folder with a kustomization is applied as such. In the manifest that is shipped the allocator is told which rule
+    of ``placement`` its LBNodeAgent is to have: the article's PureLB, whose owners the lab shows, knows the hash rule.
     """
     if not manifest.exists():
         raise StartFailed(f"{manifest} does not exist")
     option = "-k" if (manifest / "kustomization.yaml").exists() else "-f"
     say(f"kubectl apply {option} {manifest.name}")
-    done = run_kubectl(folder, ["apply", option, str(manifest)])
+    if manifest == MANIFEST:
+        done = run_kubectl(folder, ["apply", "-f", "-"], with_placement(manifest.read_text(), placement))
+    else:
+        done = run_kubectl(folder, ["apply", option, str(manifest)])
     if done.returncode != 0:
         raise StartFailed(f"kubectl apply {option} {manifest.name}: {done.stderr.strip()}")
     for line in done.stdout.splitlines():
         say(f"  {line}")
     control.request(folder, "wait", _READY_SECONDS + 10, namespace="purelb", timeout=_READY_SECONDS)
+
+
+def with_placement(text: str, placement: str) -> str:
+    """Manifests in which the allocator's environment has PURELB_PLACEMENT."""
+    objects = [body for body in yaml.safe_load_all(text) if body]
+    for body in objects:
+        if body["kind"] == "Deployment" and body["metadata"]["name"] == "allocator":
+            for container in body["spec"]["template"]["spec"]["containers"]:
+                if container["name"] == "allocator":
+                    container["env"].append({"name": "PURELB_PLACEMENT", "value": placement})
+    return yaml.safe_dump_all(objects, sort_keys=False)
 
 
 def stop_lab(folder: Path) -> None:

@@ -1,0 +1,149 @@
+"""Who is there, from what three kinds of objects say: the Membership, the Nodes' labels, the LBNodeAgents. Pure.
+
+It owns what was last seen of them, and whether that can be believed. What follows from it is the planner's. Times are
+monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from allocator.placement.values import Node
+from allocator.reconcile.clusterobjects import Reading
+from purelb.errors import SpecError
+from purelb.membership import STALE, MemberNode, Standing, parse_membership
+from purelb.nodeagents import parse_node_agent
+from purelb.ordering import Changed, Deleted, News, ObjectKey, changes
+from purelb.preferences import Placement, parse_weight
+
+SUDDEN: Final = 10.0
+"""Seconds for which a Membership must have said the same that has lost more than half of those who served: it may be
+that of a few nodes which the network has cut off, and others' may follow."""
+
+
+class Said(NamedTuple):
+    """A Membership object: its resourceVersion, and who is there."""
+
+    version: str
+    nodes: Mapping[str, MemberNode]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRule:
+    """What an LBNodeAgent says of placement."""
+
+    announces: bool
+    placement: Placement | None
+
+
+class Fleet:
+    """The nodes that take part, and by which rule VIPs are placed where their group doesn't say."""
+
+    def __init__(self) -> None:
+        self._said: Said | None = None
+        self._seen_at = 0.0
+        self._labels: dict[str, Mapping[str, str]] = {}
+        self._rules: dict[ObjectKey, AgentRule] | None = None
+        self._believed: list[Node] | None = None
+        self._is_stale = False
+        self._doubted_since: float | None = None
+
+    @property
+    def rule(self) -> Placement | None:
+        """``even`` where all LBNodeAgents that announce say so; None: they weren't seen yet."""
+        if self._rules is None:
+            return None
+        said = {rule.placement for rule in self._rules.values() if rule.announces}
+        return "even" if said == {"even"} else "hash"
+
+    def take_members(self, news: News[Said], now: float) -> None:
+        """News of the Membership object. One that is gone, or has nobody, says nothing: what was said before stands."""
+        for change in changes(news, ()):
+            match change:
+                case Changed(_, said) if said.nodes and said != self._said:
+                    is_renewal = self._said is not None and self._said.nodes == said.nodes
+                    self._said, self._seen_at = said, now
+                    self._is_stale = self._is_stale or not is_renewal
+                case _:
+                    continue
+
+    def take_nodes(self, news: News[Reading]) -> None:
+        """News of the Nodes: their labels."""
+        for change in changes(news, [ObjectKey("", name) for name in self._labels]):
+            match change:
+                case Changed(key, reading) if self._labels.get(key.name) != reading.labels:
+                    self._labels[key.name], self._is_stale = reading.labels, True
+                case Deleted(key) if key.name in self._labels:
+                    del self._labels[key.name]
+                    self._is_stale = True
+
+    def take_rules(self, news: News[AgentRule]) -> None:
+        """News of the LBNodeAgents."""
+        rules = {} if self._rules is None else self._rules
+        for change in changes(news, rules):
+            match change:
+                case Changed(key, rule):
+                    rules[key] = rule
+                case Deleted(key):
+                    rules.pop(key, None)
+        self._rules = rules
+
+    def is_current(self, now: float) -> bool:
+        """Whether somebody says who is there: the object's writer renews it as long as it lives."""
+        return self._said is not None and now - self._seen_at < STALE
+
+    def nodes(self, now: float) -> list[Node] | None:
+        """Who is there, if that is news and can be believed."""
+        if not self._is_stale or self._said is None:
+            return None
+        nodes = [self._node(member) for member in self._said.nodes.values() if self._takes_part(member)]
+        if self._believed is not None and 2 * _serving(nodes) < _serving(self._believed):
+            if self._doubted_since is None:
+                self._doubted_since = now
+            if now - self._doubted_since < SUDDEN:
+                return None
+        self._doubted_since, self._is_stale, self._believed = None, False, nodes
+        return nodes
+
+    @property
+    def believed_at(self) -> float | None:
+        """When what is doubted now will be believed."""
+        return None if self._doubted_since is None else self._doubted_since + SUDDEN
+
+    @property
+    def stale_at(self) -> float | None:
+        """When what was seen isn't current any more, unless it is renewed."""
+        return None if self._said is None else self._seen_at + STALE
+
+    def serving(self) -> set[str]:
+        """The names of those who serve, as last said."""
+        nodes = self._said.nodes.values() if self._said is not None else ()
+        return {node.name for node in nodes if node.standing is Standing.SERVING}
+
+    def _takes_part(self, member: MemberNode) -> bool:
+        """Not those that call themselves agents of ours on nodes that the cluster hasn't."""
+        return member.name in self._labels or not member.speaks
+
+    def _node(self, member: MemberNode) -> Node:
+        labels = self._labels.get(member.name, {})
+        return Node(member.name, member.standing, member.subnets, parse_weight(labels), labels, member.speaks)
+
+
+def _serving(nodes: list[Node]) -> int:
+    return sum(node.standing is Standing.SERVING for node in nodes)
+
+
+def read_membership(body: Mapping[str, Any]) -> Said:
+    """What a Membership object says; nobody is there where that can't be read."""
+    return Said(str(body["metadata"].get("resourceVersion", "")), parse_membership(body))
+
+
+def read_rule(body: Mapping[str, Any]) -> AgentRule:
+    """What an LBNodeAgent says; one that can't be read says nothing of it."""
+    try:
+        parsed = parse_node_agent(body)
+    except SpecError:
+        return AgentRule(announces=True, placement=None)
+    return AgentRule(parsed.announces, parsed.placement)

@@ -1,0 +1,144 @@
+"""Keeps placements up to date while an allocator leads: a loop around what placing.py works out.
+
+It owns the bell that ends a wait. A plan is written as a part of what is written to a Service anyhow, or else on its
+own; it never delays or prevents an allocation: what fails here is logged, and the Service is served without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from allocator.ipam.engine import Engine
+from allocator.reconcile.cache import ServiceCache
+from allocator.reconcile.clusterobjects import Part
+from allocator.reconcile.fleet import Fleet
+from allocator.reconcile.following import Heard, OfCluster, OfGroups, OfMembership, OfNodeAgents, OfServices
+from allocator.reconcile.placing import Placing
+from allocator.reconcile.plan import Plan, Write
+from allocator.reconcile.request import Case, case_of
+from allocator.reconcile.turns import Turns
+from purelb import names
+from purelb.addresses import IPAddress
+from purelb.servicegroups import ServiceGroup
+from purelb.services import ServiceKey, ServiceView
+from purelb.tempo import Tempo
+
+log = logging.getLogger(__name__)
+
+BREATH: Final = 0.05
+"""Seconds after news before it is looked at: a node's death is several pieces of news."""
+
+
+class Planning:
+    """Feed it with news; ask it for each plan of a review; ``begin`` and ``run`` it while leading."""
+
+    def __init__(self, engine: Engine, tempo: Tempo, clock: Callable[[], float], *, default_announcer: bool) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._default_announcer = default_announcer
+        self._fleet = Fleet()
+        self._placing = Placing(self._fleet, tempo, self._group_of)
+        self._bell = asyncio.Event()
+        self._confirmed: dict[ServiceKey, str | None] = {}
+        """What Services were seen to show as they should: what differs then, somebody else has changed."""
+
+    def hear(self, heard: Heard) -> None:
+        """News of any kind."""
+        match heard:
+            case OfMembership(news):
+                self._fleet.take_members(news, self._clock())
+            case OfNodeAgents(rules):
+                self._fleet.take_rules(rules)
+            case OfCluster(Part.NODES, nodes):
+                self._fleet.take_nodes(nodes)
+            case OfServices() | OfGroups() | OfCluster():
+                return
+        self._bell.set()
+
+    def begin(self, cache: ServiceCache) -> None:
+        """An allocator leads from now on, and knows all Services and groups."""
+        self._confirmed.clear()
+        self._placing.begin((entry.service for entry in cache), self._clock())
+        self._placing.look(self._clock())
+
+    def placed(self, plan: Plan, service: ServiceView) -> Plan:
+        """The plan of a review, with the placement that the Service is to show."""
+        try:
+            return self._placed(plan, service)
+        except Exception:
+            # Our mistake, and nobody's address may hang on it.
+            log.exception("placement failed", extra={"service": str(service.key)})
+            return plan
+
+    def forget(self, key: ServiceKey) -> None:
+        """There is no such Service."""
+        self._confirmed.pop(key, None)
+        self._placing.forget(key, self._clock())
+
+    async def run(self, turns: Turns) -> None:
+        """Have Services looked at whose placement is another, until cancelled."""
+        while True:
+            self._bell.clear()
+            self._look(turns)
+            now = self._clock()
+            due = self._placing.due(now)
+            try:
+                async with asyncio.timeout(None if due is None else due - now):
+                    await self._bell.wait()
+                    await asyncio.sleep(BREATH)
+            except TimeoutError:
+                continue
+
+    def _look(self, turns: Turns) -> None:
+        try:
+            changed = self._placing.look(self._clock())
+        except Exception:  # our mistake: what was planned before stands
+            log.exception("planning failed")
+            return
+        if changed is None:
+            turns.look_at_all()
+            turns.ring()
+            return
+        if changed:
+            log.info("placements", extra={"services": len(changed)})
+        for key in sorted(changed):
+            turns.look_now(key)
+
+    def _placed(self, plan: Plan, service: ServiceView) -> Plan:
+        match plan.step:
+            case Write(ingress=ingress, decision=decision) as write if ingress:
+                groups = decision.groups if decision is not None else service.allocated_from
+                text = self._text(service, ingress, groups)
+                if text == service.annotations.get(names.PLACEMENT):
+                    return plan
+                return replace(plan, step=replace(write, annotations={**write.annotations, names.PLACEMENT: text}))
+            case None if self._is_served(service):
+                text = self._text(service, service.ingress, service.allocated_from)
+                if text == service.annotations.get(names.PLACEMENT):
+                    self._confirmed[service.key] = text
+                    return plan
+                is_undone = service.key in self._confirmed and self._confirmed[service.key] == text
+                changed = Write(service, service.ingress, {names.PLACEMENT: text}, is_restoration=is_undone)
+                return replace(plan, step=changed)
+            case _:
+                return plan
+
+    def _text(self, service: ServiceView, ingress: tuple[IPAddress, ...], groups: Sequence[str]) -> str | None:
+        now = self._clock()
+        self._placing.learn(service, ingress, groups, now)
+        return self._placing.text(service, ingress, now)
+
+    def _is_served(self, service: ServiceView) -> bool:
+        """Whether it has addresses of ours, and no others."""
+        if case_of(service, default_announcer=self._default_announcer) is not Case.SERVED:
+            return False
+        claim = self._engine.claim(service.key)
+        return claim is not None and claim.is_ours and set(service.ingress) <= set(claim.addresses)
+
+    def _group_of(self, address: IPAddress, groups: Sequence[str]) -> ServiceGroup | None:
+        name = self._engine.owner(address) or next(iter(groups), None)
+        return next(iter(self._engine.groups([name])), None) if name is not None else None

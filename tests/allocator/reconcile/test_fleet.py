@@ -1,0 +1,142 @@
+"""Who is there by three kinds of objects, and when that is believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from allocator.reconcile.clusterobjects import Reading
+from allocator.reconcile.fleet import SUDDEN, Fleet, Said, read_membership, read_rule
+from purelb import names
+from purelb.membership import STALE, MemberNode, Standing
+from purelb.ordering import Changed, Deleted, ObjectKey, Replaced
+
+OBJECT = ObjectKey("purelb", "purelb")
+
+
+def members(version: int, *serving: str, failing: tuple[str, ...] = (), others: tuple[str, ...] = ()) -> Changed[Said]:
+    nodes = [MemberNode(name, Standing.SERVING) for name in serving]
+    nodes += [MemberNode(name, Standing.FAILING) for name in failing]
+    nodes += [MemberNode(name, Standing.SERVING, speaks=False) for name in others]
+    return Changed(OBJECT, Said(str(version), {node.name: node for node in nodes}))
+
+
+def fleet_of(*names_: str, labels: dict[str, str] | None = None) -> Fleet:
+    """A cluster of these nodes."""
+    fleet = Fleet()
+    fleet.take_nodes(Replaced({ObjectKey("", name): Reading((), (), labels or {}) for name in names_}, "1", 0))
+    return fleet
+
+
+def test_a_node_is_what_the_membership_and_its_labels_say() -> None:
+    fleet = fleet_of("w11", labels={names.NODE_WEIGHT: "3"})
+    fleet.take_members(members(1, "w11"), 0.0)
+
+    (node,) = fleet.nodes(0.0) or []
+
+    assert (node.name, node.weight, node.standing) == ("w11", 3, Standing.SERVING)
+    assert fleet.nodes(1.0) is None, "that is no news"
+
+
+def test_a_member_without_a_node_takes_no_part_unless_it_knows_the_hash_rule_alone() -> None:
+    fleet = fleet_of("w11")
+    fleet.take_members(members(1, "w11", "forged", others=("old",)), 0.0)
+
+    assert [node.name for node in fleet.nodes(0.0) or []] == ["w11", "old"]
+
+
+def test_a_changed_label_is_news() -> None:
+    fleet = fleet_of("w11")
+    fleet.take_members(members(1, "w11"), 0.0)
+    fleet.nodes(0.0)
+
+    fleet.take_nodes(Changed(ObjectKey("", "w11"), Reading((), (), {"rack": "a"})))
+
+    assert [node.labels for node in fleet.nodes(1.0) or []] == [{"rack": "a"}]
+    fleet.take_nodes(Deleted(ObjectKey("", "w11"), ""))
+    assert fleet.nodes(2.0) is None
+    assert fleet.nodes(2.0 + SUDDEN) == []
+
+
+def test_a_membership_is_current_as_long_as_it_is_renewed() -> None:
+    fleet = fleet_of("w11")
+    assert not fleet.is_current(0.0)
+
+    fleet.take_members(members(1, "w11"), 10.0)
+    assert fleet.is_current(9.0 + STALE)
+    fleet.take_members(members(1, "w11"), 200.0)
+    assert not fleet.is_current(10.0 + STALE), "a list that says the same is no renewal"
+    fleet.take_members(members(2, "w11"), 400.0)
+    assert fleet.is_current(399.0 + STALE)
+    assert fleet.stale_at == 400.0 + STALE
+
+
+def test_what_was_said_stands_when_the_object_is_gone_or_empty() -> None:
+    fleet = fleet_of("w11")
+    fleet.take_members(members(1, "w11"), 0.0)
+    fleet.nodes(0.0)
+
+    fleet.take_members(Deleted(OBJECT, ""), 1.0)
+    fleet.take_members(members(2), 2.0)
+    fleet.take_members(Replaced({}, "3", 0), 3.0)
+
+    assert fleet.nodes(4.0) is None
+    assert fleet.is_current(4.0)
+
+
+def test_the_loss_of_more_than_half_is_believed_when_it_has_stood_for_a_while() -> None:
+    everybody = [f"w{number}" for number in range(5)]
+    fleet = fleet_of(*everybody)
+    fleet.take_members(members(1, *everybody), 0.0)
+    fleet.nodes(0.0)
+
+    fleet.take_members(members(2, "w0", "w1"), 10.0)
+    assert fleet.nodes(10.0) is None
+    assert fleet.believed_at == 10.0 + SUDDEN
+    assert len(fleet.nodes(10.0 + SUDDEN) or []) == 2
+
+
+def test_a_loss_that_is_taken_back_was_none() -> None:
+    everybody = [f"w{number}" for number in range(5)]
+    fleet = fleet_of(*everybody)
+    fleet.take_members(members(1, *everybody), 0.0)
+    fleet.nodes(0.0)
+
+    fleet.take_members(members(2, "w0", failing=("w1", "w2", "w3", "w4")), 10.0)
+    assert fleet.nodes(10.0) is None
+    fleet.take_members(members(3, *everybody), 12.0)
+
+    assert len(fleet.nodes(12.0) or []) == 5
+    assert fleet.believed_at is None
+
+
+def rule(name: str, **spec: Any) -> Changed[Any]:
+    body = {"metadata": {"name": name, "namespace": "purelb"}, "spec": spec}
+    return Changed(ObjectKey("purelb", name), read_rule(body))
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([rule("a", local={"placement": "even"})], "even"),
+        ([rule("a", local={})], "hash"),
+        ([rule("a", local={"placement": "even"}), rule("b", local={})], "hash"),
+        ([rule("a", local={"placement": "even"}), rule("b")], "even"),
+        ([rule("a", local={"placement": "even", "localint": "eth("})], "hash"),
+    ],
+)
+def test_vips_are_even_if_all_agents_that_announce_are_told_so(rules: list[Changed[Any]], expected: str) -> None:
+    fleet = Fleet()
+    assert fleet.rule is None
+
+    for news in rules:
+        fleet.take_rules(news)
+
+    assert fleet.rule == expected
+    fleet.take_rules(Replaced({}, "1", 0))
+    assert fleet.rule == "hash"
+
+
+def test_a_membership_that_cannot_be_read_has_nobody() -> None:
+    assert read_membership({"metadata": {"resourceVersion": "7"}}) == Said("7", {})

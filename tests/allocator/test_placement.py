@@ -1,0 +1,202 @@
+"""Where VIPs are to be, against an API server: what agents publish goes in, what Services show comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+
+from purelb import names
+from purelb.addresses import parse_address, parse_network
+from purelb.errors import ConflictError
+from purelb.kube import core_path, custom_path
+from purelb.membership import NAME, MemberNode, Standing, membership_status
+from purelb.placement import parse_placement
+from tests.allocator.builders import local
+from tests.allocator.stage import Json, Stage, staged, until
+from tests.allocator.test_rights import install_rights
+
+LAN = frozenset({parse_network("10.1.0.0/24")})
+
+
+async def publish(stage: Stage, serving: Iterable[str], *, others: Iterable[str] = ()) -> None:
+    """What the spokesman of the agents writes; each node is one of the cluster."""
+    nodes = {name: MemberNode(name, Standing.SERVING, "", LAN) for name in serving}
+    nodes |= {name: MemberNode(name, Standing.SERVING, "", LAN, speaks=False) for name in others}
+    for name in nodes:
+        with suppress(ConflictError):
+            await stage.kube.create(core_path("nodes"), {"kind": "Node", "metadata": {"name": name}})
+    body = {"apiVersion": "purelb.io/v1", "kind": "Membership", "metadata": {"name": NAME, "namespace": "purelb"}}
+    with suppress(ConflictError):
+        await stage.kube.create(custom_path(names.MEMBERSHIPS, "purelb"), body)
+    status = {"status": membership_status(nodes, vips=0)}
+    await stage.kube.patch(custom_path(names.MEMBERSHIPS, "purelb", NAME, "status"), status)
+
+
+async def shown(stage: Stage, name: str) -> tuple[str, ...]:
+    """The nodes that a Service with one address shows."""
+    body = await stage.read(name)
+    text = (body["metadata"].get("annotations") or {}).get(names.PLACEMENT, "")
+    return next(iter(parse_placement(text).values()), ())
+
+
+async def owners(stage: Stage, services: Iterable[str]) -> Counter[str]:
+    return Counter([(await shown(stage, name) or ("",))[0] for name in services])
+
+
+def test_vips_are_even_and_a_dead_nodes_go_to_their_stand_ins() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await install_rights(stage)
+            await publish(stage, ["w0", "w1", "w2"])
+            soon = {"PURELB_PLACEMENT_GIVE_UP": "0", "PURELB_PLACEMENT_INTERVAL": "0.1"}
+            async with stage.allocator(**soon):
+                await stage.group("default", local=local("10.1.0.0/26"))
+                services = [f"s{number}" for number in range(9)]
+                for name in services:
+                    await stage.service(name)
+
+                async def is_even() -> bool:
+                    return await owners(stage, services) == {"w0": 3, "w1": 3, "w2": 3}
+
+                await until(is_even)
+                before = {name: await shown(stage, name) for name in services}
+                assert {len(nodes) for nodes in before.values()} == {2}
+
+                await publish(stage, ["w0", "w1"])
+
+                async def is_replaced() -> bool:
+                    return (await owners(stage, services))["w2"] == 0
+
+                await until(is_replaced)
+                for name, nodes in before.items():
+                    assert (await shown(stage, name))[0] == (nodes[1] if nodes[0] == "w2" else nodes[0])
+
+    asyncio.run(run())
+
+
+def test_an_address_and_its_placement_are_written_at_once() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1", "w2"])
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("first")
+
+                async def is_placed() -> bool:
+                    return bool(await shown(stage, "first"))
+
+                await until(is_placed)
+                created = await stage.service("second")
+                await stage.addresses_when_given("second")
+
+                states = await stage.versions("second", since=created["metadata"]["resourceVersion"])
+                written = [state for state in states if (state["status"]["loadBalancer"].get("ingress"))]
+                assert names.PLACEMENT in written[0]["metadata"]["annotations"]
+
+    asyncio.run(run())
+
+
+def test_where_a_group_says_hash_a_plan_is_taken_away() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("a")
+
+                async def is_placed() -> bool:
+                    return bool(await shown(stage, "a"))
+
+                async def is_not() -> bool:
+                    return not await shown(stage, "a")
+
+                await until(is_placed)
+                await stage.change_group("default", placement="hash")
+                await until(is_not)
+                await stage.change_group("default", placement="even")
+                await until(is_placed)
+
+                await publish(stage, ["w0", "w1"], others=["old"])
+                await until(is_not)
+
+    asyncio.run(run())
+
+
+def test_who_changes_a_plan_finds_it_put_back() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("a")
+
+                async def is_placed() -> tuple[str, ...] | None:
+                    nodes = await shown(stage, "a")
+                    return nodes if len(nodes) == 2 else None
+
+                planned = await until(is_placed)
+                await stage.change("a", {"metadata": {"annotations": {names.PLACEMENT: "10.1.0.0=forged"}}})
+                assert await until(is_placed) == planned
+
+    asyncio.run(run())
+
+
+def test_an_upgrade_with_an_lbnodeagent_that_says_nothing_plans_nothing() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            agent: Json = {
+                "apiVersion": "purelb.io/v1",
+                "kind": "LBNodeAgent",
+                "metadata": {"name": "default", "namespace": "purelb"},
+                "spec": {"local": {"localint": "default"}},
+            }
+            await stage.kube.create(custom_path(names.LB_NODE_AGENTS, "purelb"), agent)
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("a")
+                assert await stage.addresses_when_given("a") == ["10.1.0.0"]
+                await asyncio.sleep(0.5)
+
+                assert names.PLACEMENT not in (await stage.read("a"))["metadata"]["annotations"]
+
+    asyncio.run(run())
+
+
+def test_a_service_is_given_its_address_where_there_is_no_membership() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/memberships.purelb.io"
+            await stage.kube.delete(definition)
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("a")
+                assert await stage.addresses_when_given("a") == ["10.1.0.0"]
+
+    asyncio.run(run())
+
+
+def test_placements_go_when_a_service_is_none_for_load_balancers_any_more() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("a")
+
+                async def is_placed() -> bool:
+                    return parse_address("10.1.0.0") in parse_placement(
+                        (await stage.read("a"))["metadata"].get("annotations", {}).get(names.PLACEMENT, "")
+                    )
+
+                await until(is_placed)
+                await stage.change("a", {"spec": {"type": "ClusterIP"}})
+
+                async def is_clean() -> bool:
+                    return not (await stage.read("a"))["metadata"].get("annotations")
+
+                await until(is_clean)
+
+    asyncio.run(run())
