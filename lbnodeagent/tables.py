@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal, NewType, TypeAlias
 
 from purelb.addresses import Family, IPAddress, IPNetwork, family_of
-from purelb.membership import MemberNode
+from purelb.membership import Attendance
 from purelb.nodeagents import AddressConfig
 from purelb.services import ServiceKey
 
@@ -333,18 +333,6 @@ class Serving:
 
     trouble: str
     """Why it doesn't, a clause about the node as "it"; empty: it does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attendance:
-    """Who is there, by the node that reports what concerns all alike; without nodes: this isn't that node."""
-
-    nodes: tuple[MemberNode, ...] = ()
-    """By name."""
-    vips: int = 0
-    """That are wanted."""
-    nowhere: int = 0
-    """Those of them that no node has, for longer than a moment."""
 
 
 Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members | Serving | Attendance

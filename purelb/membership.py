@@ -73,6 +73,18 @@ class MemberNode:
     """That it owns by election, on its NICs; addresses that are routed are every node's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Who is there, as the gossip's spokesman knows it; without nodes: by one that isn't the spokesman."""
+
+    nodes: tuple[MemberNode, ...] = ()
+    """By name."""
+    vips: int = 0
+    """That are wanted."""
+    nowhere: int = 0
+    """Those of them that no node has, for longer than a moment."""
+
+
 def parse_membership(body: Json) -> dict[str, MemberNode]:
     """The nodes by name. Lenient: what can't be read is left out, an unknown standing counts as failing."""
     found: dict[str, MemberNode] = {}

@@ -248,20 +248,11 @@ class Core:
         if self._is_turn_due():
             return self._now
         state = self._state
-        parts = (
-            state.negotiation,
-            state.statuses,
-            state.linger,
-            state.nowhere,
-            state.candidacy,
-            state.gate,
-            state.rollcall,
-        )
         return min(
             state.sweeps.deadline,
             state.neighbours.deadline,
             state.router.deadline,
-            *(timer for part in parts if (timer := part.deadline) is not None),
+            *(timer for part in state.timed if (timer := part.deadline) is not None),
         )
 
     @property

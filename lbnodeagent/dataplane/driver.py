@@ -33,7 +33,6 @@ from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Begun, KeysKnown, Peer, PeersKnown, Told, ToldKey
 from lbnodeagent.tables import (
     Announcement,
-    Attendance,
     Conflict,
     Members,
     Report,
@@ -49,6 +48,7 @@ from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from lbnodeagent.wire.sending import Sending
+from purelb.membership import Attendance
 from purelb.metrics import AgentMetrics
 from purelb.pulse import BEAT, Pulse
 from purelb.version import Version

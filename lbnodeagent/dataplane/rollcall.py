@@ -12,11 +12,11 @@ from typing import Final
 from lbnodeagent.dataplane.nowhere import Nowhere
 from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta
-from lbnodeagent.tables import Attendance
 from purelb.addresses import IPNetwork
-from purelb.membership import MemberNode, Standing
+from purelb.membership import Attendance, MemberNode, Standing
 
 HOLD: Final = 1.0
 """Seconds between two looks."""
@@ -84,6 +84,8 @@ def standing_of(meta: Meta) -> tuple[Standing, str]:
         return Standing.LEAVING, "its agent shuts down"
     if not meta.is_ready:
         return Standing.STARTING, "its agent starts"
+    if meta.failing is Failure.UNSEEN:
+        return Standing.STARTING, meta.failing.clause
     if meta.failing is not None:
         return Standing.FAILING, meta.failing.clause
     if meta.idle and not meta.reach:

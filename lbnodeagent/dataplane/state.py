@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Protocol
 
 from lbnodeagent.dataplane.invariants import Facts
 from lbnodeagent.dataplane.landmarks import Landmarks
@@ -42,6 +43,14 @@ from purelb.nodeagents import NodeAgentConfig
 from purelb.version import Version
 
 
+class Timed(Protocol):
+    """What may have something to do by itself."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When; None: not by itself."""
+
+
 class State:
     """Of the node ``node``."""
 
@@ -74,6 +83,11 @@ class State:
         self.are_links_dirty = True
         self.are_routes_dirty = True
         self._dirty: dict[IPAddress, None] = {}
+
+    @property
+    def timed(self) -> tuple[Timed, ...]:
+        """The parts that may wait for a time."""
+        return self.negotiation, self.statuses, self.linger, self.nowhere, self.candidacy, self.gate, self.rollcall
 
     # --- what is to be looked at -------------------------------------------------------------------------------------
 

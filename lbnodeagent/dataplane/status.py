@@ -12,6 +12,7 @@ from typing import Final
 
 from lbnodeagent.dataplane.planner import Blocked
 from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import FOREVER, Action, Announcement, Outcome, Place, Refused, Remove
 from purelb.addresses import IPAddress
@@ -118,6 +119,6 @@ class Statuses:
                 is_fresh = vip not in self._adopted
                 is_local = link.name != dummy
                 failing = self._candidacy.failing if is_local and successor is None else None
-                despite = failing.clause if failing is not None else ""
+                despite = failing.clause if failing not in (None, Failure.UNSEEN) else ""
                 return Announcement(vip, "announcing", link.name, is_local, is_fresh, "", successor, despite)
         return Announcement(vip, "withdrawn", successor=successor)

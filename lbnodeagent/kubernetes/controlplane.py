@@ -43,7 +43,6 @@ from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_o
 from lbnodeagent.tables import (
     UNCONFIGURED,
     Announcement,
-    Attendance,
     Conflict,
     Members,
     Report,
@@ -58,6 +57,7 @@ from purelb.events import EventRecorder
 from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
+from purelb.membership import Attendance
 from purelb.metrics import AgentMetrics
 from purelb.pace import Pace
 from purelb.rights import Rights

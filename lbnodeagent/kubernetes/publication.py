@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lbnodeagent.tables import Attendance
-from purelb.membership import RENEWAL, STALE, MemberNode, parse_membership
+from purelb.membership import RENEWAL, STALE, Attendance, MemberNode, parse_membership
 
 PACE: Final = 1.0
 """Seconds between two writes; the first one after a while goes out at once."""

@@ -14,11 +14,10 @@ import math
 from typing import Final
 
 from lbnodeagent.kubernetes.publication import Publication, Published, published
-from lbnodeagent.tables import Attendance
 from purelb import names
 from purelb.errors import ConflictError, ForbiddenError, KubeError, NotFoundError, UnavailableError
 from purelb.kube import Kube, custom_path
-from purelb.membership import NAME, membership_status
+from purelb.membership import NAME, Attendance, membership_status
 from purelb.metrics import AgentMetrics
 from purelb.retry import Backoff
 

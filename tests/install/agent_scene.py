@@ -19,12 +19,12 @@ from typing import Any, Final
 from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Configured, KeysKnown, NodeExcluded, PeersKnown, Told, ToldKey, VipChanged
-from lbnodeagent.tables import Announcement, Attendance, Conflict, Mac, Members, Report, ReportKey
+from lbnodeagent.tables import Announcement, Conflict, Mac, Members, Report, ReportKey
 from purelb import names
 from purelb.addresses import parse_address
 from purelb.errors import NotFoundError
 from purelb.kube import core_path, custom_path, group_path, services_path
-from purelb.membership import NAME, MemberNode, Standing
+from purelb.membership import NAME, Attendance, MemberNode, Standing
 from purelb.metrics import AgentMetrics, new_registry
 from purelb.settings import AgentSettings
 from tests.allocator.stage import Stage, until

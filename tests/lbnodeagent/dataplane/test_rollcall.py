@@ -14,9 +14,8 @@ from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.interfaces import NicSubnet
-from lbnodeagent.tables import Attendance
 from lbnodeagent.wire.dad import DuplicateDetection
-from purelb.membership import MemberNode, Standing
+from purelb.membership import Attendance, MemberNode, Standing
 from purelb.version import Version
 from tests.lbnodeagent.scenes import ETH0, HOST, NOW, wanted
 
@@ -136,6 +135,7 @@ def test_an_agent_that_says_no_version_reads_no_placements() -> None:
         (Meta(True, is_excluded=True), Standing.EXCLUDED, "cordoned or labelled"),
         (Meta(True, announces=False), Standing.EXCLUDED, "no LBNodeAgent with a local block is for it"),
         (Meta(True, idle=frozenset({WIRE})), Standing.FAILING, "its NIC on 10.31.0.0/16 has no cable"),
+        (Meta(True, failing=Failure.UNSEEN), Standing.STARTING, "its agent has just started and hasn't looked yet"),
         (Meta(), Standing.STARTING, "its agent starts"),
         (Meta(True, is_leaving=True, is_excluded=True), Standing.LEAVING, "its agent shuts down"),
     ],

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 
 from lbnodeagent.kubernetes.publication import COUNTS, LOOK, PACE, PATIENCE, Publication, Published
-from lbnodeagent.tables import Attendance
-from purelb.membership import RENEWAL, STALE, MemberNode, Standing
+from purelb.membership import RENEWAL, STALE, Attendance, MemberNode, Standing
 from tests.lbnodeagent.scenes import NOW
 
 

@@ -13,11 +13,10 @@ from prometheus_client import CollectorRegistry
 
 from lbnodeagent.kubernetes import publisher
 from lbnodeagent.kubernetes.publisher import Publisher
-from lbnodeagent.tables import Attendance
 from purelb import names
 from purelb.errors import NotFoundError
 from purelb.kube import custom_path
-from purelb.membership import NAME, MemberNode, Standing, parse_membership
+from purelb.membership import NAME, Attendance, MemberNode, Standing, parse_membership
 from purelb.metrics import AgentMetrics
 from tests.allocator.stage import DEFINITIONS, Stage, staged, until
 

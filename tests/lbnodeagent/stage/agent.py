@@ -24,7 +24,6 @@ from lbnodeagent.tables import (
     Action,
     AddRoute,
     Announcement,
-    Attendance,
     Conflict,
     CreateDummy,
     DeleteDummy,
@@ -45,6 +44,7 @@ from memberlist.errors import UnknownMember
 from memberlist.events import Event
 from memberlist.simulation import Simulation
 from purelb.addresses import IPAddress
+from purelb.membership import Attendance
 from purelb.version import Version
 from tests.lbnodeagent.stage.api import Kind, Objects
 from tests.lbnodeagent.stage.controlplane import ControlPlane

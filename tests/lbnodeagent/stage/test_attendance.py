@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lbnodeagent.dataplane.rollcall import HOLD
-from lbnodeagent.tables import Attendance
-from purelb.membership import Standing
+from purelb.membership import Attendance, Standing
 from tests.lbnodeagent.stage.test_constitution import reasons
 from tests.lbnodeagent.stage.topology import VIP4, one_subnet
 from tests.lbnodeagent.stage.world import World
