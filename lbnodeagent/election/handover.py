@@ -15,8 +15,11 @@ from purelb.addresses import IPAddress
 
 ASK: Final = 0.15
 """Seconds between two questions."""
-PATIENCE: Final = 3.0
-"""Seconds for which a VIP is kept for a new owner that understands us: it has three chances to be slow in."""
+PATIENCE: Final = 15.0
+"""Seconds for which a VIP is kept for a new owner that understands us: it may hear later than we do that it is its, as
+of a plan that was changed; until then the VIP is better here than nowhere."""
+PATIENCE_LEAVING: Final = 3.0
+"""The same for one that shuts down and is given four seconds for all."""
 PATIENCE_WITH_PURELB: Final = 0.5
 """Seconds for one that doesn't answer such questions (PureLB's own agents place at once, and tell nobody)."""
 
@@ -51,13 +54,19 @@ class Handover:
         """When ``due`` has something to say next, monotonic seconds; None: nothing is held."""
         return min((min(held.ask_at, held.deadline) for held in self._held.values()), default=None)
 
-    def lose(self, vip: IPAddress, to: str, now: float, *, understands: bool) -> None:
-        """``vip``, which we have, belongs to the live node ``to`` now."""
-        held = self._held.get(vip)
-        if vip in self._released or (held is not None and held.to == to):
+    def lose(self, vip: IPAddress, to: str, now: float, *, understands: bool, is_leaving: bool = False) -> None:
+        """``vip``, which we have, belongs to the live node ``to`` now. ``is_leaving``: we shut down."""
+        if vip in self._released:
             return
-        patience = PATIENCE if understands else PATIENCE_WITH_PURELB
-        self._held[vip] = _Held(to, now + patience if held is None else held.deadline, now)
+        held = self._held.get(vip)
+        patience = PATIENCE_LEAVING if is_leaving else PATIENCE
+        deadline = now + (patience if understands else PATIENCE_WITH_PURELB)
+        if held is None:
+            self._held[vip] = _Held(to, deadline, now)
+        elif held.to != to:
+            self._held[vip] = _Held(to, min(held.deadline, deadline), now)
+        elif is_leaving:
+            held.deadline = min(held.deadline, deadline)
 
     def end(self, vip: IPAddress) -> None:
         """``vip`` is no longer to be handed over: it's ours again, nobody wants it, or it's gone from here."""

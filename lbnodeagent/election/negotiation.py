@@ -109,7 +109,8 @@ class Negotiation:
         if not is_given:
             self._handover.end(vip)
         elif owner is not None:
-            self._handover.lose(vip, owner, now, understands=self._members.understands(owner))
+            understands, is_leaving = self._members.understands(owner), self._candidacy.is_leaving
+            self._handover.lose(vip, owner, now, understands=understands, is_leaving=is_leaving)
 
     def _settle_first_placement(self, vip: IPAddress, now: float) -> None:
         """See whether another host turned out to have a new VIP; then it's left to that one."""

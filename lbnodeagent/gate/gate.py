@@ -105,7 +105,7 @@ class Gate:
         """Whether nothing listens there, and that can't be an upgrade."""
         if self._absent_since is None:
             return False
-        return not self._has_answered or now - self._absent_since >= UPGRADE
+        return not self._has_answered or now >= self._absent_since + UPGRADE
 
     def _begin_to_fail(self, now: float) -> None:
         is_soon = self._served_since > 0.0 and now - self._served_since < FLAPPING
@@ -115,7 +115,9 @@ class Gate:
         """All is well: how long for?"""
         if self._well_since is None:
             self._well_since = now
-        if self.failure is Failure.UNSEEN or now - self._well_since >= self._hold:
+        if self.failure is Failure.UNSEEN:
+            self.failure, self._well_since = None, None
+        elif now >= self._well_since + self._hold:
             self.failure, self._well_since, self._served_since = None, None, now
 
     def _next_deadline(self, now: float) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from lbnodeagent.election.handover import ASK, PATIENCE, PATIENCE_WITH_PURELB, Handover
+from lbnodeagent.election.handover import ASK, PATIENCE, PATIENCE_LEAVING, PATIENCE_WITH_PURELB, Handover
 
 VIP = ip_address("10.31.188.64")
 OTHER = ip_address("10.31.188.65")
@@ -53,6 +53,15 @@ def test_a_winner_that_cannot_answer_is_given_less_time() -> None:
     handover.lose(VIP, "purelb", 0.0, understands=False)
 
     assert handover.due(PATIENCE_WITH_PURELB)[1] == {VIP}
+
+
+def test_who_shuts_down_waits_no_longer_than_it_may_also_for_what_it_holds_already() -> None:
+    handover = Handover()
+    handover.lose(VIP, "w12", 0.0, understands=True)
+    handover.lose(VIP, "w12", 1.0, understands=True, is_leaving=True)
+    handover.lose(OTHER, "w12", 1.0, understands=True, is_leaving=True)
+
+    assert handover.due(1.0 + PATIENCE_LEAVING)[1] == {VIP, OTHER}
 
 
 def test_another_winner_meanwhile_is_asked_at_once_and_gets_no_more_time() -> None:

@@ -14,6 +14,7 @@ from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
+from lbnodeagent.gate.looks import Looked
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
 from lbnodeagent.gossip.events import GossipStarted
@@ -100,6 +101,7 @@ class Agent:
     def begin(self, peers: frozenset[str]) -> None:
         """Read the kernel, and hear the peers."""
         self.core.start(self._now, self.netlink.read())
+        self.core.await_looks(self._now)
         self.core.peer(self._now, GossipStarted())
         self.core.told(self._now, Begun())
         self.core.told(self._now, PeersKnown(frozenset(Peer(node, node) for node in peers)))
@@ -141,6 +143,10 @@ class Agent:
 
     def claim(self, index: IfIndex, vip: IPAddress, mac: Mac) -> None:
         self._do(lambda: void(self.core.claim(self._now, index, vip, mac)))
+
+    def looked(self, looked: Looked) -> None:
+        """It looks at its node's data path."""
+        self._do(lambda: self.core.looked(self._now, looked))
 
     def leave(self) -> None:
         self._do(lambda: self.core.leave(self._now))

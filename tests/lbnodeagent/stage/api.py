@@ -6,10 +6,11 @@ tell what was a while ago, or go back to it for good, as after a restored backup
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kubernetes.nodefeed import EXCLUDE_LABEL
 from lbnodeagent.kubernetes.selection import choose_config
 from lbnodeagent.kubernetes.viptable import EndpointNodes, EndpointSlice
@@ -17,6 +18,7 @@ from purelb import names
 from purelb.addresses import IPAddress
 from purelb.nodeagents import NodeAgentConfig, parse_node_agent
 from purelb.ordering import ObjectKey
+from purelb.placement import parse_placement, write_placement
 from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 from tests.lbnodeagent.stage.topology import POOLS, group_of
@@ -33,6 +35,8 @@ class NodeObject:
 
     labels: Mapping[str, str] = field(default_factory=dict)
     is_cordoned: bool = False
+    failure: Failure | None = None
+    """What it says against its node's data path."""
 
     @property
     def is_excluded(self) -> bool:
@@ -54,9 +58,10 @@ class Objects:
         """What applies to a node."""
         return choose_config(tuple(self.configs.values()), self.nodes[node].labels).config
 
-    @property
-    def excluded(self) -> set[str]:
-        return {name for name, node in self.nodes.items() if node.is_excluded}
+    def planned(self, vip: IPAddress) -> tuple[str, ...]:
+        """The nodes that the plan of a VIP names, in their order."""
+        texts = (one.annotations.get(names.PLACEMENT, "") for one in self.services.values() if vip in one.ingress)
+        return next((parse_placement(text).get(vip, ()) for text in texts), ())
 
 
 @dataclass(slots=True)
@@ -85,6 +90,17 @@ class Api:
     def want(self, vip: IPAddress, *, policy: str = "Cluster", annotations: Mapping[str, str] | None = None) -> None:
         """A Service has this address, as the allocator gave it."""
         one = view_service(service(vip, self.now.version + 1, policy, annotations or {}))
+        self._change("services", services={**self.now.services, _key(vip): one})
+
+    def plan(self, vip: IPAddress, nodes: Sequence[str]) -> None:
+        """The allocator would have the address on these nodes, the first of them that can; none: it plans no more."""
+        one = self.now.services.get(_key(vip))
+        if one is None:
+            return
+        annotations = {key: text for key, text in one.annotations.items() if key != names.PLACEMENT}
+        if nodes:
+            annotations[names.PLACEMENT] = write_placement({vip: nodes})
+        one = replace(one, annotations=annotations, resource_version=str(self.now.version + 1))
         self._change("services", services={**self.now.services, _key(vip): one})
 
     def unwant(self, vip: IPAddress) -> None:

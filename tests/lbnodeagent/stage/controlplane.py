@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed
 from lbnodeagent.kubernetes.viptable import WantedTable
-from lbnodeagent.messages import Configured, NodeExcluded, Synced, Told, VipChanged
+from lbnodeagent.messages import Configured, NodeExcluded, NodeFailing, Synced, Told, VipChanged
 from purelb.nodeagents import NodeAgentConfig
 from purelb.ordering import Replaced
 from tests.lbnodeagent.stage.api import KINDS, Kind, Objects
@@ -22,6 +22,7 @@ class ControlPlane:
         self._objects: dict[Kind, Objects] = {}
         self._config: NodeAgentConfig | None = None
         self._is_excluded: bool | None = None
+        self._failing: NodeFailing | None = None
 
     @property
     def is_synced(self) -> bool:
@@ -64,3 +65,7 @@ class ControlPlane:
         if is_excluded != self._is_excluded:
             self._is_excluded = is_excluded
             yield NodeExcluded(is_excluded)
+        failing = NodeFailing(nodes.nodes[self._node].failure)
+        if failing != self._failing:
+            self._failing = failing
+            yield failing

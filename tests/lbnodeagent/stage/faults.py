@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_interface
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from lbnodeagent.gate.failures import Failure
+from lbnodeagent.gate.looks import Look
 from lbnodeagent.kubernetes.nodefeed import EXCLUDE_LABEL
 from lbnodeagent.tables import Mac
 from purelb import names
@@ -16,7 +18,9 @@ from tests.lbnodeagent.stage.topology import ETH0, segment_of
 from tests.lbnodeagent.stage.world import World
 
 OfAgents: TypeAlias = Literal["kill", "stop", "freeze", "replay"]
-OfMachines: TypeAlias = Literal["power", "unplug", "part", "flap", "flap the second NIC", "cut the second NIC"]
+OfMachines: TypeAlias = Literal[
+    "power", "unplug", "part", "flap", "flap the second NIC", "cut the second NIC", "kube-proxy"
+]
 OfKernels: TypeAlias = Literal[
     "wipe VIPs",
     "wipe the node's own",
@@ -46,6 +50,9 @@ OfTheApi: TypeAlias = Literal[
     "edit the configuration",
     "announce nothing",
     "label the node",
+    "not ready",
+    "plan",
+    "plan, heard late",
 ]
 Fault: TypeAlias = OfAgents | OfMachines | OfKernels | OfTheApi
 FAULTS: Final[tuple[Fault, ...]] = tuple(
@@ -69,6 +76,10 @@ CONFIGURATIONS: Final = (
     # What is on a second NIC is on no node's subnet any more, and is routed as soon as all have heard that.
     {"localInterface": "^eth0$"},
 )
+
+
+PROXIES: Final = (Look.SILENT, Look.REFUSED, Look.SAYS_NO)
+"""How a kube-proxy is found that doesn't work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +132,7 @@ def _of_agents(world: World, step: Step) -> dict[str, Acts]:
 
 
 def _of_machines(world: World, step: Step) -> dict[str, Acts]:
-    name, simulation = step.node, world.simulation
+    name, simulation, was_proxied = step.node, world.simulation, world.proxies[step.node]
 
     def second(*, has_carrier: bool) -> None:
         for nic in world.nodes[name].kernel.nics[1:]:
@@ -140,6 +151,10 @@ def _of_machines(world: World, step: Step) -> dict[str, Acts]:
         "flap": flap(lambda: world.unplug(name), lambda: world.plug_in(name)),
         "cut the second NIC": (lambda: second(has_carrier=False), lambda: second(has_carrier=True)),
         "flap the second NIC": flap(lambda: second(has_carrier=False), lambda: second(has_carrier=True)),
+        "kube-proxy": (
+            lambda: world.proxies.update({name: PROXIES[step.number % len(PROXIES)]}),
+            lambda: world.proxies.update({name: was_proxied}),
+        ),
         "part": (
             lambda: simulation.part([name], [other for other in world.nodes if other != name]),
             simulation.heal,
@@ -237,7 +252,24 @@ def _of_services(world: World, step: Step) -> dict[str, Acts]:
         api.endpoints(vip, frozenset(there))
         api.want(vip, policy=policy, annotations=annotations)
 
+    def plan(by: int) -> Act:
+        order = [*names_of[by % len(names_of) :], *names_of[: by % len(names_of)]]
+        return lambda: api.plan(vip, [order[0], "who has gone", *order[1:]][: 1 + by % 4])
+
+    def heard_late(act: Act) -> Act:
+        """By one node: until it has heard, agents read different plans."""
+
+        def late() -> None:
+            world.lateness[step.node] = min(step.lasts, 8.0)
+            act()
+            del world.lateness[step.node]
+
+        return late
+
+    first, second = plan(step.number), plan(step.number // 4)
     return {
+        "plan": (first, second),
+        "plan, heard late": (heard_late(first), heard_late(second)),
         "delete a Service": (lambda: api.unwant(vip), lambda: api.want(vip)),
         "change the policy": (behave, lambda: api.want(vip)),
         "move endpoints": (
@@ -266,6 +298,10 @@ def _of_the_api(world: World, step: Step) -> dict[str, Acts]:
         "exclude": (
             lambda: api.label(name, EXCLUDE_LABEL, is_there=True),
             lambda: api.label(name, EXCLUDE_LABEL, is_there=False),
+        ),
+        "not ready": (
+            lambda: api.node(name, failure=Failure.NOT_READY),
+            lambda: api.node(name, failure=None),
         ),
         "cordon": (lambda: api.node(name, is_cordoned=True), lambda: api.node(name, is_cordoned=False)),
         "silence the API": (api.go_away, api.come_back),

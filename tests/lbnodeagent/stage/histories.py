@@ -16,7 +16,17 @@ REST: Final = 32.0
 """Seconds until all is quiet: an address that nobody renews lives 20, a hand-over 3, a refused action waits 10."""
 LOOK: Final = 4.0
 """Seconds between two looks at a cluster that comes to rest."""
-MOVES: Final[tuple[Fault, ...]] = ("stop", "exclude", "cordon", "edit the configuration")
+MOVES: Final[tuple[Fault, ...]] = (
+    "stop",
+    "exclude",
+    "cordon",
+    "edit the configuration",
+    "not ready",
+    "kube-proxy",
+    "plan",
+    "plan",
+    "plan, heard late",
+)
 MOVES_OF_ENDPOINTS: Final[tuple[Fault, ...]] = ("move endpoints", "exclude", "cordon")
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lbnodeagent.election.negotiation import Send
+from lbnodeagent.gate.looks import Look
 from lbnodeagent.tables import FOREVER, Action, Conflict, Place
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.election import digest, owner
+from purelb.election import digest
 from purelb.names import DEFAULT_INTERFACE
 from purelb.services import ServiceView
 from tests.lbnodeagent.stage.api import Api
@@ -35,6 +36,8 @@ class Laws:
     nodes: Mapping[str, Node]
     api: Api
     wire: Wire
+    proxies: Mapping[str, Look]
+    """What is found at each node's kube-proxy."""
     is_planned: bool = False
     """Whether all that happens is a planned move, on wires that lose nothing: then more laws hold."""
     broken: list[str] = field(default_factory=list)
@@ -92,8 +95,8 @@ class Laws:
                 continue
             for name, other in self.nodes.items():
                 is_there = other.agent is not None and not other.is_stopping and other.kernel.has(action.vip)
-                ranks_before = digest(name, action.vip) < digest(node.name, action.vip)
-                is_spared = self.api.told.nodes[name].is_excluded
+                ranks_before = self._place(name, action.vip) < self._place(node.name, action.vip)
+                is_spared = self._rank(name, self.nodes) > 0
                 is_anywhere = self.api.wanted[action.vip].external_traffic_policy != "Local"
                 if name != node.name and is_there and ranks_before and not is_spared and is_anywhere:
                     self.broken.append(f"{now:.3f}: {node.name} starts, and takes {action.vip} from {name}")
@@ -131,7 +134,7 @@ class Laws:
         broken = []
         for part in self._partitions():
             able = {name for name in part if self._nic_for(vip, self.nodes[name]) is not None}
-            right = self._owner(vip, service, able)
+            right = self._owner(vip, service, able, part)
             there = {name for name in part if self.nodes[name].is_powered and self.nodes[name].kernel.has(vip)}
             there = {name for name in there if not self._is_left_for_good(vip, self.nodes[name])}
             if right is not None and there != {right}:
@@ -148,15 +151,33 @@ class Laws:
         addresses = node.kernel.addresses.values()
         return node.agent is None and any(one.address == vip and one.expires == FOREVER for one in addresses)
 
-    def _owner(self, vip: IPAddress, service: ServiceView, able: set[str]) -> str | None:
+    def _owner(self, vip: IPAddress, service: ServiceView, able: set[str], part: set[str]) -> str | None:
         """Who is to have a VIP on its NIC: the first of the best."""
         endpoints = self._endpoints(vip)
         if service.external_traffic_policy == "Local":
             able = able & endpoints
-        able = able - self.api.told.excluded or able
+        able = self._best(able, part)
         if names.NODE_AFFINITY in service.annotations:
             able = able & endpoints or able
-        return owner(able, vip)
+        return min(able, key=lambda name: self._place(name, vip), default=None)
+
+    def _place(self, name: str, vip: IPAddress) -> tuple[int, bytes]:
+        """Among nodes that are as good as each other: the plan's order, then the digest."""
+        plan = self.api.told.planned(vip)
+        return plan.index(name) if name in plan else len(plan), digest(name, vip)
+
+    def _best(self, able: set[str], part: Iterable[str]) -> set[str]:
+        """Those that serve; if none does the excluded ones, and so on."""
+        ranks = {name: self._rank(name, part) for name in able}
+        return {name for name, rank in ranks.items() if rank == min(ranks.values())}
+
+    def _rank(self, name: str, part: Iterable[str]) -> int:
+        """Of a node among those that it hears: 1 if it is excluded, and 2 if it doesn't serve."""
+        node, look = self.api.told.nodes[name], self.proxies[name]
+        others = (other for other in part if other != name and self.nodes[other].is_told)
+        is_missed = look is Look.REFUSED and any(self.proxies[other] is Look.ANSWERS for other in others)
+        is_failing = node.failure is not None or is_missed or look in (Look.SAYS_NO, Look.SILENT)
+        return node.is_excluded + 2 * is_failing
 
     def _endpoints(self, vip: IPAddress) -> frozenset[str]:
         """The nodes to which the traffic of a Service may go."""
@@ -171,7 +192,7 @@ class Laws:
             able = {name for name in told if self.api.told.config_of(name).announces}
             if service.external_traffic_policy == "Local":
                 able &= self._endpoints(vip)
-            right = able - self.api.told.excluded or able
+            right = self._best(able, part)
             there = {name for name in told if self.nodes[name].kernel.has_routed(vip)}
             if there != right:
                 broken.append(f"{vip} is routed by {sorted(there)}, not by {sorted(right)}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lbnodeagent.gate.failures import Failure
+from lbnodeagent.gate.looks import Look
 from lbnodeagent.kubernetes.nodefeed import EXCLUDE_LABEL
 from lbnodeagent.tables import FOREVER
 from purelb import names
@@ -153,6 +155,82 @@ def test_a_changed_configuration_takes_effect_without_a_restart(world: World) ->
     world.api.configure("default", {"localInterface": "default"})
     world.run(1.0)
     assert 0 < expires(world, OWNER, VIP4) <= 20
+    assert world.laws.at_rest() == []
+
+
+def test_a_planned_address_is_where_it_is_planned_and_moves_with_the_plan(world: World) -> None:
+    world.api.plan(VIP4, [LAST, OWNER])
+    world.run(3.0)
+    assert world.holders(VIP4) == {LAST}
+
+    world.api.plan(VIP4, [HEIR])
+    world.run(3.0)
+    assert world.holders(VIP4) == {HEIR}
+
+    world.api.plan(VIP4, [])
+    world.run(3.0)
+    assert world.holders(VIP4) == {OWNER}
+    assert world.laws.at_rest() == []
+
+
+def test_after_a_death_the_planned_stand_in_has_the_address_without_the_api(world: World) -> None:
+    world.api.plan(VIP4, [OWNER, LAST])
+    world.run(1.0)
+    world.laws.guarded.clear()  # nobody has planned that
+    world.api.go_away()
+
+    world.cut_power(OWNER)
+    world.run(8.0)
+    assert world.holders(VIP4) == {LAST}
+
+
+def test_while_agents_read_different_plans_somebody_has_the_address_and_then_one_alone(world: World) -> None:
+    world.lateness[LAST] = 8.0
+    world.api.plan(VIP4, [LAST])
+    world.run(7.0)
+    assert world.holders(VIP4) == {OWNER}
+
+    world.run(3.0)
+    assert world.holders(VIP4) == {LAST}
+    assert world.laws.at_rest() == []
+
+
+@pytest.mark.parametrize("look", [Look.SILENT, Look.SAYS_NO, Look.REFUSED])
+def test_a_node_whose_kube_proxy_fails_gives_its_addresses_away_and_gets_them_back(world: World, look: Look) -> None:
+    world.proxies[OWNER] = look
+    world.run(20.0)
+    assert world.holders(VIP4) == {HEIR}
+    assert world.holders(ROUTED) == {HEIR, LAST}
+
+    world.proxies[OWNER] = Look.ANSWERS
+    world.run(8.0)
+    assert world.holders(VIP4) == {OWNER}
+    assert world.laws.at_rest() == []
+
+
+def test_where_no_node_serves_every_address_stays(world: World) -> None:
+    for name in NODES:
+        world.proxies[name] = Look.SILENT
+        world.api.node(name, failure=Failure.NOT_READY)
+    world.run(10.0)
+
+    assert world.holders(VIP4) == {OWNER}
+    assert world.holders(ROUTED) == {*NODES}
+
+
+def test_a_node_that_boots_gets_nothing_before_its_kube_proxy_is_there(world: World) -> None:
+    world.laws.guarded.clear()  # nobody has planned that
+    world.cut_power(OWNER)
+    world.proxies[OWNER] = Look.REFUSED
+    world.run(5.0)
+
+    world.restore_power(OWNER)
+    for _ in range(20):
+        world.run(1.0)
+        assert world.holders(VIP4) == {HEIR}
+    world.proxies[OWNER] = Look.ANSWERS
+    world.run(8.0)
+    assert world.holders(VIP4) == {OWNER}
     assert world.laws.at_rest() == []
 
 

@@ -14,10 +14,12 @@ from lbnodeagent.dataplane.state import State
 from lbnodeagent.dataplane.sweeps import Sweeps
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.handover import Handover
+from lbnodeagent.gate.gate import Gate
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.holdings import Holdings
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.wire.neighbours import Neighbours
+from purelb.planned import PlannedElection
 from tests.lbnodeagent.stage.faults import Fault, Step
 from tests.lbnodeagent.stage.histories import History, history, planned_history, play
 
@@ -95,6 +97,19 @@ def elects_no_excluded_node(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def looks_at_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Gate, "looked", lambda *_: None)
+    patch.setattr(Gate, "begin", lambda _: None)
+
+
+def reads_no_plans(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(PlannedElection, "_set_plan", never)
+
+
+def waits_for_no_plan_to_be_heard(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("lbnodeagent.election.handover.PATIENCE", 0.5)
+
+
 def routes_though_it_is_excluded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(State, "is_spared", lambda *_: False)
 
@@ -143,6 +158,9 @@ def deleted_meanwhile(seed: int) -> History:
         (forgets_what_was_refused, Some(["refuse"])),
         (adds_what_is_read_to_what_it_knew, Some(["overrun", "wipe VIPs"])),
         (elects_no_excluded_node, Some(["cordon", "exclude"])),
+        (looks_at_nothing, Some(["kube-proxy"])),
+        (reads_no_plans, Some(["plan"])),
+        (waits_for_no_plan_to_be_heard, Planned(["plan, heard late"])),
         (routes_though_it_is_excluded, Some(["cordon", "exclude"])),
     ],
     ids=lambda one: getattr(one, "__name__", ""),

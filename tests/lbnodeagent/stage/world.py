@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 
 from lbnodeagent.election.negotiation import Send
+from lbnodeagent.gate.looks import Look, Looked
 from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.tables import FOREVER, Action
 from lbnodeagent.wire.garp import Announce
@@ -46,6 +47,8 @@ GOSSIP = Config(
 """The fast profile, twelve times slower: a history costs as much less."""
 LOOK = 1.0
 """Seconds between two looks of an agent for peers that it should join."""
+PEEP = 2.0
+"""Seconds between two looks of an agent at its node's data path."""
 HEARD: tuple[float, float] = (0.005, 0.03)
 """Seconds until agents hear of an object that changed."""
 JOINED: tuple[float, float] = (0.0, 1.5)
@@ -69,7 +72,11 @@ class World:
         local_interface = "eth0|^lan" if self.topology.has_second_nics else DEFAULT_INTERFACE
         self.api.install(tuple(self.nodes), local_interface=local_interface)
         self.wire = Wire(self.nodes, self.simulation.connects, self.simulation.after, self.chance)
-        self.laws = Laws(self.nodes, self.api, self.wire, is_planned)
+        kube_proxy = Look.ANSWERS if seed % 3 else Look.REFUSED  # where the CNI does its work
+        self.proxies = dict.fromkeys(self.nodes, kube_proxy)
+        self.lateness: dict[str, float] = {}
+        """Seconds by which agents hear of the API later than others, where they do."""
+        self.laws = Laws(self.nodes, self.api, self.wire, self.proxies, is_planned)
         self.overheard: list[tuple[str, bytes]] = []
         """To whom agents wrote what, as somebody on the wire can record it."""
         self._heard = 0
@@ -157,11 +164,20 @@ class World:
         node.is_stopping = False
         node.agent = agent
         agent.begin(frozenset(other for other in self.nodes if other != name))
+        self._look(agent)
         # It learns where the others are, and connects.
         self.simulation.after(self.chance.uniform(*JOINED), lambda: self._join(agent))
         if self.api.is_there:
             for kind in KINDS:
                 agent.told(kind, self.api.told, self.chance.uniform(*LISTED))
+
+    def _look(self, agent: Agent) -> None:
+        """What gate/watch.py does, at one pace. What a frozen agent should have looked at it hasn't."""
+        if agent.is_over:
+            return
+        if not agent.is_frozen:
+            agent.looked(Looked(self.proxies[agent.name]))
+        self.simulation.after(PEEP, lambda: self._look(agent))
 
     def kill_agent(self, name: str) -> None:
         """Its process is gone; the kernel stays as it is."""
@@ -227,7 +243,7 @@ class World:
         for node in self.nodes.values():
             if node.agent is not None:
                 for kind in kinds:
-                    late = self.chance.uniform(*HEARD)
+                    late = self.chance.uniform(*HEARD) + self.lateness.get(node.name, 0.0)
                     node.agent.told(kind, self.api.told, late)
 
     # --- machines ----------------------------------------------------------------------------------------------------
