@@ -103,8 +103,10 @@ class Trace:
 class Pinger:
     """A client that pings; start it, let things happen, end it."""
 
+    PROGRAM = "bench.pinger"
+
     def __init__(self, spaces: Namespaces, addresses: Sequence[str], interval: float, host: str = "client") -> None:
-        self._process = spaces.start(host, sys.executable, "-m", "bench.pinger", f"{interval}", *addresses)
+        self._process = spaces.start(host, sys.executable, "-m", self.PROGRAM, f"{interval}", *addresses)
         assert self._process.stdout is not None
         self._process.stdout.readline()  # it has begun
 
@@ -114,6 +116,12 @@ class Pinger:
         output = self._process.communicate(timeout=60)[0]
         seen = (json.loads(line) for line in output.splitlines())
         return {one["address"]: Trace(one["address"], tuple(one["sent"]), tuple(one["received"])) for one in seen}
+
+
+class Asker(Pinger):
+    """One that asks web servers, each time by a new connection: kube-proxy and the pods have to do their part."""
+
+    PROGRAM = "bench.asker"
 
 
 # --- the kernels' view -----------------------------------------------------------------------------------------------

@@ -76,6 +76,8 @@ class StandIn:
         return "kube-proxy is frozen; its rules stay as they are"
 
     def heal(self) -> None:
+        if self._fault == DEAD:
+            self._loaded = ""  # one that starts loads all its rules, whatever the kernel has
         self._fault = None
         self._health.open()
         self._awake.set()
