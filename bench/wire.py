@@ -126,7 +126,7 @@ class Asker(Pinger):
 
 # --- the kernels' view -----------------------------------------------------------------------------------------------
 
-_LINE: Final = re.compile(r"\[(\S+)\] (Deleted )?\d+: (\S+)\s+inet6? (\S+?)/")
+_LINE: Final = re.compile(r"\[(\S+)\] (Deleted )?\d+: (\S+)\s+inet6? (\S+?)/(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,7 @@ class Change:
     link: str
     address: str
     is_there: bool
+    prefix_length: int = 0
 
 
 class AddressWatch:
@@ -178,9 +179,9 @@ def parse_change(line: str, node: str, offset: float) -> Change | None:
     match = _LINE.match(line)
     if match is None:
         return None
-    stamp, deleted, link, address = match.groups()
+    stamp, deleted, link, address, prefix_length = match.groups()
     at = datetime.fromisoformat(stamp).timestamp() - offset
-    return Change(at, node, link, address, deleted is None)
+    return Change(at, node, link, address, deleted is None, int(prefix_length))
 
 
 @dataclass(slots=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from ipaddress import ip_address
 from itertools import combinations
 from typing import get_args
 
 import pytest
 
-from bench.chaos import strangers, two_owners
+from bench.chaos import placed, two_owners
 from bench.cluster import is_exception, is_pooled, vips_of
+from bench.constitution import Placed
 from bench.incidents import API, HARMLESS, REST, Incident, Kind, cause_of, plan_incidents
 from bench.keepalived import INSTANCES, configuration
 from bench.wire import Change, Doubled
@@ -93,9 +95,9 @@ def test_keepalived_gets_the_version_of_vrrp_that_its_interval_needs() -> None:
     assert "advert_int 0.1\n" in fast
 
 
-def test_an_address_that_nobody_gave_is_told() -> None:
+def test_what_came_and_is_nobody_elses_was_placed() -> None:
     def came(node: str, address: str, *, is_there: bool = True) -> Change:
-        return Change(1.0, node, "eth0", address, is_there)
+        return Change(1.0, node, "eth0", address, is_there, 16)
 
     changes = [
         came("a", "10.31.64.9"),
@@ -105,4 +107,7 @@ def test_an_address_that_nobody_gave_is_told() -> None:
         came("c", "10.31.188.2", is_there=False),
     ]
 
-    assert strangers(changes, {("a", "eth0", "10.31.188.1")}) == ["b eth0 10.31.188.1"]
+    assert placed(changes, {("a", "eth0", "10.31.188.1")}) == {
+        Placed("a", "eth0", ip_address("10.31.64.9"), 16),
+        Placed("b", "eth0", ip_address("10.31.188.1"), 16),
+    }

@@ -47,11 +47,11 @@ def test_a_span_leaves_out_what_was_sent_before_and_after() -> None:
     [
         (
             "[1970-01-01T00:01:40.500000] 2: eth0    inet 10.31.64.1/16 brd 10.31.255.255 scope global secondary eth0",
-            Change(90.5, "a", "eth0", "10.31.64.1", True),
+            Change(90.5, "a", "eth0", "10.31.64.1", True, 16),
         ),
         (
             "[1970-01-01T00:01:40.500000] Deleted 2: eth0    inet6 fd00::1/64 scope global",
-            Change(90.5, "a", "eth0", "fd00::1", False),
+            Change(90.5, "a", "eth0", "fd00::1", False, 64),
         ),
         ("[1970-01-01T00:01:40.500000] Deaf to something", None),
     ],

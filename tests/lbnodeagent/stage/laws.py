@@ -1,6 +1,7 @@
 """What must hold: at each moment, during planned moves, and once all has been quiet for a while.
 
-They say by the specification who may have what; of the agents they ask nothing but whether they know what is wanted.
+Of what no agent does (docs/invariants.md) each rule is among them, by its name (bench/constitution.py). They say by the
+specification who may have what; of the agents they ask nothing but whether they know what is wanted.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.constitution import Law, Placed, Seen, breaches
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gate.looks import Look
-from lbnodeagent.tables import FOREVER, Action, Conflict, Place
+from lbnodeagent.tables import FOREVER, Action, Announcement, Conflict, Place
 from purelb import names
 from purelb.addresses import IPAddress
 from purelb.election import digest
@@ -45,6 +47,8 @@ class Laws:
     """When the cluster had come up, so that the laws of planned moves hold from then on."""
     guarded: set[IPAddress] = field(default_factory=set)
     """VIPs that somebody must have at each moment from now on."""
+    _given: set[IPAddress] = field(default_factory=set)
+    """What Services ever had."""
 
     def guard(self, vips: Iterable[IPAddress], now: float) -> None:
         """From now on somebody must have each of these at each moment, if it can be on any node."""
@@ -62,7 +66,9 @@ class Laws:
 
     def look(self, node: Node, now: float) -> None:
         """A kernel has changed."""
-        self.broken += (f"{now:.3f} {node.name}: {one}" for one in node.kernel.violations)
+        self._given |= self.api.wanted.keys()
+        at_once = self._seen([node], removed=node.kernel.violations)
+        self.broken += (f"{now:.3f}: {one}" for one in _told(breaches(at_once), but="shadows-subnet"))
         node.kernel.violations.clear()
         if node.kernel.expired and self._is_well(node, now):
             self.broken += (f"{now:.3f} {node.name}: nobody renewed {vip}" for vip in node.kernel.expired)
@@ -122,7 +128,46 @@ class Laws:
         if self.api.is_there:
             broken += self._leftovers()
         broken += self._untold_strangers()
-        return broken
+        self._given |= self.api.wanted.keys()
+        return broken + _told(breaches(self._seen(self.nodes.values(), unsaid=self._unsaid())))
+
+    # --- what no agent does ------------------------------------------------------------------------------------------
+
+    def _seen(self, nodes: Iterable[Node], *, removed: Sequence[str] = (), unsaid: Sequence[str] = ()) -> Seen:
+        """What these nodes have, and what is known of the cluster."""
+        kernels = {node.name: node.kernel for node in nodes}
+        return Seen(
+            placed=[
+                Placed(name, kernel.links[one.index].name, one.address, one.prefix_length)
+                for name, kernel in kernels.items()
+                for one in kernel.addresses.values()
+                if one.is_ours
+            ],
+            hosts={one.ip: name for name, node in self.nodes.items() for nic in node.kernel.nics for one in nic.own},
+            given=self._given,
+            nics={
+                name: [
+                    (kernel.links[one.index].name, one.network)
+                    for one in kernel.addresses.values()
+                    if not one.is_ours and kernel.links[one.index].has_neighbours
+                ]
+                for name, kernel in kernels.items()
+            },
+            removed=removed,
+            unsaid=unsaid,
+        )
+
+    def _unsaid(self) -> list[str]:
+        """The VIPs that no node has, of which no agent that knows what is wanted says why."""
+        agents = [node.agent for node in self.nodes.values() if node.agent is not None and node.is_told]
+        said = {
+            report.vip
+            for agent in agents
+            for report in agent.reports
+            if isinstance(report, Announcement) and report.state == "failed"
+        }
+        nowhere = [vip for vip in self.api.wanted if not self.holders(vip)]
+        return [str(vip) for vip in nowhere if agents and vip not in said]
 
     def _is_on_a_wire(self, vip: IPAddress) -> bool:
         """Whether a node is on its subnet, by a NIC that is chosen or might be chosen again."""
@@ -247,6 +292,11 @@ class Laws:
             else:
                 part.add(name)
         return parts
+
+
+def _told(found: Mapping[Law, Sequence[str]], *, but: Law | None = None) -> list[str]:
+    """A sentence for each breach; ``but``: that law holds at rest only."""
+    return [f"{law}: {text}" for law, texts in found.items() if law != but for text in texts]
 
 
 def _chosen(kernel: FakeKernel, vip: IPAddress, local_interface: str) -> Sequence[Nic]:
