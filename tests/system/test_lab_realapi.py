@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kubedouble.envtest import assets
+from lab.wire.topology import API_PORT
 from tests.system.conftest import LabUnderTest, eventually
 
 pytestmark = [
@@ -117,7 +118,28 @@ def test_admission_denies_the_writes_of_our_programs_and_nobody_elses(lab: LabUn
 
 
 def test_what_a_real_server_can_not_be_told_is_one_sentence(lab: LabUnderTest) -> None:
-    assert "takes no orders; there are: quota" in lab.run("fault", "api", "html").stderr
+    assert "takes no orders; there are: slow" in lab.run("fault", "api", "html").stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "codes"),
+    [("slow", {28}), ("half-open", {28}), ("down", {35, 56})],  # curl(1): timed out; the connection was cut
+)
+def test_on_the_wire_answers_come_late_or_never_and_the_operator_sees_nothing_of_it(
+    lab: LabUnderTest, kind: str, codes: set[int]
+) -> None:
+    def asked() -> int:
+        url = f"https://10.31.254.10:{API_PORT}/livez"
+        return lab.hosts.run("worker-188-11", ["curl", "-sk", "--max-time", "1", url]).returncode
+
+    assert asked() == 0
+    lab.must("fault", "api", kind)
+    try:
+        assert asked() in codes
+        lab.kubectl("get", "nodes")
+    finally:
+        assert f"{kind} healed" in lab.must("heal", "api")
+    assert eventually(lambda: asked() == 0)
 
 
 def test_kubectl_shows_the_logs_of_a_program(lab: LabUnderTest) -> None:

@@ -54,7 +54,7 @@ API_FAULTS = (
     "rotate",
 )
 """Of the embedded API server, beside a code that it answers with."""
-REAL_API_FAULTS = ("quota", "admission", "restart", "remember", "go-back", "rotate")
+REAL_API_FAULTS = ("slow", "half-open", "down", "quota", "admission", "restart", "remember", "go-back", "rotate")
 """Of a real API server, by really doing it."""
 FAULTS_FILE = "api-faults.url"
 """In a lab's folder: where the embedded API server is told to fail."""

@@ -12,10 +12,8 @@ import base64
 import contextlib
 import socket
 import sys
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -25,7 +23,7 @@ from lab.errors import StartFailed
 from lab.kubelet.programs import log_folder
 from lab.machine.processes import Child, Program, python_path, start
 from lab.settings import FAULTS_FILE
-from lab.wire.forward import forward
+from lab.wire.forward import Forwarder
 from lab.wire.network import Network
 from lab.wire.topology import API_PORT
 from purelb.errors import KubeError
@@ -43,7 +41,7 @@ class ControlPlane:
 
     kubeconfig: Path
     children: tuple[Child, ...]
-    forward: Coroutine[Any, Any, None] | None = None
+    forward: Forwarder | None = None
     real: RealControlPlane | None = None
 
 
@@ -107,7 +105,7 @@ async def _start_envtest(folder: Path, network: Network, wire: list[socket.socke
     kubeconfig = folder / "kubeconfig"
     await asyncio.to_thread(_write_private, kubeconfig, yaml.safe_dump(server.kubeconfig()))
     port = int(server.url.rpartition(":")[2])
-    return ControlPlane(kubeconfig, (), forward(wire, "127.0.0.1", port), server)
+    return ControlPlane(kubeconfig, (), Forwarder(wire, "127.0.0.1", port), server)
 
 
 def certificate_authority(kubeconfig: Path) -> str:

@@ -1,32 +1,36 @@
 """What the lab itself does to its API server: `purelb-lab fault api KIND` of a real one, and rotation of either.
 
 Owns the table of these faults; how the programs are ended and started is `kubedouble.envtest`'s, what refuses writes
-`neighbours.refusals`'. A restart befalls everybody, the lab's own parts too: they wait until the server is there again.
+`neighbours.refusals`', what becomes of connections on the wire `wire.forward`'s. A restart befalls everybody, the lab's
+own parts too: they wait until the server is there again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from kubedouble.envtest import ControlPlane, NotStarted
+from kubedouble.envtest import NotStarted
 from lab.api.cluster import Cluster
+from lab.command.controlplane import ControlPlane
 from lab.command.kubectl import run_kubectl
 from lab.command.rotation import Rotation
 from lab.errors import FaultRefused
 from lab.neighbours import refusals
 from lab.settings import REAL_API_FAULTS
+from lab.wire.forward import WAY_FAULTS, Forwarder
 
 AWAY: Final = 2.0
 """Seconds for which a restart leaves no API server; it takes some more to come up."""
 
 
 class ServerFaults:
-    """Of one lab; `plane` is None where its API server is the embedded one."""
+    """Of one lab."""
 
-    def __init__(self, plane: ControlPlane | None, rotation: Rotation, cluster: Cluster, folder: Path) -> None:
+    def __init__(self, plane: ControlPlane, rotation: Rotation, cluster: Cluster, folder: Path) -> None:
         self._plane = plane
         self._rotation = rotation
         self._cluster = cluster
@@ -52,15 +56,19 @@ class ServerFaults:
 
     def _kinds(self) -> Mapping[str, tuple[Callable[[], Awaitable[None]], str]]:
         rotation = {"rotate": (self._rotation.run, "has another authority, and no token of pods is good any more")}
-        if self._plane is None:
+        real, way = self._plane.real, self._plane.forward
+        if real is None or way is None:
             return rotation
         return {
             **rotation,
+            "slow": (partial(self._fail, way, "slow"), "answers 1 s late on the wire, until `heal api`"),
+            "half-open": (partial(self._fail, way, "half-open"), "says nothing more on the wire, until `heal api`"),
+            "down": (partial(self._fail, way, "down"), "cuts connections on the wire, until `heal api`"),
             "quota": (self._use_up_quotas, "lets nothing be created in any namespace, until `heal api`"),
             "admission": (self._deny, "denies all writes of PureLB's programs, until `heal api`"),
-            "restart": (self._restart, "was killed, and serves again"),
-            "remember": (self._plane.remember, "has a copy of etcd's data"),
-            "go-back": (self._plane.go_back, "serves the older copy of etcd's data"),
+            "restart": (partial(real.restart, AWAY), "was killed, and serves again"),
+            "remember": (real.remember, "has a copy of etcd's data"),
+            "go-back": (real.go_back, "serves the older copy of etcd's data"),
         }
 
     async def end(self) -> str:
@@ -71,6 +79,8 @@ class ServerFaults:
                 await refusals.lift_quotas(self._cluster)
             if "admission" in healed:
                 await refusals.allow(self._cluster)
+            if self._plane.forward is not None:
+                self._plane.forward.heal()
             self._active.clear()
         return f"API server: {', '.join(healed) + ' healed' if healed else 'nothing to heal'}"
 
@@ -78,9 +88,9 @@ class ServerFaults:
         """What lasts."""
         return sorted(set(self._active))
 
-    async def _restart(self) -> None:
-        assert self._plane is not None, "begin() has seen to it"
-        await self._plane.restart(AWAY)
+    async def _fail(self, way: Forwarder, kind: str) -> None:
+        self._active = [one for one in self._active if one not in WAY_FAULTS] + [kind]
+        way.fail(kind)
 
     async def _use_up_quotas(self) -> None:
         self._active.append("quota")

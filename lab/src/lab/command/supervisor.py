@@ -231,7 +231,7 @@ class Supervisor:
             cluster_faults = ClusterFaults(cluster, self._folder)
             wire_faults = WireFaults(self._network)
             rotation = Rotation(plane, cluster, kubelet, authority, self._folder)
-            api_faults = ServerFaults(plane.real, rotation, cluster, self._folder)
+            api_faults = ServerFaults(plane, rotation, cluster, self._folder)
             faults = Faults(self._network, node_faults, wire_faults, cluster_faults, api_faults)
             desk = Desk(self._network, cluster, faults, self._user_namespace, self._end)
             async with asyncio.TaskGroup() as tasks:
@@ -242,7 +242,7 @@ class Supervisor:
                 for child in children:
                     tasks.create_task(_tell_end(child))
                 if plane.forward is not None:
-                    tasks.create_task(plane.forward)
+                    tasks.create_task(plane.forward.run())
                 await cluster.wait_synced()
                 tasks.create_task(control.serve(listening, desk.handle))
                 log.info("ready")

@@ -1,6 +1,7 @@
-"""Carries TCP connections from listening sockets to one address, byte for byte.
+"""Carries TCP connections from listening sockets to one address, byte for byte, and fails at it on demand.
 
-Owns nothing but the copying. It makes a server that can't be handed sockets reachable from the lab's wire.
+Owns nothing but the copying. It makes a server that can't be handed sockets reachable from the lab's wire. Its faults
+are the way's, not the server's: who goes there by another way sees nothing of them.
 """
 
 from __future__ import annotations
@@ -9,35 +10,91 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
 
 _CHUNK = 64 * 1024  # bytes
+DELAY: Final = 1.0
+"""Seconds by which what a server sends is late where the way is slow."""
+WAY_FAULTS: Final = ("slow", "half-open", "down")
 
 
-async def forward(listening: Iterable[socket.socket], host: str, port: int) -> None:
-    """Accept on these sockets and connect each client to `host:port`, until cancelled."""
+@dataclass(eq=False, slots=True)
+class _Connection:
+    writer: asyncio.StreamWriter
+    """To the client."""
+    is_dead: bool = False
+    """Whether nothing comes by it ever again, its end included."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+class Forwarder:
+    """`run` carries until cancelled."""
+
+    def __init__(self, listening: Iterable[socket.socket], host: str, port: int) -> None:
+        self._listening = tuple(listening)
+        self._host, self._port = host, port
+        self._fault = ""
+        self._connections: set[_Connection] = set()
+
+    async def run(self) -> None:
+        """Accept on the sockets and connect each client to the address, for ever."""
+        async with contextlib.AsyncExitStack() as stack:
+            for one in self._listening:
+                await stack.enter_async_context(await asyncio.start_server(self._carry, sock=one))
+            await asyncio.Event().wait()
+
+    def fail(self, kind: str) -> None:
+        """Begin one of `WAY_FAULTS`; it takes the place of another."""
+        assert kind in WAY_FAULTS, kind
+        self._fault = kind
+        for connection in self._connections:
+            match kind:
+                case "half-open":
+                    connection.is_dead = True
+                case "down":
+                    connection.writer.transport.abort()
+
+    def heal(self) -> None:
+        """Carry well again; connections that are half open stay so."""
+        self._fault = ""
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._fault == "down":
+            writer.transport.abort()
+            return
+        connection = _Connection(writer, is_dead=self._fault == "half-open")
+        self._connections.add(connection)
+        try:
+            with contextlib.suppress(OSError):
+                there, back = await asyncio.open_connection(self._host, self._port)
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._copy(reader, back, connection))
+                        tasks.create_task(self._copy(there, writer, connection))
+                finally:
+                    back.close()
+        finally:
+            self._connections.discard(connection)
+            writer.close()
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, connection: _Connection) -> None:
+        """Copy until the source ends or either side breaks, and pass the end on."""
+        is_answer = target is connection.writer
         with contextlib.suppress(OSError):
-            there, back = await asyncio.open_connection(host, port)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_copy(reader, back))
-                tasks.create_task(_copy(there, writer))
-        writer.close()
-
-    async with contextlib.AsyncExitStack() as stack:
-        for one in listening:
-            await stack.enter_async_context(await asyncio.start_server(carry, sock=one))
-        await asyncio.Event().wait()
-
-
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    """Copy until the source ends or either side breaks, and pass the end on."""
-    with contextlib.suppress(OSError):
-        while data := await source.read(_CHUNK):
-            target.write(data)
-            await target.drain()
-    with contextlib.suppress(OSError):
-        if target.can_write_eof():
-            target.write_eof()
-        else:
-            target.close()
+            while data := await source.read(_CHUNK):
+                if connection.is_dead:
+                    continue
+                if is_answer and self._fault == "slow":
+                    await asyncio.sleep(DELAY)
+                target.write(data)
+                await target.drain()
+        if connection.is_dead and is_answer:
+            await connection.ended.wait()  # the client doesn't hear of it
+        if not is_answer:
+            connection.ended.set()
+        with contextlib.suppress(OSError):
+            if target.can_write_eof():
+                target.write_eof()
+            else:
+                target.close()
