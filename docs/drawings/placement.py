@@ -31,7 +31,7 @@ def plans() -> list[tuple[str, tuple[str, ...], Plan]]:
     for number in range(VIPS):
         planner.want(Vip(FIRST + number, is_new=True), 0.0)
     planner.see(everybody, 0.0)
-    found = [("all serve/", (), _shown(planner))]
+    found: list[tuple[str, tuple[str, ...], Plan]] = [("all serve/", (), _shown(planner))]
     planner.see([node for node in everybody if node.name != DEAD], 0.0)
     found.append((f"{DEAD} dies/at once", (DEAD,), _shown(planner)))
     planner.see(everybody, tempo.give_up)
