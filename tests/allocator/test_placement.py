@@ -5,33 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 
 from purelb import names
-from purelb.addresses import parse_address, parse_network
-from purelb.errors import ConflictError
-from purelb.kube import core_path, custom_path
-from purelb.membership import NAME, MemberNode, Standing, membership_status
+from purelb.addresses import parse_address
+from purelb.kube import custom_path
 from purelb.placement import parse_placement
 from tests.allocator.builders import local
+from tests.allocator.memberships import publish
 from tests.allocator.stage import Json, Stage, staged, until
 from tests.allocator.test_rights import install_rights
-
-LAN = frozenset({parse_network("10.1.0.0/24")})
-
-
-async def publish(stage: Stage, serving: Iterable[str], *, others: Iterable[str] = ()) -> None:
-    """What the spokesman of the agents writes; each node is one of the cluster."""
-    nodes = {name: MemberNode(name, Standing.SERVING, "", LAN) for name in serving}
-    nodes |= {name: MemberNode(name, Standing.SERVING, "", LAN, speaks=False) for name in others}
-    for name in nodes:
-        with suppress(ConflictError):
-            await stage.kube.create(core_path("nodes"), {"kind": "Node", "metadata": {"name": name}})
-    body = {"apiVersion": "purelb.io/v1", "kind": "Membership", "metadata": {"name": NAME, "namespace": "purelb"}}
-    with suppress(ConflictError):
-        await stage.kube.create(custom_path(names.MEMBERSHIPS, "purelb"), body)
-    status = {"status": membership_status(nodes, vips=0)}
-    await stage.kube.patch(custom_path(names.MEMBERSHIPS, "purelb", NAME, "status"), status)
 
 
 async def shown(stage: Stage, name: str) -> tuple[str, ...]:

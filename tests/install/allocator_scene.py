@@ -14,6 +14,7 @@ from purelb.errors import NotFoundError
 from purelb.ipam_pb2 import AllocatedIP, AllocateResponse, ReleaseResponse, StatsResponse
 from purelb.kube import core_path, custom_path, group_path
 from tests.allocator.builders import local
+from tests.allocator.memberships import publish
 from tests.allocator.sources.netboxserver import TOKEN, Netbox
 from tests.allocator.sources.sidecars import playing
 from tests.allocator.stage import Stage, until
@@ -79,6 +80,7 @@ class Scene:
                 self._later_objects(),
                 self._repeated_event(),
                 self._others(netbox.url, socket),
+                self._placement(),
                 self.fact("the group says how full it is", self._is_counted),
             )
             await self._blind()
@@ -116,6 +118,14 @@ class Scene:
             await stage.service(name, annotations={"purelb.io/service-group": name})
         await self.fact("a NetBox gives an address", lambda: stage.addresses("netbox"))
         await self.fact("a sidecar gives an address", lambda: stage.addresses("outside"))
+
+    async def _placement(self) -> None:
+        """Agents publish who is there."""
+        await publish(self._stage, ["w0", "w1"])
+        await self.fact("a Service tells on which nodes its address is to be", self._is_placed)
+
+    async def _is_placed(self) -> bool:
+        return names.PLACEMENT in (await self._stage.read("early"))["metadata"].get("annotations", {})
 
     async def _repeated_event(self) -> None:
         """The same sentence twice is one event, counted."""

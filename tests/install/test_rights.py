@@ -18,9 +18,12 @@ from tests.install.rights import Cell, cells
 
 PROGRAMS = ("allocator", "lbnodeagent")
 CELLS = [(program, cell) for program in PROGRAMS for cell in cells(program)]
-TOLD_ONLY = {f"allocator ClusterRole: watch {kind}" for kind in ("nodes", "servicecidrs", "endpointslices")}
-"""Lists that are read again and again stand in for a watch that is refused, so that addresses are known some seconds
-later. What the user sees of it is the word of the missing right after 20 seconds (tests/purelb/test_rights.py)."""
+TOLD_ONLY = {
+    "allocator Role: watch memberships",
+    *(f"allocator ClusterRole: watch {kind}" for kind in ("nodes", "servicecidrs", "endpointslices", "lbnodeagents")),
+}
+"""Lists that are read again and again stand in for a watch that is refused, so that addresses and nodes are known some
+seconds later. What the user sees of it is the word of the missing right after 20 seconds (tests/purelb/test_rights)."""
 Playing: TypeAlias = "dict[str, subprocess.Popen[str]]"
 pytestmark = pytest.mark.timeout(240)
 
