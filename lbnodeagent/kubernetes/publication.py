@@ -2,8 +2,9 @@
 
 The node that speaks for all writes it. In a split there is one such node on each side, and each would write what it
 sees: the side that hears most of those whom the object names goes on, or one that is larger. The other looks on, and
-takes its turn only when the object hasn't changed for as long as nobody who lives leaves it unchanged. Neither follows
-the object, so that what one writes leads to no write of the other's.
+takes its turn only when the object hasn't changed for as long as nobody who lives leaves it unchanged. Who writes looks
+each CHECK seconds whether it still says that: another one may have written for a moment in which the two didn't hear
+each other, and one of them not have noticed.
 
 ``now`` is monotonic seconds.
 """
@@ -21,6 +22,8 @@ PACE: Final = 1.0
 """Seconds between two writes; the first one after a while goes out at once."""
 COUNTS: Final = 5.0
 """Seconds between two writes when only the numbers of VIPs changed."""
+CHECK: Final = 10.0
+"""Seconds after which it is looked whether the object is still as this node wrote it."""
 PATIENCE: Final = 15.0
 """Seconds for which the larger side of a split has the first word. It loses sight of the smaller one, and writes that,
 within a few seconds: if the object is still the same then, there is no other side."""
@@ -53,6 +56,7 @@ class Publication:
         self._node = node
         self._written: Attendance | None = None
         self._written_at = -math.inf
+        self._checked_at = -math.inf
         self._retry_at = -math.inf
         self._yields_until = -math.inf
         self._seen = ""
@@ -69,11 +73,19 @@ class Publication:
         if self._written is None:
             at = -math.inf
         elif self.wanted == self._written:
-            at = self._written_at + RENEWAL
+            at = min(self._written_at + RENEWAL, self._checked_at + CHECK)
         else:
             is_more = _without_counts(self.wanted) != _without_counts(self._written)
             at = self._written_at + (PACE if is_more else COUNTS)
         return max(at, self._retry_at, self._yields_until)
+
+    def is_check(self, now: float) -> bool:
+        """Whether there's nothing to write, if the object is still as this node wrote it."""
+        return self.wanted == self._written and now < self._written_at + RENEWAL
+
+    def checked(self, now: float) -> None:
+        """It is."""
+        self._checked_at = now
 
     def attends(self, attendance: Attendance) -> None:
         """This is who is there."""
@@ -97,7 +109,7 @@ class Publication:
 
     def written(self, attendance: Attendance, now: float) -> None:
         """It says this now."""
-        self._written, self._written_at = attendance, now
+        self._written, self._written_at, self._checked_at = attendance, now, now
         self._yields_until = -math.inf
         self._seen, self._was_renewed = "", False
 

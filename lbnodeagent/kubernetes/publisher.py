@@ -31,7 +31,7 @@ NO_SUCH_KIND: Final = 404
 """HTTP status of a path that isn't served."""
 UNSERVED: Final = 60.0
 """Seconds until it is tried again where the CRD is missing, or the right."""
-BACKOFF: Final = Backoff(1.0, 30.0)
+BACKOFF: Final = Backoff(0.5, 5.0)
 NO_CRD: Final = "the CRD memberships.purelb.io is not there: apply PureLB's manifests, which bring it"
 
 
@@ -98,6 +98,11 @@ class Publisher:
         loop = asyncio.get_running_loop()
         if self._there is None:
             self._there = await self._read()
+        elif self._publication.is_check(loop.time()):
+            before, self._there = self._there, await self._read()
+            if self._there.version == before.version:
+                self._publication.checked(loop.time())
+                return
         wanted, there = self._publication.wanted, self._there
         if not wanted.nodes:
             return  # meanwhile another node speaks for all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lbnodeagent.kubernetes.publication import COUNTS, LOOK, PACE, PATIENCE, Publication, Published
+from lbnodeagent.kubernetes.publication import CHECK, COUNTS, LOOK, PACE, PATIENCE, Publication, Published
 from purelb.membership import RENEWAL, STALE, Attendance, MemberNode, Standing
 from tests.lbnodeagent.scenes import NOW
 
@@ -52,7 +52,11 @@ def test_numbers_of_vips_alone_wait_a_little() -> None:
 
 
 def test_without_a_change_it_is_renewed_now_and_then() -> None:
-    assert publication("m", "m", "w11", written_at=NOW).deadline == NOW + RENEWAL
+    made = publication("m", "m", "w11", written_at=NOW)
+    made.checked(NOW + RENEWAL - 1)
+
+    assert made.deadline == NOW + RENEWAL
+    assert not made.is_check(NOW + RENEWAL)
     assert STALE > 2 * RENEWAL, "one renewal may be late"
 
 
@@ -141,8 +145,14 @@ def test_who_sees_others_again_does_not_go_on_looking_on() -> None:
     assert made.may_write(published("a", "b", "c", "d", by="a"), NOW + 1)
 
 
-def test_two_sides_that_write_by_turns_do_so_no_more_often_than_one_is_renewed() -> None:
-    """Whatever the other one writes leads to no write: only a change of one's own, or the time, does."""
+def test_whether_it_is_still_so_is_looked_at_each_ten_seconds() -> None:
+    """Two that lost sight of each other for a moment: only one of them may have noticed, and the other one written."""
     made = publication("a", "a", "b", written_at=NOW)
+    assert made.deadline == NOW + CHECK
+    assert made.is_check(NOW + CHECK)
 
-    assert made.deadline == NOW + RENEWAL
+    made.checked(NOW + CHECK)
+    assert made.deadline == NOW + 2 * CHECK
+
+    made.attends(attendance("a"))
+    assert not made.is_check(NOW + CHECK)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from lbnodeagent.kubernetes import publisher
+from lbnodeagent.kubernetes import publication, publisher
 from lbnodeagent.kubernetes.publisher import Publisher
 from purelb import names
 from purelb.errors import NotFoundError
@@ -134,6 +134,21 @@ def test_what_somebody_else_wrote_meanwhile_is_read_again() -> None:
         ours.attends(attendance("m", "w11", "w12"))
 
         await scene.names("m", "w11", "w12", by="m")
+
+    play(act)
+
+
+def test_what_somebody_else_wrote_over_it_is_put_right_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publication, "CHECK", 0.5)
+
+    async def act(scene: Scene) -> None:
+        ours = scene.publisher("m")
+        ours.attends(attendance("m", "w11"))
+        await scene.names("m", "w11", by="m")
+
+        await scene.stage.kube.patch(f"{OBJECT}/status", {"status": {"nodes": [], "spokesman": "w11"}})
+
+        await scene.names("m", "w11", by="m")
 
     play(act)
 
