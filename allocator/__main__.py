@@ -68,6 +68,7 @@ async def serve(
         )
         cluster = ClusterObjects(told_by_operator(settings.forbidden))
         following = Following(kube, common.namespace, metrics, clock)
+        planning = Planning(engine, settings.tempo, clock, default_announcer=settings.default_announcer)
         controller = Controller(
             kube,
             following,
@@ -76,7 +77,7 @@ async def serve(
             configuration,
             cluster,
             external,
-            Planning(engine, settings.tempo, clock, default_announcer=settings.default_announcer),
+            planning,
             leadership,
             notices,
             metrics,
@@ -84,7 +85,7 @@ async def serve(
             default_announcer=settings.default_announcer,
         )
         gossip = GossipSecret(kube, common.namespace, metrics, clock, gossip_key or Remembered())
-        publisher = Publisher(kube, engine, configuration, external, metrics)
+        publisher = Publisher(kube, engine, configuration, external, planning.chosen, metrics)
         begun = asyncio.Event()
 
         async def lead() -> None:

@@ -54,6 +54,8 @@ class WantedVip:
 
     preferred: frozenset[str] | None = None
     """The nodes that are to have it rather than others, on a NIC (node-affinity); None: no preference."""
+    announcers: frozenset[str] | None = None
+    """The nodes that may have it on a NIC, as its ServiceGroup says (nodeSelector); None: any."""
     plan: tuple[str, ...] = ()
     """The nodes that should have it on a NIC, the first of them that can, as the allocator plans it."""
 
@@ -64,7 +66,10 @@ class WantedVip:
     @property
     def electorate(self) -> frozenset[str] | None:
         """The nodes to which its election on a NIC is confined; None: any."""
-        return self.endpoints if self.allow_local else None
+        endpoints = self.endpoints if self.allow_local else None
+        if endpoints is None or self.announcers is None:
+            return self.announcers if endpoints is None else endpoints
+        return endpoints & self.announcers
 
 
 # --- Present: told by the kernel -------------------------------------------------------------------------------------

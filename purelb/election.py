@@ -135,12 +135,18 @@ class Election:
         ``only``: the nodes to which it is confined; ``preferred``: those that come before all others, whatever their
         digest. None: any.
         """
-        rule = _Rule(only, preferred)
-        if vip in self._owners and self._rules[vip] == rule:
+        before, rule = self._rules.get(vip), _Rule(only, preferred)
+        if before == rule:
             return False
         self._rules[vip] = rule
-        self._owners.setdefault(vip, None)
-        return self._decide(vip)
+        won = self._owners.setdefault(vip, None)
+        if won is None or before is None or before.preferred != preferred or before.only is None or only is None:
+            return self._decide(vip)
+        if won[1] not in only:
+            return self._decide(vip)
+        # A node more in a selector of many VIPs is no reason to rank all the others anew.
+        more = (node for node in only - before.only if node in self._reach and self._eligible(node, vip))
+        return self._assign(vip, min([won, *((self._place(node, vip), node) for node in more)]))
 
     def remove_vip(self, vip: IPAddress) -> None:
         """Forget a VIP."""

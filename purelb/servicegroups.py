@@ -100,6 +100,8 @@ class ServiceGroup:
     """Whether a sharing key means the same in every namespace."""
     node_selector: Selector = field(default_factory=Selector)
     """The nodes that may announce its addresses."""
+    announcers: frozenset[str] | None = None
+    """Their names, as its status says for whoever doesn't know all labels; None: any may, or it isn't said."""
     placement: Placement | None = None
     """By which rule its VIPs are placed; None: by the LBNodeAgents'."""
     written_as: Literal["v1", "v2"] = "v1"

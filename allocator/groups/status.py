@@ -15,7 +15,16 @@ from purelb.servicegroups import NetboxSource, PoolSource, SidecarSource
 
 MOST: Final = 2**63 - 1
 """What an int64 can say; a /64 has more."""
-_FIELDS: Final = ("announce", "ipam", "addresses", "boundNamespaces", "availableIPv4", "availableIPv6", "summary")
+_FIELDS: Final = (
+    "announce",
+    "ipam",
+    "addresses",
+    "boundNamespaces",
+    "availableIPv4",
+    "availableIPv6",
+    "nodes",
+    "summary",
+)
 
 
 def group_status(
@@ -25,12 +34,14 @@ def group_status(
     now: datetime.datetime,
     *,
     capacity: Capacity | None = None,
+    chosen: Sequence[str] | None = None,
     source_trouble: str | None = None,
 ) -> dict[str, Any]:
     """The status of a group. ``before`` is its present one, whose conditions keep their times if nothing changed.
 
     A refused group says nothing but why; addresses that its Services keep are counted nowhere. ``capacity`` and
-    ``source_trouble`` are of whoever keeps its addresses, if that isn't the allocator.
+    ``source_trouble`` are of whoever keeps its addresses, if that isn't the allocator. ``chosen``: the nodes that its
+    selector chooses, for the agents; None: that isn't known now.
     """
     if capacity is not None:
         usages = _usages(capacity)
@@ -59,6 +70,11 @@ def group_status(
         case NetboxSource():
             status["announce"], status["ipam"] = "Local", "NetBox"
     status["addresses"] = [pool.text for family in Family for pool in group.pools if pool.family is family]
+    if (
+        group.node_selector.requirements
+        and (known_nodes := before.get("nodes") if chosen is None else chosen) is not None
+    ):
+        status["nodes"] = list(known_nodes)
     if group.namespaces is not None:
         status["boundNamespaces"] = list(group.namespaces)
     if capacity is not None:

@@ -17,6 +17,7 @@ from purelb.membership import STALE, MemberNode, Standing, parse_membership
 from purelb.nodeagents import parse_node_agent
 from purelb.ordering import Changed, Deleted, News, ObjectKey, changes
 from purelb.preferences import Placement, parse_weight
+from purelb.selectors import Selector
 
 SUDDEN: Final = 10.0
 """Seconds for which a Membership must have said the same that has lost more than half of those who served: it may be
@@ -121,6 +122,12 @@ class Fleet:
         """The names of those who serve, as last said."""
         nodes = self._said.nodes.values() if self._said is not None else ()
         return {node.name for node in nodes if node.standing is Standing.SERVING}
+
+    def chosen(self, selector: Selector) -> list[str] | None:
+        """The names of the Nodes that a selector chooses, in their order; None: no Node was seen yet."""
+        if not self._labels:
+            return None
+        return sorted(name for name, labels in self._labels.items() if selector.matches(labels))
 
     def _takes_part(self, member: MemberNode) -> bool:
         """Not those that call themselves agents of ours on nodes that the cluster hasn't."""

@@ -23,6 +23,7 @@ from allocator.reconcile.request import Case, case_of
 from allocator.reconcile.turns import Turns
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.selectors import Selector
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
 from purelb.tempo import Tempo
@@ -58,6 +59,10 @@ class Planning:
             case OfServices() | OfGroups() | OfCluster():
                 return
         self._bell.set()
+
+    def chosen(self, selector: Selector) -> list[str] | None:
+        """The names of the Nodes that a selector chooses, in their order; None: no Node was seen yet."""
+        return self._fleet.chosen(selector)
 
     def begin(self, cache: ServiceCache) -> None:
         """An allocator leads from now on, and knows all Services and groups."""

@@ -9,6 +9,7 @@ import asyncio
 import datetime
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Final
 
 from allocator.groups.catalog import Catalog, GroupKey
@@ -21,6 +22,7 @@ from purelb.addresses import Family
 from purelb.errors import ConflictError, ForbiddenError, KubeError
 from purelb.kube import Kube, custom_path
 from purelb.metrics import AllocatorMetrics
+from purelb.selectors import Selector
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +39,16 @@ class Publisher:
         engine: Engine,
         configuration: Configuration,
         external: ExternalSources,
+        chosen: Callable[[Selector], list[str] | None],
         metrics: AllocatorMetrics,
         interval: float = INTERVAL,
     ) -> None:
+        """``chosen``: the Nodes that a selector chooses, if that is known."""
         self._kube = kube
         self._engine = engine
         self._configuration = configuration
         self._external = external
+        self._chosen = chosen
         self._metrics = metrics
         self._interval = interval
         self._shown: set[str] = set()
@@ -93,6 +98,7 @@ class Publisher:
                 before,
                 now,
                 capacity=self._external.capacity(key.name) if served else None,
+                chosen=self._chosen(verdict.group.node_selector) if served and verdict.group is not None else None,
                 source_trouble=self._external.trouble(key.name) if served else None,
             )
             patch = status_change(wanted, before)

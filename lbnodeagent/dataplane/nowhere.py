@@ -39,11 +39,19 @@ def why_nowhere(wanted: WantedVip, owner: str | None, cluster: Cluster) -> str |
     if not cluster.able:
         return UNCONFIGURED
     subnet = next((subnet for subnet in cluster.onlink if wanted.address in subnet), None)
+    if subnet is not None and wanted.announcers is not None and not wanted.announcers & frozenset(cluster.able):
+        return "no node that the nodeSelector of its ServiceGroup chooses has an agent that can announce"
     chosen = wanted.electorate if subnet is not None else wanted.endpoints
+    if subnet is not None and wanted.endpoints and chosen is not None and not chosen:
+        return "its traffic policy is Local, and the nodeSelector of its ServiceGroup chooses no node with an endpoint"
     if chosen is not None and not chosen:
         return "its traffic policy is Local, and no endpoint of it is ready"
     if subnet is not None:
-        among = "no node with a ready endpoint, as its traffic policy Local needs it," if chosen else "no live node"
+        among = "no live node"
+        if chosen and wanted.allow_local and wanted.endpoints is not None:
+            among = "no node with a ready endpoint, as its traffic policy Local needs it,"
+        elif chosen:
+            among = "no node that the nodeSelector of its ServiceGroup chooses"
         each = cluster.obstacles.on(subnet, chosen or None)
         return f"{among} has a NIC with a cable on {subnet}, where it belongs" + (f" ({each})" if each else "")
     if chosen is not None and not chosen & frozenset(cluster.able):

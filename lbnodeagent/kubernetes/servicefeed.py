@@ -7,6 +7,7 @@ control plane passes it on.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias, assert_never
@@ -112,9 +113,17 @@ def parse_service(body: Json) -> ServiceView | None:
 
 
 def parse_group(body: Json) -> ServiceGroup | None:
-    """A ServiceGroup; None if it can't be read. What is wrong with one is the allocator's to say."""
+    """A ServiceGroup; None if it can't be read. What is wrong with one is the allocator's to say.
+
+    Which nodes its nodeSelector chooses is of its status, where the allocator says it: an agent knows the labels of its
+    own node alone, and all must elect among the same.
+    """
     try:
-        return parse_service_group(body)
+        group = parse_service_group(body)
+        chosen = (body.get("status") or {}).get("nodes")
+        if not group.node_selector.requirements or not isinstance(chosen, list):
+            return group
+        return replace(group, announcers=frozenset(sys.intern(node) for node in chosen if isinstance(node, str)))
     except SpecError as error:
         log.info("ServiceGroup not understood", extra={"group": body["metadata"]["name"], "reason": str(error)})
         return None

@@ -268,6 +268,7 @@ class WantedTable:
             allow_local=bool(local) and all(map(self.keeps_policy, local)),
             onlink_only=group is not None and group.is_onlink_only,
             skips_dad=any(service.annotations.get(names.SKIP_IPV6_DAD) == "true" for service in users),
+            announcers=group.announcers if group else None,
             plan=self._plans.of(vip, [service.key for service in users]),
         )
 

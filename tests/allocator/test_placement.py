@@ -182,3 +182,24 @@ def test_placements_go_when_a_service_is_none_for_load_balancers_any_more() -> N
                 await until(is_clean)
 
     asyncio.run(run())
+
+
+def test_agents_read_in_a_groups_status_which_nodes_its_selector_chooses() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await install_rights(stage)
+            await publish(stage, ["w0", "w1", "w2"])
+            rack = {"metadata": {"labels": {"rack": "a"}}}
+            for name in ("w0", "w2"):
+                await stage.kube.patch(core_path("nodes", name=name), rack)
+            async with stage.allocator():
+                await stage.group("racked", local=local("10.1.0.0/26"), nodeSelector={"matchLabels": {"rack": "a"}})
+
+                async def chooses(*nodes: str) -> bool:
+                    return (await stage.group_status("racked")).get("nodes") == list(nodes)
+
+                await until(lambda: chooses("w0", "w2"))
+                await stage.kube.patch(core_path("nodes", name="w1"), rack)
+                await until(lambda: chooses("w0", "w1", "w2"))
+
+    asyncio.run(run())

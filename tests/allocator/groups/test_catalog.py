@@ -108,6 +108,19 @@ def conditions(of: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return {condition["type"]: (condition["status"], condition["message"]) for condition in of["conditions"]}
 
 
+def test_the_nodes_that_a_selector_chooses_are_in_the_status_and_stay_while_they_are_not_known() -> None:
+    body = group_body("g", remote=local("10.0.0.0/30"), nodeSelector={"matchLabels": {"rack": "a"}})
+    catalog = read_catalog([body, group_body("h", remote=local("10.1.0.0/30"))])
+    with_one, without = (catalog.verdicts[GroupKey("purelb", name)] for name in "gh")
+
+    shown = group_status(with_one, [], {}, NOW, chosen=["w11"])
+    assert shown["nodes"] == ["w11"]
+    assert group_status(with_one, [], shown, NOW)["nodes"] == ["w11"]
+    assert "nodes" not in group_status(with_one, [], {}, NOW)
+    assert "nodes" not in group_status(without, [], {}, NOW, chosen=["w11"])
+    assert status_change({}, {"nodes": ["w11"]}) == {"nodes": None}
+
+
 def test_the_status_answers_how_full_a_group_is() -> None:
     body = group_body("g", remote=local("10.0.0.0/30", "fd00::/64"), namespaces=["shop"])
 

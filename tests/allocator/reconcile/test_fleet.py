@@ -11,6 +11,7 @@ from allocator.reconcile.fleet import SUDDEN, Fleet, Said, read_membership, read
 from purelb import names
 from purelb.membership import STALE, MemberNode, Standing
 from purelb.ordering import Changed, Deleted, ObjectKey, Replaced
+from purelb.selectors import parse_selector
 
 OBJECT = ObjectKey("purelb", "purelb")
 
@@ -44,6 +45,15 @@ def test_a_member_without_a_node_takes_no_part_unless_it_knows_the_hash_rule_alo
     fleet.take_members(members(1, "w11", "forged", others=("old",)), 0.0)
 
     assert [node.name for node in fleet.nodes(0.0) or []] == ["w11", "old"]
+
+
+def test_a_selector_chooses_among_the_nodes_that_were_seen() -> None:
+    rack = parse_selector({"matchLabels": {"rack": "a"}})
+    assert Fleet().chosen(rack) is None
+
+    fleet = fleet_of("w12", "w11", labels={"rack": "a"})
+    assert fleet.chosen(rack) == ["w11", "w12"]
+    assert fleet.chosen(parse_selector({"matchLabels": {"rack": "b"}})) == []
 
 
 def test_a_changed_label_is_news() -> None:

@@ -99,3 +99,24 @@ def test_what_ends_before_is_not_told() -> None:
 
     assert nowhere.deadline is None
     assert nowhere.due(NOW + PATIENCE) == set()
+
+
+def test_a_node_selector_that_chooses_nobody_is_named() -> None:
+    nobody = replace(wanted(VIP), announcers=frozenset({"w99"}))
+    assert why_nowhere(nobody, None, CLUSTER) == (
+        "no node that the nodeSelector of its ServiceGroup chooses has an agent that can announce"
+    )
+
+    elsewhere = replace(wanted(VIP), announcers=frozenset({"w11"}))
+    assert why_nowhere(elsewhere, None, CLUSTER) == (
+        "no node that the nodeSelector of its ServiceGroup chooses has a NIC with a cable on 10.31.0.0/16, where it "
+        "belongs (w11: no interface on 10.31.0.0/16)"
+    )
+
+
+def test_a_node_selector_and_policy_local_may_have_no_node_in_common() -> None:
+    apart = replace(wanted(VIP, endpoints=frozenset({"m"})), allow_local=True, announcers=frozenset({"w11"}))
+
+    assert why_nowhere(apart, None, CLUSTER) == (
+        "its traffic policy is Local, and the nodeSelector of its ServiceGroup chooses no node with an endpoint"
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from lbnodeagent.kubernetes.plans import Plans
 from lbnodeagent.kubernetes.viptable import WantedTable
+from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.services import ServiceKey, ServiceView, view_service
 from tests.lbnodeagent.stage.api import service
@@ -46,6 +48,16 @@ def test_a_plan_for_an_address_that_the_service_does_not_have_is_none() -> None:
     plans.set_service(view(A, "192.168.1.6=w11"))
 
     assert plans.of(ip_address("192.168.1.6"), [A]) == ()
+
+
+def test_an_address_is_confined_to_the_nodes_of_its_group_and_with_policy_local_to_those_with_endpoints() -> None:
+    chosen = frozenset({"w11", "w12"})
+    one = WantedVip(VIP, (A,), announcers=chosen)
+
+    assert one.electorate == chosen
+    assert WantedVip(VIP, (A,)).electorate is None
+    assert replace(one, endpoints=frozenset({"w12", "w13"}), allow_local=True).electorate == frozenset({"w12"})
+    assert replace(one, endpoints=frozenset({"w12", "w13"})).electorate == chosen
 
 
 def test_the_table_tells_of_a_plan_when_it_changes() -> None:

@@ -96,3 +96,19 @@ def test_a_service_without_anything_of_ours_is_none_to_an_agent() -> None:
 
 def test_a_group_that_cannot_be_read_is_none() -> None:
     assert parse_group({"metadata": {"name": "a", "namespace": "purelb"}, "spec": {"local": {"v4pool": {}}}}) is None
+
+
+def test_which_nodes_may_announce_a_groups_addresses_is_of_its_status_where_it_has_a_selector() -> None:
+    def announcers(selector: object, status: object) -> frozenset[str] | None:
+        pool = {"subnet": "192.168.1.0/24", "pool": "192.168.1.64-192.168.1.99", "aggregation": "/32"}
+        spec = {"local": {"v4pool": pool}, "nodeSelector": selector}
+        group = parse_group({"metadata": {"name": "a", "namespace": "purelb"}, "spec": spec, "status": status})
+        assert group is not None
+        return group.announcers
+
+    rack = {"matchLabels": {"rack": "a"}}
+    assert announcers(rack, {"nodes": ["w11", "w12"]}) == frozenset({"w11", "w12"})
+    assert announcers(rack, {"nodes": []}) == frozenset()
+    assert announcers(rack, {}) is None
+    assert announcers(rack, None) is None
+    assert announcers(None, {"nodes": ["w11"]}) is None

@@ -120,6 +120,11 @@ class Api:
         one = parse_service_group(group(name, pools))
         self._change("groups", groups={**self.now.groups, ObjectKey(one.namespace, name): one})
 
+    def choose(self, vip: IPAddress, nodes: frozenset[str] | None) -> None:
+        """The nodeSelector of the group that has ``vip`` chooses these nodes; None: it has none any more."""
+        key, one = next((key, one) for key, one in self.now.groups.items() if one.pool_of(vip))
+        self._change("groups", groups={**self.now.groups, key: replace(one, announcers=nodes)})
+
     def configure(self, name: str, local: Mapping[str, Any] | None, labels: Mapping[str, str] | None = None) -> None:
         """An LBNodeAgent says this, for the nodes with these labels."""
         spec: dict[str, Any] = {"local": dict(local)} if local is not None else {}

@@ -53,6 +53,7 @@ OfTheApi: TypeAlias = Literal[
     "not ready",
     "plan",
     "plan, heard late",
+    "choose nodes",
 ]
 Fault: TypeAlias = OfAgents | OfMachines | OfKernels | OfTheApi
 FAULTS: Final[tuple[Fault, ...]] = tuple(
@@ -269,6 +270,7 @@ def _of_services(world: World, step: Step) -> dict[str, Acts]:
     first, second = plan(step.number), plan(step.number // 4)
     return {
         "plan": (first, second),
+        "choose nodes": (lambda: api.choose(vip, frozenset(there)), lambda: api.choose(vip, None)),
         "plan, heard late": (heard_late(first), heard_late(second)),
         "delete a Service": (lambda: api.unwant(vip), lambda: api.want(vip)),
         "change the policy": (behave, lambda: api.want(vip)),

@@ -103,7 +103,9 @@ class Laws:
                 is_there = other.agent is not None and not other.is_stopping and other.kernel.has(action.vip)
                 ranks_before = self._place(name, action.vip) < self._place(node.name, action.vip)
                 is_spared = self._rank(name, self.nodes) > 0
+                groups = self.api.told.groups.values()
                 is_anywhere = self.api.wanted[action.vip].external_traffic_policy != "Local"
+                is_anywhere &= not any(one.announcers for one in groups if one.pool_of(action.vip))
                 if name != node.name and is_there and ranks_before and not is_spared and is_anywhere:
                     self.broken.append(f"{now:.3f}: {node.name} starts, and takes {action.vip} from {name}")
 
@@ -201,7 +203,8 @@ class Laws:
         endpoints = self._endpoints(vip)
         if service.external_traffic_policy == "Local":
             able = able & endpoints
-        able = self._best(able, part)
+        chosen = next((one.announcers for one in self.api.told.groups.values() if one.pool_of(vip)), None)
+        able = self._best(able if chosen is None else able & chosen, part)
         if names.NODE_AFFINITY in service.annotations:
             able = able & endpoints or able
         return min(able, key=lambda name: self._place(name, vip), default=None)
@@ -214,7 +217,7 @@ class Laws:
     def _best(self, able: set[str], part: Iterable[str]) -> set[str]:
         """Those that serve; if none does the excluded ones, and so on."""
         ranks = {name: self._rank(name, part) for name in able}
-        return {name for name, rank in ranks.items() if rank == min(ranks.values())}
+        return {name for name, rank in ranks.items() if rank == min(ranks.values(), default=0)}
 
     def _rank(self, name: str, part: Iterable[str]) -> int:
         """Of a node among those that it hears: 1 if it is excluded, and 2 if it doesn't serve."""
