@@ -26,7 +26,7 @@ from allocator.reconcile.vigil import Vigil
 from allocator.sources.claims import SidecarClaims
 from allocator.sources.external import ExternalSources
 from allocator.sources.opening import SourceFactory
-from purelb import logs, names
+from purelb import logs, memory, names
 from purelb.errors import SettingsError
 from purelb.events import EventRecorder
 from purelb.forbidden import own_pod, tell
@@ -137,12 +137,13 @@ async def serve(
                 keeping = tasks.create_task(gossip.follow())
                 telling = tasks.create_task(tell(kube.rights, own_pod(common), recorder, metrics, clock))
                 watching = tasks.create_task(vigil.run())
+                tidying = tasks.create_task(memory.tidy(following.recovered))
                 leading = tasks.create_task(lead())
                 framing = tasks.create_task(run_operator(kube, begun=begun, stop=stop))
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, keeping, telling, recording, beating, framing, watching):
+                for task in (leading, keeping, telling, recording, beating, framing, watching, tidying):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:
@@ -178,6 +179,7 @@ def main() -> None:
     try:
         settings = AllocatorSettings.from_environment(os.environ, sys.argv[1:])
         logs.configure(settings.common.log_level, settings.common.log_format)
+        memory.settle()
         asyncio.run(serve_until_stopped(settings, asyncio.Event()))
     except* SettingsError as errors:
         # No exit in here: before Python 3.11.4 it would end in the group's traceback.

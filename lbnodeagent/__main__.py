@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.metadata
 import logging
 import os
@@ -30,7 +29,7 @@ from lbnodeagent.messages import Told, ToldKey
 from lbnodeagent.tables import Report, ReportKey
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from memberlist import Config
-from purelb import logs
+from purelb import logs, memory
 from purelb.errors import SettingsError
 from purelb.metrics import AgentMetrics, RouterMetrics, new_registry
 from purelb.page import Page
@@ -159,9 +158,7 @@ def main() -> int:
         return 2
     logs.configure(settings.common.log_level, settings.common.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
-    # What was imported stays: to look through it for garbage stops both loops for 50 ms and more, each time.
-    gc.collect()
-    gc.freeze()
+    memory.settle()
     try:
         return asyncio.run(run(settings))
     except (KernelError, LedgerHeld, OSError) as error:

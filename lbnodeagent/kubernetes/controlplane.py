@@ -52,7 +52,7 @@ from lbnodeagent.tables import (
     Surroundings,
     Wiped,
 )
-from purelb import names
+from purelb import memory, names
 from purelb.events import EventRecorder
 from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
@@ -155,6 +155,7 @@ class ControlPlane:
                         tasks.create_task(self._follow_outbox(reporter, configuration, warnings, lease, publisher)),
                         tasks.create_task(landmarks.follow(servers, reporter.landmarks_are)),
                         tasks.create_task(self._look_around(following, warnings)),
+                        tasks.create_task(memory.tidy(following.recovered)),
                         tasks.create_task(
                             self._follow(following, answers, wanted, configuration, node, keys, reporter)
                         ),

@@ -87,7 +87,8 @@ class Following:
     """One follower per kind."""
 
     def __init__(self, kube: Kube, metrics: AgentMetrics, settings: AgentSettings) -> None:
-        rng, clock, node, recovery = random.Random(), time.monotonic, settings.node_name, Recovery()
+        rng, clock, node = random.Random(), time.monotonic, settings.node_name
+        recovery = self._recovery = Recovery()
         namespace = settings.common.namespace
         pods = Source("agents' pods", core_path("pods", settings.gossip_namespace), _labelled(settings.gossip_labels))
         secret = Source(f"Secret {names.GOSSIP_SECRET}", core_path("secrets", namespace), _named(names.GOSSIP_SECRET))
@@ -135,6 +136,10 @@ class Following:
             self.secret = Follower(kube, secret, parse_secret, clock=clock, rng=rng, recovery=recovery)
         for one in self._all():
             one.show(metrics)
+
+    async def recovered(self) -> None:
+        """Until the API server serves again one of those that it had failed."""
+        await self._recovery.wait()
 
     def trouble(self, now: float) -> str | None:
         """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""

@@ -1,0 +1,47 @@
+"""What an outage leaves behind is given back: connections refer to each other in circles."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+from purelb import memory
+from purelb.recovery import Recovery
+
+
+class Circle:
+    """As a TLS connection and its protocol are."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_was_before_a_recovery_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "AFTERWARDS", 0.0)
+
+    async def scenario() -> None:
+        recovery = Recovery()
+        tidying = asyncio.create_task(memory.tidy(recovery.wait))
+        for _ in range(2):
+            gone = weakref.ref(Circle())
+            assert gone() is not None
+            await asyncio.sleep(0)
+            recovery.is_back()
+            async with asyncio.timeout(5):
+                while gone() is not None:
+                    await asyncio.sleep(0.01)
+        tidying.cancel()
+
+    gc.disable()
+    try:
+        asyncio.run(scenario())
+    finally:
+        gc.enable()
+
+
+def test_a_program_settles_with_any_c_library() -> None:
+    memory.settle()
+    gc.unfreeze()
