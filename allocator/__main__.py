@@ -13,6 +13,7 @@ from allocator.gossipkey import GossipSecret, Remembered
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
 from allocator.leadership import Leadership, LeadershipLostError
+from allocator.reconcile.agentstatus import AgentStatuses
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusteraddresses import told_by_operator
 from allocator.reconcile.clusterobjects import ClusterObjects
@@ -86,6 +87,7 @@ async def serve(
         )
         gossip = GossipSecret(kube, common.namespace, metrics, clock, gossip_key or Remembered())
         publisher = Publisher(kube, engine, configuration, external, planning.chosen, metrics)
+        statuses = AgentStatuses(kube, planning.agents)
         begun = asyncio.Event()
 
         async def lead() -> None:
@@ -100,6 +102,7 @@ async def serve(
                     others = [
                         duties.create_task(leadership.keep()),
                         duties.create_task(publisher.run()),
+                        duties.create_task(statuses.run()),
                         duties.create_task(install(kube, common.namespace, settings.placement)),
                         duties.create_task(gossip.keep()),
                     ]

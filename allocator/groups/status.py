@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from allocator.conditions import condition, timed
 from allocator.groups.catalog import Verdict
 from allocator.groups.summary import summary
 from allocator.ipam.engine import Usage
@@ -52,12 +53,12 @@ def group_status(
         _overlaps(overlap),
         _exhausted(verdict, usages, is_known=capacity is None or capacity.size is not None),
     ]
-    known = {condition["type"]: condition for condition in before.get("conditions") or ()}
+    known = {one["type"]: one for one in before.get("conditions") or ()}
     status: dict[str, Any] = {
         "allocatedIPv4": 0,
         "allocatedIPv6": 0,
         "observedGeneration": verdict.generation,
-        "conditions": [_timed(condition, known.get(condition["type"]), now) for condition in conditions],
+        "conditions": [timed(one, known.get(one["type"]), now) for one in conditions],
     }
     group = verdict.group
     if trouble or group is None:
@@ -94,11 +95,6 @@ def status_change(wanted: Mapping[str, Any], before: Mapping[str, Any]) -> dict[
     return patch | {key: None for key in _FIELDS if key in before and key not in wanted}
 
 
-def _condition(kind: str, holds: bool | None, reason: str, message: str) -> dict[str, str]:
-    """``holds`` is None where nobody can tell."""
-    return {"type": kind, "status": "Unknown" if holds is None else str(holds), "reason": reason, "message": message}
-
-
 def _usages(capacity: Capacity) -> list[Usage]:
     """How full a source is, as far as it says so."""
     sizes = capacity.size or {}
@@ -108,35 +104,27 @@ def _usages(capacity: Capacity) -> list[Usage]:
 def _exhausted(verdict: Verdict, usages: Sequence[Usage], *, is_known: bool) -> dict[str, str]:
     """Whether a family has no address left. Of a group that isn't served there is nothing to tell."""
     if verdict.trouble is not None:
-        return _condition("Exhausted", None, "NotServed", "this ServiceGroup is not served, so it gives no addresses")
+        return condition("Exhausted", None, "NotServed", "this ServiceGroup is not served, so it gives no addresses")
     if not is_known:
-        return _condition("Exhausted", None, "CapacityUnknown", "how full it is is not known")
+        return condition("Exhausted", None, "CapacityUnknown", "how full it is is not known")
     full = [str(usage.family) for usage in usages if usage.in_use >= usage.size]
     if full:
-        return _condition("Exhausted", True, "NoFreeAddress", f"no free {' and no free '.join(full)} address")
+        return condition("Exhausted", True, "NoFreeAddress", f"no free {' and no free '.join(full)} address")
     if not usages:
-        return _condition("Exhausted", True, "NoAddresses", "it has no addresses at all")
+        return condition("Exhausted", True, "NoAddresses", "it has no addresses at all")
     families = " and ".join(str(usage.family) for usage in usages)
-    return _condition("Exhausted", False, "FreeAddresses", f"there are free {families} addresses")
+    return condition("Exhausted", False, "FreeAddresses", f"there are free {families} addresses")
 
 
 def _overlaps(sentence: str) -> dict[str, str]:
     if sentence:
-        return _condition("Overlaps", True, "Overlap", sentence)
-    return _condition("Overlaps", False, "NoOverlap", "no other ServiceGroup has these addresses")
+        return condition("Overlaps", True, "Overlap", sentence)
+    return condition("Overlaps", False, "NoOverlap", "no other ServiceGroup has these addresses")
 
 
 def _ready(refused: str, unreachable: str) -> dict[str, str]:
     if refused:
-        return _condition("Ready", False, "Refused", refused)
+        return condition("Ready", False, "Refused", refused)
     if unreachable:
-        return _condition("Ready", False, "SourceUnavailable", unreachable)
-    return _condition("Ready", True, "Served", "the allocator serves this ServiceGroup")
-
-
-def _timed(condition: dict[str, str], known: Mapping[str, Any] | None, now: datetime.datetime) -> dict[str, Any]:
-    """When the condition last changed its status (apimachinery, SetStatusCondition)."""
-    since = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if known is not None and known.get("status") == condition["status"]:
-        since = known.get("lastTransitionTime", since)
-    return condition | {"lastTransitionTime": since}
+        return condition("Ready", False, "SourceUnavailable", unreachable)
+    return condition("Ready", True, "Served", "the allocator serves this ServiceGroup")

@@ -6,15 +6,15 @@ monotonic seconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from allocator.placement.values import Node
 from allocator.reconcile.clusterobjects import Reading
 from purelb.errors import SpecError
 from purelb.membership import STALE, MemberNode, Standing, parse_membership
-from purelb.nodeagents import parse_node_agent
+from purelb.nodeagents import NodeAgentConfig, parse_node_agent
 from purelb.ordering import Changed, Deleted, News, ObjectKey, changes
 from purelb.preferences import Placement, parse_weight
 from purelb.selectors import Selector
@@ -33,10 +33,17 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AgentRule:
-    """What an LBNodeAgent says of placement."""
+    """What an LBNodeAgent says of placement, and how it stands."""
 
     announces: bool
     placement: Placement | None
+    config: NodeAgentConfig | None = None
+    """None: it can't be read."""
+    trouble: str = ""
+    """Why it can't."""
+    version: str = ""
+    generation: int = 0
+    status: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Fleet:
@@ -90,6 +97,10 @@ class Fleet:
                 case Deleted(key):
                     rules.pop(key, None)
         self._rules = rules
+
+    def agents(self) -> tuple[Mapping[ObjectKey, AgentRule], Collection[Mapping[str, str]]] | None:
+        """The LBNodeAgents, and the labels of each Node; None while one of the two wasn't seen."""
+        return None if self._rules is None or not self._labels else (self._rules, self._labels.values())
 
     def is_current(self, now: float) -> bool:
         """Whether somebody says who is there: the object's writer renews it as long as it lives."""
@@ -149,8 +160,10 @@ def read_membership(body: Mapping[str, Any]) -> Said:
 
 def read_rule(body: Mapping[str, Any]) -> AgentRule:
     """What an LBNodeAgent says; one that can't be read says nothing of it."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    version, generation = str(metadata.get("resourceVersion", "")), int(metadata.get("generation") or 0)
     try:
         parsed = parse_node_agent(body)
-    except SpecError:
-        return AgentRule(announces=True, placement=None)
-    return AgentRule(parsed.announces, parsed.placement)
+    except SpecError as error:
+        return AgentRule(True, None, None, str(error), version, generation, status)
+    return AgentRule(parsed.announces, parsed.placement, parsed, "", version, generation, status)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from allocator.ipam.engine import Engine
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusterobjects import Part
-from allocator.reconcile.fleet import Fleet
+from allocator.reconcile.fleet import AgentRule, Fleet
 from allocator.reconcile.following import Heard, OfCluster, OfGroups, OfMembership, OfNodeAgents, OfServices
 from allocator.reconcile.placing import Placing
 from allocator.reconcile.plan import Plan, Write
@@ -23,6 +23,7 @@ from allocator.reconcile.request import Case, case_of
 from allocator.reconcile.turns import Turns
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.ordering import ObjectKey
 from purelb.selectors import Selector
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
@@ -63,6 +64,10 @@ class Planning:
     def chosen(self, selector: Selector) -> list[str] | None:
         """The names of the Nodes that a selector chooses, in their order; None: no Node was seen yet."""
         return self._fleet.chosen(selector)
+
+    def agents(self) -> tuple[Mapping[ObjectKey, AgentRule], Collection[Mapping[str, str]]] | None:
+        """The LBNodeAgents, and the labels of each Node; None while one of the two wasn't seen."""
+        return self._fleet.agents()
 
     def begin(self, cache: ServiceCache) -> None:
         """An allocator leads from now on, and knows all Services and groups."""

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from lbnodeagent.kubernetes.selection import Choice, choose_config
 from lbnodeagent.messages import Configured
 from lbnodeagent.tables import Surroundings
 from purelb import names
@@ -20,6 +19,7 @@ from purelb.metrics import AgentMetrics
 from purelb.names import DEFAULT_INTERFACE
 from purelb.nodeagents import NodeAgentConfig, parse_node_agent
 from purelb.ordering import Changed, Deleted, News, changes
+from purelb.selection import Choice, choose_config
 from purelb.selectors import SelectorError
 
 Json: TypeAlias = Mapping[str, Any]

@@ -94,6 +94,13 @@ class Scene:
             await stage.kube.delete(key)
             await self.fact("a gossip key that somebody deleted is there again", lambda: stage.kube.get(key))
         await self.fact("there is a default LBNodeAgent", lambda: stage.kube.get(f"{agent}/{names.DEFAULT_NODE_AGENT}"))
+        await self.fact("it says on how many nodes it applies", self._agent_counts_nodes)
+
+    async def _agent_counts_nodes(self) -> bool:
+        path = custom_path(names.LB_NODE_AGENTS, "purelb", names.DEFAULT_NODE_AGENT)
+        if not await self._exists(path):
+            return False
+        return bool(((await self._stage.kube.get(path)).get("status") or {}).get("nodes"))
 
     async def _exists(self, path: str) -> bool:
         try:

@@ -11,8 +11,11 @@ import pytest
 from allocator.groups.catalog import GroupKey, read_catalog
 from allocator.groups.status import group_status
 from allocator.ipam.engine import Usage
+from allocator.reconcile.agentstatus import statuses
+from allocator.reconcile.fleet import read_rule
 from purelb.addresses import Family
 from purelb.membership import MemberNode, Standing, membership_status
+from purelb.ordering import ObjectKey
 from tests.allocator.builders import EPOCH, entries
 from tests.install.conftest import Kubectl
 from tests.install.objects import Case, documents
@@ -84,11 +87,19 @@ def test_agents_are_shown_with_their_interfaces_by_either_name(kubectl: Kubectl)
         ),
     ]
     assert kubectl("apply", "-f", "-", document=documents(cases)).returncode == 0
+    bodies = [case.body("v1") for case in cases]
+    rules = {ObjectKey("purelb", body["metadata"]["name"]): read_rule(body) for body in bodies}
+    for key, status in statuses(rules, [{}, {}, {"rack": "b"}], EPOCH).items():
+        patch = json.dumps({"status": status})
+        patched = kubectl(
+            "patch", "lbna", key.name, "-n", "purelb", "--subresource=status", "--type=merge", "-p", patch
+        )
+        assert patched.returncode == 0, patched.stderr
 
     assert table(kubectl("get", "lbna", "-n", "purelb").stdout) == [
-        ["NAME", "INTERFACE", "DUMMY", "SELECTOR"],
-        ["of-v1", "default", "kube-lb0"],
-        ["of-v2", "eth1", "lb1", '{"rack":"a"}'],
+        ["NAME", "READY", "NODES", "INTERFACE", "DUMMY", "SELECTOR"],
+        ["of-v1", "True", "3", "default", "kube-lb0"],
+        ["of-v2", "False", "0", "eth1", "lb1", '{"rack":"a"}'],
     ]
 
 

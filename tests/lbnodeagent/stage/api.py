@@ -12,13 +12,13 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kubernetes.nodefeed import EXCLUDE_LABEL
-from lbnodeagent.kubernetes.selection import choose_config
 from lbnodeagent.kubernetes.viptable import EndpointNodes, EndpointSlice
 from purelb import names
 from purelb.addresses import IPAddress
 from purelb.nodeagents import NodeAgentConfig, parse_node_agent
 from purelb.ordering import ObjectKey
 from purelb.placement import parse_placement, write_placement
+from purelb.selection import choose_config
 from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 from tests.lbnodeagent.stage.topology import POOLS, group_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lbnodeagent.kubernetes.selection import choose_config
 from purelb.nodeagents import NodeAgentConfig
+from purelb.selection import choose_config
 from purelb.selectors import Selector
 
 EVERYWHERE = NodeAgentConfig(name="default", namespace="purelb")

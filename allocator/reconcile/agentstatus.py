@@ -1,0 +1,96 @@
+"""Says in the status of each LBNodeAgent on how many nodes it applies, and if on none, why.
+
+An agent can tell on its own node alone; the allocator knows the labels of all. Nothing hangs on what is written here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeAlias
+
+from allocator.conditions import condition, timed
+from allocator.reconcile.fleet import AgentRule
+from purelb import names
+from purelb.errors import ConflictError, KubeError, NotFoundError
+from purelb.kube import Kube, custom_path
+from purelb.ordering import ObjectKey
+from purelb.selection import choose_config
+
+log = logging.getLogger(__name__)
+
+INTERVAL: Final = 1.0
+"""Seconds between two looks."""
+
+Known: TypeAlias = tuple[Mapping[ObjectKey, AgentRule], Collection[Mapping[str, str]]]
+"""The LBNodeAgents, and the labels of each Node."""
+
+
+class AgentStatuses:
+    """``run`` it while leading. ``known``: what was last seen; None while that isn't all."""
+
+    def __init__(self, kube: Kube, known: Callable[[], Known | None], interval: float = INTERVAL) -> None:
+        self._kube = kube
+        self._known = known
+        self._interval = interval
+        self._troubles: dict[ObjectKey, str] = {}
+
+    async def run(self) -> None:
+        """Write what has changed, until cancelled."""
+        while True:
+            await asyncio.sleep(self._interval)
+            known = self._known()
+            if known is None:
+                continue
+            rules, labels = known
+            for key, status in statuses(rules, labels, datetime.datetime.now(datetime.UTC)).items():
+                await self._write(key, rules[key].version, status)
+
+    async def _write(self, key: ObjectKey, version: str, status: Mapping[str, Any]) -> None:
+        path = custom_path(names.LB_NODE_AGENTS, key.namespace, key.name, "status")
+        try:
+            await self._kube.patch(path, {"metadata": {"resourceVersion": version}, "status": status})
+        except (ConflictError, NotFoundError):
+            return  # it has changed: what is to be said of it is seen with the next look
+        except KubeError as error:
+            if self._troubles.get(key) != str(error):
+                self._troubles[key] = str(error)
+                log.warning("status not written", extra={"config": f"{key.namespace}/{key.name}", "reason": str(error)})
+        else:
+            self._troubles.pop(key, None)
+
+
+def statuses(
+    rules: Mapping[ObjectKey, AgentRule], labels: Collection[Mapping[str, str]], now: datetime.datetime
+) -> dict[ObjectKey, dict[str, Any]]:
+    """The status of each that isn't as it should be."""
+    configs = [rule.config for rule in rules.values() if rule.config is not None]
+    choices = [choose_config(configs, one, is_any_refused=len(configs) < len(rules)).config for one in labels]
+    chosen = Counter(ObjectKey(one.namespace, one.name) for one in choices if one.announces)
+    found = {}
+    for key, rule in rules.items():
+        nodes = chosen[key]
+        known = next((one for one in rule.status.get("conditions") or () if one.get("type") == "Ready"), None)
+        wanted = {
+            "nodes": nodes,
+            "observedGeneration": rule.generation,
+            "conditions": [timed(_ready(rule, nodes, labels), known, now)],
+        }
+        if any(rule.status.get(name) != value for name, value in wanted.items()):
+            found[key] = wanted
+    return found
+
+
+def _ready(rule: AgentRule, nodes: int, labels: Collection[Mapping[str, str]]) -> dict[str, str]:
+    if rule.config is None:
+        return condition("Ready", False, "Refused", rule.trouble)
+    if not rule.announces:
+        return condition("Ready", False, "NoLocalBlock", "without a local block nodes announce nothing by it")
+    if nodes:
+        return condition("Ready", True, "InUse", f"it applies to {nodes} of {len(labels)} nodes")
+    if any(rule.config.node_selector.matches(one) for one in labels):
+        return condition("Ready", False, "NotChosen", "another one takes precedence on each node that it matches")
+    return condition("Ready", False, "NoNode", "its nodeSelector matches no node")
