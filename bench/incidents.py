@@ -18,6 +18,9 @@ Kind = Literal[
     "agent-stop",
     "freeze",
     "partition",
+    "port-dead",
+    "deaf",
+    "mute",
     "cordon",
     "api-refused",
     "api-silent",
@@ -26,6 +29,7 @@ Kind = Literal[
     "stripped",
     "key-deleted",
     "replay",
+    "gossip-flood",
 ]
 
 FREEZE: Final = 2.0
@@ -37,6 +41,9 @@ _WEIGHTS: Final[dict[Kind, int]] = {
     "agent-stop": 2,
     "freeze": 4,
     "partition": 4,
+    "port-dead": 2,
+    "deaf": 2,
+    "mute": 2,
     "cordon": 3,
     "api-refused": 1,
     "api-silent": 1,
@@ -45,6 +52,7 @@ _WEIGHTS: Final[dict[Kind, int]] = {
     "stripped": 2,
     "key-deleted": 1,
     "replay": 2,
+    "gossip-flood": 1,
 }
 _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "power": (1.0, 8.0),
@@ -53,6 +61,9 @@ _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "agent-stop": (0.5, 6.0),
     "freeze": (FREEZE, FREEZE),
     "partition": (1.0, 8.0),
+    "port-dead": (1.0, 8.0),
+    "deaf": (1.0, 8.0),
+    "mute": (1.0, 8.0),
     "cordon": (2.0, 10.0),
     "api-refused": (3.0, 20.0),
     "api-silent": (3.0, 20.0),
@@ -61,10 +72,11 @@ _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "stripped": (1.0, 1.0),
     "key-deleted": (1.0, 1.0),
     "replay": (8.0, 25.0),
+    "gossip-flood": (2.0, 10.0),
 }
 API: Final = frozenset[Kind](("api-refused", "api-silent", "api-restart"))
 """One at a time, whichever it is."""
-NODELESS: Final = API | frozenset[Kind](("foreign-status", "stripped", "key-deleted"))
+NODELESS: Final = API | frozenset[Kind](("foreign-status", "stripped", "key-deleted", "gossip-flood"))
 """What befalls no node."""
 HARMLESS: Final = frozenset[Kind](("replay",))
 """What a node is named for, but must not be broken by."""

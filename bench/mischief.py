@@ -59,7 +59,7 @@ def carry_out(lab: Cluster, services: Sequence[str], incident: Incident) -> None
     lasting = incident.end - incident.begin
     service = services[int(incident.choice * len(services))]
     match incident.kind:
-        case "power" | "partition" | "agent-kill" | "agent-stop" | "flap":
+        case "power" | "flap" | "port-dead" | "partition" | "deaf" | "mute" | "agent-kill" | "agent-stop":
             with broken(lab, incident.node, incident.kind):
                 time.sleep(lasting)
         case "freeze":
@@ -79,6 +79,12 @@ def carry_out(lab: Cluster, services: Sequence[str], incident: Incident) -> None
             persist(lambda: lab.kubectl("delete", "secret", "-n", "purelb", GOSSIP_SECRET, "--ignore-not-found"))
         case "replay":
             replay(lab, incident.node, lasting)
+        case "gossip-flood":
+            lab.fault(WIRE, "gossip-flood")
+            try:
+                time.sleep(lasting)
+            finally:
+                lab.heal(WIRE)
         case other:
             assert_never(other)
 

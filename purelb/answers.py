@@ -42,6 +42,9 @@ _REFUSALS: Final[Mapping[int, type[KubeError]]] = {
     422: InvalidError,
 }
 """What these say of an object holds only if the API server says it: a proxy's 404 deletes nothing."""
+_DENIALS: Final = (" denied request: ", " denied the request")
+"""In what a ValidatingAdmissionPolicy and a webhook answer (apiserver's policy/validating, webhook/errors): with 400 or
+422, as for content that is wrong, and yet it is somebody's rule, which may be another one tomorrow."""
 _CHANGES: Final = frozenset(("ADDED", "MODIFIED", "DELETED", "BOOKMARK"))
 
 
@@ -113,8 +116,10 @@ def _refusal(code: int, status: JsonObject, retry_after: float | None) -> KubeEr
     kind = UnauthorizedError if code == 401 else _REFUSALS.get(code, UnavailableError)
     if kind is NotFoundError and not _names_an_object(status):
         kind = UnavailableError  # the path isn't served, or not yet: a server that starts knows no custom resources
-    message = status.get("message") or f"HTTP status {code}"
-    return kind(str(message), status=code, reason=str(status.get("reason") or ""), retry_after=retry_after)
+    message = str(status.get("message") or f"HTTP status {code}")
+    if kind is InvalidError and any(words in message for words in _DENIALS):
+        kind = ForbiddenError
+    return kind(message, status=code, reason=str(status.get("reason") or ""), retry_after=retry_after)
 
 
 class Lines:

@@ -7,7 +7,8 @@ PureLBError
 └── KubeError               the API server said no, or nothing
     ├── ConflictError       409: decided on an old resourceVersion; decide again
     ├── NotFoundError       404: the object isn't there
-    ├── ForbiddenError      403: a rule is missing, or a server that has just started doesn't know its rules yet
+    ├── ForbiddenError      403: a rule is missing, or a server that has just started doesn't know its rules yet; or
+    │                       whatever admission denied with, by a rule that may be another one tomorrow
     ├── GoneError           410: list again
     ├── InvalidError        400, 422 and their like: refused for what it is; trying again unchanged can't help
     └── UnavailableError    429, 5xx, timeouts, no connection, an answer that isn't the API server's: try later
@@ -60,7 +61,7 @@ class NotFoundError(KubeError):
 
 
 class ForbiddenError(KubeError):
-    """403: we may not, or not yet."""
+    """403, and what admission denies: we may not, or not yet."""
 
 
 class GoneError(KubeError):
@@ -68,7 +69,7 @@ class GoneError(KubeError):
 
 
 class InvalidError(KubeError):
-    """400, 405, 413, 415 or 422: refused for its content."""
+    """400, 405, 413, 415 or 422: refused for its content, not by admission."""
 
 
 class UnavailableError(KubeError):

@@ -17,6 +17,8 @@ FAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "429 with Retry-After": {"kind": "status", "code": 429, "retry_after": 1},
     "500": {"kind": "status", "code": 500},
     "503": {"kind": "status", "code": 503},
+    "a quota that is used up": {"kind": "quota"},
+    "admission that denies": {"kind": "admission"},
     "an HTML page": {"kind": "html"},
     "a redirection": {"kind": "redirect"},
     "a broken watch line": {"kind": "broken-line"},
@@ -34,6 +36,12 @@ START: Final = "start"
 LONG: Final = "everything, for long"
 """Until back-offs are long and a Lease is lost."""
 ALL: Final = (EVERYTHING, START, LONG)
+MEETS: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(OF_WATCHES, frozenset(("watch",))),
+    "quota": frozenset(("create", *ALL)),
+    "admission": frozenset(("create", "update", "patch", *ALL)),
+}
+"""The verbs that a kind can befall, where it can't befall all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,5 @@ class Verdict:
 
 def rows(fault: str, verbs: tuple[str, ...]) -> list[Row]:
     """All rows of one fault."""
-    if FAULTS[fault]["kind"] in OF_WATCHES:
-        verbs = ("watch",)
-    return [Row(fault, verb) for verb in verbs]
+    meets = MEETS.get(FAULTS[fault]["kind"])
+    return [Row(fault, verb) for verb in verbs if meets is None or verb in meets]

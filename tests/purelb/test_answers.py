@@ -125,6 +125,21 @@ def test_a_refusal_has_the_type_of_its_status(code: int, kind: type[KubeError]) 
     assert (str(error), error.status, error.reason) == ("not today", code, "Because")
 
 
+@pytest.mark.parametrize("code", [400, 403, 422])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: not today",
+        'admission webhook "policy.example.com" denied the request: not today',
+        'admission webhook "policy.example.com" denied the request without explanation',
+    ],
+)
+def test_what_admission_denies_is_no_matter_of_content_and_may_be_allowed_tomorrow(code: int, message: str) -> None:
+    body = {"kind": "Status", "code": code, "reason": "Invalid", "message": message, "details": {"name": "a"}}
+
+    assert type(refusal(code, {}, json.dumps(body).encode())) is ForbiddenError
+
+
 @pytest.mark.parametrize("details", [{}, {"name": ""}, None, "web"])
 def test_a_path_that_is_not_served_says_nothing_of_the_object(details: object) -> None:
     message = "the server could not find the requested resource"

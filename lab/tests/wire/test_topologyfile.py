@@ -43,7 +43,7 @@ def test_addresses_are_given_out_and_the_first_node_is_the_control_plane() -> No
         (Role.MASTER, "192.0.2.11/24", "fd00:1::11/64"),
         (Role.WORKER, "198.51.100.11/24", "fd00:2::11/64"),
     ]
-    assert [str(nic.ipv4.ip) for nic in lab.router.nics] == ["192.0.2.254", "198.51.100.254"]
+    assert [str(nic.ipv4) for nic in lab.router.nics] == ["192.0.2.254/24", "198.51.100.254/24"]
     assert lab.client.nics[0].subnet.name == "left"
 
 
