@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.kubeproxy.real import VARIABLE
 from tests.system.agentlab import GROUPS, NODES, AgentLab, service
 from tests.system.conftest import LabUnderTest, eventually
 
@@ -24,7 +25,8 @@ WEB = {
 
 
 @pytest.fixture
-def agents(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AgentLab]:
+def agents(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AgentLab]:
+    monkeypatch.delenv(VARIABLE, raising=False)  # the real one wants ip_vs of the kernel
     lab = LabUnderTest(tmp_path)
     lab.must("up", "--proxy-mode", request.param)
     try:

@@ -18,6 +18,7 @@ from typing import Any
 from lab.command import apifaults, control
 from lab.command.kubectl import find_kubectl, kubectl_environment
 from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
+from lab.command.logfiles import find_logs, log_names
 from lab.demo.walkthrough import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
 from lab.machine import namespaces
@@ -168,20 +169,6 @@ def logs(folder: Path, arguments: argparse.Namespace) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(file.read_bytes())
         sys.stdout.flush()
-
-
-def log_names(folder: Path) -> dict[str, list[Path]]:
-    """Log files by program: `supervisor`, `apiserver`, `echo`, and NAMESPACE_POD/CONTAINER."""
-    result = {file.stem: [file] for file in [*folder.glob("*.log"), *folder.glob("logs/*.log")]}
-    for container in folder.glob("logs/pods/*/*"):
-        name = f"{container.parent.name.rpartition('_')[0]}/{container.name}"
-        result[name] = sorted(container.glob("*.log"), key=lambda file: int(file.stem))
-    return result
-
-
-def find_logs(folder: Path, program: str) -> list[Path]:
-    """The log files of the programs whose name contains that text, oldest start first."""
-    return [file for name, files in sorted(log_names(folder).items()) if program in name for file in files]
 
 
 def fault(folder: Path, arguments: argparse.Namespace) -> None:

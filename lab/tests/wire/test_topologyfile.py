@@ -89,6 +89,7 @@ def test_subnets_and_nodes_may_have_one_family() -> None:
     ]
     assert [list(map(str, node.pod_ips(40))) for node in (six, four)] == [["fd00:10:0:1::40"], ["10.0.2.40"]]
     assert [str(lab.api_ip(node)) for node in lab.nodes] == ["192.0.2.253", "fd00:1::253", "192.0.2.253"]
+    assert [lab.api_url(node) for node in (four, six)] == ["https://192.0.2.253:6443", "https://[fd00:1::253]:6443"]
     assert lab.client.versions == (6,)
     assert lab.find("fd00:6::11") is both
 

@@ -51,8 +51,7 @@ async def start_control_plane(kind: str, folder: Path, network: Network) -> Cont
     wire = [await asyncio.to_thread(network.listen, api, str(address), API_PORT) for address in api.ips]
     starter = _start_envtest if kind == "envtest" else _start_embedded
     plane = await starter(folder, network, wire)
-    address = network.topology.api_ip(*network.topology.nodes)
-    server = f"https://{address}:{API_PORT}" if address.version == 4 else f"https://[{address}]:{API_PORT}"
+    server = network.topology.api_url(*network.topology.nodes)
     await asyncio.to_thread(_write_wire_kubeconfig, folder, server)
     await _wait_ready(plane)
     return plane

@@ -68,6 +68,7 @@ class RealProxies:
     def _make(self, node: Host) -> Program:
         options = {
             "kubeconfig": self._kubeconfig,
+            "master": self._network.topology.api_url(node),  # nodes of one family may need another than the others
             "hostname-override": node.name,
             "proxy-mode": "ipvs" if self._mode.binds_addresses else "nftables",
             "ipvs-strict-arp": str(self._mode is Mode.IPVS_STRICT).lower(),

@@ -201,6 +201,11 @@ class Topology:
         common = (ip for ip in self.api.ips if all(ip.version in host.versions for host in hosts))
         return next(common, self.api.ips[0])
 
+    def api_url(self, *hosts: Host) -> str:
+        """Where all these hosts reach the API server."""
+        ip = self.api_ip(*hosts)
+        return f"https://{ip}:{API_PORT}" if ip.version == 4 else f"https://[{ip}]:{API_PORT}"
+
     @property
     def routed_nodes(self) -> tuple[Host, ...]:
         """Next hops of the router's routes to ROUTED4/6: the workers, as in the article, else the master."""
