@@ -1,8 +1,8 @@
-"""Who is there, as this node tells it that is the gossip's spokesman, or next in line. Pure; ``now``: monotonic seconds.
+"""Who is there, as this node tells it that is the gossip's spokesman, or next in line. Pure.
 
 Whoever changes something of it only marks it. It is looked at when no VIP waits to be looked at, and not more often
 than each HOLD seconds, as a look costs a little per member: a takeover doesn't wait for it, nor do a thousand changes
-cost more than one.
+cost more than one. ``now`` is monotonic seconds.
 """
 
 from __future__ import annotations
