@@ -83,6 +83,8 @@ class Attendance:
     """That are wanted."""
     nowhere: int = 0
     """Those of them that no node has, for longer than a moment."""
+    is_standin: bool = False
+    """Told by the next in line, which writes it only while the spokesman doesn't."""
 
 
 def parse_membership(body: Json) -> dict[str, MemberNode]:

@@ -1,8 +1,8 @@
-"""Who is there, as this node tells it while it is the gossip's spokesman. Pure; ``now`` is monotonic seconds.
+"""Who is there, as this node tells it that is the gossip's spokesman, or next in line. Pure.
 
 Whoever changes something of it only marks it. It is looked at when no VIP waits to be looked at, and not more often
 than each HOLD seconds, as a look costs a little per member: a takeover doesn't wait for it, nor do a thousand changes
-cost more than one.
+cost more than one. ``now`` is monotonic seconds.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class RollCall:
 
     def _look(self) -> Attendance:
         candidacy = self._candidacy
-        if not candidacy.is_spokesman or candidacy.is_leaving:
+        if candidacy.is_leaving or not (candidacy.is_spokesman or candidacy.is_standin):
             return Attendance()
         metas = {**self._members.others, self._members.node: self._members.own}
         everywhere = frozenset[IPNetwork]().union(*(meta.reach for meta in metas.values() if meta is not None))
         owned = candidacy.owned()
         nodes = (_node(name, metas[name], owned.get(name, 0), everywhere) for name in sorted(metas))
-        return Attendance(tuple(nodes), len(self._wanted.table), self._nowhere.count)
+        return Attendance(tuple(nodes), len(self._wanted.table), self._nowhere.count, candidacy.is_standin)
 
 
 def _node(name: str, meta: Meta | None, vips: int, everywhere: frozenset[IPNetwork]) -> MemberNode:

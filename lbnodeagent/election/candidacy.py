@@ -63,6 +63,7 @@ class Candidacy:
         self._announces = True
         self._settle_until = 0.0
         self._first: str | None = None
+        self._second: str | None = None
         self._deaf_until = 0.0
         self._has_news_to_hear = False
 
@@ -87,6 +88,11 @@ class Candidacy:
     def is_spokesman(self) -> bool:
         """Whether this node is the one that reports what concerns all alike."""
         return self._node == self._first
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether it is the next in line."""
+        return self._node == self._second
 
     @property
     def deadline(self) -> float | None:
@@ -185,7 +191,9 @@ class Candidacy:
         self.best = frozenset(node for node, rank in ranks.items() if rank == best)
         self.better = frozenset(node for node, rank in ranks.items() if rank < own)
         speakers = {node for node, one in candidates.items() if one.speaks}
-        self._first = min(speakers & self.able or speakers, default=None)
+        speakers = speakers & self.able or speakers
+        self._first = min(speakers, default=None)
+        self._second = min(speakers - {self._first}, default=None)
         changed: set[IPAddress] = set()
         for node in self._election.candidates - candidates.keys():
             changed |= self._election.remove_candidate(node)

@@ -6,6 +6,9 @@ takes its turn only when the object hasn't changed for as long as nobody who liv
 each CHECK seconds whether it still says that: another one may have written for a moment in which the two didn't hear
 each other, and one of them not have noticed.
 
+A spokesman that is heard but can't reach the API server is stood in for by the next in line: it looks at the object
+each LOOK seconds, writes when it has missed its renewal, and goes on until it sees that the spokesman has written.
+
 ``now`` is monotonic seconds.
 """
 
@@ -29,6 +32,8 @@ PATIENCE: Final = 15.0
 within a few seconds: if the object is still the same then, there is no other side."""
 LOOK: Final = 60.0
 """Seconds after which somebody else's word is looked at again."""
+MISSED: Final = RENEWAL + LOOK / 2
+"""Seconds without a change after which the spokesman doesn't write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Publication:
         self._written: Attendance | None = None
         self._written_at = -math.inf
         self._checked_at = -math.inf
+        self._looked_at = -math.inf
         self._retry_at = -math.inf
         self._yields_until = -math.inf
         self._seen = ""
@@ -70,7 +76,9 @@ class Publication:
         """When it is to be written; infinity: not before something changes."""
         if not self.wanted.nodes:
             return math.inf
-        if self._written is None:
+        if self._written is None and self.wanted.is_standin:
+            at = self._looked_at + LOOK
+        elif self._written is None:
             at = -math.inf
         elif self.wanted == self._written:
             at = min(self._written_at + RENEWAL, self._checked_at + CHECK)
@@ -91,12 +99,14 @@ class Publication:
         """This is who is there."""
         if _names(attendance) != _names(self.wanted):
             self._yields_until = -math.inf  # the larger side may be ours now
-        if not attendance.nodes:
+        if not attendance.nodes or attendance.is_standin != self.wanted.is_standin:
             self._written = None
         self.wanted = attendance
 
     def may_write(self, there: Published, now: float) -> bool:
         """Whether what is there may be written over; if not, look again at ``deadline``."""
+        if self.wanted.is_standin:
+            return self._may_stand_in(there, now)
         if self._is_ours(there):
             self._seen, self._was_renewed = "", False
             return True
@@ -106,6 +116,15 @@ class Publication:
         free_at = self._seen_at + (STALE if self._was_renewed else PATIENCE)
         self._yields_until = min(free_at, now + LOOK)
         return now >= free_at
+
+    def _may_stand_in(self, there: Published, now: float) -> bool:
+        self._looked_at = now
+        if self._written is not None and there.spokesman == self._node:
+            return True
+        self._written = None
+        if there.version != self._seen:
+            self._seen, self._seen_at = there.version, now
+        return now >= self._seen_at + MISSED
 
     def written(self, attendance: Attendance, now: float) -> None:
         """It says this now."""

@@ -69,11 +69,19 @@ def test_the_spokesman_tells_of_all_who_take_part_with_the_vips_that_each_owns()
 
 
 def test_all_others_say_once_that_it_is_not_theirs_to_tell() -> None:
-    scene = Scene(a=READY)
+    scene = Scene(a=READY, b=READY)
 
     assert scene.rollcall.take(NOW) == Attendance()
     scene.joined("w12", READY)
     assert scene.rollcall.take(NOW + HOLD) is None
+
+
+def test_the_next_in_line_knows_the_same() -> None:
+    told = Scene(a=READY, w12=READY).rollcall.take(NOW)
+
+    assert told is not None
+    assert told.is_standin
+    assert [node.name for node in told.nodes] == ["a", "m", "w12"]
 
 
 def test_what_is_as_before_is_not_told_again_unless_nobody_is_left_who_heard_it() -> None:

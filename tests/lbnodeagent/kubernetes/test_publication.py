@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from lbnodeagent.kubernetes.publication import CHECK, COUNTS, LOOK, PACE, PATIENCE, Publication, Published
+from lbnodeagent.kubernetes.publication import CHECK, COUNTS, LOOK, MISSED, PACE, PATIENCE, Publication, Published
 from purelb.membership import RENEWAL, STALE, Attendance, MemberNode, Standing
 from tests.lbnodeagent.scenes import NOW
 
@@ -156,3 +157,49 @@ def test_whether_it_is_still_so_is_looked_at_each_ten_seconds() -> None:
 
     made.attends(attendance("a"))
     assert not made.is_check(NOW + CHECK)
+
+
+def standin() -> Publication:
+    """The next in line, which sees that the spokesman has written."""
+    made = Publication("w11")
+    made.attends(replace(attendance("m", "w11"), is_standin=True))
+    assert not made.may_write(published("m", "w11", by="m"), NOW)
+    return made
+
+
+def test_the_next_in_line_looks_once_a_minute_and_writes_nothing() -> None:
+    made = standin()
+
+    assert made.deadline == NOW + LOOK
+    made.attends(replace(attendance("m", "w11", "w12"), is_standin=True))
+    assert made.deadline == NOW + LOOK
+    assert not made.may_write(published("m", "w11", "w12", by="m", version="2"), NOW + 10 * LOOK)
+
+
+def test_it_stands_in_for_a_spokesman_that_is_heard_and_does_not_write() -> None:
+    made, old = standin(), published("m", "w11", by="m")
+    assert not made.may_write(old, NOW + MISSED - 1)
+    assert made.may_write(old, NOW + MISSED)
+    made.written(made.wanted, NOW + MISSED)
+
+    made.attends(replace(attendance("w11"), is_standin=True))
+    assert made.deadline == NOW + MISSED + PACE
+    assert made.may_write(published("m", "w11", by="w11", version="2"), NOW + MISSED + PACE)
+
+
+def test_it_stops_when_the_spokesman_writes_again() -> None:
+    made = standin()
+    made.written(made.wanted, NOW)
+
+    assert not made.may_write(published("m", "w11", by="m", version="9"), NOW + CHECK)
+    assert made.deadline == NOW + CHECK + LOOK
+
+
+def test_a_stand_in_that_becomes_the_spokesman_writes_at_once() -> None:
+    made = standin()
+    made.attends(attendance("w11"))
+
+    assert made.deadline == -math.inf
+    assert made.may_write(published("m", "w11", by="m"), NOW + 1) is False, "it hears one of two: another may be there"
+    made.attends(attendance("w11", "w12"))
+    assert made.may_write(published("m", "w11", "w12", by="m"), NOW + 1)

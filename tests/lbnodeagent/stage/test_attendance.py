@@ -27,7 +27,8 @@ def told(world: World) -> dict[str, Attendance]:
         for name, node in world.nodes.items()
         if node.agent is not None
     }
-    return {name: reports[0] for name, reports in last.items() if reports and reports[0].nodes}
+    words = {name: reports[0] for name, reports in last.items() if reports}
+    return {name: word for name, word in words.items() if word.nodes and not word.is_standin}
 
 
 def standings(world: World) -> tuple[str, dict[str, Standing]]:
@@ -115,3 +116,17 @@ def test_a_vip_that_nobody_has_is_counted_and_told_with_what_keeps_each_node_fro
 
     assert [attendance.nowhere for attendance in told(world).values()] == [1] * len(told(world))
     assert any("n1: no cable on 10.31.0.0/16" in reason for reason in reasons(world))
+
+
+def test_the_next_in_line_knows_the_same_and_one_alone_has_none() -> None:
+    world = cluster(3)
+    (first,) = told(world).values()
+    words = [
+        report
+        for node in world.nodes.values()
+        for report in _reports(node.agent)
+        if isinstance(report, Attendance) and report.is_standin
+    ]
+
+    assert words
+    assert words[-1].nodes == first.nodes
