@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from purelb import names
 from purelb.addresses import parse_address
-from purelb.kube import custom_path
+from purelb.kube import core_path, custom_path
 from purelb.placement import parse_placement
 from tests.allocator.builders import local
 from tests.allocator.memberships import publish
