@@ -210,7 +210,7 @@ class Core:
         """How this node's data path looks."""
         self._now = now
         self._state.gate.looked(looked, now)
-        self._implied.candidacy_changed(now)
+        self._implied.looked(now)
 
     def executed(self, now: float, outcomes: list[Outcome]) -> None:
         """The kernel has done what ``Execute`` asked for; one outcome per action, in its order."""

@@ -110,6 +110,14 @@ class Implications:
         if times:
             self._outputs.append(RemovedOften(gone.address, link.name, times, taken.by))
 
+    def looked(self, now: float) -> None:
+        """At this node's data path: most looks change nothing, and cost no election."""
+        candidacy = self._state.candidacy
+        before = candidacy.failing, candidacy.is_proxied
+        self._judge(now)
+        if before != (candidacy.failing, candidacy.is_proxied):
+            self.candidacy_changed(now)
+
     def _judge(self, now: float) -> None:
         """Whether this node serves."""
         state = self._state

@@ -61,10 +61,15 @@ class GateWatch:
 
 
 async def ask_health(endpoint: HostPort) -> Look:
-    """``GET /healthz``: 200 is well."""
+    """``GET /healthz``: 200 is well. An address that this node hasn't (::1, say) is one where nothing listens."""
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port, limit=4096)
+            try:
+                reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port, limit=4096)
+            except TimeoutError:
+                return Look.SILENT
+            except OSError:
+                return Look.REFUSED
             try:
                 host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
                 writer.write(f"GET /healthz HTTP/1.0\r\nHost: {host}:{endpoint.port}\r\n\r\n".encode())
@@ -72,8 +77,6 @@ async def ask_health(endpoint: HostPort) -> Look:
                 words = (await reader.read(_STATUS_LINE)).split(maxsplit=2)
             finally:
                 writer.transport.abort()
-    except ConnectionRefusedError:
-        return Look.REFUSED
     except (TimeoutError, OSError):
         return Look.SILENT
     if len(words) < 2 or not words[0].startswith(b"HTTP/"):

@@ -66,6 +66,10 @@ def test_where_nothing_listens_it_is_not_there() -> None:
     assert asyncio.run(knock(nowhere)) is Look.REFUSED
 
 
+def test_an_address_that_the_node_does_not_have_is_one_where_nothing_listens() -> None:
+    assert asyncio.run(ask_health(HostPort("fe80::1", 10256))) is Look.REFUSED
+
+
 def test_all_places_are_tried_where_nothing_listens_and_the_probe_needs_no_word() -> None:
     async def first_look() -> Looked:
         server = await asyncio.start_server(answering(b"HTTP/1.1 200 OK\r\n\r\n"), "127.0.0.1", 0)
