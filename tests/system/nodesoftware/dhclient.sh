@@ -3,6 +3,7 @@ start() {
     [ -z "$SETTING" ] || cp "$SETTING" /etc/dhcp/dhclient-enter-hooks.d/keep-vips
     ip link set eth0 up
     run
+    until_true grep -qs ^lease /var/lib/dhcp/leases
 }
 
 run() {

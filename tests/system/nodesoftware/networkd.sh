@@ -9,7 +9,10 @@ start() {
     chmod -R a+rX /run/systemd /run/dbus
     start_bus
     run
+    until_true is_configured
 }
+
+is_configured() { [[ $(networkctl --no-legend list eth0 2>/dev/null) == *" configured"* ]]; }
 
 run() {
     caps=+net_admin,+net_raw,+net_bind_service,+net_broadcast
