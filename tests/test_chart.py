@@ -157,14 +157,15 @@ def test_first_objects_can_be_had_with_the_release(chart: Chart) -> None:
     spec = {"local": {"v4pool": {"subnet": "10.1.0.0/24", "pool": "10.1.0.8-10.1.0.9", "aggregation": "default"}}}
     values = {
         "serviceGroup": {"create": True, "spec": spec},
-        "lbnodeagent": {"localint": "eth1", "sendgarp": False},
+        "lbnodeagent": {"localint": "eth1", "sendgarp": False, "placement": "even"},
         "extraObjects": ["{apiVersion: v1, kind: ConfigMap, metadata: {name: '{{ .Release.Name }}-extra'}}"],
     }
 
     objects = render(chart, values)
 
     assert objects["ServiceGroup", "default"]["spec"] == spec
-    assert objects["LBNodeAgent", "default"]["spec"] == {"local": {"localint": "eth1", "sendgarp": False}}
+    local = {"localint": "eth1", "sendgarp": False, "placement": "even"}
+    assert objects["LBNodeAgent", "default"]["spec"] == {"local": local}
     assert ("ConfigMap", "purelb-extra") in objects
 
 
@@ -175,6 +176,7 @@ def test_first_objects_can_be_had_with_the_release(chart: Chart) -> None:
         ({"memberlistSecretKey": "short"}, "memberlistSecretKey"),
         ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
         ({"lbnodeagent": {"sendgarp": "no"}}, "sendgarp"),
+        ({"lbnodeagent": {"placement": "odd"}}, "placement"),
     ],
 )
 def test_values_that_mean_nothing_are_refused_by_name(chart: Chart, values: Json, sentence: str) -> None:

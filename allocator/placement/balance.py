@@ -92,7 +92,7 @@ class Balance:
 
     def _is_misplaced(self, place: Place) -> bool:
         planner, owner = self._planner, place.owner
-        nodes, targets = planner.eligibility.nodes, planner.targets(place.domain)
+        nodes, targets = planner.eligibility.nodes, planner.goal(place).targets
         if owner is None or owner not in place.domain.reach.able or owner in targets or not targets:
             return False
         best = nodes[targets[0]]
@@ -127,10 +127,10 @@ class Balance:
         share = shares.share(name)
         for address in shares.owned[name]:
             place = planner.places[address]
-            if place.domain not in lowest:
-                names = planner.targets(place.domain)
-                lowest[place.domain] = min(names, key=shares.rank_as_owner, default=None)
-            owner = lowest[place.domain]
+            goal = planner.goal(place)
+            if goal not in lowest:
+                lowest[goal] = min(goal.targets, key=shares.rank_as_owner, default=None)
+            owner = lowest[goal]
             if owner is None or shares.share(owner, 1) >= share:
                 continue
             if place.vip.spread is not None:
@@ -166,12 +166,13 @@ class Balance:
         planner = self._planner
         for address in sorted(planner.shares.owned.get(name, ()), key=order):
             place = planner.places[address]
-            if place.domain in expanded:
+            goal = planner.goal(place)
+            if goal in expanded:
                 continue
             if place.vip.spread is None:
-                expanded.add(place.domain)
+                expanded.add(goal)
             neighbours = planner.neighbours(place)
-            for owner in planner.targets(place.domain):
+            for owner in goal.targets:
                 if owner != name and owner not in neighbours:
                     yield _Move(place, owner)
 
@@ -195,23 +196,20 @@ class Balance:
             owner, heir = place.owner, place.heir
             if owner is None or heir is None:
                 continue
-            if place.domain not in lowest:
-                names = planner.targets(place.domain)
-                lowest[place.domain] = min((shares.share(name, 1) for name in names), default=0.0)
+            goal = planner.goal(place)
+            if goal not in lowest:
+                lowest[goal] = min((shares.share(name, 1) for name in goal.targets), default=0.0)
             inherited = shares.share_after(owner, heir)
-            is_target = heir in planner.targets(place.domain)
-            if is_target and inherited <= lowest[place.domain]:
+            is_target = heir in goal.targets
+            if is_target and inherited <= lowest[goal]:
                 continue
             better = planner.pick_heir(place)
             if better is None or better == heir:
                 continue
-            if shares.share_after(owner, better, 1) < inherited or (not is_target and self._is_target(place, better)):
+            if shares.share_after(owner, better, 1) < inherited or (not is_target and better in goal.targets):
                 planner.appoint(place, better)
                 changed.add(address)
         return changed
-
-    def _is_target(self, place: Place, name: str) -> bool:
-        return name in self._planner.targets(place.domain)
 
 
 def _back(came: dict[str, _Move | None], last: str) -> Iterator[_Move]:

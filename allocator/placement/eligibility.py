@@ -6,7 +6,7 @@ VIPs with the same subnets, selector and endpoints share a ``Reach``, and those 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Final, NamedTuple
@@ -19,6 +19,9 @@ from purelb.selectors import Selector
 
 RANKS: Final = {standing: rank for rank, standing in enumerate(Standing)}
 """The best first, as the agents rank them."""
+
+MOST_SELECTORS: Final = 256
+"""Label selectors by which VIPs prefer nodes that are followed at once: any tenant can think of more."""
 
 
 class ReachKey(NamedTuple):
@@ -34,8 +37,10 @@ class Reach:
 
     def __init__(self, key: ReachKey) -> None:
         self.key = key
-        self.vips: set[IPAddress] = set()
         self.domains: dict[Preference | None, Domain] = {}
+        """Those that have VIPs."""
+        self.plain = Domain(self, None)
+        """That of VIPs without a preference, whether there are any or not."""
         self.able: frozenset[str] = frozenset()
         """Of the best standing that there is: the agents elect among these."""
         self.spare: frozenset[str] = frozenset()
@@ -68,27 +73,47 @@ class Domain:
     def __init__(self, reach: Reach, preference: Preference | None) -> None:
         self.reach = reach
         self.preference = preference
+        self.vips: set[IPAddress] = set()
+        self.targets: tuple[str, ...] = ()
+        """Where its VIPs should be, in their order, as of the last ``update``."""
+        self._weighty: frozenset[str] = frozenset()
+        self._is_met = False
         self._epoch = -1
-        self._targets: tuple[str, ...] = ()
 
-    def targets(self, nodes: Mapping[str, Node], is_held: Callable[[str], bool], epoch: int) -> tuple[str, ...]:
-        """Where its VIPs should be: preferred nodes, else others; never nobody while anybody is able.
+    def update(self, nodes: Mapping[str, Node], is_held: Callable[[str], bool], epoch: int) -> Domain:
+        """See who is to have its VIPs: preferred nodes, else others; never nobody while anybody is able.
 
-        A node that hasn't served for long (``is_held``), and one of weight 0, are the last choices. Names in their
-        order; ``epoch`` is another one whenever the answer may differ.
+        A node that hasn't served for long (``is_held``), and one of weight 0, are the last choices. ``epoch`` is
+        another one whenever the answer may differ. Returns the domain whose targets these are: where none of the
+        preferred nodes can have it, the reach's plain one, so that wishes for what isn't there cost next to nothing.
         """
         if epoch != self._epoch:
-            able = sorted(self.reach.able)
-            steady = [name for name in able if not is_held(name)]
-            weighty = [name for name in steady if nodes[name].weight > 0]
-            preferred = [name for name in weighty if self.prefers(nodes[name])] if self.preference is not None else []
-            self._targets = tuple(preferred or weighty or steady or able)
             self._epoch = epoch
-        return self._targets
+            if self.preference is None:
+                self._see_all(nodes, is_held)
+            else:
+                plain = self.reach.plain.update(nodes, is_held, epoch)
+                preferred = sorted(self._preferred(nodes, plain._weighty))
+                self._is_met = bool(preferred)
+                self.targets = tuple(preferred) or plain.targets
+        return self if self._is_met or self.preference is None else self.reach.plain
 
     def prefers(self, node: Node) -> bool:
         """Whether it is one of the preferred."""
         return self.preference is None or self.preference.includes(node.name, node.labels)
+
+    def _see_all(self, nodes: Mapping[str, Node], is_held: Callable[[str], bool]) -> None:
+        able = sorted(self.reach.able)
+        steady = [name for name in able if not is_held(name)]
+        weighty = [name for name in steady if nodes[name].weight > 0]
+        self._weighty = frozenset(weighty)
+        self.targets = tuple(weighty or steady or able)
+
+    def _preferred(self, nodes: Mapping[str, Node], among: frozenset[str]) -> Iterable[str]:
+        assert self.preference is not None
+        if self.preference.selector is None:
+            return self.preference.nodes & among
+        return [name for name in among if self.prefers(nodes[name])]
 
 
 class Eligibility:
@@ -100,6 +125,8 @@ class Eligibility:
         self._lengths: tuple[tuple[int, int], ...] = ()
         """IP version and prefix length of the nodes' subnets."""
         self._reaches: dict[ReachKey, Reach] = {}
+        self._selectors: Counter[Selector] = Counter()
+        """Of the preferences of domains."""
 
     def update(self, nodes: Mapping[str, Node]) -> tuple[bool, set[IPAddress]]:
         """Other nodes, or other things about them.
@@ -118,7 +145,7 @@ class Eligibility:
         affected: set[IPAddress] = set()
         for reach in self._reaches.values():
             if reach.update(self.nodes, self._on):
-                affected |= reach.vips
+                affected.update(*(domain.vips for domain in reach.domains.values()))
         return are_others, affected
 
     def domain(self, vip: Vip) -> Domain:
@@ -129,18 +156,36 @@ class Eligibility:
         if reach is None:
             reach = self._reaches[key] = Reach(key)
             reach.update(self.nodes, self._on)
-        reach.vips.add(vip.address)
-        domain = reach.domains.get(vip.preference)
+        preference = self._honoured(vip.preference)
+        domain = reach.domains.get(preference)
         if domain is None:
-            domain = reach.domains[vip.preference] = Domain(reach, vip.preference)
+            domain = reach.domains[preference] = reach.plain if preference is None else Domain(reach, preference)
+            self._count(preference, 1)
+        domain.vips.add(vip.address)
         return domain
 
     def leave(self, domain: Domain, address: IPAddress) -> None:
-        """A VIP isn't of that domain any more; a reach without any is forgotten, with its domains."""
+        """A VIP isn't of that domain any more; one without any is forgotten, and so is a reach."""
         reach = domain.reach
-        reach.vips.discard(address)
-        if not reach.vips:
+        domain.vips.discard(address)
+        if not domain.vips and reach.domains.get(domain.preference) is domain:
+            del reach.domains[domain.preference]
+            self._count(domain.preference, -1)
+        if not reach.domains and self._reaches.get(reach.key) is reach:
             del self._reaches[reach.key]
+
+    def _honoured(self, preference: Preference | None) -> Preference | None:
+        """A preference; none where it is one label selector too many, as each is matched with all nodes."""
+        if preference is None or preference.selector is None or preference.selector in self._selectors:
+            return preference
+        return preference if len(self._selectors) < MOST_SELECTORS else None
+
+    def _count(self, preference: Preference | None, more: int) -> None:
+        if preference is None or preference.selector is None:
+            return
+        self._selectors[preference.selector] += more
+        if not self._selectors[preference.selector]:
+            del self._selectors[preference.selector]
 
     def _networks(self, address: IPAddress) -> Iterable[IPNetwork]:
         for version, length in self._lengths:

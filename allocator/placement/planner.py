@@ -145,9 +145,12 @@ class Planner:
         """Time has passed: nodes may have waited enough."""
         self._pass(now)
 
-    def targets(self, domain: Domain) -> tuple[str, ...]:
-        """Where the VIPs of a domain should be."""
-        return domain.targets(self.eligibility.nodes, lambda name: self.presence.is_held(name, self._now), self._epoch)
+    def goal(self, place: Place) -> Domain:
+        """The domain whose ``targets`` are where a VIP should be; the same one for as many VIPs as can be."""
+        return place.domain.update(self.eligibility.nodes, self._is_held, self._epoch)
+
+    def _is_held(self, name: str) -> bool:
+        return self.presence.is_held(name, self._now)
 
     def neighbours(self, place: Place) -> set[str]:
         """The owners of the VIPs from which it is to be apart."""
@@ -173,7 +176,7 @@ class Planner:
     def pick_owner(self, place: Place) -> str | None:
         """The node that is to have a VIP, if it is to be placed anew."""
         banned = self.neighbours(place)
-        choice = self._choice(Asked(place.domain), self.shares.rank_as_owner)
+        choice = self._choice(Asked(self.goal(place)), self.shares.rank_as_owner)
         return choice.pick(banned) or (self._least_crowded(place) if banned else None)
 
     def pick_heir(self, place: Place) -> str | None:
@@ -182,7 +185,7 @@ class Planner:
         assert owner is not None
         share = partial(self.shares.share_after, owner, more=1)
         neighbours = self.neighbours(place)
-        for asked in (Asked(place.domain, is_heir=True), Asked(place.domain.reach, is_heir=True)):
+        for asked in (Asked(self.goal(place), is_heir=True), Asked(place.domain.reach, is_heir=True)):
             choice = self._choice(asked, self.shares.rank_as_heir)
             if heir := choice.pick({owner, *neighbours}, share) or (
                 choice.pick({owner}, share) if neighbours else None
@@ -210,7 +213,7 @@ class Planner:
         if known is not None and known[:2] == (self._epoch, self.shares.shrinks):
             return known[2]
         of = asked.of
-        choice = Choice(self.targets(of) if isinstance(of, Domain) else of.able, rank)
+        choice = Choice(of.targets if isinstance(of, Domain) else of.able, rank)
         self._choices[asked] = self._epoch, self.shares.shrinks, choice
         return choice
 
@@ -279,7 +282,7 @@ class Planner:
         for address in self._siblings[place.vip.spread or ""]:
             if address != place.vip.address:
                 counts[self.places[address].owner] += 1
-        names = self.targets(place.domain)
+        names = self.goal(place).targets
         return min(names, key=lambda name: (counts[name], self.shares.rank_as_owner(name)), default=None)
 
     # --- books -------------------------------------------------------------------------------------------------------
@@ -303,7 +306,7 @@ class Planner:
         """It belongs to the domain that its terms and the nodes' networks give it."""
         before = place.domain
         place.domain = self.eligibility.domain(vip)
-        if place.domain.reach is not before.reach:
+        if place.domain is not before:
             self.eligibility.leave(before, vip.address)
 
     def _join(self, vip: Vip) -> None:

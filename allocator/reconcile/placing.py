@@ -164,11 +164,11 @@ class Placing:
         return min((time for time in times if time is not None and time > now), default=None)
 
     def _waits(self, now: float) -> bool:
-        """Whether owners that are expected aren't there yet."""
+        """Whether more than half of the owners that are expected aren't there yet."""
         if self._has_seen or self._begun is None or now >= self._begun + BOOT:
             return False
         planned = {vip.plan[0] for wishes in self._wishes.values() for vip in wishes.values() if vip.plan}
-        return not planned <= self._fleet.serving()
+        return 2 * len(planned - self._fleet.serving()) > len(planned)
 
 
 def _wish(

@@ -6,9 +6,11 @@ from ipaddress import ip_address
 
 import pytest
 
+from allocator.placement.eligibility import MOST_SELECTORS
 from allocator.placement.values import Vip
 from purelb.election import owner as hash_owner
 from purelb.membership import Standing
+from purelb.preferences import Preference
 from purelb.selectors import parse_selector_text
 from tests.allocator.placement.builders import Plan, address, node, nodes, prefer, vip
 
@@ -253,3 +255,35 @@ def test_a_chain_of_moves_evens_out_nodes_that_have_no_vip_in_common() -> None:
     plan.settle()
 
     assert sorted(plan.counts().values()) == [2, 2, 2]
+
+
+def test_wishes_for_nodes_that_are_not_there_are_one_and_the_same() -> None:
+    plan = Plan(nodes(4), [vip(number, preference=prefer(f"none{number}")) for number in range(8)])
+
+    assert set(plan.counts().values()) == {2}
+    assert len({id(plan.planner.goal(place)) for place in plan.planner.places.values()}) == 1
+
+
+def test_only_so_many_label_selectors_are_followed() -> None:
+    there = [node("n0"), node("n1", labels={"rack": "a"})]
+    wishes = [Preference(selector=parse_selector_text(f"rack!=b{number}")) for number in range(MOST_SELECTORS)]
+    plan = Plan(there, [vip(number, preference=wish) for number, wish in enumerate(wishes)])
+    late = vip(1000, preference=Preference(selector=parse_selector_text("rack=a")))
+
+    plan.want(late)
+    place = plan.planner.places[late.address]
+    assert place.domain.preference is None
+
+    plan.planner.forget(address(0))
+    plan.planner.forget(late.address)
+    plan.want(late)
+    assert (plan.placement(1000) or ())[0] == "n1"
+
+
+def test_nothing_is_kept_of_wishes_that_are_changed_again_and_again() -> None:
+    plan = Plan(nodes(2), [vip(0)])
+
+    for number in range(50):
+        plan.want(vip(0, preference=prefer(f"n{number}")))
+
+    assert len(plan.planner.places[address(0)].domain.reach.domains) == 1

@@ -188,6 +188,15 @@ def test_but_an_owner_that_does_not_come_is_not_waited_for_for_long() -> None:
     assert nodes_of(scene.text(one))[0][0] == "w1"
 
 
+def test_nor_is_a_minority_that_died_with_the_last_leader() -> None:
+    scene = Scene(2)
+    services = [served(f"s{number}", f"10.1.0.{number}", plan=f"10.1.0.{number}=w{number},w0") for number in range(3)]
+
+    scene.begin(*services)
+
+    assert nodes_of(scene.text(services[2]))[0][0] == "w0"
+
+
 def test_one_that_begins_moves_nothing_that_is_well_for_as_long_as_a_lost_node_is_missed() -> None:
     scene = Scene()
     services = [served(f"s{number}", f"10.1.0.{number}", plan=f"10.1.0.{number}=w0,w1") for number in range(1, 10)]

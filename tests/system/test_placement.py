@@ -1,0 +1,56 @@
+"""A lab whose allocator plans: VIPs are even, and so they are at once when a node dies, before anybody plans anew."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+
+from purelb import names
+from tests.system.conftest import LabUnderTest, eventually
+
+GROUP = """
+apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: default, namespace: purelb}
+spec: {local: {v4pool: {subnet: 10.31.0.0/16, pool: 10.31.188.64/26}}}
+"""
+DEAD = "tiny-cilium-worker-188-12.k8s.tcinternal"
+
+
+def announcers(lab: LabUnderTest) -> Counter[str]:
+    """How many Services each node announces, by their annotations."""
+    items = json.loads(lab.kubectl("get", "services", "-n", "default", "-o", "json"))["items"]
+    said = (item["metadata"].get("annotations", {}).get(names.ANNOUNCING_IPV4, "") for item in items)
+    return Counter(text.partition(",")[0] for text in said if text)
+
+
+def test_vips_are_even_and_so_they_are_after_a_death_and_the_dead_node_gets_none_back_at_once(
+    new_lab: Callable[[str], LabUnderTest],
+) -> None:
+    lab = new_lab("placed")
+    lab.must("up", "--placement", "even", timeout=120)
+
+    def members() -> bool:
+        shown = json.loads(lab.kubectl("get", "memberships", "-n", "purelb", "-o", "json"))["items"]
+        return bool(shown) and shown[0].get("status", {}).get("serving") == "3/3"
+
+    assert eventually(members, seconds=30)
+    lab.kubectl("apply", "-f", "-", stdin=GROUP)
+    for number in range(6):
+        lab.kubectl("create", "service", "loadbalancer", f"s{number}", "--tcp=80:80")
+
+    assert eventually(lambda: sorted(announcers(lab).values()) == [2, 2, 2], seconds=30), announcers(lab)
+
+    lab.must("fault", DEAD, "power")
+    assert eventually(lambda: sorted(announcers(lab).values()) == [3, 3], seconds=30), announcers(lab)
+    assert DEAD not in announcers(lab)
+
+    def is_planned_without() -> bool:
+        items = json.loads(lab.kubectl("get", "services", "-n", "default", "-o", "json"))["items"]
+        return not any(DEAD in item["metadata"].get("annotations", {}).get(names.PLACEMENT, "") for item in items)
+
+    assert eventually(is_planned_without, seconds=60)
+    lab.must("heal", DEAD)
+    assert eventually(members, seconds=30)
+    assert sorted(announcers(lab).values()) == [3, 3]
