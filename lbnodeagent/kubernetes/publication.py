@@ -100,7 +100,7 @@ class Publication:
         if _names(attendance) != _names(self.wanted):
             self._yields_until = -math.inf  # the larger side may be ours now
         if not attendance.nodes or attendance.is_standin != self.wanted.is_standin:
-            self._written = None
+            self._written, self._seen, self._was_renewed = None, "", False
         self.wanted = attendance
 
     def may_write(self, there: Published, now: float) -> bool:

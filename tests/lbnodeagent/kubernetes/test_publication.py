@@ -200,6 +200,7 @@ def test_a_stand_in_that_becomes_the_spokesman_writes_at_once() -> None:
     made.attends(attendance("w11"))
 
     assert made.deadline == -math.inf
-    assert made.may_write(published("m", "w11", by="m"), NOW + 1) is False, "it hears one of two: another may be there"
+    assert not made.may_write(published("m", "w11", by="m", version="7"), NOW + 1), "it hears one of two"
+    assert made.deadline == NOW + 1 + PATIENCE, "what it saw before says nothing of another side"
     made.attends(attendance("w11", "w12"))
     assert made.may_write(published("m", "w11", "w12", by="m"), NOW + 1)
