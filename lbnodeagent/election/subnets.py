@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.kernel.interfaces import NicSubnet, nic_subnets, surroundings
+from lbnodeagent.kernel.interfaces import NicSubnet, macs, nic_subnets, surroundings
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.tables import Mac, Surroundings
+from lbnodeagent.tables import Surroundings
 from purelb.addresses import IPAddress
 from purelb.nodeagents import NodeAgentConfig
 
@@ -38,6 +38,5 @@ class Subnets:
             self.found = found
             log.info("interfaces", extra={"chosen": found.interfaces, "missing": found.missing})
         self.here = tuple(nic_subnets(config, self._present))
-        links = (self._present.links[subnet.index] for subnet in self.here if subnet.has_carrier)
-        macs = [Mac(link.mac) for link in links if link.mac is not None]
-        return self._candidacy.set_place(self.here, macs, own, now, announces=config.announces)
+        own_macs = macs(config, self._present)
+        return self._candidacy.set_place(self.here, own_macs, own, now, announces=config.announces)

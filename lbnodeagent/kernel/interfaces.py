@@ -15,7 +15,7 @@ from ipaddress import IPv6Address
 from typing import Final
 
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.tables import IfIndex, Link, Surroundings
+from lbnodeagent.tables import IfIndex, Link, Mac, Surroundings
 from purelb.addresses import Family, IPAddress, IPNetwork, family_of
 from purelb.names import DEFAULT_INTERFACE
 from purelb.nodeagents import NodeAgentConfig, interface_pattern
@@ -134,6 +134,24 @@ def _networks(link: Link, present: Present, family: Family) -> Iterable[IPNetwor
             and not (isinstance(address.address, IPv6Address) and address.address.is_link_local)
         ):
             yield network
+
+
+def macs(config: NodeAgentConfig, present: Present) -> frozenset[Mac]:
+    """Of all NICs that are on a subnet, chosen or not: a host asked on one may answer from another (arp_ignore), and
+    another choice is at work here before the peers hear of it.
+    """
+    chosen = {subnet.index for subnet in nic_subnets(config, present)}
+    return frozenset(
+        link.mac
+        for index, link in present.links.items()
+        if link.mac is not None and (index in chosen or _is_nic_on_a_subnet(link, config, present))
+    )
+
+
+def _is_nic_on_a_subnet(link: Link, config: NodeAgentConfig, present: Present) -> bool:
+    if not link.has_neighbours or is_excluded(link, config):
+        return False
+    return any(True for family in Family for _ in _networks(link, present, family))
 
 
 def subnet_for(vip: IPAddress, subnets: Iterable[NicSubnet]) -> NicSubnet | None:

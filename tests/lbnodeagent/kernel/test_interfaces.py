@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from lbnodeagent.kernel.interfaces import chosen_links, nic_subnets, reach, subnet_for, surroundings
+from lbnodeagent.kernel.interfaces import chosen_links, macs, nic_subnets, reach, subnet_for, surroundings
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import DefaultRoute, IfIndex, Surroundings
 from purelb.addresses import Family
@@ -182,3 +182,13 @@ def test_a_nic_whose_only_address_is_of_no_subnet_is_told() -> None:
 
     present.set_address(own(ETH0, "10.0.1.5/24"))
     assert surroundings(NodeAgentConfig(local_interface="eth0"), present).subnetless == ()
+
+
+@pytest.mark.parametrize(
+    "config", [NodeAgentConfig(), NodeAgentConfig(local_interface="eth1", interfaces=("veth1234",))]
+)
+def test_peers_are_told_of_all_nics_from_which_this_node_may_answer(config: NodeAgentConfig) -> None:
+    present = host(route(0, ETH0))
+    nics = {ETH0, ETH1, ETH2} | ({IfIndex(20)} if config.interfaces else set())
+
+    assert macs(config, present) == {present.links[index].mac for index in nics}
