@@ -155,13 +155,18 @@ class Placing:
         return None if is_other else {key for address in changed for key in self._users.get(address, ())}
 
     def due(self, now: float) -> float | None:
-        """When to look again, if nothing is heard before."""
+        """When to look again, if nothing is heard before; it may be now."""
         times = [self._fleet.believed_at, self._fleet.stale_at]
         if self._begun is not None and not self._has_seen:
             times.append(self._begun + BOOT)
-        if self._has_seen:
-            times.append(self._balance.due(now))
-        return min((time for time in times if time is not None and time > now), default=None)
+        due = min((time for time in times if time is not None and time > now), default=None)
+        step = self._balance.due(now) if self._has_seen and self._fleet.is_current(now) else None
+        return min((time for time in (due, step) if time is not None), default=None)
+
+    @property
+    def changes(self) -> int:
+        """Another number whenever there may be something to do that wasn't to be done before."""
+        return self._planner.changes
 
     def _waits(self, now: float) -> bool:
         """Whether more than half of the owners that are expected aren't there yet."""

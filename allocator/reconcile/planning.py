@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 BREATH: Final = 0.05
 """Seconds after news before it is looked at: a node's death is several pieces of news."""
+AFTER_MISTAKE: Final = 10.0
+"""Seconds after which it is tried again without news, where it failed by a mistake of ours."""
 
 
 class Planning:
@@ -72,8 +74,11 @@ class Planning:
     def begin(self, cache: ServiceCache) -> None:
         """An allocator leads from now on, and knows all Services and groups."""
         self._confirmed.clear()
-        self._placing.begin((entry.service for entry in cache), self._clock())
-        self._placing.look(self._clock())
+        try:
+            self._placing.begin((entry.service for entry in cache), self._clock())
+            self._placing.look(self._clock())
+        except Exception:  # our mistake: addresses are given all the same
+            log.exception("planning failed")
 
     def placed(self, plan: Plan, service: ServiceView) -> Plan:
         """The plan of a review, with the placement that the Service is to show."""
@@ -87,36 +92,40 @@ class Planning:
     def forget(self, key: ServiceKey) -> None:
         """There is no such Service."""
         self._confirmed.pop(key, None)
-        self._placing.forget(key, self._clock())
+        try:
+            self._placing.forget(key, self._clock())
+        except Exception:  # our mistake: whoever is there is served on
+            log.exception("planning failed", extra={"service": str(key)})
+        self._bell.set()
 
     async def run(self, turns: Turns) -> None:
         """Have Services looked at whose placement is another, until cancelled."""
         while True:
             self._bell.clear()
-            self._look(turns)
-            now = self._clock()
-            due = self._placing.due(now)
+            wait = self._look(turns)
             try:
-                async with asyncio.timeout(None if due is None else due - now):
+                async with asyncio.timeout(wait):
                     await self._bell.wait()
-                    await asyncio.sleep(BREATH)
             except TimeoutError:
                 continue
+            await asyncio.sleep(BREATH)
 
-    def _look(self, turns: Turns) -> None:
+    def _look(self, turns: Turns) -> float | None:
+        """Look once; seconds until it is to be looked again without news."""
+        now = self._clock()
         try:
-            changed = self._placing.look(self._clock())
+            changed, due = self._placing.look(now), self._placing.due(now)
         except Exception:  # our mistake: what was planned before stands
             log.exception("planning failed")
-            return
+            return AFTER_MISTAKE
         if changed is None:
             turns.look_at_all()
             turns.ring()
-            return
-        if changed:
+        elif changed:
             log.info("placements", extra={"services": len(changed)})
-        for key in sorted(changed):
-            turns.look_now(key)
+            for key in sorted(changed):
+                turns.look_now(key)
+        return None if due is None else max(BREATH, due - now)
 
     def _placed(self, plan: Plan, service: ServiceView) -> Plan:
         match plan.step:
@@ -138,8 +147,10 @@ class Planning:
                 return plan
 
     def _text(self, service: ServiceView, ingress: tuple[IPAddress, ...], groups: Sequence[str]) -> str | None:
-        now = self._clock()
+        now, changes = self._clock(), self._placing.changes
         self._placing.learn(service, ingress, groups, now)
+        if self._placing.changes != changes:
+            self._bell.set()
         return self._placing.text(service, ingress, now)
 
     def _is_served(self, service: ServiceView) -> bool:

@@ -250,3 +250,30 @@ def test_with_an_agent_that_knows_the_hash_rule_alone_no_plan_is_shown() -> None
     scene.placing.look(scene.now)
 
     assert scene.text(one) is None
+
+
+def test_as_long_as_the_membership_is_stale_nothing_is_due_but_its_return() -> None:
+    scene = Scene()
+    services = [served(f"s{number}", f"10.1.0.{number}", plan=f"10.1.0.{number}=w0,w1") for number in range(1, 10)]
+    scene.begin(*services)
+
+    scene.now += 10_000.0
+    scene.placing.look(scene.now)
+    assert scene.placing.due(scene.now) is None
+
+    scene.there(3)
+    assert scene.placing.look(scene.now) is None
+    assert scene.placing.due(scene.now) is not None
+
+
+def test_a_step_that_became_due_meanwhile_is_not_forgotten() -> None:
+    scene = Scene()
+    services = [served(f"s{number}", f"10.1.0.{number}", plan=f"10.1.0.{number}=w0,w1") for number in range(1, 10)]
+    scene.begin(*services)
+
+    scene.now += Tempo().give_up - 1.0
+    scene.there(3)
+    scene.placing.look(scene.now)
+    scene.now += 2.0
+
+    assert scene.placing.due(scene.now) == scene.now
