@@ -195,6 +195,22 @@ def test_while_agents_read_different_plans_somebody_has_the_address_and_then_one
     assert world.laws.at_rest() == []
 
 
+def test_while_an_agent_of_purelbs_is_in_the_gossip_nobody_goes_by_plans(world: World) -> None:
+    purelb = next(name for name in map("purelb-{}".format, range(99)) if ranking((*NODES, name), VIP4)[0] == OWNER)
+    world.api.plan(VIP4, [LAST])
+    world.run(3.0)
+    assert world.holders(VIP4) == {LAST}
+
+    world.simulation.add(purelb, meta=b"")
+    world.simulation.join(purelb, OWNER)
+    world.run(5.0)
+    assert world.holders(VIP4) == {OWNER}
+
+    world.simulation.crash(purelb)
+    world.run(8.0)
+    assert world.holders(VIP4) == {LAST}
+
+
 @pytest.mark.parametrize("look", [Look.SILENT, Look.SAYS_NO, Look.REFUSED])
 def test_a_node_whose_kube_proxy_fails_gives_its_addresses_away_and_gets_them_back(world: World, look: Look) -> None:
     world.proxies[OWNER] = look

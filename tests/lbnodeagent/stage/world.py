@@ -118,9 +118,9 @@ class World:
         while self._heard < len(seen):
             observation = seen[self._heard]
             self._heard += 1
-            agent = self.nodes[observation.node].agent
-            if agent is not None:
-                agent.gossip(observation.event)
+            observer = self.nodes.get(observation.node)  # none of ours: another program in the gossip
+            if observer is not None and observer.agent is not None:
+                observer.agent.gossip(observation.event)
         for node in self.nodes.values():
             if node.kernel.news:
                 news = node.kernel.take_news()
