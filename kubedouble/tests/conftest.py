@@ -5,11 +5,16 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import settings
 
 from kubedouble.testing.clusters import Api, Embedded, Real
 from kubedouble.testing.fixtures import cluster, embedded
 
 __all__ = ["cluster", "embedded"]
+
+# A busy machine is no reason to fail.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 _numbers = itertools.count(1)
 
