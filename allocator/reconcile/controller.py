@@ -320,6 +320,8 @@ class Controller:
                     self._notices.refused(entry.service, sentence)
                 self._unclear[key] = failed or self._unclear.get(key)
                 self._look_again(key, at_least=retry_after or 0.0)
+                if retry_after:
+                    self._turns.bar(key, retry_after)
             case Granted() | Denied() if known is None:
                 self._external.settle(key)
             case Granted(group, addresses):

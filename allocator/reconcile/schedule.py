@@ -29,6 +29,8 @@ class Schedule:
         self._cache = cache
         self._queue: WorkQueue[ServiceKey, Seniority] = WorkQueue()
         self._retries: dict[ServiceKey, tuple[Backoff, Iterator[float]]] = {}
+        self._barred: dict[ServiceKey, float] = {}
+        """Until when the server doesn't want to be asked again about a Service, whatever is new."""
 
     def __len__(self) -> int:
         """Services that are to be looked at now."""
@@ -60,6 +62,11 @@ class Schedule:
             delay = next(known[1])
         self._queue.add_at(key, entry.seniority, now + max(delay, at_least), urgent=not entry.service.ingress)
 
+    def bar(self, key: ServiceKey, until: float) -> None:
+        """Not before then, whatever is new: the API server has asked for that."""
+        if self._cache.get(key) is not None:
+            self._barred[key] = until
+
     def look_at(self, key: ServiceKey, due: float) -> None:
         """Not before it is due, unless there is news of it."""
         entry = self._cache.get(key)
@@ -69,10 +76,18 @@ class Schedule:
     def settled(self, key: ServiceKey) -> None:
         """Nothing is to be tried again: the next failure is a first one."""
         self._retries.pop(key, None)
+        self._barred.pop(key, None)
 
     def take(self, now: float) -> ServiceKey | None:
         """The next one, or None if nothing is due."""
-        return self._queue.take(now)
+        while (key := self._queue.take(now)) is not None:
+            until = self._barred.get(key)
+            if until is None or until <= now:
+                self._barred.pop(key, None)
+                return key
+            if (entry := self._cache.get(key)) is not None:
+                self._queue.add_at(key, entry.seniority, until, urgent=not entry.service.ingress)
+        return None
 
     @property
     def due(self) -> float | None:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.schedule import AFTER_FAILURE, Schedule
 from purelb.retry import Backoff
 from purelb.services import ServiceKey
+
+MOST_OBEYED: Final = 30.0
+"""Seconds for which an API server's Retry-After holds up what is new, too."""
 
 
 class Turns:
@@ -40,6 +44,10 @@ class Turns:
         """As soon as its seniors are done."""
         self._schedule.look_now(key)
         self._bell.set()
+
+    def bar(self, key: ServiceKey, seconds: float) -> None:
+        """Not for so long, whatever is new, as the API server asks for; at most MOST_OBEYED."""
+        self._schedule.bar(key, self._clock() + min(seconds, MOST_OBEYED))
 
     def look_again(self, key: ServiceKey, backoff: Backoff = AFTER_FAILURE, *, at_least: float = 0.0) -> None:
         """After a failure: the first time at once, then later and later; ``at_least`` in seconds."""

@@ -62,3 +62,19 @@ def test_the_server_s_own_delay_is_obeyed_and_a_conflict_is_another_matter() -> 
     assert taken(schedule, NOW + 3.0) == ["a"]
     schedule.look_again(key("a"), NOW + 3.0, AFTER_CONFLICT)
     assert taken(schedule, NOW + 3.0) == ["a"]
+
+
+def test_what_the_server_asks_for_holds_up_news_too_until_it_is_over_or_settled() -> None:
+    schedule = schedule_of("a", "b")
+    schedule.look_again(key("a"), NOW, at_least=3.0)
+    schedule.bar(key("a"), NOW + 3.0)
+
+    schedule.look_at_all()
+    assert taken(schedule) == ["b"]
+    assert schedule.due == NOW + 3.0
+    assert taken(schedule, NOW + 3.0) == ["a"]
+
+    schedule.bar(key("a"), NOW + 9.0)
+    schedule.settled(key("a"))
+    schedule.look_now(key("a"))
+    assert taken(schedule, NOW + 4.0) == ["a"]
