@@ -29,6 +29,8 @@ class PlannedElection:
         """The VIPs whose plans name a node."""
         self._unaware: dict[str, frozenset[IPNetwork] | None] = {}
         """The candidates that read no plans, with what they reach."""
+        self._told: dict[str, tuple[frozenset[IPNetwork] | None, int, bool]] = {}
+        """What was last said of each candidate: who asks again and again says mostly the same."""
         self._by_hash: frozenset[IPNetwork] | None = frozenset()
         """Where plans don't count; None: nowhere do they."""
         self._owners: dict[IPAddress, str | None] = {}
@@ -53,6 +55,10 @@ class PlannedElection:
         self, node: str, reach: frozenset[IPNetwork] | None, rank: int = 0, *, reads_plans: bool = True
     ) -> set[IPAddress]:
         """Add a node or change what it reaches (None: any subnet), its rank, and whether it goes by plans."""
+        told = reach, rank, reads_plans
+        if self._told.get(node) == told:
+            return set()
+        self._told[node] = told
         affected = self._hashed.set_candidate(node, reach, rank) | self._named.get(node, set())
         if reads_plans:
             self._unaware.pop(node, None)
@@ -64,6 +70,7 @@ class PlannedElection:
         """Forget a node."""
         affected = self._hashed.remove_candidate(node) | self._named.get(node, set())
         self._unaware.pop(node, None)
+        self._told.pop(node, None)
         return self._settle(affected | self._look_who_is_unaware())
 
     def set_vip(

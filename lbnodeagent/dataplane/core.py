@@ -185,7 +185,9 @@ class Core:
             # Nothing can be said of a VIP that an earlier run left.
             self._state.neighbours.claimed_unheard(vip)
             self._state.mark((vip,))
-        elif self._state.candidacy.is_owner(vip):  # else it is the new owner while we hand over
+        elif not self._state.candidacy.is_owner(vip):
+            self._state.negotiation.claimed(vip, mac, now)
+        else:
             conflict = self._state.neighbours.rival(index, vip, mac, now)
             if conflict is not None:
                 self._outputs += (Counted("conflicts", 1), conflict)

@@ -1,12 +1,17 @@
 """Make before break: a VIP that we lose while we live stays until its new owner has it. Pure; ``now`` is an argument.
 
-The old owner asks the new one, again every ASK seconds, and lets go when that says that it has the VIP, or at a
-deadline. The new owner answers at once for what it has, and later for what it was asked about and gets. So nobody
-must know who held a VIP before. Two owners after a healed partition are the same case: the loser asks, and goes.
+The old owner asks the new one, again every ASK seconds, and lets go when that says that it has the VIP. The new owner
+answers at once for what it has, and later for what it was asked about and gets. So nobody must know who held a VIP
+before. Two owners after a healed partition are the same case: the loser asks, and goes.
+
+A new owner that doesn't take it (it doesn't hear of the plan that made it the owner, or its kernel refuses) is no
+reason to let go: the VIP would be nowhere. Who shuts down lets go at a deadline, and so does who has no answer to
+expect. A new owner that is heard to tell its neighbours that it has it, but not us, has it all the same.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -15,11 +20,12 @@ from purelb.addresses import IPAddress
 
 ASK: Final = 0.15
 """Seconds between two questions."""
+ASK_LATE: Final = 1.0
+"""Likewise after PATIENCE."""
 PATIENCE: Final = 15.0
-"""Seconds for which a VIP is kept for a new owner that understands us: it may hear later than we do that it is its, as
-of a plan that was changed; until then the VIP is better here than nowhere."""
+"""Seconds for which the word of a new owner that understands us is waited for, whatever the wire says."""
 PATIENCE_LEAVING: Final = 3.0
-"""The same for one that shuts down and is given four seconds for all."""
+"""Seconds for which one that shuts down keeps a VIP; it is given four seconds for all."""
 PATIENCE_WITH_PURELB: Final = 0.5
 """Seconds for one that doesn't answer such questions (PureLB's own agents place at once, and tell nobody)."""
 
@@ -28,7 +34,10 @@ PATIENCE_WITH_PURELB: Final = 0.5
 class _Held:
     to: str
     deadline: float
+    """Infinity: until the new owner has it."""
     ask_at: float
+    late_at: float
+    """When the new owner should have had it."""
 
 
 class Handover:
@@ -59,14 +68,25 @@ class Handover:
         if vip in self._released:
             return
         held = self._held.get(vip)
-        patience = PATIENCE_LEAVING if is_leaving else PATIENCE
+        patience = PATIENCE_LEAVING if is_leaving else math.inf
         deadline = now + (patience if understands else PATIENCE_WITH_PURELB)
         if held is None:
-            self._held[vip] = _Held(to, deadline, now)
+            self._held[vip] = _Held(to, deadline, now, now + PATIENCE)
         elif held.to != to:
-            self._held[vip] = _Held(to, min(held.deadline, deadline), now)
+            self._held[vip] = _Held(to, min(held.deadline, deadline), now, now + PATIENCE)
         elif is_leaving:
             held.deadline = min(held.deadline, deadline)
+
+    def claimed(self, vip: IPAddress, by: str, now: float) -> None:
+        """The node ``by`` tells its neighbours that it has ``vip``."""
+        held = self._held.get(vip)
+        if held is not None and held.to == by:
+            held.deadline = min(held.deadline, max(now, held.late_at))
+
+    def is_for(self, vip: IPAddress, to: str) -> bool:
+        """Whether we keep ``vip`` until the node ``to`` has it."""
+        held = self._held.get(vip)
+        return held is not None and held.to == to
 
     def end(self, vip: IPAddress) -> None:
         """``vip`` is no longer to be handed over: it's ours again, nobody wants it, or it's gone from here."""
@@ -86,7 +106,7 @@ class Handover:
         questions: dict[str, list[IPAddress]] = {}
         for vip, held in self._held.items():
             if now >= held.ask_at:
-                held.ask_at = now + ASK
+                held.ask_at = now + (ASK if now < held.late_at else ASK_LATE)
                 questions.setdefault(held.to, []).append(vip)
         return {to: tuple(vips) for to, vips in questions.items()}, expired
 

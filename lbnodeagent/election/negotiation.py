@@ -13,6 +13,7 @@ from lbnodeagent.election.handover import Handover
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import HandoverMessage
 from lbnodeagent.kernel.present import Present
+from lbnodeagent.tables import Mac
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.neighbours import Neighbours
 from purelb.addresses import IPAddress
@@ -92,11 +93,21 @@ class Negotiation:
             if vip not in here:
                 self._detection.end(vip)  # a node of ours has it
                 self._handover.asked(message.sender, vip)
+        # By what each knows, it is the other's: one of them is to have it, the same one for both.
+        here += [
+            vip for vip in message.vips if self._node < message.sender and self._handover.is_for(vip, message.sender)
+        ]
         if here:
             # Both had it: the neighbours may believe the other one.
             self._neighbours.announce_again(here, now)
             self._say_have(message.sender, here)
         return Learned(frozenset(mine), frozenset(changed))
+
+    def claimed(self, vip: IPAddress, mac: Mac, now: float) -> None:
+        """A host, perhaps the new owner, says to its neighbours that it has ``vip``, which isn't ours."""
+        node = self._members.node_with(mac)
+        if node is not None:
+            self._handover.claimed(vip, node, now)
 
     def settle(self, vip: IPAddress, now: float, *, is_wanted: bool) -> None:
         """Start, go on with or end the hand-over of a VIP that sits on a NIC here; and the first placement of one."""

@@ -36,7 +36,8 @@ class Candidate:
     """The subnets on which it can announce."""
     rank: int = 0
     """Lower ones come first, and the others count only where there are none: a VIP on a drained node is better than
-    nowhere. 0: it serves; 1: it is excluded; 2: its data path doesn't work; 3: both."""
+    nowhere. 0: it serves; 1: it is excluded; 2: its data path doesn't work; 3: both. Beside an agent from before,
+    which doesn't tell these three apart, 1 for each of them."""
     announces: bool = True
     """It is configured to announce, at least on its dummy interface: routed VIPs may be left to it."""
     speaks: bool = True
@@ -174,7 +175,13 @@ class Members:
     @property
     def own_rank(self) -> int:
         """Of this node, whether it is a candidate or not."""
-        return _candidate(self.own).rank
+        return _candidate(self.own, self._worst_rank).rank
+
+    @property
+    def _worst_rank(self) -> int:
+        """Agents from before know nodes that are excluded and others: beside one of them all go by that."""
+        metas = self._others.values()
+        return 1 if any(meta is not None and meta.version is None and _takes_part(meta) for meta in metas) else 3
 
     def understands(self, node: str) -> bool:
         """Whether a live member speaks the hand-over messages."""
@@ -184,10 +191,11 @@ class Members:
         """The nodes to elect from."""
         metas = {**self._others, self.node: self.own}
         everywhere = frozenset[IPNetwork]().union(*(meta.reach for meta in metas.values() if meta is not None))
+        worst = self._worst_rank
         return {
-            node: Candidate(everywhere, speaks=False, reads_plans=False) if meta is None else _candidate(meta)
+            node: Candidate(everywhere, speaks=False, reads_plans=False) if meta is None else _candidate(meta, worst)
             for node, meta in metas.items()
-            if meta is None or (meta.is_ready and not meta.is_leaving)
+            if meta is None or _takes_part(meta)
         }
 
     def onlink(self) -> frozenset[IPNetwork]:
@@ -201,6 +209,10 @@ class Members:
         return min(self._macs.get(mac, ()), key=lambda node: (node not in self._others, node), default=None)
 
 
-def _candidate(meta: Meta) -> Candidate:
-    rank = meta.is_excluded + 2 * (not meta.serves)
+def _takes_part(meta: Meta) -> bool:
+    return meta.is_ready and not meta.is_leaving
+
+
+def _candidate(meta: Meta, worst: int) -> Candidate:
+    rank = min(meta.is_excluded + 2 * (not meta.serves), worst)
     return Candidate(meta.reach, rank, meta.announces, reads_plans=meta.version is not None)

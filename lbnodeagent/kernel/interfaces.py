@@ -25,6 +25,9 @@ IPVS_INTERFACE: Final = "kube-ipvs0"
 POD_INTERFACES: Final = ("veth", "cali", "lxc", "cilium_", "cni", "flannel", "docker")
 """Name prefixes of interfaces that lead to pods: a regular expression as short as ``e`` must not choose them."""
 
+MOST_MACS: Final = 7
+"""Of a node that its peers are told: for so many their meta has room, whatever else it says (gossip/meta.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class NicSubnet:
@@ -138,14 +141,14 @@ def _networks(link: Link, present: Present, family: Family) -> Iterable[IPNetwor
 
 def macs(config: NodeAgentConfig, present: Present) -> frozenset[Mac]:
     """Of all NICs that are on a subnet, chosen or not: a host asked on one may answer from another (arp_ignore), and
-    another choice is at work here before the peers hear of it.
+    another choice is at work here before the peers hear of it. The chosen ones first, MOST_MACS at most.
     """
     chosen = {subnet.index for subnet in nic_subnets(config, present)}
-    return frozenset(
-        link.mac
-        for index, link in present.links.items()
-        if link.mac is not None and (index in chosen or _is_nic_on_a_subnet(link, config, present))
+    its = (
+        link for link in present.links.values() if link.index in chosen or _is_nic_on_a_subnet(link, config, present)
     )
+    ordered = sorted(its, key=lambda link: (link.index not in chosen, link.index))
+    return frozenset(list(dict.fromkeys(link.mac for link in ordered if link.mac is not None))[:MOST_MACS])
 
 
 def _is_nic_on_a_subnet(link: Link, config: NodeAgentConfig, present: Present) -> bool:

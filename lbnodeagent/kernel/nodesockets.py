@@ -53,7 +53,9 @@ def read_process(pid: int) -> str | None:
         if os.readlink(_PROC / "self/ns/pid") != _INITIAL_PID_NAMESPACE:  # noqa: PTH115
             return None
         process = _PROC / str(pid)
-        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line)
+        status = dict(
+            line.split(":", 1) for line in (process / "status").read_text(errors="replace").splitlines() if ":" in line
+        )
         # One such file for each network namespace, and any process may see whose it is.
         is_of_our_network = (process / "net/netlink").stat().st_ino == (_PROC / "self/net/netlink").stat().st_ino
         return status["Name"].strip() if is_of_our_network and status["NSpid"].split() == [str(pid)] else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from types import FrameType
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -94,6 +96,25 @@ def test_an_owner_that_stays_is_no_news_when_its_rank_changes() -> None:
     election = among(FIRST)
 
     assert election.set_candidate(FIRST, LAN, 2) == set()
+
+
+def test_what_is_said_once_more_of_a_node_costs_nothing_for_the_vips_that_name_it() -> None:
+    election = among(FIRST, SECOND, THIRD)
+    for number in range(100):
+        election.set_vip(VIP + number, plan=(SECOND, FIRST))
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        election.set_candidate(SECOND, LAN)
+    finally:
+        sys.setprofile(None)
+
+    assert calls < 5
 
 
 VIPS = [IPv4Address(f"10.0.{third}.1") for third in range(8)]

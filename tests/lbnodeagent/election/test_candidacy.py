@@ -155,7 +155,8 @@ def test_a_node_without_an_lbnodeagent_can_stand_in_for_nobody() -> None:
 
 
 def test_a_node_that_does_not_serve_leaves_routed_vips_to_whoever_serves_better() -> None:
-    own = among(w12=ABLE, w13=replace(ABLE, is_excluded=True), w14=replace(ABLE, failing=Failure.KUBE_PROXY))
+    able = replace(ABLE, version=Version())
+    own = among(w12=able, w13=replace(able, is_excluded=True), w14=replace(able, failing=Failure.KUBE_PROXY))
     own.failing = Failure.NOT_READY
     own.update(0.0)
 

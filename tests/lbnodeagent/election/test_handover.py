@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from lbnodeagent.election.handover import ASK, PATIENCE, PATIENCE_LEAVING, PATIENCE_WITH_PURELB, Handover
+from lbnodeagent.election.handover import ASK, ASK_LATE, PATIENCE, PATIENCE_LEAVING, PATIENCE_WITH_PURELB, Handover
 
 VIP = ip_address("10.31.188.64")
 OTHER = ip_address("10.31.188.65")
@@ -39,13 +39,28 @@ def test_only_the_winners_word_counts() -> None:
     assert handover.held == {VIP}
 
 
-def test_a_silent_winner_is_not_waited_for_without_end() -> None:
+def test_it_is_kept_for_a_silent_winner_which_is_asked_less_often_in_the_end() -> None:
     handover = Handover()
     handover.lose(VIP, "w12", 0.0, understands=True)
 
+    assert handover.due(100 * PATIENCE) == ({"w12": (VIP,)}, set())
+    assert handover.deadline == 100 * PATIENCE + ASK_LATE
+
+
+def test_a_winner_that_the_neighbours_hear_to_have_it_is_not_waited_for_without_end() -> None:
+    handover = Handover()
+    handover.lose(VIP, "w12", 0.0, understands=True)
+    handover.claimed(VIP, "m1", 1.0)
+    handover.claimed(OTHER, "w12", 1.0)
+    assert handover.due(PATIENCE)[1] == set()
+
+    handover.lose(OTHER, "w12", 0.0, understands=True)
+    handover.claimed(OTHER, "w12", 1.0)
     assert handover.due(PATIENCE - 0.01)[1] == set()
-    assert handover.due(PATIENCE)[1] == {VIP}
-    assert handover.held == frozenset()
+    assert handover.due(PATIENCE)[1] == {OTHER}
+
+    handover.claimed(VIP, "w12", 20.0)
+    assert handover.due(20.0)[1] == {VIP}
 
 
 def test_a_winner_that_cannot_answer_is_given_less_time() -> None:
@@ -64,7 +79,7 @@ def test_who_shuts_down_waits_no_longer_than_it_may_also_for_what_it_holds_alrea
     assert handover.due(1.0 + PATIENCE_LEAVING)[1] == {VIP, OTHER}
 
 
-def test_another_winner_meanwhile_is_asked_at_once_and_gets_no_more_time() -> None:
+def test_another_winner_meanwhile_is_asked_at_once() -> None:
     handover = Handover()
     handover.lose(VIP, "w12", 0.0, understands=True)
     handover.due(0.0)
@@ -73,7 +88,16 @@ def test_another_winner_meanwhile_is_asked_at_once_and_gets_no_more_time() -> No
 
     assert handover.due(0.05)[0] == {"m1": (VIP,)}
     assert handover.confirm("w12", [VIP]) == set()
-    assert handover.due(PATIENCE)[1] == {VIP}
+    assert handover.confirm("m1", [VIP]) == {VIP}
+
+
+def test_one_that_cannot_answer_gives_no_more_time_to_the_next() -> None:
+    handover = Handover()
+    handover.lose(VIP, "purelb", 0.0, understands=False)
+
+    handover.lose(VIP, "m1", 0.1, understands=False)
+
+    assert handover.due(PATIENCE_WITH_PURELB)[1] == {VIP}
 
 
 def test_what_was_let_go_is_not_held_again_before_it_is_gone() -> None:

@@ -32,6 +32,17 @@ def is_onlink(members: Members, vip: IPAddress) -> bool:
     return any(vip in network for network in members.onlink())
 
 
+def test_beside_an_agent_from_before_all_that_do_not_serve_count_alike_as_they_do_for_it() -> None:
+    before = replace(READY, is_excluded=True, version=None)
+    members = roster(w11=before, w12=replace(READY, failing=Failure.NOT_READY))
+    members.set_own(replace(READY, failing=Failure.PROBE, is_excluded=True))
+
+    assert {node: one.rank for node, one in members.candidates().items()} == {"own": 1, "w11": 1, "w12": 1}
+    assert members.own_rank == 1
+    members.gone("w11", NOW, for_good=True)
+    assert {node: one.rank for node, one in members.candidates().items()} == {"own": 3, "w12": 2}
+
+
 def test_ready_nodes_are_candidates_on_their_subnets() -> None:
     assert roster(w12=Meta(True, reach=RACK, version=VERSION)).candidates() == {
         "own": Candidate(WIRE),

@@ -6,11 +6,13 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from lbnodeagent.gossip.meta import Meta, decode_meta, encode_meta
 from lbnodeagent.kernel.interfaces import chosen_links, macs, nic_subnets, reach, subnet_for, surroundings
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import DefaultRoute, IfIndex, Surroundings
 from purelb.addresses import Family
 from purelb.nodeagents import NodeAgentConfig
+from purelb.version import Version
 from tests.lbnodeagent.scenes import DUMMY, ETH0, ETH1, IPVS, LO, VIP, link, node, own, placed
 
 ETH2 = IfIndex(9)
@@ -192,3 +194,15 @@ def test_peers_are_told_of_all_nics_from_which_this_node_may_answer(config: Node
     nics = {ETH0, ETH1, ETH2} | ({IfIndex(20)} if config.interfaces else set())
 
     assert macs(config, present) == {present.links[index].mac for index in nics}
+
+
+def test_a_node_with_many_bridges_tells_its_peers_of_the_nic_that_takes_vips() -> None:
+    nic, bridges = IfIndex(200), [IfIndex(index) for index in range(30, 60)]
+    addresses = [own(index, f"172.{index}.0.1/16") for index in bridges]
+    links = [link(nic, "eth0"), *(link(index, f"br-{index}") for index in bridges)]
+    present = Present(links, [own(nic, "10.31.188.11/16"), *addresses], [route(0, nic)])
+
+    told = decode_meta(encode_meta(Meta(macs=macs(NodeAgentConfig(), present), version=Version())))
+
+    assert told is not None
+    assert present.links[nic].mac in told.macs

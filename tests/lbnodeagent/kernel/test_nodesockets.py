@@ -78,6 +78,17 @@ def test_a_process_of_this_network_is_named() -> None:
     assert read_process(beside.pid) is None
 
 
+@pytest.mark.skipif(not IS_AMONG_ALL_PROCESSES, reason="an agent that doesn't see the node's processes")
+def test_a_process_may_call_itself_what_is_no_text() -> None:
+    renames = "open('/proc/self/comm', 'wb').write(b'\\xff\\xfe'); print(flush=True); input()"
+    command = [sys.executable, "-c", renames]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as beside:
+        assert beside.stdout is not None
+        beside.stdout.readline()
+
+        assert read_process(beside.pid) == "\ufffd\ufffd"
+
+
 def test_a_port_of_a_process_of_another_network_names_nobody() -> None:
     command = ["unshare", "--user", "--net", sys.executable, "-c", "print(flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as elsewhere:

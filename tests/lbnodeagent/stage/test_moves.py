@@ -195,6 +195,36 @@ def test_while_agents_read_different_plans_somebody_has_the_address_and_then_one
     assert world.laws.at_rest() == []
 
 
+def test_an_agent_that_does_not_hear_of_a_new_plan_for_long_leaves_the_address_where_it_is(world: World) -> None:
+    world.lateness[LAST] = 60.0
+    world.api.plan(VIP4, [LAST])
+    world.run(55.0)
+    assert world.holders(VIP4) == {OWNER}
+
+    world.run(10.0)
+    assert world.holders(VIP4) == {LAST}
+    assert world.laws.at_rest() == []
+
+
+@pytest.mark.parametrize("late", [OWNER, HEIR])
+def test_two_that_have_an_address_and_each_take_the_other_for_its_owner_agree_on_one(world: World, late: str) -> None:
+    world.api.plan(VIP4, [HEIR] if late == OWNER else [OWNER])
+    world.run(3.0)
+    world.simulation.part([OWNER], [HEIR, LAST])
+    world.run(16.0)
+    assert world.holders(VIP4) == {OWNER, HEIR}
+
+    world.lateness[late] = 60.0
+    world.api.plan(VIP4, [OWNER] if late == OWNER else [HEIR])
+    world.run(1.0)
+    world.simulation.heal()
+    world.run(8.0)
+    assert len(world.holders(VIP4)) == 1
+    world.run(60.0)
+    assert world.holders(VIP4) == ({OWNER} if late == OWNER else {HEIR})
+    assert world.laws.at_rest() == []
+
+
 def test_while_an_agent_of_purelbs_is_in_the_gossip_nobody_goes_by_plans(world: World) -> None:
     purelb = next(name for name in map("purelb-{}".format, range(99)) if ranking((*NODES, name), VIP4)[0] == OWNER)
     world.api.plan(VIP4, [LAST])

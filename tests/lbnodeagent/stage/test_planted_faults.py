@@ -107,7 +107,8 @@ def reads_no_plans(patch: pytest.MonkeyPatch) -> None:
 
 
 def waits_for_no_plan_to_be_heard(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("lbnodeagent.election.handover.PATIENCE", 0.5)
+    lose = Handover.lose
+    patch.setattr(Handover, "lose", lambda *args, **_: lose(*args, understands=False))
 
 
 def routes_though_it_is_excluded(patch: pytest.MonkeyPatch) -> None:
