@@ -143,6 +143,9 @@ class Planning:
                 is_undone = service.key in self._confirmed and self._confirmed[service.key] == text
                 changed = Write(service, service.ingress, {names.PLACEMENT: text}, is_restoration=is_undone)
                 return replace(plan, step=changed)
+            case Write() | None:
+                self._give_up(service.key)
+                return plan
             case _:
                 return plan
 
@@ -152,6 +155,14 @@ class Planning:
         if self._placing.changes != changes:
             self._bell.set()
         return self._placing.text(service, ingress, now)
+
+    def _give_up(self, key: ServiceKey) -> None:
+        """A Service has no addresses of ours, or not any more: what it wished says nothing of who has them next."""
+        changes = self._placing.changes
+        self._confirmed.pop(key, None)
+        self._placing.forget(key, self._clock())
+        if self._placing.changes != changes:
+            self._bell.set()
 
     def _is_served(self, service: ServiceView) -> bool:
         """Whether it has addresses of ours, and no others."""

@@ -184,6 +184,28 @@ def test_placements_go_when_a_service_is_none_for_load_balancers_any_more() -> N
     asyncio.run(run())
 
 
+def test_wishes_of_a_service_that_gave_its_address_up_say_nothing_of_the_next_one() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            soon = {"PURELB_PLACEMENT_GIVE_UP": "0", "PURELB_PLACEMENT_INTERVAL": "0.1"}
+            async with stage.allocator(**soon):
+                await stage.group("default", local={"subnet": "10.1.0.0/24", "pool": "10.1.0.1-10.1.0.1"})
+                await stage.service("a", annotations={names.PREFERRED_NODES: "w1"})
+
+                async def is_owner(service: str, node: str) -> bool:
+                    return (await shown(stage, service))[:1] == (node,)
+
+                await until(lambda: is_owner("a", "w1"))
+                await stage.change("a", {"spec": {"type": "ClusterIP"}})
+                await stage.service("b", annotations={names.PREFERRED_NODES: "w0"})
+                await stage.addresses_when_given("b")
+
+                await until(lambda: is_owner("b", "w0"))
+
+    asyncio.run(run())
+
+
 def test_agents_read_in_a_groups_status_which_nodes_its_selector_chooses() -> None:
     async def run() -> None:
         async with staged(embedded=True) as stage:
