@@ -48,7 +48,7 @@ class Planning:
         self._placing = Placing(self._fleet, tempo, self._group_of)
         self._bell = asyncio.Event()
         self._confirmed: dict[ServiceKey, str | None] = {}
-        """What Services were seen to show as they should: what differs then, somebody else has changed."""
+        """What was written to Services, or they were seen to show as they should: what differs then is another's doing."""
 
     def hear(self, heard: Heard) -> None:
         """News of any kind."""
@@ -88,6 +88,11 @@ class Planning:
             # Our mistake, and nobody's address may hang on it.
             log.exception("placement failed", extra={"service": str(service.key)})
             return plan
+
+    def written(self, write: Write) -> None:
+        """The API server has taken a write."""
+        if names.PLACEMENT in write.annotations:
+            self._confirmed[write.service.key] = write.annotations[names.PLACEMENT]
 
     def forget(self, key: ServiceKey) -> None:
         """There is no such Service."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 
+from kubedouble.store import Event
 from purelb import names
 from purelb.addresses import parse_address
 from purelb.kube import core_path, custom_path
@@ -121,6 +122,29 @@ def test_who_changes_a_plan_finds_it_put_back() -> None:
                 planned = await until(is_placed)
                 await stage.change("a", {"metadata": {"annotations": {names.PLACEMENT: "10.1.0.0=forged"}}})
                 assert await until(is_placed) == planned
+
+    asyncio.run(run())
+
+
+def test_a_webhook_that_takes_every_plan_away_is_answered_ever_more_seldom() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            writes: list[str] = []
+
+            def take_away(table: str, event: Event) -> None:
+                annotations = event.after.obj["metadata"].get("annotations", {})
+                if table == "/services" and annotations.pop(names.PLACEMENT, None):
+                    writes.append(event.type)
+
+            stage.api.store.on_commit.append(take_away)
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("a")
+                await stage.addresses_when_given("a")
+                await asyncio.sleep(1.0)
+
+            assert 1 <= len(writes) <= 4
 
     asyncio.run(run())
 
