@@ -20,6 +20,10 @@ Placement: TypeAlias = Literal["even", "hash"]
 
 MOST_PREFERRED: Final = 32
 """Nodes that a Service may name."""
+MOST_CONDITIONS: Final = 8
+"""Of a Service's label selector, each of which is held against each node."""
+MOST_VALUES: Final = 32
+"""Of all of these conditions."""
 LONGEST: Final = 1024
 """Characters of ``purelb.io/preferred-nodes``."""
 MOST_WEIGHT: Final = 100
@@ -55,10 +59,7 @@ def parse_preference(text: str) -> Preference:
     if len(text) > LONGEST:
         raise SpecError(f"{names.PREFERRED_NODES} is longer than {LONGEST} characters")
     if any(sign in text for sign in "=!("):
-        try:
-            return Preference(selector=parse_selector_text(text))
-        except SpecError as error:
-            raise SpecError(f"{names.PREFERRED_NODES} is no label selector: {error}") from None
+        return Preference(selector=_parse_selector(text))
     listed = frozenset(part.strip() for part in text.split(",") if part.strip())
     if not listed:
         raise SpecError(f"{names.PREFERRED_NODES} names no node")
@@ -71,6 +72,18 @@ def parse_preference(text: str) -> Preference:
                 f'"{node[:64]}" is neither'
             )
     return Preference(nodes=listed)
+
+
+def _parse_selector(text: str) -> Selector:
+    try:
+        selector = parse_selector_text(text)
+    except SpecError as error:
+        raise SpecError(f"{names.PREFERRED_NODES} is no label selector: {error}") from None
+    if len(selector.requirements) > MOST_CONDITIONS:
+        raise SpecError(f"{names.PREFERRED_NODES} has more than {MOST_CONDITIONS} conditions")
+    if sum(len(values) for _, _, values in selector.requirements) > MOST_VALUES:
+        raise SpecError(f"{names.PREFERRED_NODES} has more than {MOST_VALUES} values")
+    return selector
 
 
 def parse_spread_group(text: str) -> str:

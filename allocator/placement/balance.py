@@ -101,11 +101,11 @@ class Balance:
         return best.weight > 0 and nodes[owner].weight == 0
 
     def _crowded(self) -> _Move | None:
-        """From a node that has several of those that should be apart."""
+        """From a node that has more of those that should be apart than another one would."""
         planner = self._planner
         for place in planner.crowded():
-            owner = planner.pick_owner(place)
-            if owner is not None and owner not in planner.neighbours(place):
+            owner, crowd = planner.pick_owner(place), planner.crowd(place)
+            if owner is not None and place.owner is not None and crowd[owner] < crowd[place.owner]:
                 return _Move(place, owner)
         return None
 
@@ -134,8 +134,8 @@ class Balance:
             if owner is None or shares.share(owner, 1) >= share:
                 continue
             if place.vip.spread is not None:
-                owner = planner.pick_owner(place)
-                if owner is None or owner in planner.neighbours(place) or shares.share(owner, 1) >= share:
+                owner, crowd = planner.pick_owner(place), planner.crowd(place)
+                if owner is None or crowd[owner] > crowd[name] or shares.share(owner, 1) >= share:
                     continue
             yield _Move(place, owner)
 
@@ -143,14 +143,14 @@ class Balance:
         """The shortest chain from a node with a larger share to one with a smaller, over others."""
         shares = self._planner.shares
         reached: set[str] = set()
-        expanded: set[Domain] = set()
+        unreached: dict[Domain, list[str]] = {}
         for first in self._by_share():
             came: dict[str, _Move | None] = {first: None}
             line = deque([first] if first not in reached else [])
             while line:
                 name = line.popleft()
                 reached.add(name)
-                for move in self._passed_on(name, expanded):
+                for move in self._passed_on(name, unreached):
                     if move.owner in came or move.owner in reached:
                         continue
                     came[move.owner] = move
@@ -161,19 +161,19 @@ class Balance:
                             return chain
         return []
 
-    def _passed_on(self, name: str, expanded: set[Domain]) -> Iterator[_Move]:
-        """To whom a node can give a VIP; of VIPs of one domain one, and by one node, is enough."""
+    def _passed_on(self, name: str, unreached: dict[Domain, list[str]]) -> Iterator[_Move]:
+        """To whom a node can give a VIP; ``unreached``: of a domain's nodes those to whom nobody could so far."""
         planner = self._planner
         for address in sorted(planner.shares.owned.get(name, ()), key=order):
             place = planner.places[address]
             goal = planner.goal(place)
-            if goal in expanded:
+            left = unreached.setdefault(goal, list(goal.targets))
+            if not left:
                 continue
-            if place.vip.spread is None:
-                expanded.add(goal)
-            neighbours = planner.neighbours(place)
-            for owner in goal.targets:
-                if owner != name and owner not in neighbours:
+            crowd = planner.crowd(place)
+            unreached[goal] = [owner for owner in left if crowd[owner] > crowd[name]]
+            for owner in left:
+                if owner != name and crowd[owner] <= crowd[name]:
                     yield _Move(place, owner)
 
     def _by_share(self) -> list[str]:

@@ -15,10 +15,11 @@ The same calls give the same plan, whatever the order of sets and dicts. Times a
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from allocator.placement.eligibility import Domain, Eligibility, Reach
 from allocator.placement.presence import Presence
@@ -27,6 +28,9 @@ from allocator.placement.values import Node, Vip, order
 from purelb.addresses import IPAddress
 from purelb.election import owner as hash_owner
 from purelb.tempo import Tempo
+
+MOST_APART: Final = 64
+"""VIPs of a spread group that are kept apart: any tenant can have more, and each is compared with all of them."""
 
 
 class Place:
@@ -112,6 +116,7 @@ class Planner:
     def want(self, vip: Vip, now: float) -> bool:
         """A VIP is wanted, in this way from now on. Whether its plan changed."""
         self._pass(now)
+        vip = self._within_bounds(vip)
         place = self.places.get(vip.address)
         if place is None:
             place = self.places[vip.address] = Place(vip, self.eligibility.domain(vip))
@@ -152,44 +157,41 @@ class Planner:
     def _is_held(self, name: str) -> bool:
         return self.presence.is_held(name, self._now)
 
-    def neighbours(self, place: Place) -> set[str]:
-        """The owners of the VIPs from which it is to be apart."""
+    def crowd(self, place: Place) -> Counter[str]:
+        """Of the VIPs from which it is to be apart: how many each node has."""
         if place.vip.spread is None:
-            return set()
+            return Counter()
         others = (self.places[address] for address in self._siblings[place.vip.spread] if address != place.vip.address)
-        return {other.owner for other in others if other.owner is not None}
+        return Counter(other.owner for other in others if other.owner is not None)
 
     def crowded(self) -> list[Place]:
-        """The VIPs that are on a node with one from which they are to be apart."""
+        """The VIPs that are to be apart from others, and could be on a node with fewer of those."""
         found = []
         for siblings in self._siblings.values():
-            if len(siblings) < 2:
+            counts = Counter(self.places[address].owner for address in siblings)
+            if len(counts) == len(siblings):
                 continue
-            taken: set[str | None] = {None}
-            for address in sorted(siblings, key=order):
-                place = self.places[address]
-                if place.owner in taken and place.owner is not None:
+            for place in (self.places[address] for address in siblings):
+                fewest = counts[place.owner] - 1
+                if place.owner is not None and any(counts[name] < fewest for name in self.goal(place).targets):
                     found.append(place)
-                taken.add(place.owner)
         return sorted(found, key=lambda place: order(place.vip.address))
 
     def pick_owner(self, place: Place) -> str | None:
         """The node that is to have a VIP, if it is to be placed anew."""
-        banned = self.neighbours(place)
+        crowd = self.crowd(place)
         choice = self._choice(Asked(self.goal(place)), self.shares.rank_as_owner)
-        return choice.pick(banned) or (self._least_crowded(place) if banned else None)
+        return choice.pick(crowd) or (self._least_crowded(place, crowd) if crowd else None)
 
     def pick_heir(self, place: Place) -> str | None:
         """The node that is to stand in for a VIP of this owner."""
         owner = place.owner
         assert owner is not None
         share = partial(self.shares.share_after, owner, more=1)
-        neighbours = self.neighbours(place)
+        crowd = self.crowd(place)
         for asked in (Asked(self.goal(place), is_heir=True), Asked(place.domain.reach, is_heir=True)):
             choice = self._choice(asked, self.shares.rank_as_heir)
-            if heir := choice.pick({owner, *neighbours}, share) or (
-                choice.pick({owner}, share) if neighbours else None
-            ):
+            if heir := choice.pick({owner, *crowd}, share) or (choice.pick({owner}, share) if crowd else None):
                 return heir
         spare = place.domain.reach.spare
         return min(spare - {owner}, key=lambda name: (self.shares.rank_as_heir(name), name), default=None)
@@ -276,14 +278,10 @@ class Planner:
             return self.pick_owner(place), None
         return hash_owner(able, vip.address), None
 
-    def _least_crowded(self, place: Place) -> str | None:
+    def _least_crowded(self, place: Place, crowd: Counter[str]) -> str | None:
         """Where all nodes have one of its kind: the one with the fewest of them."""
-        counts: defaultdict[str | None, int] = defaultdict(int)
-        for address in self._siblings[place.vip.spread or ""]:
-            if address != place.vip.address:
-                counts[self.places[address].owner] += 1
         names = self.goal(place).targets
-        return min(names, key=lambda name: (counts[name], self.shares.rank_as_owner(name)), default=None)
+        return min(names, key=lambda name: (crowd[name], self.shares.rank_as_owner(name)), default=None)
 
     # --- books -------------------------------------------------------------------------------------------------------
 
@@ -308,6 +306,11 @@ class Planner:
         place.domain = self.eligibility.domain(vip)
         if place.domain is not before:
             self.eligibility.leave(before, vip.address)
+
+    def _within_bounds(self, vip: Vip) -> Vip:
+        """As it is wanted; without its spread group where that has enough VIPs."""
+        siblings = self._siblings.get(vip.spread or "", ())
+        return replace(vip, spread=None) if len(siblings) >= MOST_APART and vip.address not in siblings else vip
 
     def _join(self, vip: Vip) -> None:
         if vip.spread is not None:

@@ -294,6 +294,8 @@ class Controller:
             case Written(write, answer):
                 self._turns.settled(key)
                 self._answered(answer)
+                if known is not None:
+                    self._planning.written(write)
                 if write.is_restoration:
                     self._contention.restored(key, self._clock())
                 self._notices.done(write, self._clock())

@@ -48,7 +48,7 @@ class Planning:
         self._placing = Placing(self._fleet, tempo, self._group_of)
         self._bell = asyncio.Event()
         self._confirmed: dict[ServiceKey, str | None] = {}
-        """What Services were seen to show as they should: what differs then, somebody else has changed."""
+        """What was written to Services, or they were seen to show as they should: what differs then is another's doing."""
 
     def hear(self, heard: Heard) -> None:
         """News of any kind."""
@@ -88,6 +88,11 @@ class Planning:
             # Our mistake, and nobody's address may hang on it.
             log.exception("placement failed", extra={"service": str(service.key)})
             return plan
+
+    def written(self, write: Write) -> None:
+        """The API server has taken a write."""
+        if names.PLACEMENT in write.annotations:
+            self._confirmed[write.service.key] = write.annotations[names.PLACEMENT]
 
     def forget(self, key: ServiceKey) -> None:
         """There is no such Service."""
@@ -143,6 +148,9 @@ class Planning:
                 is_undone = service.key in self._confirmed and self._confirmed[service.key] == text
                 changed = Write(service, service.ingress, {names.PLACEMENT: text}, is_restoration=is_undone)
                 return replace(plan, step=changed)
+            case Write() | None:
+                self._give_up(service.key)
+                return plan
             case _:
                 return plan
 
@@ -152,6 +160,14 @@ class Planning:
         if self._placing.changes != changes:
             self._bell.set()
         return self._placing.text(service, ingress, now)
+
+    def _give_up(self, key: ServiceKey) -> None:
+        """A Service has no addresses of ours, or not any more: what it wished says nothing of who has them next."""
+        changes = self._placing.changes
+        self._confirmed.pop(key, None)
+        self._placing.forget(key, self._clock())
+        if self._placing.changes != changes:
+            self._bell.set()
 
     def _is_served(self, service: ServiceView) -> bool:
         """Whether it has addresses of ours, and no others."""

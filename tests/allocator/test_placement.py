@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 
+from kubedouble.store import Event
 from purelb import names
 from purelb.addresses import parse_address
 from purelb.kube import core_path, custom_path
@@ -125,6 +126,29 @@ def test_who_changes_a_plan_finds_it_put_back() -> None:
     asyncio.run(run())
 
 
+def test_a_webhook_that_takes_every_plan_away_is_answered_ever_more_seldom() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            writes: list[str] = []
+
+            def take_away(table: str, event: Event) -> None:
+                annotations = event.after.obj["metadata"].get("annotations", {})
+                if table == "/services" and annotations.pop(names.PLACEMENT, None):
+                    writes.append(event.type)
+
+            stage.api.store.on_commit.append(take_away)
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("a")
+                await stage.addresses_when_given("a")
+                await asyncio.sleep(1.0)
+
+            assert 1 <= len(writes) <= 4
+
+    asyncio.run(run())
+
+
 def test_an_upgrade_with_an_lbnodeagent_that_says_nothing_plans_nothing() -> None:
     async def run() -> None:
         async with staged(embedded=True) as stage:
@@ -180,6 +204,28 @@ def test_placements_go_when_a_service_is_none_for_load_balancers_any_more() -> N
                     return not (await stage.read("a"))["metadata"].get("annotations")
 
                 await until(is_clean)
+
+    asyncio.run(run())
+
+
+def test_wishes_of_a_service_that_gave_its_address_up_say_nothing_of_the_next_one() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            soon = {"PURELB_PLACEMENT_GIVE_UP": "0", "PURELB_PLACEMENT_INTERVAL": "0.1"}
+            async with stage.allocator(**soon):
+                await stage.group("default", local={"subnet": "10.1.0.0/24", "pool": "10.1.0.1-10.1.0.1"})
+                await stage.service("a", annotations={names.PREFERRED_NODES: "w1"})
+
+                async def is_owner(service: str, node: str) -> bool:
+                    return (await shown(stage, service))[:1] == (node,)
+
+                await until(lambda: is_owner("a", "w1"))
+                await stage.change("a", {"spec": {"type": "ClusterIP"}})
+                await stage.service("b", annotations={names.PREFERRED_NODES: "w0"})
+                await stage.addresses_when_given("b")
+
+                await until(lambda: is_owner("b", "w0"))
 
     asyncio.run(run())
 

@@ -33,6 +33,8 @@ def test_preferred_nodes_are_a_label_selector() -> None:
         ("rack=a b", "is no label selector"),
         (",".join(f"w{number}" for number in range(33)), "more than 32 nodes"),
         ("w" * 1025, "longer than 1024"),
+        (",".join(f"!k{number}" for number in range(9)), "more than 8 conditions"),
+        (f"rack in ({','.join(f'r{number}' for number in range(33))})", "more than 32 values"),
     ],
 )
 def test_preferred_nodes_that_cannot_be_read_are_told_of(text: str, sentence: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from ipaddress import ip_address
 
 import pytest
 
+from allocator.placement.balance import Balance
 from allocator.placement.eligibility import MOST_SELECTORS
+from allocator.placement.planner import MOST_APART, Place, Planner
 from allocator.placement.values import Vip
 from purelb.election import owner as hash_owner
 from purelb.membership import Standing
 from purelb.preferences import Preference
 from purelb.selectors import parse_selector_text
-from tests.allocator.placement.builders import Plan, address, node, nodes, prefer, vip
+from tests.allocator.placement.builders import TEMPO, Plan, address, node, nodes, prefer, vip
 
 
 @pytest.mark.parametrize(("vips", "count"), [(3, 3), (20, 5), (100, 7), (1000, 50)])
@@ -287,3 +290,48 @@ def test_nothing_is_kept_of_wishes_that_are_changed_again_and_again() -> None:
         plan.want(vip(0, preference=prefer(f"n{number}")))
 
     assert len(plan.planner.places[address(0)].domain.reach.domains) == 1
+
+
+def test_only_so_many_vips_of_a_spread_group_are_kept_apart() -> None:
+    plan = Plan(nodes(MOST_APART + 8), [vip(number, spread="dns") for number in range(MOST_APART + 4)])
+    late = plan.planner.places[address(MOST_APART)]
+
+    assert not plan.planner.crowd(late)
+    assert max(len(plan.planner.crowd(place)) for place in plan.planner.places.values()) < MOST_APART
+
+    plan.planner.forget(address(0))
+    plan.want(vip(MOST_APART, spread="dns"))
+    assert plan.planner.crowd(late)
+
+
+def test_a_spread_group_of_more_vips_than_nodes_is_even_also_on_a_node_that_joins() -> None:
+    plan = Plan(nodes(3), [vip(number, spread="dns") for number in range(9)])
+
+    assert not plan.planner.crowded()
+    plan.see(nodes(4))
+    plan.settle()
+    assert sorted(plan.counts().values()) == [2, 2, 2, 3]
+    assert not plan.planner.crowded()
+
+
+def test_a_search_for_a_chain_of_moves_looks_at_no_node_twice() -> None:
+    class Counted(Planner):
+        looks = 0
+
+        def crowd(self, place: Place) -> Counter[str]:
+            self.looks += 1
+            return super().crowd(place)
+
+    planner = Counted(TEMPO)
+    balance = Balance(planner)
+    planner.see(nodes(20), 1000.0)
+    for number in range(390):
+        planner.want(vip(number, spread=f"s{number // 2}"), 1000.0)
+    now = 2000.0
+    while (due := balance.due(now)) is not None:
+        balance.step(now := due)
+
+    planner.see([node("n0", labels={"rack": "a"}), *nodes(20)[1:]], now)
+    planner.looks = 0
+    assert not balance.step(now + 100.0)
+    assert planner.looks < len(planner.places)
