@@ -22,15 +22,21 @@ def listen() -> None:
         while True:
             connection, (peer, _) = server.accept()
             connection.close()
-            print(peer, "tcp", flush=True)
+            tell(f"{peer} tcp")
 
     threading.Thread(target=accept, daemon=True).start()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
         ear.bind(("", GOSSIP_PORT))
-        print("ready", flush=True)
+        tell("ready")
         while True:
             data, (peer, _) = ear.recvfrom(65535)
-            print(peer, data.decode(errors="replace"), flush=True)
+            tell(f"{peer} {data.decode(errors='replace')}")
+
+
+def tell(line: str) -> None:
+    """At once and whole: two threads tell something."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def say(source: str, target: str, text: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +18,16 @@ from lbnodeagent.kernel.addressmanagers import DHCLIENT, NETWORK_MANAGER, NETWOR
 from purelb.election import ranking
 from tests.system.agentlab import NODES, WORKER11, AgentLab, service, three_nodes
 from tests.system.conftest import eventually
-from tests.system.nodesoftware import command
 
 pytestmark = pytest.mark.timeout(120)
 
 OWN = "10.31.188.11"
 VIP = next(vip for n in range(64, 250) if ranking(list(NODES), vip := f"10.31.188.{n}")[0] == WORKER11)
 VIP6 = next(vip for n in range(64, 99) if ranking(list(NODES), vip := f"fd00:10:31::1:{n}")[0] == WORKER11)
-SECONDS = 1.0
+SECONDS = 5.0
+"""Where an address is missed only by the look at all of them it takes up to a minute."""
+UNNAMED = "else look at NetworkManager and at DHCP client scripts"
+"""What is said when the program was gone by the time the agent looked."""
 
 
 @pytest.fixture(scope="module")
@@ -90,22 +93,35 @@ def gaps(monitored: str, vip: str) -> list[float]:
             # The kernel doesn't say who took an IPv6 address away.
             {VIP: f"it was {NETWORK_MANAGER.name}", VIP6: f"this node runs {NETWORK_MANAGER.name}"},
         ),
-        ("dhclient", "release", (VIP,), {VIP: f"this node runs {DHCLIENT.name}"}),
+        # What releases a lease is over at once: a busy agent may find nobody there any more.
+        ("dhclient", "release", (VIP,), {VIP: f"this node runs {DHCLIENT.name}|{UNNAMED}"}),
     ],
 )
 def test_a_vip_is_back_at_once_and_the_program_that_took_it_is_named(
-    agents: AgentLab, program: str, operation: str, vips: tuple[str, ...], told: dict[str, str]
+    agents: AgentLab, tmp_path: Path, program: str, operation: str, vips: tuple[str, ...], told: dict[str, str]
 ) -> None:
     services = {vip: f"{program}-{number}" for number, vip in enumerate(vips)}
     agents.apply(*(service(name, "wire", ip=vip) for vip, name in services.items()))
     assert {agents.owner(vip) for vip in vips} == {WORKER11}
 
-    done = agents.hosts.run(WORKER11, command("innode.sh", program, operation, OWN, *vips))
-    assert "gave up" not in done.stdout, done.stdout + done.stderr
+    # What the agent withdrew before the program took it away doesn't count: it goes on until the agent says something.
+    stop = tmp_path / "stop"
+    taking = agents.hosts.spawn(
+        WORKER11, "tests.system.nodesoftware", "innode.sh", program, operation, str(stop), OWN, *vips
+    )
+    try:
+        messages = {
+            vip: eventually(partial(agents.events, services[vip], "AddressRemoved"), seconds=60, every=0.5)
+            for vip in told
+        }
+    finally:
+        stop.touch()
+        said = taking.communicate()[0]
 
-    away = {vip: gaps(done.stdout, vip) for vip in vips}
-    assert all(len(times) >= 3 for times in away.values()), done.stdout
+    assert "gave up" not in said, said
+    away = {vip: gaps(said, vip) for vip in vips}
+    assert all(len(times) >= 3 for times in away.values()), said
     assert max(max(times) for times in away.values()) < SECONDS, f"seconds that {program} took them away for: {away}"
     for vip, sentence in told.items():
-        (message,) = eventually(partial(agents.events, services[vip], "AddressRemoved"))
-        assert f" and PureLB put it back: {sentence}; what stops it is, for " in message
+        assert len(messages[vip]) == 1, said
+        assert re.search(f" and PureLB put it back: .*({sentence})", messages[vip][0])

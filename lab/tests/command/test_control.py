@@ -23,6 +23,8 @@ async def _handle(op: str, arguments: dict[str, Any]) -> Answer:
             return Answer({"sum": arguments["a"] + arguments["b"]})
         case "refuse":
             raise FaultRefused("not that one")
+        case "stumble":
+            raise OSError("no buffer space")
         case "open":
             return Answer({}, (os.open("/dev/null", os.O_RDONLY),))
         case _:
@@ -53,6 +55,15 @@ def test_a_request_is_answered(tmp_path: Path) -> None:
 def test_a_refusal_arrives_as_its_sentence(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"^not that one$"):
         _ask(tmp_path, lambda: control.request(tmp_path, "refuse"))
+
+
+def test_a_mistake_fails_its_request_and_ends_no_lab(tmp_path: Path) -> None:
+    def stumble_and_add() -> dict[str, Any]:
+        with pytest.raises(LabError, match=r"^stumble: OSError: no buffer space$"):
+            control.request(tmp_path, "stumble")
+        return control.request(tmp_path, "add", a=1, b=2).values
+
+    assert _ask(tmp_path, stumble_and_add) == {"sum": 3}
 
 
 def test_namespaces_travel_as_descriptors(tmp_path: Path) -> None:

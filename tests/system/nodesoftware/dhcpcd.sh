@@ -6,8 +6,11 @@ start() {
 }
 
 run() {
+    rm -f /run/dhcpcd/sock
     dhcpcd --nobackground --quiet >>/run/dhcpcd.log 2>&1 &
     program=$!
+    # Without one that listens, what is to tell it something takes the interface itself.
+    until_true test -S /run/dhcpcd/sock
 }
 
 ask_again() { dhcpcd --rebind eth0; }

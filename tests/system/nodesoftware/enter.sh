@@ -12,11 +12,13 @@ mount -t overlay -o "lowerdir=$SOFTWARE/var/lib:/var/lib,upperdir=/run/layers/li
 # A read-only /sys says that there's no udev to wait for.
 mount -t sysfs none /sys && mount -o remount,ro /sys
 
-# until_true COMMAND...: waits up to ten seconds.
+# until_true COMMAND...: waits up to half a minute, of which a busy machine needs some.
 until_true() {
-    for _ in $(seq 200); do "$@" && return; sleep 0.05; done
-    echo "gave up waiting: $*"
-    return 1
+    local end=$((SECONDS + 30))
+    until "$@"; do
+        ((SECONDS < end)) || { echo "gave up waiting: $*"; return 1; }
+        sleep 0.05
+    done
 }
 
 # has ADDRESS...: whether eth0 has all of them.

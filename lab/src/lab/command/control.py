@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 import struct
@@ -20,6 +21,8 @@ from typing import Any
 
 from lab.errors import LabError, NoLab
 from purelb.errors import KubeError
+
+log = logging.getLogger("lab.control")
 
 _NAME = "lab.sock"
 _MOST_FDS = 4
@@ -74,6 +77,9 @@ async def _answer(connection: socket.socket, handle: Handler) -> None:
             line, fds = {"ok": answer.values}, answer.fds
         except (LabError, KubeError) as failure:
             line = {"error": f"{failure}"}  # type: ignore[dict-item]
+        except Exception as failure:  # a mistake of ours: one request fails, and the lab goes on
+            log.exception("request %s", request["op"])
+            line = {"error": f"{request['op']}: {type(failure).__name__}: {failure}"}  # type: ignore[dict-item]
         raw = json.dumps(line).encode() + b"\n"
         if fds:
             socket.send_fds(connection, [raw], fds)

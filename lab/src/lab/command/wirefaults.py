@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import random
 import socket
@@ -26,6 +27,10 @@ log = logging.getLogger("lab.faults")
 
 RATE: Final = 500
 """Frames per second of a flood."""
+LONGEST: Final = 300.0
+"""Seconds after which a flood is over by itself: whoever began it may be gone."""
+MOST_FLOODS: Final = 8
+"""At a time: they share the machine with all that they are to trouble."""
 LISTEN: Final = 2.0
 """Seconds for which gossip is recorded, from the first packet on."""
 MOST: Final = 300
@@ -43,7 +48,7 @@ class WireFaults:
         self._strangers: dict[Subnet, Stranger] = {}
         self._active: dict[str, list[str]] = {}
         """Kind -> its subjects."""
-        self._floods: list[asyncio.Task[None]] = []
+        self._floods: set[asyncio.Task[None]] = set()
         self._recorded: list[tuple[Subnet, bytes]] = []
         self._lock = asyncio.Lock()
         self._kinds: Mapping[str, Callable[[str | None], Awaitable[str]]] = {
@@ -58,7 +63,10 @@ class WireFaults:
         """Begin one; a sentence about it. Raises LabError."""
         if kind not in self._kinds:
             raise FaultRefused(f"no fault {kind!r} of the wire; there are: {', '.join(WIRE_FAULTS)}")
-        return f"wire: {await self._kinds[kind](subject)}"
+        if kind == "record":  # waits, and needs no stranger
+            return f"wire: {await self._record(subject)}"
+        async with self._lock:
+            return f"wire: {await self._kinds[kind](subject)}"
 
     async def end(self) -> str:
         """Take all strangers off the wire; a sentence about it."""
@@ -67,7 +75,6 @@ class WireFaults:
             for task in self._floods:
                 task.cancel()
             await asyncio.gather(*self._floods, return_exceptions=True)
-            self._floods.clear()
             self._active.clear()
             for stranger in self._strangers.values():
                 await asyncio.to_thread(self._network.remove_stranger, stranger)
@@ -89,27 +96,27 @@ class WireFaults:
 
     async def _flood_claims(self, subject: str | None) -> str:
         address, subnet = self._address("arp-flood", subject)
-        stranger = await self._stranger(subnet)
-        chance = random.Random()
-        self._flood(stranger, lambda: frames.claim(address, frames.random_mac(chance)))
-        self._remember("arp-flood", str(address))
-        return f"{RATE} times a second another MAC claims {address}"
+        if f"arp-flood {address}" not in self.active():
+            stranger = await self._stranger(subnet)
+            chance = random.Random()
+            self._flood("arp-flood", str(address), stranger, lambda: frames.claim(address, frames.random_mac(chance)))
+        return f"{RATE} times a second another MAC claims {address}, for {LONGEST:g} s or until `heal`"
 
     # --- gossip ---
 
     async def _flood_gossip(self, subject: str | None) -> str:
         _nothing("gossip-flood", subject)
+        if not any(node.ipv4 for node in self._network.topology.nodes):
+            raise FaultRefused("gossip-flood speaks IPv4, and no node of this lab does")
+        is_new = "gossip-flood" not in self.active()
         chance = random.Random()
-        for subnet in self._network.topology.subnets:
+        for subnet in self._network.topology.subnets if is_new else ():
             nics = [nic for node in self._network.topology.nodes if (nic := node.nic_on(subnet)) is not None]
             targets = [(bytes.fromhex(nic.mac.replace(":", "")), nic.ipv4.ip) for nic in nics if nic.ipv4 is not None]
             if targets and subnet.ipv4 is not None:
                 stranger = await self._stranger(subnet)
-                self._flood(stranger, partial(_junk, stranger, subnet.ipv4, targets, chance))
-        if not any(node.ipv4 for node in self._network.topology.nodes):
-            raise FaultRefused("gossip-flood speaks IPv4, and no node of this lab does")
-        self._remember("gossip-flood", "")
-        return f"{RATE} times a second junk reaches the gossip's port of a node"
+                self._flood("gossip-flood", "", stranger, partial(_junk, stranger, subnet.ipv4, targets, chance))
+        return f"{RATE} times a second junk reaches the gossip's port of a node, for {LONGEST:g} s or until `heal`"
 
     async def _record(self, subject: str | None) -> str:
         node = self._network.topology.find(subject or self._network.topology.nodes[0].name)
@@ -131,14 +138,24 @@ class WireFaults:
         stranger = await self._stranger(subnet)
         with await asyncio.to_thread(self._network.mouth, stranger) as mouth:
             for _, frame in self._recorded:
-                with contextlib.suppress(BlockingIOError):
-                    mouth.send(frames.sent_by(frame, stranger.mac))
+                _send(mouth, frames.sent_by(frame, stranger.mac))
         return f"{stranger.mac.hex(':')} on {subnet.name} sent {len(self._recorded)} recorded packets again"
 
     # --- strangers ---
 
-    def _flood(self, stranger: Stranger, make: Callable[[], bytes]) -> None:
-        self._floods.append(asyncio.create_task(_keep_sending(self._network.mouth(stranger), make)))
+    def _flood(self, kind: str, subject: str, stranger: Stranger, make: Callable[[], bytes]) -> None:
+        if len(self._floods) >= MOST_FLOODS:
+            raise FaultRefused(f"{MOST_FLOODS} floods are as many as a lab bears: purelb-lab heal wire")
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._floods.discard(task)
+            with contextlib.suppress(KeyError, ValueError):
+                self._active[kind].remove(subject)
+
+        task = asyncio.create_task(flood(self._network.mouth(stranger), make, LONGEST))
+        self._floods.add(task)
+        self._remember(kind, subject)
+        task.add_done_callback(end)
 
     def _remember(self, kind: str, subject: str) -> None:
         subjects = self._active.setdefault(kind, [])
@@ -146,10 +163,9 @@ class WireFaults:
             subjects.append(subject)
 
     async def _stranger(self, subnet: Subnet) -> Stranger:
-        async with self._lock:
-            if subnet not in self._strangers:
-                self._strangers[subnet] = await asyncio.to_thread(self._network.add_stranger, subnet)
-            return self._strangers[subnet]
+        if subnet not in self._strangers:
+            self._strangers[subnet] = await asyncio.to_thread(self._network.add_stranger, subnet)
+        return self._strangers[subnet]
 
     def _address(self, kind: str, text: str | None) -> tuple[IPv4Address | IPv6Address, Subnet]:
         if text is None:
@@ -176,16 +192,25 @@ def _junk(
     return frames.junk((stranger.mac, source), targets, chance)
 
 
-async def _keep_sending(mouth: socket.socket, make: Callable[[], bytes]) -> None:
+async def flood(mouth: socket.socket, make: Callable[[], bytes], seconds: float) -> None:
+    """Send as many frames as `RATE` makes in so many seconds, and close the socket."""
     try:
         with mouth:
-            while True:
+            for _ in range(round(seconds / _TICK)):
                 for _ in range(round(RATE * _TICK)):
-                    with contextlib.suppress(BlockingIOError):  # what the queue doesn't take is lost, as in any flood
-                        mouth.send(make())
+                    _send(mouth, make())
                 await asyncio.sleep(_TICK)
     except Exception:  # nobody waits for this task: its end must be seen
         log.exception("a flood ended")
+
+
+def _send(mouth: socket.socket, frame: bytes) -> None:
+    """What the queue doesn't take is lost, as on any wire."""
+    try:
+        mouth.send(frame)
+    except OSError as full:
+        if full.errno not in (errno.EAGAIN, errno.ENOBUFS):
+            raise
 
 
 async def _heard(port: socket.socket) -> list[bytes]:
