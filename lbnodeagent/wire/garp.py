@@ -76,7 +76,7 @@ class Refresh:
         """Seconds; 0: never."""
         self.interval = interval
         self._due: dict[IPAddress, float] = {}
-        self._queue: list[tuple[float, int, IPAddress]] = []
+        self._queue: list[tuple[float, int, int, IPAddress]] = []
         """By time; one that ``_due`` doesn't have so is over."""
         self._not_before = 0.0
 
@@ -110,7 +110,7 @@ class Refresh:
         if now < self._not_before:
             return due
         while self._queue and self._queue[0][0] <= now and len(due) < MOST:
-            at, _, vip = heapq.heappop(self._queue)
+            at, _, _, vip = heapq.heappop(self._queue)
             if self._due.get(vip) == at:
                 due.append(vip)
                 self._put(vip, now + self.interval)
@@ -120,4 +120,4 @@ class Refresh:
     def _put(self, vip: IPAddress, at: float) -> None:
         at = math.ceil(at / GRID) * GRID
         self._due[vip] = at
-        heapq.heappush(self._queue, (at, int(vip), vip))
+        heapq.heappush(self._queue, (at, vip.version, int(vip), vip))

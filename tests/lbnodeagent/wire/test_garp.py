@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from itertools import pairwise
 
 import pytest
@@ -69,3 +69,12 @@ def test_another_interval_counts_at_once() -> None:
     refresh.set_interval(20.0, NOW)
     refresh.keep(VIPS[:5], NOW)
     assert {vip for _, vips in refreshed(refresh, NOW + 20) for vip in vips} == set(VIPS[:5])
+
+
+def test_an_address_of_each_family_with_one_number_may_be_due_together() -> None:
+    both = [ip_address("10.31.188.64"), ip_address("::10.31.188.64")]
+    refresh = Refresh(240.0)
+    refresh.keep(both, 0.0)
+
+    assert sorted(map(str, refresh.due(300.0))) == ["10.31.188.64", "::a1f:bc40"]
+    assert sorted(map(str, refresh.due(600.0))) == ["10.31.188.64", "::a1f:bc40"]
