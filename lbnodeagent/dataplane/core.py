@@ -185,9 +185,9 @@ class Core:
             # Nothing can be said of a VIP that an earlier run left.
             self._state.neighbours.claimed_unheard(vip)
             self._state.mark((vip,))
-        elif not self._state.candidacy.is_owner(vip):
-            self._state.negotiation.claimed(vip, mac, now)
-        else:
+            return True
+        self._state.negotiation.claimed(vip, mac, now)
+        if self._state.candidacy.is_owner(vip):  # else it is the new owner while we hand over
             conflict = self._state.neighbours.rival(index, vip, mac, now)
             if conflict is not None:
                 self._outputs += (Counted("conflicts", 1), conflict)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from lbnodeagent.election.concessions import Concessions
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta
@@ -57,6 +58,7 @@ class Candidacy:
         self._members = members
         self._version = version
         self._election = PlannedElection()
+        self.concessions = Concessions()
         self._subnets: tuple[NicSubnet, ...] = ()
         self._macs: frozenset[Mac] = frozenset()
         self._addresses: frozenset[IPAddress] = frozenset()
@@ -103,11 +105,17 @@ class Candidacy:
 
     def owner(self, vip: IPAddress) -> str | None:
         """The owner by what is known; None where nobody is on its subnet."""
-        return self._election.owner(vip)
+        return self.concessions.to(vip) or self._election.owner(vip)
 
     def is_owner(self, vip: IPAddress) -> bool:
         """Whether that is this node."""
-        return self._election.owner(vip) == self._node
+        return self.owner(vip) == self._node
+
+    def concede(self, vip: IPAddress, to: str, now: float) -> None:
+        """Leave ``vip``, which is ours by what we know, to a candidate that knows something else and has it."""
+        candidate = self._members.candidates().get(to)
+        if candidate is not None:
+            self.concessions.add(vip, to, candidate, now)
 
     def is_preferred(self, vip: IPAddress) -> bool:
         """Whether this node is one of those that are to have it rather than others."""
@@ -123,6 +131,7 @@ class Candidacy:
 
     def want(self, vip: IPAddress, wanted: WantedVip | None) -> None:
         """A VIP is wanted so, or no longer."""
+        self.concessions.end(vip)
         if wanted is None:
             self._election.remove_vip(vip)
         else:
@@ -201,7 +210,7 @@ class Candidacy:
             changed |= self._election.set_candidate(
                 node, candidate.reach, candidate.rank, reads_plans=candidate.reads_plans
             )
-        return changed
+        return changed | self.concessions.elected(changed, candidates)
 
     def _is_settled(self, now: float) -> bool:
         """Whether what this node sees of its peers can be believed: it hears one, there are none, or it waited."""

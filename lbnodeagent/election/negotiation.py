@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.handover import Handover
@@ -17,6 +18,12 @@ from lbnodeagent.tables import Mac
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.neighbours import Neighbours
 from purelb.addresses import IPAddress
+from purelb.election import digest
+
+SAY_OWN: Final = 3.0
+"""Seconds until a peer is told that a VIP is ours which it says to have, and between two such times."""
+SAY_OWN_PAUSE: Final = 30.0
+"""Seconds after which one that says so begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +63,13 @@ class Negotiation:
         self._detection = detection
         self._handover = Handover()
         self._messages: list[Send] = []
+        self._say_own_at: dict[IPAddress, float] = {}
 
     @property
     def deadline(self) -> float | None:
         """When ``run_due`` has something to do."""
-        return self._handover.deadline
+        deadlines = self._handover.deadline, self._candidacy.concessions.deadline
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def take_messages(self) -> list[Send]:
         """What is to be sent, once."""
@@ -80,9 +89,15 @@ class Negotiation:
     def received(self, message: HandoverMessage, now: float) -> Learned:
         """Another agent asks or tells about VIPs."""
         if message.kind == "have":
+            self._candidacy.concessions.confirm(message.sender, message.vips, now)
             return Learned(frozenset(self._handover.confirm(message.sender, message.vips)))
         if message.sender not in self._members.others:
             return Learned()  # it could not be answered; it asks again
+        if message.kind == "own":
+            lost = frozenset(self._concede(message, now))
+            return Learned(lost, lost)
+        for vip in message.vips:
+            self._candidacy.concessions.take_back(vip, message.sender)
         changed: set[IPAddress] = set()
         if message.is_leaving:
             self._members.is_leaving(message.sender, now)
@@ -103,11 +118,33 @@ class Negotiation:
             self._say_have(message.sender, here)
         return Learned(frozenset(mine), frozenset(changed))
 
+    def _concede(self, message: HandoverMessage, now: float) -> list[IPAddress]:
+        """The VIPs of a message that both nodes have and call their own, and that are left to the other one.
+
+        Of two that know different things neither can tell who is right: until both know the same the hash rule decides.
+        """
+        both = [vip for vip in message.vips if self._candidacy.is_owner(vip) and self._present.nics_with(vip)]
+        lost = [vip for vip in both if digest(message.sender, vip) < digest(self._node, vip)]
+        for vip in lost:
+            self._candidacy.concede(vip, message.sender, now)
+        if len(lost) < len(both):
+            self._say_own(message.sender, [vip for vip in both if vip not in lost])
+        return lost
+
     def claimed(self, vip: IPAddress, mac: Mac, now: float) -> None:
-        """A host, perhaps the new owner, says to its neighbours that it has ``vip``, which isn't ours."""
+        """A host says to its neighbours that it has ``vip``, which is here: another owner, perhaps the new one."""
         node = self._members.node_with(mac)
-        if node is not None:
+        if node is None:
+            return
+        if not self._candidacy.is_owner(vip):
             self._handover.claimed(vip, node, now)
+            return
+        at = self._say_own_at.get(vip)
+        if at is None or now >= at + SAY_OWN_PAUSE:
+            self._say_own_at[vip] = now + SAY_OWN  # most of the time it is just about to let go, or we are
+        elif now >= at and self._members.understands(node):
+            self._say_own_at[vip] = now + SAY_OWN
+            self._say_own(node, [vip])
 
     def settle(self, vip: IPAddress, now: float, *, is_wanted: bool) -> None:
         """Start, go on with or end the hand-over of a VIP that sits on a NIC here; and the first placement of one."""
@@ -115,6 +152,7 @@ class Negotiation:
         owner = self._candidacy.owner(vip)
         if not is_wanted or owner != self._node:
             self._handover.not_ours(vip)
+            self._say_own_at.pop(vip, None)
         is_given = is_wanted and owner not in (None, self._node) and bool(self._present.nics_with(vip))
         self._neighbours.gives_away(vip, is_given=is_given)
         if not is_given:
@@ -145,11 +183,16 @@ class Negotiation:
             self._say_have(asker, placed)
 
     def run_due(self, now: float) -> set[IPAddress]:
-        """Ask the new owners; the VIPs for whose new owners it was waited long enough."""
-        questions, expired = self._handover.due(now)
-        for node, vips in questions.items():
-            self._messages.append(Send(node, HandoverMessage("ask", self._node, vips, self._candidacy.is_leaving)))
+        """Ask the new owners; the VIPs for whose new owners it was waited long enough, or that are ours again."""
+        expired = set[IPAddress]()
+        for questions, over in (self._handover.due(now), self._candidacy.concessions.due(now)):
+            expired |= over
+            for node, vips in questions.items():
+                self._messages.append(Send(node, HandoverMessage("ask", self._node, vips, self._candidacy.is_leaving)))
         return expired
+
+    def _say_own(self, to: str, vips: Iterable[IPAddress]) -> None:
+        self._messages.append(Send(to, HandoverMessage("own", self._node, tuple(vips))))
 
     def _say_have(self, to: str, vips: Iterable[IPAddress]) -> None:
         self._messages.append(Send(to, HandoverMessage("have", self._node, tuple(vips))))

@@ -15,10 +15,10 @@ an excluded one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from lbnodeagent.errors import MetaError
 from lbnodeagent.gate.failures import Failure, failure_of
@@ -184,7 +184,8 @@ def _sizes(version: int) -> tuple[int, type[IPv4Network] | type[IPv6Network]]:
 
 # --- messages of a hand-over -----------------------------------------------------------------------------------------
 
-_KINDS: Final = {b"PL\x01a": "ask", b"PL\x01h": "have"}
+Kind: TypeAlias = Literal["ask", "have", "own"]
+_KINDS: Final[Mapping[bytes, Kind]] = {b"PL\x01a": "ask", b"PL\x01h": "have", b"PL\x01o": "own"}
 _HEADS: Final = {kind: head for head, kind in _KINDS.items()}
 _VIPS_PER_MESSAGE: Final = 48
 """48 IPv6 addresses and the longest node name stay below memberlist's packet of 1400 bytes, also in an envelope."""
@@ -192,9 +193,12 @@ _VIPS_PER_MESSAGE: Final = 48
 
 @dataclass(frozen=True, slots=True)
 class HandoverMessage:
-    """``ask``: "I hold these VIPs of yours; say when you have them". ``have``: "these answer from here"."""
+    """``ask``: "I hold these VIPs of yours; say when you have them". ``have``: "these answer from here".
 
-    kind: Literal["ask", "have"]
+    ``own``: "I have these, and they are mine by all I know; your node answers for them, too".
+    """
+
+    kind: Kind
     sender: str
     """Kubernetes node name: a gossip message doesn't tell where it came from."""
     vips: tuple[IPAddress, ...]
@@ -225,7 +229,7 @@ def decode_message(payload: bytes) -> HandoverMessage | None:
     except (struct.error, UnicodeDecodeError) as error:
         raise MetaError(f"a hand-over message that can't be read: {error}") from error
     vips = tuple(_addresses(payload[6 + size :]))
-    return HandoverMessage("ask" if kind == "ask" else "have", sender, vips, bool(leaving))
+    return HandoverMessage(kind, sender, vips, bool(leaving))
 
 
 def _addresses(data: bytes) -> Iterator[IPAddress]:

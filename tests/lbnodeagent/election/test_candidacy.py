@@ -217,3 +217,37 @@ def test_purelbs_own_agents_announce_and_never_speak() -> None:
 
     assert own.able == {"a", "own"}
     assert own.is_spokesman
+
+
+def test_what_was_conceded_is_anothers_until_that_one_or_what_is_wanted_is_another() -> None:
+    ready = replace(ABLE, version=Version())
+    for change in ("nothing", "the node", "the VIP", "its word", "another's word"):
+        own, members = candidacy("w12")
+        members.joined("w12", encode_meta(ready), HOST, 0.0)
+        own.is_synced = True
+        own.set_place([WIRE], [], frozenset(), 0.0)
+        own.want(VIP, replace(wanted(VIP), plan=("own",)))
+        own.concede(VIP, "w12", 0.0)
+        assert own.owner(VIP) == "w12"
+
+        match change:
+            case "the node":
+                members.joined("w12", encode_meta(replace(ready, is_excluded=True)), HOST, 0.0)
+            case "the VIP":
+                own.want(VIP, replace(wanted(VIP), plan=("own", "w13")))
+            case "its word":
+                own.concessions.take_back(VIP, "w12")
+            case "another's word":
+                own.concessions.take_back(VIP, "w13")
+            case _:
+                pass
+        assert own.update(0.0) == ({VIP} if change == "the node" else set())
+
+        assert own.is_owner(VIP) == (change not in ("nothing", "another's word")), change
+
+
+def test_nothing_is_conceded_to_who_is_no_candidate() -> None:
+    own = among()
+    own.concede(VIP, "w12", 0.0)
+
+    assert own.is_owner(VIP)

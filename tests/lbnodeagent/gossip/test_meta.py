@@ -138,11 +138,11 @@ def test_garbage_in_a_meta_raises_meta_errors_only(data: bytes) -> None:
 VIPS = st.lists(st.ip_addresses(), max_size=200).map(tuple)
 
 
-@given(st.sampled_from(["ask", "have"]), VIPS, st.booleans())
+@given(st.sampled_from(["ask", "have", "own"]), VIPS, st.booleans())
 def test_a_handover_message_arrives_whole_in_parts_that_fit_a_packet(
     kind: str, vips: tuple[object, ...], is_leaving: bool
 ) -> None:
-    message = HandoverMessage("ask" if kind == "ask" else "have", "worker-1", vips, is_leaving)  # type: ignore[arg-type]
+    message = HandoverMessage(kind, "worker-1", vips, is_leaving)  # type: ignore[arg-type]
 
     payloads = encode_messages(message)
     parts = [decode_message(payload) for payload in payloads]

@@ -206,6 +206,24 @@ def test_an_agent_that_does_not_hear_of_a_new_plan_for_long_leaves_the_address_w
     assert world.laws.at_rest() == []
 
 
+@pytest.mark.parametrize(("late", "heir"), [(OWNER, LAST), (LAST, OWNER), (OWNER, HEIR), (HEIR, LAST), (LAST, HEIR)])
+def test_an_owner_that_does_not_hear_of_a_new_plan_for_long_shares_no_address(
+    world: World, late: str, heir: str
+) -> None:
+    world.api.plan(VIP4, [late])
+    world.run(3.0)
+    world.lateness[late] = 60.0
+    world.api.plan(VIP4, [heir])
+    world.run(16.0)
+    for _ in range(18):
+        world.run(2.0)
+        assert len(world.holders(VIP4)) == 1
+
+    world.run(15.0)
+    assert world.holders(VIP4) == {heir}
+    assert world.laws.at_rest() == []
+
+
 @pytest.mark.parametrize("late", [OWNER, HEIR])
 def test_two_that_have_an_address_and_each_take_the_other_for_its_owner_agree_on_one(world: World, late: str) -> None:
     world.api.plan(VIP4, [HEIR] if late == OWNER else [OWNER])
