@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+from allocator.reconcile.agentstatus import AgentStatuses
+from allocator.reconcile.fleet import AgentRule, Agents
 from purelb import names
 from purelb.errors import NotFoundError
 from purelb.kube import core_path, custom_path
+from purelb.ordering import ObjectKey
 from tests.allocator.builders import local
 from tests.allocator.stage import Stage, play, staged, until
 
@@ -214,5 +217,22 @@ def test_a_write_whose_answer_is_lost_is_neither_repeated_nor_forgotten() -> Non
             assert await stage.addresses_when_given("b") == ["10.1.0.1"]
             assert thief.steals == 0
             assert len(await stage.versions("a", since=created["metadata"]["resourceVersion"])) == 1
+
+    asyncio.run(run())
+
+
+def test_statuses_of_lbnodeagents_that_an_older_crd_has_not_are_tried_ever_more_seldom() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            missing = stage.api.faults.status(404, verb="patch", resource="lbnodeagents", subresource="status")
+            labels = [{"rack": "a"}]
+            rules = {ObjectKey("purelb", "one"): AgentRule(announces=True, placement=None)}
+            writer = AgentStatuses(stage.kube, lambda: Agents(rules, labels, 1), interval=0.01)
+
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await writer.run()
+
+            assert 2 <= missing.hits <= 7
 
     asyncio.run(run())
