@@ -49,7 +49,8 @@ class AgentStatuses:
             if known is None or known.revision == told:
                 continue
             found = statuses(known.rules, known.labels, datetime.datetime.now(datetime.UTC))
-            outcomes = [await self._write(key, known.rules[key].version, status) for key, status in found.items()]
+            versions = {key: known.rules[key].version for key in found}  # with the first write they may be others
+            outcomes = [await self._write(key, versions[key], status) for key, status in found.items()]
             if all(outcomes):
                 delays, told = self._backoff.delays(), known.revision
             else:

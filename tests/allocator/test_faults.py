@@ -236,3 +236,28 @@ def test_statuses_of_lbnodeagents_that_an_older_crd_has_not_are_tried_ever_more_
             assert 2 <= missing.hits <= 7
 
     asyncio.run(run())
+
+
+def test_an_lbnodeagent_that_goes_while_anothers_status_is_written_is_no_end_of_it() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            slow = stage.api.faults.slow(200, verb="patch", resource="lbnodeagents", subresource="status")
+            rules = {ObjectKey("purelb", name): AgentRule(announces=True, placement=None) for name in ("one", "two")}
+            writer = AgentStatuses(stage.kube, lambda: Agents(rules, [{}], 1), interval=0.01)
+
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(writer.run())
+
+                async def is_under_way() -> bool:
+                    return bool(slow.hits)
+
+                await until(is_under_way)
+                del rules[ObjectKey("purelb", "two")]
+
+                async def goes_on() -> bool:
+                    return slow.hits >= 3
+
+                await until(goes_on)
+                writing.cancel()
+
+    asyncio.run(run())
