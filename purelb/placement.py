@@ -40,6 +40,13 @@ def parse_placement(text: str) -> dict[IPAddress, tuple[str, ...]]:
 
 
 def write_placement(placement: Mapping[IPAddress, Sequence[str]]) -> str:
-    """The annotation's text; equal for equal plans."""
-    ordered = sorted(placement, key=lambda vip: (vip.version, vip))
-    return " ".join(f"{vip}={','.join(placement[vip][:MOST_NODES])}" for vip in ordered if placement[vip])
+    """The annotation's text; equal for equal plans. VIPs for which there's no room in what is read are left out."""
+    entries, size = list[str](), 0
+    for vip in sorted(placement, key=lambda vip: (vip.version, vip)):
+        entry = f"{vip}={','.join(placement[vip][:MOST_NODES])}"
+        size += len(entry) + 1
+        if size > MOST_BYTES:
+            break
+        if placement[vip]:
+            entries.append(entry)
+    return " ".join(entries)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from allocator.placement.values import Node
-from purelb.membership import Standing
+from purelb.membership import MOST_NODES, Standing
 from purelb.tempo import Tempo
 
 
@@ -57,6 +57,10 @@ class Presence:
                 record.lost = now
             elif now - record.lost > forgotten:
                 del self._records[name]
+        # Whoever writes the Membership can think of new names for ever.
+        gone = {name: record.lost for name, record in self._records.items() if record.lost is not None}
+        for name in sorted(gone, key=lambda name: (gone[name], name))[: max(0, len(gone) - MOST_NODES)]:
+            del self._records[name]
 
     def is_held(self, name: str, now: float) -> bool:
         """Whether a node hasn't served for long enough to be given VIPs."""

@@ -2,6 +2,6 @@
 
     cache -> schedule -> review (request -> engine -> plan) -> writer or, where others keep the addresses, asking
 
-controller.py owns the order of things, and passes on what happens elsewhere. It must not judge addresses itself: that
-is ipam's. Words are wording.py's.
+controller.py owns the order of things, and passes on what happens elsewhere; what becomes of a Service whose turn it
+is, is reconciler.py's. They must not judge addresses themselves: that is ipam's. Words are wording.py's.
 """

@@ -10,57 +10,66 @@ import datetime
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from allocator.conditions import condition, timed
-from allocator.reconcile.fleet import AgentRule
+from allocator.reconcile.fleet import AgentRule, Agents
 from purelb import names
-from purelb.errors import ConflictError, KubeError, NotFoundError
+from purelb.errors import ConflictError, KubeError
 from purelb.kube import Kube, custom_path
 from purelb.ordering import ObjectKey
+from purelb.retry import Backoff
 from purelb.selection import choose_config
 
 log = logging.getLogger(__name__)
 
 INTERVAL: Final = 1.0
 """Seconds between two looks."""
-
-Known: TypeAlias = tuple[Mapping[ObjectKey, AgentRule], Collection[Mapping[str, str]]]
-"""The LBNodeAgents, and the labels of each Node."""
+LONGEST: Final = 60
+"""Intervals after which what can't be written is tried again at the latest. Where the CRD is one from before there were
+statuses of LBNodeAgents, it never can."""
 
 
 class AgentStatuses:
     """``run`` it while leading. ``known``: what was last seen; None while that isn't all."""
 
-    def __init__(self, kube: Kube, known: Callable[[], Known | None], interval: float = INTERVAL) -> None:
+    def __init__(self, kube: Kube, known: Callable[[], Agents | None], interval: float = INTERVAL) -> None:
         self._kube = kube
         self._known = known
         self._interval = interval
+        self._backoff = Backoff(first=2 * interval, most=LONGEST * interval)
         self._troubles: dict[ObjectKey, str] = {}
 
     async def run(self) -> None:
         """Write what has changed, until cancelled."""
+        delays, told = self._backoff.delays(), -1
         while True:
             await asyncio.sleep(self._interval)
             known = self._known()
-            if known is None:
+            if known is None or known.revision == told:
                 continue
-            rules, labels = known
-            for key, status in statuses(rules, labels, datetime.datetime.now(datetime.UTC)).items():
-                await self._write(key, rules[key].version, status)
+            found = statuses(known.rules, known.labels, datetime.datetime.now(datetime.UTC))
+            versions = {key: known.rules[key].version for key in found}  # with the first write they may be others
+            outcomes = [await self._write(key, versions[key], status) for key, status in found.items()]
+            if all(outcomes):
+                delays, told = self._backoff.delays(), known.revision
+            else:
+                await asyncio.sleep(next(delays))
 
-    async def _write(self, key: ObjectKey, version: str, status: Mapping[str, Any]) -> None:
+    async def _write(self, key: ObjectKey, version: str, status: Mapping[str, Any]) -> bool:
+        """Whether nothing is left to do until something else is heard."""
         path = custom_path(names.LB_NODE_AGENTS, key.namespace, key.name, "status")
         try:
             await self._kube.patch(path, {"metadata": {"resourceVersion": version}, "status": status})
-        except (ConflictError, NotFoundError):
-            return  # it has changed: what is to be said of it is seen with the next look
+        except ConflictError:
+            return True  # it has changed, which will be heard
         except KubeError as error:
             if self._troubles.get(key) != str(error):
                 self._troubles[key] = str(error)
                 log.warning("status not written", extra={"config": f"{key.namespace}/{key.name}", "reason": str(error)})
-        else:
-            self._troubles.pop(key, None)
+            return False
+        self._troubles.pop(key, None)
+        return True
 
 
 def statuses(

@@ -1,6 +1,6 @@
 """Asks whoever keeps the addresses of a group for one Service; what came of it comes out as a value.
 
-The controller waits for nobody, sources take their time: this stands between them. What follows is the controller's.
+The controller waits for nobody, sources take their time: this stands between them. What follows is the reconciler's.
 """
 
 from __future__ import annotations

@@ -46,6 +46,16 @@ class AgentRule:
     status: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Agents(NamedTuple):
+    """What a node's configuration follows from."""
+
+    rules: Mapping[ObjectKey, AgentRule]
+    labels: Collection[Mapping[str, str]]
+    """Of each Node."""
+    revision: int
+    """Another one whenever one of them may have changed."""
+
+
 class Fleet:
     """The nodes that take part, and by which rule VIPs are placed where their group doesn't say."""
 
@@ -54,6 +64,8 @@ class Fleet:
         self._seen_at = 0.0
         self._labels: dict[str, Mapping[str, str]] = {}
         self._rules: dict[ObjectKey, AgentRule] | None = None
+        self._revision = 0
+        self._chosen: dict[Selector, list[str]] = {}
         self._believed: list[Node] | None = None
         self._is_stale = False
         self._doubted_since: float | None = None
@@ -82,10 +94,16 @@ class Fleet:
         for change in changes(news, [ObjectKey("", name) for name in self._labels]):
             match change:
                 case Changed(key, reading) if self._labels.get(key.name) != reading.labels:
-                    self._labels[key.name], self._is_stale = reading.labels, True
+                    self._labels[key.name] = reading.labels
+                    self._relabelled()
                 case Deleted(key) if key.name in self._labels:
                     del self._labels[key.name]
-                    self._is_stale = True
+                    self._relabelled()
+
+    def _relabelled(self) -> None:
+        self._is_stale = True
+        self._revision += 1
+        self._chosen.clear()
 
     def take_rules(self, news: News[AgentRule]) -> None:
         """News of the LBNodeAgents."""
@@ -97,10 +115,13 @@ class Fleet:
                 case Deleted(key):
                     rules.pop(key, None)
         self._rules = rules
+        self._revision += 1
 
-    def agents(self) -> tuple[Mapping[ObjectKey, AgentRule], Collection[Mapping[str, str]]] | None:
+    def agents(self) -> Agents | None:
         """The LBNodeAgents, and the labels of each Node; None while one of the two wasn't seen."""
-        return None if self._rules is None or not self._labels else (self._rules, self._labels.values())
+        if self._rules is None or not self._labels:
+            return None
+        return Agents(self._rules, self._labels.values(), self._revision)
 
     def is_current(self, now: float) -> bool:
         """Whether somebody says who is there: the object's writer renews it as long as it lives."""
@@ -138,7 +159,9 @@ class Fleet:
         """The names of the Nodes that a selector chooses, in their order; None: no Node was seen yet."""
         if not self._labels:
             return None
-        return sorted(name for name, labels in self._labels.items() if selector.matches(labels))
+        if selector not in self._chosen:
+            self._chosen[selector] = sorted(name for name, labels in self._labels.items() if selector.matches(labels))
+        return self._chosen[selector]
 
     def _takes_part(self, member: MemberNode) -> bool:
         """Not those that call themselves agents of ours on nodes that the cluster hasn't."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from allocator.ipam.engine import Engine
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusterobjects import Part
-from allocator.reconcile.fleet import AgentRule, Fleet
+from allocator.reconcile.fleet import Agents, Fleet
 from allocator.reconcile.following import Heard, OfCluster, OfGroups, OfMembership, OfNodeAgents, OfServices
 from allocator.reconcile.placing import Placing
 from allocator.reconcile.plan import Plan, Write
@@ -23,7 +23,6 @@ from allocator.reconcile.request import Case, case_of
 from allocator.reconcile.turns import Turns
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.ordering import ObjectKey
 from purelb.selectors import Selector
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
@@ -48,7 +47,7 @@ class Planning:
         self._placing = Placing(self._fleet, tempo, self._group_of)
         self._bell = asyncio.Event()
         self._confirmed: dict[ServiceKey, str | None] = {}
-        """What was written to Services, or they were seen to show as they should: what differs then is another's doing."""
+        """What was written to Services, or seen to be there as it should: what differs then is another's doing."""
 
     def hear(self, heard: Heard) -> None:
         """News of any kind."""
@@ -67,7 +66,7 @@ class Planning:
         """The names of the Nodes that a selector chooses, in their order; None: no Node was seen yet."""
         return self._fleet.chosen(selector)
 
-    def agents(self) -> tuple[Mapping[ObjectKey, AgentRule], Collection[Mapping[str, str]]] | None:
+    def agents(self) -> Agents | None:
         """The LBNodeAgents, and the labels of each Node; None while one of the two wasn't seen."""
         return self._fleet.agents()
 

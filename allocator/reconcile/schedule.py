@@ -1,7 +1,7 @@
 """Which Service is looked at next, and when one is looked at again that could not be served. Pure.
 
 Those without an address come before those with one, so that nobody waits for thousands that are only to be confirmed;
-beyond that, the oldest first. It owns the one backoff; what a look finds is the controller's. Times are monotonic
+beyond that, the oldest first. It owns the one backoff; what a look finds is the reconciler's. Times are monotonic
 seconds.
 """
 

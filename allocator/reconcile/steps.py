@@ -1,7 +1,7 @@
 """The steps that reviews lead to: each is a task of its own, and what came of it comes out as a value.
 
 It owns the tasks under way: a Service has one at most, and so many write at once. What to do is the plan's; what
-follows from an outcome is the controller's.
+follows from an outcome is the reconciler's.
 """
 
 from __future__ import annotations

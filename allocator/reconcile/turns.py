@@ -1,6 +1,6 @@
 """Whose turn it is to be looked at, and waiting until it is somebody's.
 
-It owns the schedule, the clock that it goes by and the bell that ends a wait; what a look finds is the controller's.
+It owns the schedule, the clock that it goes by and the bell that ends a wait; what a look finds is the reconciler's.
 """
 
 from __future__ import annotations

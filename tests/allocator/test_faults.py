@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+from allocator.reconcile.agentstatus import AgentStatuses
+from allocator.reconcile.fleet import AgentRule, Agents
 from purelb import names
 from purelb.errors import NotFoundError
 from purelb.kube import core_path, custom_path
+from purelb.ordering import ObjectKey
 from tests.allocator.builders import local
 from tests.allocator.stage import Stage, play, staged, until
 
@@ -214,5 +217,47 @@ def test_a_write_whose_answer_is_lost_is_neither_repeated_nor_forgotten() -> Non
             assert await stage.addresses_when_given("b") == ["10.1.0.1"]
             assert thief.steals == 0
             assert len(await stage.versions("a", since=created["metadata"]["resourceVersion"])) == 1
+
+    asyncio.run(run())
+
+
+def test_statuses_of_lbnodeagents_that_an_older_crd_has_not_are_tried_ever_more_seldom() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            missing = stage.api.faults.status(404, verb="patch", resource="lbnodeagents", subresource="status")
+            labels = [{"rack": "a"}]
+            rules = {ObjectKey("purelb", "one"): AgentRule(announces=True, placement=None)}
+            writer = AgentStatuses(stage.kube, lambda: Agents(rules, labels, 1), interval=0.01)
+
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await writer.run()
+
+            assert 2 <= missing.hits <= 7
+
+    asyncio.run(run())
+
+
+def test_an_lbnodeagent_that_goes_while_anothers_status_is_written_is_no_end_of_it() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            slow = stage.api.faults.slow(200, verb="patch", resource="lbnodeagents", subresource="status")
+            rules = {ObjectKey("purelb", name): AgentRule(announces=True, placement=None) for name in ("one", "two")}
+            writer = AgentStatuses(stage.kube, lambda: Agents(rules, [{}], 1), interval=0.01)
+
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(writer.run())
+
+                async def is_under_way() -> bool:
+                    return bool(slow.hits)
+
+                await until(is_under_way)
+                del rules[ObjectKey("purelb", "two")]
+
+                async def goes_on() -> bool:
+                    return slow.hits >= 3
+
+                await until(goes_on)
+                writing.cancel()
 
     asyncio.run(run())

@@ -36,3 +36,13 @@ def test_what_makes_no_sense_is_left_out_and_the_rest_counts() -> None:
 
 def test_a_tenants_megabyte_is_not_read() -> None:
     assert parse_placement("10.0.0.1=a " * (MOST_BYTES // 10)) == {}
+
+
+def test_no_more_is_written_than_is_read() -> None:
+    nodes = [f"{letter}{'x' * 250}" for letter in "ab"]
+    placement = {ip_address(f"10.0.0.{number}"): nodes for number in range(256)}
+
+    read = parse_placement(write_placement(placement))
+
+    assert 0 < len(read) < len(placement)
+    assert all(len(found) == 2 for found in read.values())

@@ -10,9 +10,10 @@ import pytest
 from allocator.placement.balance import Balance
 from allocator.placement.eligibility import MOST_SELECTORS
 from allocator.placement.planner import MOST_APART, Place, Planner
+from allocator.placement.presence import Presence
 from allocator.placement.values import Vip
 from purelb.election import owner as hash_owner
-from purelb.membership import Standing
+from purelb.membership import MOST_NODES, Standing
 from purelb.preferences import Preference
 from purelb.selectors import parse_selector_text
 from tests.allocator.placement.builders import TEMPO, Plan, address, node, nodes, prefer, vip
@@ -335,3 +336,13 @@ def test_a_search_for_a_chain_of_moves_looks_at_no_node_twice() -> None:
     planner.looks = 0
     assert not balance.step(now + 100.0)
     assert planner.looks < len(planner.places)
+
+
+def test_of_nodes_that_are_gone_only_so_many_are_remembered() -> None:
+    presence = Presence(TEMPO)
+    for number in range(4):
+        presence.see([node(f"forged-{number}-{which}") for which in range(MOST_NODES)], float(number))
+
+    assert presence.is_held("forged-3-0", 3.0)
+    assert presence.is_held("forged-2-0", 3.0)
+    assert not presence.is_held("forged-1-0", 3.0)
