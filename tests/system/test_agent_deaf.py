@@ -62,8 +62,8 @@ def test_agents_that_never_heard_each_other_say_so_with_port_and_names_and_do_no
         conflicts = eventually(lambda: agents.events("deaf", "AddressConflict"), seconds=30)
         assert any(node in one for one in conflicts for node in NODES)
         assert all("Another PureLB node, " in one and "port 7934, UDP and TCP" in one for one in conflicts), conflicts
-        time.sleep(10.0)
-        assert versions(agents, "deaf", 20) <= 3
+        time.sleep(5.0)
+        assert versions(agents, "deaf", 10) <= 3
         assert agents.annotation("deaf") == f"{owner(NODES, VIP)},eth0"
 
     assert agents.owner(VIP, seconds=30.0) == owner(NODES, VIP)

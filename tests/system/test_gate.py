@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from purelb.membership import Standing, parse_membership
 from tests.system.conftest import LabUnderTest, eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -60,6 +61,11 @@ class Cluster:
         """Each on one node alone, of these."""
         found = [vip for node in NODES for vip in self.vips_of(node)]
         return sorted(found) == sorted(VIPS) and all(node in nodes or not self.vips_of(node) for node in NODES)
+
+    def standings(self) -> set[Standing]:
+        """What is said of the nodes, in the object that tells who is there."""
+        said = self.lab.hosts.get("memberships.purelb.io", "purelb", "-n", "purelb")
+        return {node.standing for node in parse_membership(said).values()}
 
     def events(self, reason: str) -> list[str]:
         items = self.lab.hosts.get("events", "-A")["items"]
@@ -127,7 +133,7 @@ def test_a_node_that_comes_back_before_its_kube_proxy_gets_no_vip_until_that_is_
         cluster.lab.must("heal", node, "agent-kill")
         # The agent that starts there takes what its predecessor left away, and hears its peers.
         assert eventually(lambda: cluster.all_are_somewhere(*others), seconds=40), cluster.where()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 5
         while time.monotonic() < until:
             assert not cluster.vips_of(node)
             time.sleep(0.2)
@@ -142,7 +148,8 @@ def test_where_no_kube_proxy_works_every_vip_stays(cluster: Cluster) -> None:
     for node in NODES:
         cluster.lab.must("fault", node, "proxy-frozen")
     try:
-        time.sleep(8)
+        assert eventually(lambda: cluster.standings() == {Standing.FAILING}, seconds=30), cluster.standings()
+        time.sleep(2)
         assert cluster.all_are_somewhere(*NODES), cluster.where()
     finally:
         for node in NODES:
