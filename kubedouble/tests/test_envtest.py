@@ -12,8 +12,6 @@ import pytest
 from kubedouble.envtest import ControlPlane, assets
 from kubedouble.testing.clusters import Api, Loop
 
-pytestmark = pytest.mark.skipif(assets() is None, reason="KUBEBUILDER_ASSETS is not set")
-
 MAPS = "/api/v1/namespaces/default/configmaps"
 
 

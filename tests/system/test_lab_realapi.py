@@ -9,14 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kubedouble.envtest import assets
 from lab.wire.topology import API_PORT
 from tests.system.conftest import LabUnderTest, eventually
 
-pytestmark = [
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(assets() is None, reason="KUBEBUILDER_ASSETS is not set"),
-]
+pytestmark = pytest.mark.timeout(180)
 
 PROGRAM = ("--as=system:serviceaccount:purelb:allocator", "--as-group=system:masters")
 """As a program of PureLB's that may do everything."""
