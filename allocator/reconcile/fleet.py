@@ -64,6 +64,7 @@ class Fleet:
         self._seen_at = 0.0
         self._labels: dict[str, Mapping[str, str]] = {}
         self._rules: dict[ObjectKey, AgentRule] | None = None
+        self._rule: Placement | None = None
         self._revision = 0
         self._chosen: dict[Selector, list[str]] = {}
         self._believed: list[Node] | None = None
@@ -72,11 +73,12 @@ class Fleet:
 
     @property
     def rule(self) -> Placement | None:
-        """``even`` where all LBNodeAgents that announce say so; None: they weren't seen yet."""
-        if self._rules is None:
-            return None
-        said = {rule.placement for rule in self._rules.values() if rule.announces}
-        return "even" if said == {"even"} else "hash"
+        """``even`` where all LBNodeAgents that announce say so; None: they weren't seen yet.
+
+        While there is none, it is what was said last: one that is replaced is gone for a moment, in which all VIPs
+        would move; and an allocator that starts without any makes one.
+        """
+        return self._rule
 
     def take_members(self, news: News[Said], now: float) -> None:
         """News of the Membership object. One that is gone, or has nobody, says nothing: what was said before stands."""
@@ -114,6 +116,9 @@ class Fleet:
                     rules[key] = rule
                 case Deleted(key):
                     rules.pop(key, None)
+        if rules or self._rules is None:
+            said = {rule.placement for rule in rules.values() if rule.announces}
+            self._rule = "even" if said == {"even"} else "hash"
         self._rules = rules
         self._revision += 1
 

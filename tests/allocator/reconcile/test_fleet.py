@@ -145,8 +145,16 @@ def test_vips_are_even_if_all_agents_that_announce_are_told_so(rules: list[Chang
 
     assert fleet.rule == expected
     fleet.take_rules(Replaced({}, "1", 0))
-    assert fleet.rule == "hash"
+    assert fleet.rule == expected, "one that is replaced is gone for a moment"
 
 
 def test_a_membership_that_cannot_be_read_has_nobody() -> None:
     assert read_membership({"metadata": {"resourceVersion": "7"}}) == Said("7", {})
+
+
+def test_a_cluster_that_never_had_an_lbnodeagent_goes_by_hash() -> None:
+    fleet = Fleet()
+
+    fleet.take_rules(Replaced({}, "1", 0))
+
+    assert fleet.rule == "hash"
