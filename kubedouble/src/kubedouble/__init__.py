@@ -13,7 +13,7 @@ from .faults import Faults
 from .logs import FileLogs, LogOptions, LogProvider
 from .server import ApiServer
 from .store import Store
-from .tls import Tls, make_tls, tls_in
+from .tls import MutualTls, Tls, make_mutual_tls, make_tls, tls_in
 
 __all__ = [
     "ApiServer",
@@ -22,9 +22,11 @@ __all__ = [
     "FileLogs",
     "LogOptions",
     "LogProvider",
+    "MutualTls",
     "StatusError",
     "Store",
     "Tls",
+    "make_mutual_tls",
     "make_tls",
     "tls_in",
 ]

@@ -62,10 +62,22 @@ class _Child:
 
 
 class ControlPlane:
-    """One etcd and one kube-apiserver. `url` and `kubeconfig()` are there after `start()`."""
+    """One etcd and one kube-apiserver. `url` and `kubeconfig()` are there after `start()`.
 
-    def __init__(self, folder: Path, programs: Path, *, hosts: Iterable[str] = ("127.0.0.1",), port: int = 0) -> None:
+    `kubelets` is what kube-apiserver proves itself with to kubelets, and the CA that it knows them by.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        programs: Path,
+        *,
+        hosts: Iterable[str] = ("127.0.0.1",),
+        port: int = 0,
+        kubelets: Tls | None = None,
+    ) -> None:
         self._folder, self._programs = folder, programs
+        self._kubelets = kubelets
         self._hosts = tuple(hosts)
         self._port = port
         self._children: dict[str, _Child] = {}
@@ -154,8 +166,18 @@ class ControlPlane:
             f"--service-account-signing-key-file={self._folder / 'accounts.key'}",
             # Without a controller manager there is no default ServiceAccount for this plugin to find.
             "--disable-admission-plugins=ServiceAccount",
+            *self._kubelet_options(),
         )
         await self._ready()
+
+    def _kubelet_options(self) -> list[str]:
+        if self._kubelets is None:
+            return []
+        return [
+            f"--kubelet-certificate-authority={self._folder / 'kubelet-ca.crt'}",
+            f"--kubelet-client-certificate={self._folder / 'kubelet-client.crt'}",
+            f"--kubelet-client-key={self._folder / 'kubelet-client.key'}",
+        ]
 
     def _write_files(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -166,13 +188,20 @@ class ControlPlane:
             serialization.PrivateFormat.TraditionalOpenSSL,
             serialization.NoEncryption(),
         )
-        for name, content in (
+        files = [
             ("ca.crt", self._tls.ca),
             ("apiserver.crt", self._tls.certificate),
             ("apiserver.key", self._tls.key),
             ("accounts.key", pem),
             ("tokens.csv", f'{self.admin_token},kubernetes-admin,kubernetes-admin,"system:masters"\n'.encode()),
-        ):
+        ]
+        if self._kubelets is not None:
+            files += [
+                ("kubelet-ca.crt", self._kubelets.ca),
+                ("kubelet-client.crt", self._kubelets.certificate),
+                ("kubelet-client.key", self._kubelets.key),
+            ]
+        for name, content in files:
             path = self._folder / name
             path.touch(mode=0o600)
             path.write_bytes(content)

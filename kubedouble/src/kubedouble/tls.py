@@ -1,4 +1,4 @@
-"""A certificate authority and a server certificate for one API server.
+"""A certificate authority and a server certificate for one API server, or for its kubelets and itself.
 
 Owns key material in a folder: made when it is not there, kept when it is. Must not touch: sockets.
 """
@@ -33,7 +33,7 @@ _ALWAYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM texts: the CA that clients trust, the server's certificate and key."""
+    """PEM texts: the CA that the other side trusts, the certificate and key of this one."""
 
     ca: bytes
     certificate: bytes
@@ -67,19 +67,71 @@ def _general_name(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
+@dataclass(frozen=True, slots=True)
+class MutualTls:
+    """Both sides of connections on which each proves itself to the other, by one CA whose key nobody keeps."""
+
+    server: Tls
+    client: Tls
+
+
 def make_tls(names: Iterable[str]) -> Tls:
     """A fresh CA and a certificate for `names` (addresses or DNS names) and what every API server is called."""
-    now = datetime.now(UTC) - timedelta(minutes=5)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = _name("kubernetes")
-    ca = (
+    authority = _Authority()
+    return authority.issue("kube-apiserver", ExtendedKeyUsageOID.SERVER_AUTH, (*_ALWAYS, *names))
+
+
+def make_mutual_tls(names: Iterable[str]) -> MutualTls:
+    """A fresh CA, a certificate for a server of these names, and one for its client."""
+    authority = _Authority()
+    return MutualTls(
+        authority.issue("kubelet", ExtendedKeyUsageOID.SERVER_AUTH, names),
+        authority.issue("kube-apiserver-kubelet-client", ExtendedKeyUsageOID.CLIENT_AUTH, ()),
+    )
+
+
+class _Authority:
+    """A fresh CA."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._begin = datetime.now(UTC) - timedelta(minutes=5)
+        self._certificate = _certify_authority(self._key, self._begin)
+
+    def issue(self, common: str, usage: x509.ObjectIdentifier, names: Iterable[str]) -> Tls:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(_name(common))
+            .issuer_name(self._certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(self._begin)
+            .not_valid_after(self._begin + _LIFETIME)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        if alternatives := [_general_name(name) for name in dict.fromkeys(names)]:
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        pem = serialization.Encoding.PEM
+        return Tls(
+            self._certificate.public_bytes(pem),
+            builder.sign(self._key, hashes.SHA256()).public_bytes(pem),
+            key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()),
+        )
+
+
+def _certify_authority(key: ec.EllipticCurvePrivateKey, begin: datetime) -> x509.Certificate:
+    name = _name("kubernetes")
+    return (
         x509.CertificateBuilder()
-        .subject_name(ca_name)
-        .issuer_name(ca_name)
-        .public_key(ca_key.public_key())
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_before(begin)
+        .not_valid_after(begin + _LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(
             x509.KeyUsage(
@@ -95,29 +147,8 @@ def make_tls(names: Iterable[str]) -> Tls:
             ),
             critical=True,
         )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    alternatives = [_general_name(name) for name in dict.fromkeys((*_ALWAYS, *names))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(_name("kube-apiserver"))
-        .issuer_name(ca_name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    return Tls(
-        ca.public_bytes(pem),
-        certificate.public_bytes(pem),
-        key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()),
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
     )
 
 

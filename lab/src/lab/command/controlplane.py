@@ -17,10 +17,12 @@ from pathlib import Path
 
 import yaml
 
+from kubedouble import Tls, make_mutual_tls
 from kubedouble.envtest import VARIABLE, NotStarted, assets, free_port
 from kubedouble.envtest import ControlPlane as RealControlPlane
 from lab.errors import StartFailed
 from lab.kubelet.programs import log_folder
+from lab.kubelet.server import NAME
 from lab.machine.processes import Child, Program, python_path, start
 from lab.settings import FAULTS_FILE
 from lab.wire.forward import Forwarder
@@ -37,12 +39,16 @@ _READY_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """A running control plane. `forward` is what has to run beside it, if anything; `real` is a real one's handle."""
+    """A running control plane. `forward` is what has to run beside it, if anything; `real` is a real one's handle.
+
+    `kubelets` is what the kubelets that a real one asks serve with: they let in nobody but it.
+    """
 
     kubeconfig: Path
     children: tuple[Child, ...]
     forward: Forwarder | None = None
     real: RealControlPlane | None = None
+    kubelets: Tls | None = None
 
 
 async def start_control_plane(kind: str, folder: Path, network: Network) -> ControlPlane:
@@ -93,18 +99,19 @@ async def _start_envtest(folder: Path, network: Network, wire: list[socket.socke
     """A real etcd and kube-apiserver on loopback of the root namespace; the wire reaches them through us."""
     api = network.topology.api
     hosts = ("127.0.0.1", *map(str, api.ips))
+    kubelets = make_mutual_tls([NAME])
     try:
         programs = assets()
         if programs is None:
             raise StartFailed(f"--control-plane envtest needs {VARIABLE}: a folder with etcd and kube-apiserver")
-        server = RealControlPlane(folder / "control-plane", programs, hosts=hosts)
+        server = RealControlPlane(folder / "control-plane", programs, hosts=hosts, kubelets=kubelets.client)
         await server.start()
     except NotStarted as failure:
         raise StartFailed(str(failure)) from failure
     kubeconfig = folder / "kubeconfig"
     await asyncio.to_thread(_write_private, kubeconfig, yaml.safe_dump(server.kubeconfig()))
     port = int(server.url.rpartition(":")[2])
-    return ControlPlane(kubeconfig, (), Forwarder(wire, "127.0.0.1", port), server)
+    return ControlPlane(kubeconfig, (), Forwarder(wire, "127.0.0.1", port), server, kubelets.server)
 
 
 def certificate_authority(kubeconfig: Path) -> str:

@@ -40,8 +40,8 @@ from lab.controllers.scheduler import NamespaceDefaults, Scheduler
 from lab.controllers.workloads import Workloads
 from lab.errors import LabError, LabRunning, NotAllowed
 from lab.kubelet.kubelets import Kubelet
-from lab.kubelet.logserver import NAME, LogServer
 from lab.kubelet.programs import Surroundings
+from lab.kubelet.server import NAME, KubeletServer
 from lab.kubeproxy.mode import Mode
 from lab.kubeproxy.proxies import Proxies, StandIns
 from lab.kubeproxy.real import VARIABLE, RealProxies
@@ -211,12 +211,13 @@ class Supervisor:
             authority = Authority(await asyncio.to_thread(certificate_authority, plane.kubeconfig))
             images = Path(self._settings.images) if self._settings.images else None
             shared = Surroundings(cluster, self._network, self._folder, authority, images)
-            kubelets_at = None
-            if plane.real is not None:
-                logs = await stack.enter_async_context(LogServer(cluster, self._folder))
-                kubelets_at = NAME, logs.port
-            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace, kubelets_at)
             kubelet = Kubelet(shared)
+            kubelets_at = None
+            if plane.kubelets is not None:
+                server = KubeletServer(cluster, self._folder, kubelet.container, plane.kubelets)
+                await stack.enter_async_context(server)
+                kubelets_at = NAME, server.port
+            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace, kubelets_at)
             proxies = self._make_proxies(cluster)
             controllers: list[Controller] = [
                 Workloads(cluster),

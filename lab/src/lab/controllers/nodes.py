@@ -41,7 +41,7 @@ class Nodes:
     """
 
     def __init__(self, cluster: Cluster, topology: Topology, grace: float, kubelet: tuple[str, int] | None) -> None:
-        """`kubelet` is the name and port at which a real API server asks for logs."""
+        """`kubelet` is the name and port at which a real API server asks for logs and commands."""
         self._cluster = cluster
         self._kubelet = kubelet
         self._nodes = {node.name: node for node in topology.nodes}
@@ -73,6 +73,8 @@ class Nodes:
             name, port = self._kubelet
             status["addresses"].append({"type": "InternalDNS", "address": name})
             status["daemonEndpoints"] = {"kubeletEndpoint": {"Port": port}}
+            # From 1.36 on `kubectl exec` comes by WebSocket then; an older API server forgets the field.
+            status["declaredFeatures"] = ["ExtendWebSocketsToKubelet"]
         await self._cluster.patch("nodes", made, {"status": status}, "status")
         await self._beat(node.name)
 

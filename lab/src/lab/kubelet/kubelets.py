@@ -12,9 +12,11 @@ import signal
 
 from lab.api.cluster import Cluster
 from lab.api.objects import Object, is_daemon_pod
+from lab.errors import LabError
 from lab.kubelet.pods import PodWorker, is_own, is_router
 from lab.kubelet.programs import Surroundings
 from lab.machine.gates import open_gate
+from lab.machine.processes import Child
 from lab.wire.topology import Address, Host
 
 log = logging.getLogger("lab.kubelet")
@@ -84,6 +86,18 @@ class Kubelet:
             addresses = node.pod_ips(number)
             if addresses[0] not in used:
                 return addresses
+
+    def container(self, uid: str, name: str) -> Child:
+        """The program that this container of the pod runs now. Raises LabError in one sentence when there is none."""
+        worker = self._workers.get(uid)
+        if worker is None:
+            raise LabError("the pod isn't on a node")
+        if not self._reachable[worker.node.name].is_set():
+            raise LabError(f"the kubelet of node {worker.node.name} does not answer")
+        child = worker.child(name)
+        if child is None:
+            raise LabError(f"container {name} runs no program now, or is of an image that the lab only plays")
+        return child
 
     async def renew_accounts(self) -> None:
         """Give every pod another token, and the API server's authority of the moment."""

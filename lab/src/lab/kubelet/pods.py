@@ -19,7 +19,7 @@ from lab.kubelet.probes import Target
 from lab.kubelet.programs import PodPrograms, Surroundings
 from lab.kubelet.status import ContainerStatus, PodPlace, Running, pod_status
 from lab.kubelet.volumes import remove
-from lab.machine.processes import Program
+from lab.machine.processes import Child, Program
 from lab.wire.network import PodWire
 from lab.wire.topology import Address, Host
 from purelb.errors import ConflictError, KubeError, NotFoundError
@@ -85,6 +85,11 @@ class PodWorker:
     @property
     def runners(self) -> list[ContainerRunner]:
         return list(self._runners.values())
+
+    def child(self, container: str) -> Child | None:
+        """The program that the container of this name runs now."""
+        runner = self._runners.get(container)
+        return runner.child if runner is not None else None
 
     def update(self, pod: Object) -> None:
         """Take over what the API says about the pod."""

@@ -1,4 +1,4 @@
-"""Children of the supervisor: start in a namespace, log to a file, stop.
+"""Children of the supervisor: start in a namespace, log to a file or speak through pipes, stop.
 
 Owns how a program is started; must not know why. A child dies with the supervisor in any case: it has a
 parent-death signal, and the supervisor is the first process of its PID namespace.
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lab.errors import StartFailed
 
@@ -66,6 +66,11 @@ class Child:
         return self._process.pid
 
     @property
+    def process(self) -> asyncio.subprocess.Process:
+        """With the pipes of one that `start_piped` made."""
+        return self._process
+
+    @property
     def is_running(self) -> bool:
         return self._process.returncode is None
 
@@ -102,6 +107,23 @@ class Child:
 
 async def start(program: Program) -> Child:
     """Start a program; its output is appended to its log. Raises StartFailed."""
+    program.log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with program.log.open("ab") as log:
+            return await _spawn(program, asyncio.subprocess.DEVNULL, log)
+    except OSError as failure:
+        raise StartFailed(f"{program.name} can't be started: {failure}") from failure
+
+
+async def start_piped(program: Program) -> Child:
+    """Start a program whose input and output are the caller's to serve; it has no log. Raises StartFailed."""
+    try:
+        return await _spawn(program, asyncio.subprocess.PIPE, asyncio.subprocess.PIPE)
+    except OSError as failure:
+        raise StartFailed(f"{program.name} can't be started: {failure}") from failure
+
+
+async def _spawn(program: Program, stdin: int, output: int | IO[bytes]) -> Child:
     order = {
         "argv": list(program.argv),
         "netns": program.netns,
@@ -112,21 +134,16 @@ async def start(program: Program) -> Child:
     }
     fds = program.pass_fds if program.netns is None else (*program.pass_fds, program.netns)
     command = [sys.executable, "-I", "-S", "-c", _BOOT, str(SOURCE), json.dumps(order)]
-    program.log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with program.log.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**({} if program.container else BASE_ENVIRONMENT), **program.environment},
-                pass_fds=fds,
-                cwd="/",
-                start_new_session=True,
-            )
-    except OSError as failure:
-        raise StartFailed(f"{program.name} can't be started: {failure}") from failure
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=stdin,
+        stdout=output,
+        stderr=output,
+        env={**({} if program.container else BASE_ENVIRONMENT), **program.environment},
+        pass_fds=fds,
+        cwd="/",
+        start_new_session=True,
+    )
     return Child(program, process)
 
 
