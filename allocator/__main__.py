@@ -29,7 +29,7 @@ from allocator.sources.external import ExternalSources
 from allocator.sources.opening import SourceFactory
 from purelb import logs, memory, names
 from purelb.errors import SettingsError
-from purelb.events import EventRecorder
+from purelb.events import EventRecorder, Unsent
 from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
@@ -48,15 +48,22 @@ LAST_EVENTS = 2.0
 
 
 async def serve(
-    settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None, gossip_key: Remembered | None = None
+    settings: AllocatorSettings,
+    stop: asyncio.Event,
+    pace: Pace | None = None,
+    gossip_key: Remembered | None = None,
+    unsent: Unsent | None = None,
 ) -> None:
-    """Run the allocator until ``stop`` is set; ``gossip_key``: what an earlier run knew of it."""
+    """Run the allocator until ``stop`` is set.
+
+    ``gossip_key``: what an earlier run knew of it; ``unsent``: the events that it had no time to send.
+    """
     common, clock = settings.common, asyncio.get_running_loop().time
     registry = new_registry()
     metrics = AllocatorMetrics(registry)
     async with Kube(common.kubeconfig, user_agent=names.ALLOCATOR_COMPONENT, pace=pace) as kube:
         leadership = Leadership(kube, common.namespace, settings.identity, clock)
-        recorder = EventRecorder(kube, names.ALLOCATOR_COMPONENT)
+        recorder = EventRecorder(kube, names.ALLOCATOR_COMPONENT, unsent)
         notices = Notices(recorder, metrics)
         engine, cache = Engine(), ServiceCache()
         configuration = Configuration(engine, has_netbox_token=settings.netbox_token is not None)
@@ -156,16 +163,17 @@ async def serve(
 async def serve_until_stopped(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None) -> None:
     """Run the allocator until ``stop`` is set, which SIGTERM and SIGINT do too.
 
-    One that lost its Lease begins again in the same process, knowing nothing but the gossip's key: an API server that
-    was away for longer than the Lease must not cost the restart's back-off on top, and where it comes back with an
-    older state, without the Secret say, agents that start must have the key of those that run.
+    One that lost its Lease begins again in the same process, knowing nothing but the gossip's key and what it has still
+    to tell: an API server that was away for longer than the Lease must not cost the restart's back-off on top, and
+    where it comes back with an older state, without the Secret say, agents that start must have the key of those that
+    run.
     """
-    gossip_key = Remembered()
+    gossip_key, unsent = Remembered(), Unsent()
     while not stop.is_set():
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
         try:
-            await serve(settings, stop, pace, gossip_key)
+            await serve(settings, stop, pace, gossip_key, unsent)
         except* LeadershipLostError as lost:
             log.warning("standing by", extra={"reason": str(_leaf(lost))})
 

@@ -125,16 +125,27 @@ class _Queue:
         self.waiting[event] = pending
 
 
+class Unsent:
+    """Events that wait to be sent. It outlives the recorder and its connection, and stays in its event loop."""
+
+    def __init__(self) -> None:
+        self.queues = tuple(_Queue() for _ in range(SENDERS))
+
+
 class EventRecorder:
     """Collects events and sends them; ``run`` does the sending.
 
-    ``component`` is the source that users see (``purelb-allocator``). Use it from one event loop only.
+    ``component`` is the source that users see (``purelb-allocator``); ``unsent``: what an earlier one couldn't send.
+    Use it from one event loop only.
     """
 
-    def __init__(self, kube: Kube, component: str) -> None:
+    def __init__(self, kube: Kube, component: str, unsent: Unsent | None = None) -> None:
         self._kube = kube
         self._component = component
-        self._queues = tuple(_Queue() for _ in range(SENDERS))
+        self._queues = (unsent or Unsent()).queues
+        for queue in self._queues:
+            if queue.waiting:
+                queue.wake.set()
         self._paced: dict[_Event, _Pending] = {}
         """What happened again before its count may be written again."""
         self._sent: OrderedDict[_Event, _Sent] = OrderedDict()
@@ -198,6 +209,9 @@ class EventRecorder:
                 else:
                     queue.put_back(event, pending)
                 await asyncio.sleep(error.retry_after or RETRY)
+            except asyncio.CancelledError:
+                queue.put_back(event, pending)  # whoever sends the rest tries it too: twice is better than never
+                raise
             if self._dropped:
                 log.warning("events were dropped, too many at once", extra={"events": self._dropped})
                 self._dropped = 0

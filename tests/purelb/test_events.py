@@ -11,7 +11,7 @@ import pytest
 from purelb import correlator as similar
 from purelb import events
 from purelb.errors import NotFoundError
-from purelb.events import EventRecorder, ObjectReference, reference
+from purelb.events import EventRecorder, ObjectReference, Unsent, reference
 from purelb.kube import Kube, core_path
 from tests.purelb.conftest import Api
 
@@ -124,6 +124,29 @@ def test_an_event_outlasts_an_outage_of_any_length(api: Api, monkeypatch: pytest
             (event,) = await until(kube, lambda found: len(found) == 1)
             running.cancel()
             assert event["message"] == "node a"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["hang", "status"])
+def test_what_one_recorder_could_not_send_the_next_one_does(api: Api, kind: str) -> None:
+    async def scenario() -> None:
+        async with api.embedded() as (server, kube), asyncio.TaskGroup() as tasks:
+            unsent = Unsent()
+            options = {} if kind == "hang" else {"code": 403}
+            fault = server.faults.add(kind, resource="events", verb="create", **options)
+            first = EventRecorder(kube, "purelb-allocator", unsent)
+            running = tasks.create_task(first.run())
+            first.record(reference(SERVICE), "Normal", "AddressAssigned", "10.0.0.1")
+            while not fault.hits:
+                await asyncio.sleep(0.01)
+            running.cancel()  # as one does that lost its Lease
+            await asyncio.wait([running])
+            server.faults.clear()
+            running = tasks.create_task(EventRecorder(kube, "purelb-allocator", unsent).run())
+            (event,) = await until(kube, lambda found: len(found) == 1)
+            running.cancel()
+            assert event["message"] == "10.0.0.1"
 
     asyncio.run(scenario())
 
