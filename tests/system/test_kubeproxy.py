@@ -315,9 +315,9 @@ def test_late_it_follows_after_some_seconds(cluster: Cluster, is_real: bool) -> 
     cluster.lab.must("fault", W12, "proxy-late")
     try:
         cluster.scale("web", 0)
+        assert eventually(lambda: not cluster.pods("web"))  # before, the kernel of a pod whose program is over refuses
         assert eventually(lambda: cluster.has_heard_that_pods_are_gone(W11), every=0.01)
-        assert REFUSED not in cluster.ask(VIP)[1]  # first of all: a busy machine has few seconds to see it
-        assert eventually(lambda: not cluster.pods("web"))
+        assert REFUSED not in cluster.ask(VIP)[1]
         assert eventually(lambda: REFUSED in cluster.ask(VIP)[1])
     finally:
         cluster.lab.must("heal", W12)

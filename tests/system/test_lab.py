@@ -108,11 +108,14 @@ def test_the_router_spreads_routed_addresses_over_the_workers(lab: LabUnderTest,
     patch = ("patch", "service", "routed", "-n", "purelb", "--subresource=status", "--type=merge", "-p")
     lab.kubectl(*patch, json.dumps(status))
     try:
-        assert eventually(lambda: curl(lab, "client", url))
-        # The pods see the node that took the request: it has no other way back.
-        takers = {curl(lab, "client", url).split(" ")[1].rpartition(":")[0] for _ in range(30)}
         workers = {"[fd00:10:31::188:11]", "[fd00:10:31::188:12]"} if ":" in vip else {"10.31.188.11", "10.31.188.12"}
-        assert takers == workers
+
+        def takers() -> set[str]:
+            """The pods see the node that took the request: it has no other way back. Each worker hears by itself."""
+            answers = (curl(lab, "client", url) for _ in range(30))
+            return {answer.split(" ")[1].rpartition(":")[0] for answer in answers if answer}
+
+        assert eventually(lambda: takers() == workers, seconds=40)
     finally:
         lab.kubectl(*patch, '{"status": {"loadBalancer": null}}')
 
