@@ -28,20 +28,24 @@ class _Move(NamedTuple):
 
 
 class Balance:
-    """Takes the steps of a planner, none before ``not_before``. Times are monotonic seconds."""
+    """Takes the steps of a planner; none that moves a VIP before ``not_before``. Times are monotonic seconds."""
 
     def __init__(self, planner: Planner, not_before: float = 0.0) -> None:
         self._planner = planner
-        self._next = not_before
+        self._not_before = not_before
+        self._next = 0.0
         self._seen = -1
         """The planner's changes when nothing was left to do."""
+        self._appointed = -1
+        """And when no stand-in was, while nothing may move."""
 
     def due(self, now: float) -> float | None:
         """When a step may have something to do; None: not before something happens."""
-        release = self._planner.presence.next_release(now)
-        if self._seen == self._planner.changes:
-            return release
-        return max(now, self._next, self._planner.presence.calm_at(now))
+        planner = self._planner
+        if self._seen == planner.changes:
+            return planner.presence.next_release(now)
+        earliest = max(now, self._next, planner.presence.calm_at(now))
+        return max(earliest, self._not_before) if self._appointed == planner.changes else earliest
 
     def step(self, now: float) -> set[IPAddress]:
         """Take one step if it is time for one; the VIPs whose plan changed."""
@@ -50,12 +54,15 @@ class Balance:
         if self._seen == planner.changes or now < max(self._next, planner.presence.calm_at(now)):
             return set()
         self._next = now + planner.tempo.interval
-        moved = self._moves(planner.tempo.moves)
-        if not moved:
-            moved = self._appointments(APPOINTMENTS)
-        if not moved:
+        may_move = now >= self._not_before
+        changed = self._moves(planner.tempo.moves) if may_move else set()
+        if not changed:
+            changed = self._appointments(APPOINTMENTS)
+        if not changed and may_move:
             self._seen = planner.changes
-        return moved
+        elif not changed:
+            self._appointed = planner.changes
+        return changed
 
     # --- moves -------------------------------------------------------------------------------------------------------
 

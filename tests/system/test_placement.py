@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from purelb import names
+from purelb.placement import parse_placement
 from tests.system.conftest import LabUnderTest, eventually
 
 GROUP = """
@@ -41,6 +42,15 @@ def test_vips_are_even_and_so_they_are_after_a_death_and_the_dead_node_gets_none
         lab.kubectl("create", "service", "loadbalancer", f"s{number}", "--tcp=80:80")
 
     assert eventually(lambda: sorted(announcers(lab).values()) == [2, 2, 2], seconds=30), announcers(lab)
+
+    def stand_ins() -> Counter[str]:
+        """Who is to take over from that node."""
+        items = json.loads(lab.kubectl("get", "services", "-n", "default", "-o", "json"))["items"]
+        plans = (parse_placement(item["metadata"].get("annotations", {}).get(names.PLACEMENT, "")) for item in items)
+        return Counter(nodes[1] for plan in plans for nodes in plan.values() if nodes[0] == DEAD)
+
+    # Those of addresses that came one after the other are put right at the next step.
+    assert eventually(lambda: sorted(stand_ins().values()) == [1, 1], seconds=30), stand_ins()
 
     lab.must("fault", DEAD, "power")
     assert eventually(lambda: sorted(announcers(lab).values()) == [3, 3], seconds=30), announcers(lab)

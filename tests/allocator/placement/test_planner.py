@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import ip_address
+from itertools import permutations
 
 import pytest
 
@@ -346,3 +347,21 @@ def test_of_nodes_that_are_gone_only_so_many_are_remembered() -> None:
     assert presence.is_held("forged-3-0", 3.0)
     assert presence.is_held("forged-2-0", 3.0)
     assert not presence.is_held("forged-1-0", 3.0)
+
+
+def test_one_that_has_just_begun_puts_stand_ins_right_and_moves_nothing_before_its_time() -> None:
+    for order in permutations(range(6)):
+        plan = Plan()
+        plan.balance = Balance(plan.planner, not_before=plan.now + 300.0)
+        plan.see(nodes(3))
+        for number in order:
+            plan.want(vip(number))
+        plan.want(vip(6, at="n0", is_new=False))
+        plan.want(vip(7, at="n0", is_new=False))
+
+        moved = set().union(*plan.settle(until=plan.now + 299.0))
+
+        assert not moved
+        assert max(plan.unevenness(without=name) for name in ("n0", "n1", "n2")) <= 2
+        assert set().union(*plan.settle())
+        assert plan.unevenness() <= 1
