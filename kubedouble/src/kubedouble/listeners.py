@@ -7,6 +7,7 @@ network namespace, be opened again (Linux; `inet_shutdown`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 from aiohttp import web
 
 BACKLOG: Final = 1024
+_TRIES: Final = 20
 
 
 class Listeners:
@@ -56,6 +58,24 @@ class Listeners:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one."""
+    """A socket that listens; port 0 takes a free one.
+
+    In any case it is bound by its number: only then the kernel keeps the port for it while it refuses (`inet_bind`),
+    and nobody else's connection can take it meanwhile.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    for last in reversed(range(_TRIES)):
+        try:
+            return socket.create_server((host, port or _free(family, host)), family=family, backlog=BACKLOG)
+        except OSError as failure:
+            if port or not last or failure.errno != errno.EADDRINUSE:
+                raise
+    raise AssertionError("the last try raises")
+
+
+def _free(family: int, host: str) -> int:
+    """The number of a port that is free now."""
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        number: int = probe.getsockname()[1]
+        return number
