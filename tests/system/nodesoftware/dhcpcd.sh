@@ -13,6 +13,7 @@ run() {
     until_true test -S /run/dhcpcd/sock
 }
 
-ask_again() { dhcpcd --rebind eth0; }
+# Of all that it manages: named on the command line, it would manage an interface that its file denies it, too.
+ask_again() { dhcpcd --rebind; }
 release() { dhcpcd --release && wait $program; run; }
 restart() { dhcpcd --exit && wait $program; run; }

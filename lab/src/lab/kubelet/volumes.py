@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +47,11 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Make the folder hold exactly these files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        part = folder / f".{name}.part"
-        part.write_bytes(text.encode(errors="surrogateescape"))
-        part.chmod(0o644)
-        part.replace(folder / name)  # at once: a program may be reading it
+        # At once, as a program may be reading it; and by a name of its own, as all containers of a pod may be at it.
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{name}.", delete=False) as part:
+            part.write(text.encode(errors="surrogateescape"))
+        Path(part.name).chmod(0o644)
+        Path(part.name).replace(folder / name)
 
 
 def remove(folder: Path) -> None:
