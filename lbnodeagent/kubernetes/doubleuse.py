@@ -6,12 +6,12 @@ be a host's address within a pool, which only the operator can tell; so it is to
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
+from lbnodeagent.kubernetes.oncetold import OnceTold
 from lbnodeagent.kubernetes.viptable import WantedTable, vips_of
 from purelb.addresses import IPAddress
-from purelb.election import owner
 from purelb.services import ServiceKey, ServiceView
 
 ADVICE: Final = "right if it is meant to be reached by this Service; else take the address out of the pool"
@@ -24,52 +24,35 @@ class DoubleUse:
         self._node = node
         self._wanted = wanted
         self._landmarks: Mapping[IPAddress, str] = {}
-        self._seen: dict[ServiceKey, frozenset[IPAddress]] = {}
-        self._untold: set[ServiceKey] = set()
-        self._speakers: dict[ServiceKey, str] = {}
-        """Whose it was to tell, of what isn't untold."""
-        self._members: Collection[str] = ()
+        self._told = OnceTold(node)
 
     def landmarks_are(self, landmarks: Mapping[IPAddress, str]) -> None:
         """What this node reaches by which addresses: "a resolver"."""
         self._landmarks = landmarks
-        for key in {*self._seen, *(one.key for vip in landmarks for one in self._wanted.users(vip))}:
+        for key in {*self._told.seen, *(one.key for vip in landmarks for one in self._wanted.users(vip))}:
             self.look(key)
 
     def members_are(self, nodes: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
-        self._members = nodes
-        if nodes:  # what it was to tell it may not have told
-            self._untold |= {key for key, speaker in self._speakers.items() if speaker not in nodes}
+        self._told.members_are(nodes)
 
     def look(self, key: ServiceKey) -> None:
         """A Service is new, changed or gone."""
         service = self._wanted.service(key)
-        now = frozenset(vip for vip in vips_of(service) if vip in self._landmarks) if service else frozenset()
-        fresh = now - self._seen.get(key, frozenset())
-        if now:
-            self._seen[key] = now
-        else:
-            self._seen.pop(key, None)
-            self._untold.discard(key)
-            self._speakers.pop(key, None)
-        if fresh:
-            self._untold.add(key)
+        self._told.finds(key, frozenset(self._doubles(service)) if service is not None else frozenset())
 
     def take(self) -> list[tuple[ServiceView, str]]:
         """Which Services are to be told what, once; nothing while it isn't known who the agents are."""
-        if not self._members:
-            return []
-        untold, self._untold = self._untold, set()
-        told = []
-        for key in sorted(untold):
-            service, speaker = self._wanted.service(key), owner(self._members, str(key))
-            if service is None or speaker is None:
-                continue
-            self._speakers[key] = speaker
-            if speaker == self._node:
-                told += [(service, self._sentence(vip)) for vip in vips_of(service) if vip in self._landmarks]
-        return told
+        services = (self._wanted.service(key) for key in self._told.take())
+        return [
+            (service, self._sentence(vip))
+            for service in services
+            if service is not None
+            for vip in self._doubles(service)
+        ]
+
+    def _doubles(self, service: ServiceView) -> list[IPAddress]:
+        return [vip for vip in vips_of(service) if vip in self._landmarks]
 
     def _sentence(self, vip: IPAddress) -> str:
         return f"For node {self._node}, {vip} is also {self._landmarks[vip]}: {ADVICE}"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from lbnodeagent.kubernetes.oncetold import OnceTold
 from lbnodeagent.kubernetes.viptable import WantedTable
 from purelb.addresses import IPAddress, excerpt, listed
-from purelb.election import owner
 from purelb.services import ServiceKey, ServiceView
 
 _NAMED: Final = 4
@@ -23,13 +23,8 @@ class ForeignAddresses:
     def __init__(self, node: str, wanted: WantedTable) -> None:
         self.count = 0
         """Addresses that were found so far."""
-        self._node = node
         self._wanted = wanted
-        self._seen: dict[ServiceKey, frozenset[IPAddress]] = {}
-        self._untold: set[ServiceKey] = set()
-        self._speakers: dict[ServiceKey, str] = {}
-        """Whose it was to tell, of what isn't untold."""
-        self._members: Collection[str] = ()
+        self._told = OnceTold(node)
         self._is_synced = False
 
     def synced(self) -> None:
@@ -40,45 +35,23 @@ class ForeignAddresses:
 
     def members_are(self, nodes: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
-        self._members = nodes
-        if nodes:  # what it was to tell it may not have told
-            self._untold |= {key for key, speaker in self._speakers.items() if speaker not in nodes}
+        self._told.members_are(nodes)
 
     def look(self, key: ServiceKey) -> None:
         """A Service is new, changed or gone."""
-        if not self._is_synced:
-            return
-        now = self._wanted.foreign(key)
-        fresh = now - self._seen.get(key, frozenset())
-        if now:
-            self._seen[key] = now
-        else:
-            self._forget(key)
-        if fresh:
-            self.count += len(fresh)
-            self._untold.add(key)
+        if self._is_synced:
+            self.count += len(self._told.finds(key, self._wanted.foreign(key)))
 
     def take(self) -> list[tuple[ServiceView, str]]:
         """Which Services are to be told what, once; nothing while it isn't known who the agents are."""
-        if not self._members:
-            return []
-        untold, self._untold = self._untold, set()
         told = []
-        for key in sorted(untold):
+        for key in self._told.take():
             service, foreign = self._wanted.service(key), self._wanted.foreign(key)
-            speaker = owner(self._members, str(key))
-            if service is None or speaker is None or not foreign:
-                self._forget(key)
-                continue
-            self._speakers[key] = speaker
-            if speaker == self._node:
+            if service is not None and foreign:
                 told.append((service, sentence(service, foreign)))
+            else:
+                self._told.forget(key)  # the group that has them is known by now
         return told
-
-    def _forget(self, key: ServiceKey) -> None:
-        self._seen.pop(key, None)
-        self._untold.discard(key)
-        self._speakers.pop(key, None)
 
 
 def sentence(service: ServiceView, foreign: Collection[IPAddress]) -> str:
