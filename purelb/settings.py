@@ -22,12 +22,7 @@ KEY_SIZES: Final = (16, 24, 32)
 """Bytes of a gossip key: AES-128, -192 or -256."""
 KUBE_PROXY_PORT: Final = 10256
 """Of kube-proxy's healthz (kube-proxy --healthz-bind-address)."""
-_FORMATS: Final = ("v1", "v2")
-_LOCAL_POLICIES: Final = ("keep", "reset")
 _SWITCHES: Final = ("true", "false")
-_OWNERSHIPS: Final = ("auto", "mark", "ledger")
-_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-_LOG_FORMATS: Final = ("json", "text")
 
 
 class HostPort(NamedTuple):
@@ -71,7 +66,7 @@ class AllocatorSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AllocatorSettings:
         """Raises SettingsError; prints help and exits for ``--help``."""
-        arguments = _parser("purelb-allocator", "Give every LoadBalancer Service an address.", environ).parse_args(argv)
+        arguments = _Parser("purelb-allocator", "Give every LoadBalancer Service an address.", environ).read(argv)
         return cls(
             common=_common(arguments, environ),
             default_announcer=environ.get("DEFAULT_ANNOUNCER") == DEFAULT_ANNOUNCER,
@@ -128,7 +123,7 @@ class AgentSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AgentSettings:
         """Raises SettingsError; prints help and exits for ``--help``."""
-        parser = _parser("purelb-lbnodeagent", "Announce LoadBalancer addresses on this node.", environ)
+        parser = _Parser("purelb-lbnodeagent", "Announce LoadBalancer addresses on this node.", environ)
         parser.add_argument(
             "--node-name",
             default=environ.get("PURELB_NODE_NAME", ""),
@@ -140,11 +135,8 @@ class AgentSettings:
             default=environ.get("PURELB_GOSSIP_PORT", str(GOSSIP_PORT)),
             help="UDP and TCP port of the gossip (PURELB_GOSSIP_PORT)",
         )
-        parser.add_argument(
-            "--gossip-profile",
-            choices=("fast", "lan"),
-            default=environ.get("PURELB_GOSSIP_PROFILE", "fast"),
-            help="how soon a silent node is given up (PURELB_GOSSIP_PROFILE)",
+        parser.choice(
+            "--gossip-profile", "PURELB_GOSSIP_PROFILE", ("fast", "lan"), "how soon a silent node is given up"
         )
         parser.add_argument(
             "--memberlist-ns",
@@ -156,18 +148,17 @@ class AgentSettings:
             default=environ.get("PURELB_ML_LABELS", ""),
             help="label selector of the agents' pods (PURELB_ML_LABELS)",
         )
-        parser.add_argument(
+        parser.choice(
             "--announcing-format",
-            choices=_FORMATS,
-            default=environ.get("PURELB_ANNOUNCING_FORMAT") or "v1",
-            help="form of the announcing annotations: v1 is node,interface, v2 is node,interface,ip "
-            "(PURELB_ANNOUNCING_FORMAT)",
+            "PURELB_ANNOUNCING_FORMAT",
+            ("v1", "v2"),
+            "form of the announcing annotations: v1 is node,interface, v2 is node,interface,ip",
         )
-        parser.add_argument(
+        parser.choice(
             "--local-policy",
-            choices=_LOCAL_POLICIES,
-            default=environ.get("PURELB_LOCAL_POLICY") or "keep",
-            help="policy Local of an address on a NIC: keep it, or reset it to Cluster (PURELB_LOCAL_POLICY)",
+            "PURELB_LOCAL_POLICY",
+            ("keep", "reset"),
+            "policy Local of an address on a NIC: keep it, or reset it to Cluster",
         )
         parser.add_argument(
             "--bird-socket",
@@ -180,11 +171,12 @@ class AgentSettings:
             help="address on which alone /metrics is served, such as 127.0.0.1; empty: as the probes "
             "(PURELB_METRICS_HOST)",
         )
-        parser.add_argument(
+        parser.choice(
             "--require-peers",
-            choices=_SWITCHES,
-            default=environ.get("PURELB_REQUIRE_PEERS") or "false",
-            help="true: not ready while agents that run aren't heard in the gossip (PURELB_REQUIRE_PEERS)",
+            "PURELB_REQUIRE_PEERS",
+            _SWITCHES,
+            "true: not ready while agents that run aren't heard in the gossip",
+            default="false",
         )
         parser.add_argument(
             "--kube-proxy-health",
@@ -196,34 +188,24 @@ class AgentSettings:
             default=environ.get("PURELB_GATE_PROBE", ""),
             help="ip:port of a Service that must answer from a node before it gets VIPs (PURELB_GATE_PROBE)",
         )
-        parser.add_argument(
+        parser.choice(
             "--node-lease",
-            choices=_SWITCHES,
-            default=environ.get("PURELB_NODE_LEASE") or "true",
-            help="true: a Lease purelb-node-NODE tells where this node announces (PURELB_NODE_LEASE)",
+            "PURELB_NODE_LEASE",
+            _SWITCHES,
+            "true: a Lease purelb-node-NODE tells where this node announces",
         )
-        parser.add_argument(
+        parser.choice(
             "--ownership",
-            choices=_OWNERSHIPS,
-            default=environ.get("PURELB_OWNERSHIP") or "auto",
-            help="how the agent knows its addresses again: mark (Linux 5.18 on), ledger, or auto (PURELB_OWNERSHIP)",
+            "PURELB_OWNERSHIP",
+            ("auto", "mark", "ledger"),
+            "how the agent knows its addresses again: mark (Linux 5.18 on), ledger, or auto",
         )
         parser.add_argument(
             "--ledger",
             default=environ.get("PURELB_LEDGER") or "/run/purelb",
             help="folder of that ledger (PURELB_LEDGER)",
         )
-        arguments = parser.parse_args(argv)
-        if arguments.require_peers not in _SWITCHES:
-            raise SettingsError(f'PURELB_REQUIRE_PEERS "{arguments.require_peers}" is neither true nor false')
-        if arguments.node_lease not in _SWITCHES:
-            raise SettingsError(f'PURELB_NODE_LEASE "{arguments.node_lease}" is neither true nor false')
-        if arguments.ownership not in _OWNERSHIPS:
-            raise SettingsError(f'PURELB_OWNERSHIP "{arguments.ownership}" is none of {", ".join(_OWNERSHIPS)}')
-        if arguments.local_policy not in _LOCAL_POLICIES:
-            raise SettingsError(f'PURELB_LOCAL_POLICY "{arguments.local_policy}" is neither keep nor reset')
-        if arguments.announcing_format not in _FORMATS:  # of the environment: argparse doesn't check a default
-            raise SettingsError(f'PURELB_ANNOUNCING_FORMAT "{arguments.announcing_format}" is neither v1 nor v2')
+        arguments = parser.read(argv)
         if not arguments.node_name:
             raise SettingsError("the node's name is missing: set PURELB_NODE_NAME or --node-name")
         common = _common(arguments, environ)
@@ -251,45 +233,56 @@ class AgentSettings:
         )
 
 
-def _parser(program: str, description: str, environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(program, description=description)
-    parser.add_argument(
-        "--kubeconfig", type=Path, default=kubeconfig_from(environ), help="outside a cluster (KUBECONFIG)"
-    )
-    parser.add_argument(
-        "--namespace", default="", help="where PureLB is installed (PURELB_NAMESPACE, else the pod's own)"
-    )
-    parser.add_argument(
-        "--host",
-        default=environ.get("PURELB_HOST", ""),
-        help="address to listen on; empty: all (PURELB_HOST)",
-    )
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=environ.get("PURELB_METRICS_PORT", str(METRICS_PORT)),
-        help="HTTP port of /metrics, /healthz and /readyz (PURELB_METRICS_PORT)",
-    )
-    parser.add_argument(
-        "--log-level",
-        choices=_LOG_LEVELS,
-        default=environ.get("PURELB_LOG_LEVEL", "info").lower(),
-        help="(PURELB_LOG_LEVEL)",
-    )
-    parser.add_argument(
-        "--log-format",
-        choices=_LOG_FORMATS,
-        default=environ.get("PURELB_LOG_FORMAT", "json").lower(),
-        help="json: a document per line; text: for people (PURELB_LOG_FORMAT)",
-    )
-    return parser
+class _Parser(argparse.ArgumentParser):
+    """Flags that have their defaults from the environment: argparse checks what is typed, and this what is set."""
+
+    def __init__(self, program: str, description: str, environ: Mapping[str, str]) -> None:
+        super().__init__(program, description=description)
+        self._environ = environ
+        self._choices: list[tuple[str, str, tuple[str, ...]]] = []
+        """Where the value is, its variable, and what it may be."""
+        self.add_argument(
+            "--kubeconfig", type=Path, default=kubeconfig_from(environ), help="outside a cluster (KUBECONFIG)"
+        )
+        self.add_argument(
+            "--namespace", default="", help="where PureLB is installed (PURELB_NAMESPACE, else the pod's own)"
+        )
+        self.add_argument(
+            "--host",
+            default=environ.get("PURELB_HOST", ""),
+            help="address to listen on; empty: all (PURELB_HOST)",
+        )
+        self.add_argument(
+            "--port",
+            type=int,
+            default=environ.get("PURELB_METRICS_PORT", str(METRICS_PORT)),
+            help="HTTP port of /metrics, /healthz and /readyz (PURELB_METRICS_PORT)",
+        )
+        self.choice(
+            "--log-level", "PURELB_LOG_LEVEL", ("debug", "info", "warning", "error"), "of our own", default="info"
+        )
+        self.choice(
+            "--log-format", "PURELB_LOG_FORMAT", ("json", "text"), "json: a document per line; text: for people"
+        )
+
+    def choice(self, flag: str, variable: str, among: tuple[str, ...], text: str, *, default: str = "") -> None:
+        """Add a flag that takes one of these words, the first if nothing is said."""
+        value = (self._environ.get(variable) or default or among[0]).lower()
+        action = self.add_argument(flag, choices=among, default=value, help=f"{text} ({variable})")
+        self._choices.append((action.dest, variable, among))
+
+    def read(self, argv: Sequence[str]) -> argparse.Namespace:
+        """Raises SettingsError for what the environment says; exits for what is typed, and for ``--help``."""
+        arguments = self.parse_args(argv)
+        for name, variable, among in self._choices:
+            value = getattr(arguments, name)
+            if value not in among:
+                which = f"neither {among[0]} nor {among[1]}" if len(among) == 2 else f"none of {', '.join(among)}"
+                raise SettingsError(f'{variable} "{value}" is {which}')
+        return arguments
 
 
 def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> CommonSettings:
-    if arguments.log_level not in _LOG_LEVELS:
-        raise SettingsError(f'PURELB_LOG_LEVEL "{arguments.log_level}" is none of {", ".join(_LOG_LEVELS)}')
-    if arguments.log_format not in _LOG_FORMATS:
-        raise SettingsError(f'PURELB_LOG_FORMAT "{arguments.log_format}" is neither json nor text')
     name, uid = environ.get("PURELB_POD_NAME", ""), environ.get("PURELB_POD_UID", "")
     return CommonSettings(
         namespace=arguments.namespace or own_namespace(environ),

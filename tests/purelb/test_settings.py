@@ -157,3 +157,9 @@ def test_placement_is_even_and_steady_unless_told_otherwise() -> None:
 def test_a_placement_setting_that_makes_no_sense_ends_the_start(name: str, text: str, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         AllocatorSettings.from_environment({name: text}, [])
+
+
+def test_a_gossip_profile_that_is_none_ends_the_start() -> None:
+    assert AgentSettings.from_environment({**AGENT, "PURELB_GOSSIP_PROFILE": "lan"}, []).gossip_profile == "lan"
+    with pytest.raises(SettingsError, match='PURELB_GOSSIP_PROFILE "quick" is neither fast nor lan'):
+        AgentSettings.from_environment({**AGENT, "PURELB_GOSSIP_PROFILE": "quick"}, [])
