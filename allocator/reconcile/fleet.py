@@ -132,6 +132,10 @@ class Fleet:
         """Whether somebody says who is there: the object's writer renews it as long as it lives."""
         return self._said is not None and now - self._seen_at < STALE
 
+    def repeat(self) -> None:
+        """Whoever was told who is there begins anew."""
+        self._is_stale = True
+
     def nodes(self, now: float) -> list[Node] | None:
         """Who is there, if that is news and can be believed."""
         if not self._is_stale or self._said is None:

@@ -35,7 +35,7 @@ GroupOf = Callable[[IPAddress, Sequence[str]], ServiceGroup | None]
 
 
 class Placing:
-    """Between Services and the planner; ``begin`` it with all Services that there are."""
+    """Between Services and the planner; ``begin``, then let it ``learn`` all Services that there are."""
 
     def __init__(self, fleet: Fleet, tempo: Tempo, group_of: GroupOf) -> None:
         self._fleet = fleet
@@ -50,16 +50,14 @@ class Placing:
         self._rule: Placement | None = None
         self._was_current = False
 
-    def begin(self, services: Iterable[ServiceView], now: float) -> None:
+    def begin(self, now: float) -> None:
         """From now on it plans. Nodes that were lost before are unknown, so for once nothing that is well moves."""
         self._planner = Planner(self._tempo)
         self._balance = Balance(self._planner, not_before=now + self._tempo.give_up)
         self._wishes.clear()
         self._users.clear()
         self._begun, self._has_seen, self._rule = now, False, self._fleet.rule
-        for service in services:
-            if service.is_branded and service.ingress:
-                self.learn(service, service.ingress, service.allocated_from, now)
+        self._fleet.repeat()
 
     # --- what is wanted ----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """Keeps placements up to date while an allocator leads: a loop around what placing.py works out.
 
 It owns the bell that ends a wait. A plan is written as a part of what is written to a Service anyhow, or else on its
-own; it never delays or prevents an allocation: what fails here is logged, and the Service is served without.
+own; it never delays or prevents an allocation. Where a mistake of ours shows, what was planned stands, a Service that
+it showed with is set aside until it changes, and planning begins anew without it: a plan that was half changed is not
+gone on with.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from allocator.ipam.engine import Engine
 from allocator.reconcile.cache import ServiceCache
@@ -28,12 +31,16 @@ from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
 from purelb.tempo import Tempo
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 BREATH: Final = 0.05
 """Seconds after news before it is looked at: a node's death is several pieces of news."""
 AFTER_MISTAKE: Final = 10.0
-"""Seconds after which it is tried again without news, where it failed by a mistake of ours."""
+"""Seconds after which planning begins anew where it failed by a mistake of ours."""
+SET_ASIDE: Final = 600.0
+"""Seconds for which a Service has no plan with which one showed."""
 
 
 class Planning:
@@ -48,6 +55,11 @@ class Planning:
         self._bell = asyncio.Event()
         self._confirmed: dict[ServiceKey, str | None] = {}
         """What was written to Services, or seen to be there as it should: what differs then is another's doing."""
+        self._cache: ServiceCache | None = None
+        self._begins_at: float | None = None
+        """When planning begins anew; until then nothing is planned. None: all is well."""
+        self._set_aside: dict[ServiceKey, float] = {}
+        """Until when Services have no plan with which a mistake of ours showed."""
 
     def hear(self, heard: Heard) -> None:
         """News of any kind."""
@@ -72,21 +84,14 @@ class Planning:
 
     def begin(self, cache: ServiceCache) -> None:
         """An allocator leads from now on, and knows all Services and groups."""
+        self._cache = cache
         self._confirmed.clear()
-        try:
-            self._placing.begin((entry.service for entry in cache), self._clock())
-            self._placing.look(self._clock())
-        except Exception:  # our mistake: addresses are given all the same
-            log.exception("planning failed")
+        self._set_aside.clear()
+        self._begin()
 
     def placed(self, plan: Plan, service: ServiceView) -> Plan:
         """The plan of a review, with the placement that the Service is to show."""
-        try:
-            return self._placed(plan, service)
-        except Exception:
-            # Our mistake, and nobody's address may hang on it.
-            log.exception("placement failed", extra={"service": str(service.key)})
-            return plan
+        return self._guarded(lambda: self._placed(plan, service), service) or plan
 
     def written(self, write: Write) -> None:
         """The API server has taken a write."""
@@ -96,10 +101,8 @@ class Planning:
     def forget(self, key: ServiceKey) -> None:
         """There is no such Service."""
         self._confirmed.pop(key, None)
-        try:
-            self._placing.forget(key, self._clock())
-        except Exception:  # our mistake: whoever is there is served on
-            log.exception("planning failed", extra={"service": str(key)})
+        self._set_aside.pop(key, None)
+        self._guarded(lambda: self._placing.forget(key, self._clock()))
         self._bell.set()
 
     async def run(self, turns: Turns) -> None:
@@ -117,11 +120,14 @@ class Planning:
     def _look(self, turns: Turns) -> float | None:
         """Look once; seconds until it is to be looked again without news."""
         now = self._clock()
-        try:
-            changed, due = self._placing.look(now), self._placing.due(now)
-        except Exception:  # our mistake: what was planned before stands
-            log.exception("planning failed")
-            return AFTER_MISTAKE
+        if self._begins_at is not None and now >= self._begins_at:
+            self._begin()
+            turns.look_at_all()
+            turns.ring()
+        for key in [key for key, until in self._set_aside.items() if until <= now]:
+            del self._set_aside[key]
+            turns.look_now(key)
+        changed, due = self._guarded(lambda: (self._placing.look(now), self._placing.due(now))) or (set(), None)
         if changed is None:
             turns.look_at_all()
             turns.ring()
@@ -129,7 +135,36 @@ class Planning:
             log.info("placements", extra={"services": len(changed)})
             for key in sorted(changed):
                 turns.look_now(key)
-        return None if due is None else max(BREATH, due - now)
+        times = [time for time in (due, self._begins_at, *self._set_aside.values()) if time is not None]
+        return max(BREATH, min(times) - now) if times else None
+
+    def _begin(self) -> None:
+        """From what Services show, with nothing of what was planned since."""
+        assert self._cache is not None, "begin() comes first"
+        now, self._begins_at = self._clock(), None
+        self._placing.begin(now)
+        for entry in self._cache:
+            service = entry.service
+            if service.is_branded and service.ingress:
+                learn = partial(self._placing.learn, service, service.ingress, service.allocated_from, now)
+                self._guarded(learn, service)
+        self._guarded(lambda: self._placing.look(now))
+
+    def _guarded(self, action: Callable[[], T], service: ServiceView | None = None) -> T | None:
+        """Do it, unless planning waits to begin anew; None where it isn't done. Nobody's address may hang on it."""
+        if self._begins_at is not None:
+            return None
+        if service is not None and service.key in self._set_aside:
+            return None
+        try:
+            return action()
+        except Exception:  # our mistake, which ends nobody's service
+            log.exception("planning failed", extra={"service": str(service.key)} if service is not None else {})
+        if service is not None:
+            self._set_aside[service.key] = self._clock() + SET_ASIDE
+        self._begins_at = self._clock() + AFTER_MISTAKE
+        self._bell.set()
+        return None
 
     def _placed(self, plan: Plan, service: ServiceView) -> Plan:
         match plan.step:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
+import pytest
+
+from allocator.reconcile import planning
+from allocator.reconcile.placing import Placing
 from kubedouble.store import Event
 from purelb import names
 from purelb.addresses import parse_address
 from purelb.kube import core_path, custom_path
 from purelb.placement import parse_placement
+from purelb.services import ServiceKey, ServiceView
 from tests.allocator.builders import local
 from tests.allocator.memberships import publish
 from tests.allocator.stage import Json, Stage, staged, until
@@ -22,6 +28,10 @@ async def shown(stage: Stage, name: str) -> tuple[str, ...]:
     body = await stage.read(name)
     text = (body["metadata"].get("annotations") or {}).get(names.PLACEMENT, "")
     return next(iter(parse_placement(text).values()), ())
+
+
+async def is_planned(stage: Stage, name: str) -> bool:
+    return bool(await shown(stage, name))
 
 
 async def owners(stage: Stage, services: Iterable[str]) -> Counter[str]:
@@ -67,10 +77,7 @@ def test_an_address_and_its_placement_are_written_at_once() -> None:
                 await stage.group("default", local=local("10.1.0.0/26"))
                 await stage.service("first")
 
-                async def is_placed() -> bool:
-                    return bool(await shown(stage, "first"))
-
-                await until(is_placed)
+                await until(lambda: is_planned(stage, "first"))
                 created = await stage.service("second")
                 await stage.addresses_when_given("second")
 
@@ -89,17 +96,14 @@ def test_where_a_group_says_hash_a_plan_is_taken_away() -> None:
                 await stage.group("default", local=local("10.1.0.0/26"))
                 await stage.service("a")
 
-                async def is_placed() -> bool:
-                    return bool(await shown(stage, "a"))
-
                 async def is_not() -> bool:
-                    return not await shown(stage, "a")
+                    return not await is_planned(stage, "a")
 
-                await until(is_placed)
+                await until(lambda: is_planned(stage, "a"))
                 await stage.change_group("default", placement="hash")
                 await until(is_not)
                 await stage.change_group("default", placement="even")
-                await until(is_placed)
+                await until(lambda: is_planned(stage, "a"))
 
                 await publish(stage, ["w0", "w1"], others=["old"])
                 await until(is_not)
@@ -247,5 +251,69 @@ def test_agents_read_in_a_groups_status_which_nodes_its_selector_chooses() -> No
                 await until(lambda: chooses("w0", "w2"))
                 await stage.kube.patch(core_path("nodes", name="w1"), rack)
                 await until(lambda: chooses("w0", "w1", "w2"))
+
+    asyncio.run(run())
+
+
+def test_a_mistake_of_the_planners_costs_nobody_an_address_and_one_service_its_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "AFTER_MISTAKE", 0.2)
+    monkeypatch.setattr(planning, "SET_ASIDE", 4.0)
+    learn, mistakes = Placing.learn, 0
+
+    def mistaken(self: Placing, service: ServiceView, *more: Any) -> None:
+        nonlocal mistakes
+        if "mistake" in service.annotations:
+            mistakes += 1
+            self._users.clear()  # half of what it does, so to say
+            raise RuntimeError("a mistake of ours")
+        learn(self, service, *more)
+
+    monkeypatch.setattr(Placing, "learn", mistaken)
+
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1", "w2"])
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("before")
+                await until(lambda: is_planned(stage, "before"))
+                await stage.service("odd", annotations={"mistake": "yes"})
+                assert await stage.addresses_when_given("odd") == ["10.1.0.1"]
+
+                await stage.service("after")
+                await until(lambda: is_planned(stage, "after"))
+                assert await is_planned(stage, "before")
+                assert not await is_planned(stage, "odd")
+                assert mistakes == 1, "it is set aside, not tried again and again"
+
+                await stage.change("odd", {"metadata": {"annotations": {"mistake": None}}})
+                await until(lambda: is_planned(stage, "odd"))
+
+    asyncio.run(run())
+
+
+def test_planning_that_failed_begins_anew_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "AFTER_MISTAKE", 0.2)
+    look, mistakes = Placing.look, 0
+
+    def mistaken(self: Placing, now: float) -> set[ServiceKey] | None:
+        nonlocal mistakes
+        mistakes += 1
+        if mistakes in (2, 3):
+            raise RuntimeError("a mistake of ours")
+        return look(self, now)
+
+    monkeypatch.setattr(Placing, "look", mistaken)
+
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await publish(stage, ["w0", "w1"])
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                await stage.service("a")
+                await stage.addresses_when_given("a")
+                await until(lambda: is_planned(stage, "a"))
 
     asyncio.run(run())

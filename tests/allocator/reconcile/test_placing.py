@@ -48,7 +48,9 @@ class Scene:
         self.fleet.take_members(Changed(ObjectKey("purelb", "purelb"), Said(str(self._version), nodes)), self.now)
 
     def begin(self, *services: ServiceView) -> None:
-        self.placing.begin(services, self.now)
+        self.placing.begin(self.now)
+        for one in services:
+            self.placing.learn(one, one.ingress, one.allocated_from, self.now)
         self.placing.look(self.now)
 
     def text(self, one: ServiceView) -> str | None:
