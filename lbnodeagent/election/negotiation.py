@@ -105,6 +105,7 @@ class Negotiation:
         mine = [vip for vip in message.vips if self._candidacy.is_owner(vip)]
         here = [vip for vip in mine if self._present.nics_with(vip)]
         for vip in mine:
+            self._say_own_at.pop(vip, None)  # who asks takes us for the owner: what it claimed before is settled
             if vip not in here:
                 self._detection.end(vip)  # a node of ours has it
                 self._handover.asked(message.sender, vip)

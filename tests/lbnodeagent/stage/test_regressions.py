@@ -37,6 +37,10 @@ FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
             History(26062, 4, 0.0, (Step(0.88, 37.3, "freeze", "n1", stays=True),)),
             id="an agent that was still frozen was expected to own what it wins",
         ),
+        pytest.param(
+            History(12895, 2, 0.0, (Step(0.0, 10.83, "plan", "n1", number=37),), is_planned=True),
+            id="a node that had just conceded a VIP was taken for a rival when it got it by plan",
+        ),
         *(
             pytest.param(
                 History(4877, 3, 0.1, (Step(0.04, 13.52, "edit the configuration", "n3", number), FOR_GOOD)),
