@@ -1,6 +1,7 @@
 """Messages to bytes and back."""
 
 import contextlib
+import tracemalloc
 import zlib
 from dataclasses import replace
 
@@ -40,6 +41,17 @@ def pack(kind: int, **fields: object) -> bytes:
 @given(PACKETS)
 def test_decoding_what_was_encoded_gives_the_same_message(message: PacketMessage) -> None:
     assert codec.decode(codec.encode(message)) == message
+
+
+def test_a_small_message_takes_little_memory_to_encode() -> None:
+    tracemalloc.start()
+    try:
+        codec.encode(PING)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 16 * 1024
 
 
 @given(st.lists(PACKETS, min_size=1, max_size=20))

@@ -42,6 +42,9 @@ COMPOUND_OVERHEAD = 2
 PACKET_EXPANDED_MAX = 256 << 10
 """All that one packet may expand to: four times the largest datagram, as real peers compress packets of 1400 bytes."""
 NESTING_MAX = 4
+PACK_BUFFER = 2048
+"""Bytes that msgpack takes to begin with, for each message: by itself a quarter of a megabyte, which malloc may have
+from the kernel anew each time. It grows as needed."""
 
 BODY_LIMITS: dict[str, Any] = {
     "raw": True,
@@ -144,7 +147,7 @@ def _source(message: Ping | IndirectPing) -> dict[str, object]:
 
 
 def _pack(fields: Mapping[str, object]) -> bytes:
-    packed: bytes = msgpack.packb(fields, use_bin_type=False, unicode_errors="surrogateescape")
+    packed: bytes = msgpack.packb(fields, use_bin_type=False, unicode_errors="surrogateescape", buf_size=PACK_BUFFER)
     return packed
 
 
