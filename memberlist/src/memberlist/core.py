@@ -194,6 +194,11 @@ class Core:
     def failed_probes(self) -> int:
         return self._detector.failed_probes
 
+    @property
+    def answered_at(self) -> float:
+        """When one of our probes was answered last, directly, by a detour or by TCP; minus infinity: never."""
+        return self._detector.answered_at
+
     def members(self) -> Mapping[str, Member]:
         """Everybody who isn't forgotten, ourselves included; a snapshot."""
         return self.table.snapshot()

@@ -79,6 +79,8 @@ class Detector:
         self._next_turn = math.inf
         self.failed_probes = 0
         """Rounds that ended without any answer, since the start."""
+        self.answered_at = -math.inf
+        """When one of our probes was answered last, in any way."""
 
     def start(self, now: float) -> None:
         self._next_turn = now + self._rng.random() * self._config.probe_interval
@@ -292,6 +294,7 @@ class Detector:
 
     def _succeed(self, now: float, running: ProbeRound) -> None:
         self._end(now, running)
+        self.answered_at = now
         self._awareness.change(-1)
 
     def _end(self, now: float, running: ProbeRound) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import functools
 import logging
+import math
 import random
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -210,6 +211,14 @@ class Memberlist:
     def health(self) -> int:
         """0: we are fine; higher: we seem to be slow or cut off."""
         return 0 if self._core is None else self._core.health
+
+    @property
+    def answered_at(self) -> float:
+        """When one of our probes was answered last, in the loop's time; minus infinity: never.
+
+        If that was long ago though there are members, it is this one that is cut off, or all others at once.
+        """
+        return -math.inf if self._core is None else self._core.answered_at
 
     @property
     def endpoint(self) -> Endpoint:
