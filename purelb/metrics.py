@@ -241,6 +241,7 @@ class AgentMetrics(ClientMetrics):
         self.local_subnets = Gauge(
             "purelb_election_local_subnet_count", "Subnets on which this node can announce.", registry=registry
         )
+        self.cut_off = Gauge("purelb_lbnodeagent_cut_off", "1 while no peer answers this node.", registry=registry)
         self.nowhere = Gauge(
             "purelb_lbnodeagent_nowhere",
             "Addresses that are to be announced and that no node has, by the one node that tells; 0 on all others.",

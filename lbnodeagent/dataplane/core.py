@@ -19,7 +19,16 @@ from lbnodeagent.dataplane.state import State
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.gate.looks import Looked
-from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, KeyRetired, PeerAlive, PeerEvent, PeerGone
+from lbnodeagent.gossip.events import (
+    CutOff,
+    Deaf,
+    GossipEnded,
+    GossipStarted,
+    KeyRetired,
+    PeerAlive,
+    PeerEvent,
+    PeerGone,
+)
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
 from lbnodeagent.kernel.watch import note, read
@@ -106,6 +115,8 @@ class Core:
                     self._implied.wanted_first(vip)
                 if wanted is not None:
                     self._implied.adopt(vip)
+                    if not self._state.present.ours(vip):
+                        self._state.candidacy.doubt((vip,), now)
                 self._state.mark((vip,))
                 self._state.rollcall.mark()
             case Configured(config):
@@ -122,11 +133,7 @@ class Core:
                 self._state.landmarks.node_has(internal, external)
                 self._implied.surroundings_changed(now)
             case NodeExcluded(is_excluded):
-                is_news = is_excluded != self._state.candidacy.is_excluded
-                self._state.candidacy.is_excluded = is_excluded
-                self._implied.candidacy_changed(now)
-                if is_news:
-                    self._state.mark_all()
+                self._implied.excluded(now, is_excluded=is_excluded)
             case NodeFailing(failure):
                 self._state.gate.node_is(failure)
                 self._implied.candidacy_changed(now)
@@ -147,6 +154,7 @@ class Core:
                 self._implied.owners_changed(self._state.candidacy.gossip_started(now))
             case GossipEnded():
                 self._state.candidacy.hears_peers = False
+                self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=True))
             case PeerAlive(node, meta, address):
                 self._state.members.joined(node, meta, address, now)
                 self._implied.candidacy_changed(now)
@@ -156,6 +164,8 @@ class Core:
             case Deaf(is_deaf):
                 self._state.candidacy.is_deaf = is_deaf
                 self._implied.candidacy_changed(now)
+            case CutOff(is_cut_off):
+                self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=not is_cut_off))
             case KeyRetired():
                 self._state.members.key_retired()
             case HandoverMessage():
@@ -178,19 +188,14 @@ class Core:
 
     def claim(self, now: float, index: IfIndex, vip: IPAddress, mac: Mac) -> bool:
         """A host says on an interface that it has ``vip`` (RFC 5227 section 2.4). Whether that is of interest here."""
-        if not self._state.neighbours.is_of_interest(index, vip, mac, now):
+        heard = self._state.claims.heard(index, vip, mac, now)
+        if heard is None:
             return False
         self._now = now
-        if not self._state.candidacy.hears_peers:
-            # Nothing can be said of a VIP that an earlier run left.
-            self._state.neighbours.claimed_unheard(vip)
-            self._state.mark((vip,))
-            return True
-        self._state.negotiation.claimed(vip, mac, now)
-        if self._state.candidacy.is_owner(vip):  # else it is the new owner while we hand over
-            conflict = self._state.neighbours.rival(index, vip, mac, now)
-            if conflict is not None:
-                self._outputs += (Counted("conflicts", 1), conflict)
+        self._implied.owners_changed((vip,) if heard.has_changed else ())
+        self._state.mark((vip,) if heard.is_to_be_looked_at else ())
+        if heard.conflict is not None:
+            self._outputs += (Counted("conflicts", 1), heard.conflict)
         return True
 
     def await_router(self, now: float) -> None:
@@ -319,6 +324,7 @@ class Core:
     def _run_timers(self, now: float) -> None:
         state = self._state
         state.mark(state.negotiation.run_due(now))
+        self._implied.owners_changed(state.witnesses.ask(now))
         state.neighbours.run_due(now)
         state.mark(state.statuses.due(now))
         state.mark(state.linger.due(now))
@@ -338,7 +344,7 @@ class Core:
             state.members.forget_old(now)
             self._mark_hosts()
             state.connected.look(state.present, state.config.dummy_interface, now)
-            self._implied.owners_changed(state.candidacy.elect())
+            self._implied.owners_changed(state.candidacy.elect(now))
             there = state.present.all_ours()
             self._outputs.append(Swept(frozenset(one.key for one in there)))
             state.mark_all()

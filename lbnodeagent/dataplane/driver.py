@@ -252,6 +252,7 @@ class DataPlane:
         self._outbox.put_all(reports)
         self._metrics.members.set(self._core.candidacy.member_count)
         self._metrics.nowhere.set(self._core.nowhere_count)
+        self._metrics.cut_off.set(self._core.candidacy.is_unanswered)
         self._metrics.messages_refused.set(self._peers.refused)
         if self._peers.ring != self._shown_ring:
             self._show_ring(self._peers.ring)

@@ -62,6 +62,14 @@ class Implications:
         self._state.rollcall.mark()
         self._tell_members()
 
+    def excluded(self, now: float, *, is_excluded: bool) -> None:
+        """This node is to have VIPs only where no other can, or not only then."""
+        is_news = is_excluded != self._state.candidacy.is_excluded
+        self._state.candidacy.is_excluded = is_excluded
+        self.candidacy_changed(now)
+        if is_news:
+            self._state.mark_all()
+
     def owners_changed(self, vips: Iterable[IPAddress]) -> None:
         """These VIPs have another owner."""
         vips = list(vips)

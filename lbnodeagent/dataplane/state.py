@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
+from lbnodeagent.dataplane.claims import Claims
 from lbnodeagent.dataplane.invariants import Facts
 from lbnodeagent.dataplane.landmarks import Landmarks
 from lbnodeagent.dataplane.linger import Linger
@@ -21,6 +22,7 @@ from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituati
 from lbnodeagent.dataplane.status import Statuses
 from lbnodeagent.dataplane.sweeps import Sweeps
 from lbnodeagent.dataplane.wanted import WantedVips
+from lbnodeagent.dataplane.witnesses import Witnesses
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.negotiation import Negotiation
 from lbnodeagent.election.subnets import Subnets
@@ -67,6 +69,8 @@ class State:
         self.detection = DuplicateDetection()
         self.neighbours = Neighbours(self.present, self.members, Conflicts(), self.detection)
         self.negotiation = Negotiation(self.members, self.candidacy, self.present, self.neighbours, self.detection)
+        self.witnesses = Witnesses(self.members, self.candidacy, self.present, self.subnets, self.neighbours)
+        self.claims = Claims(self.candidacy, self.witnesses, self.negotiation, self.neighbours)
         self.wanted = WantedVips(self.candidacy, self.detection)
         self.requested = Requested(self.present)
         self.routes = Routes(self.present)
@@ -87,7 +91,8 @@ class State:
     @property
     def timed(self) -> tuple[Timed, ...]:
         """The parts that may wait for a time."""
-        return self.negotiation, self.statuses, self.linger, self.nowhere, self.candidacy, self.gate, self.rollcall
+        parts = self.negotiation, self.witnesses, self.statuses, self.linger, self.nowhere, self.candidacy, self.gate
+        return *parts, self.rollcall
 
     # --- what is to be looked at -------------------------------------------------------------------------------------
 

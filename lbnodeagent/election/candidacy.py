@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from lbnodeagent.election.concessions import Concessions
+from lbnodeagent.election.doubts import Doubts
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta
@@ -24,6 +25,8 @@ SETTLE: Final = 2.0
 """Seconds for which a node that starts or gets its cable back looks for its peers before it takes VIPs."""
 
 
+UNHEARD: Final = "a node that isn't heard"
+"""Who may have a VIP, where no node was heard since this agent started."""
 DEAF: Final = 60.0
 """Seconds for which one that starts among agents with another key waits for them: by then they have the same, unless
 somebody gave them different ones, and VIPs on two nodes are better than, after a death, on none."""
@@ -59,6 +62,10 @@ class Candidacy:
         self._version = version
         self._election = PlannedElection()
         self.concessions = Concessions()
+        self.doubts = Doubts()
+        self.is_unanswered = False
+        """Nobody answers this node any more."""
+        self._was_doubtful = False
         self._subnets: tuple[NicSubnet, ...] = ()
         self._macs: frozenset[Mac] = frozenset()
         self._addresses: frozenset[IPAddress] = frozenset()
@@ -105,7 +112,11 @@ class Candidacy:
 
     def owner(self, vip: IPAddress) -> str | None:
         """The owner by what is known; None where nobody is on its subnet."""
-        return self.concessions.to(vip) or self._election.owner(vip)
+        owner = self._election.owner(vip)
+        other = self.concessions.to(vip)
+        if other is None and owner == self._node:
+            other = self.doubts.to(vip)
+        return other or owner
 
     def is_owner(self, vip: IPAddress) -> bool:
         """Whether that is this node."""
@@ -116,6 +127,27 @@ class Candidacy:
         candidate = self._members.candidates().get(to)
         if candidate is not None:
             self.concessions.add(vip, to, candidate, now)
+
+    @property
+    def may_be_cut_off(self) -> bool:
+        """Whether it may be this node that is away, and not its peers: none of them answers, or is left."""
+        is_lone = not self._members.others and (self.is_alone is False or bool(self._members.lost))
+        return self.is_unanswered or is_lone
+
+    def answered(self, now: float, *, is_answered: bool) -> set[IPAddress]:
+        """Whether anybody answers this node."""
+        self.is_unanswered = not is_answered
+        return self._reconsider(now)
+
+    def doubt(self, vips: Iterable[IPAddress], now: float) -> None:
+        """Of these VIPs, which are new or changed their owner, ask the wire for those that came to this node."""
+        other = self._members.last_lost or UNHEARD
+        may_be_cut_off = self.may_be_cut_off
+        for vip in vips:
+            if self._election.owner(vip) != self._node:
+                self.doubts.end(vip)
+            elif may_be_cut_off:
+                self.doubts.doubt((vip,), other, now)
 
     def is_preferred(self, vip: IPAddress) -> bool:
         """Whether this node is one of those that are to have it rather than others."""
@@ -133,6 +165,7 @@ class Candidacy:
         """A VIP is wanted so, or no longer."""
         self.concessions.end(vip)
         if wanted is None:
+            self.doubts.end(vip)
             self._election.remove_vip(vip)
         else:
             self._election.set_vip(vip, wanted.electorate, wanted.preferred, wanted.plan)
@@ -184,14 +217,14 @@ class Candidacy:
         )
         if meta != self._members.own:
             self._members.set_own(meta)
-        return self.elect()
+        return self.elect(now) | self._reconsider(now)
 
     def take_haste(self) -> bool:
         """Whether peers should be joined at once, since this was asked last."""
         haste, self._has_news_to_hear = self._has_news_to_hear, False
         return haste
 
-    def elect(self) -> set[IPAddress]:
+    def elect(self, now: float) -> set[IPAddress]:
         """Bring the election up to date with the members."""
         candidates = self._members.candidates()
         self.able = frozenset(node for node, one in candidates.items() if one.announces)
@@ -210,7 +243,17 @@ class Candidacy:
             changed |= self._election.set_candidate(
                 node, candidate.reach, candidate.rank, reads_plans=candidate.reads_plans
             )
+        self.doubt(changed, now)
         return changed | self.concessions.elected(changed, candidates)
+
+    def _reconsider(self, now: float) -> set[IPAddress]:
+        """Peers came or went, or answer or don't: whether the wire has to be asked for this node's own VIPs."""
+        was, self._was_doubtful = self._was_doubtful, self.may_be_cut_off
+        if not self._was_doubtful:
+            return self.doubts.over()
+        if not was:
+            self.doubts.begin(now)
+        return set()
 
     def _is_settled(self, now: float) -> bool:
         """Whether what this node sees of its peers can be believed: it hears one, there are none, or it waited."""

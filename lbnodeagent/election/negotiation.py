@@ -80,6 +80,8 @@ class Negotiation:
         """Whether ``vip`` stays though it isn't ours: until its new owner has it, or while nobody is elected."""
         if self._handover.is_held(vip):
             return True
+        if self._candidacy.doubts.is_open(vip):
+            return bool(self._present.nics_with(vip))
         # An earlier run left it, no peer claims it, and this node may not yet. Without the gossip we can't know what
         # peers claim: then it stays until it expires.
         candidacy = self._candidacy
@@ -101,7 +103,7 @@ class Negotiation:
         changed: set[IPAddress] = set()
         if message.is_leaving:
             self._members.is_leaving(message.sender, now)
-            changed = self._candidacy.elect()
+            changed = self._candidacy.elect(now)
         mine = [vip for vip in message.vips if self._candidacy.is_owner(vip)]
         here = [vip for vip in mine if self._present.nics_with(vip)]
         for vip in mine:
@@ -155,6 +157,7 @@ class Negotiation:
             self._handover.not_ours(vip)
             self._say_own_at.pop(vip, None)
         is_given = is_wanted and owner not in (None, self._node) and bool(self._present.nics_with(vip))
+        is_given = is_given and self._candidacy.doubts.to(vip) is None  # else that one has it, or is asked
         self._neighbours.gives_away(vip, is_given=is_given)
         if not is_given:
             self._handover.end(vip)

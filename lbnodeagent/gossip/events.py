@@ -59,11 +59,18 @@ class Deaf:
 
 
 @dataclass(frozen=True, slots=True)
+class CutOff:
+    """Whether nobody answers this node any more: it may be the one that is away."""
+
+    is_cut_off: bool
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRetired:
     """A key of the gossip is in use no more: what was said by it alone is believed no longer."""
 
 
-PeerEvent: TypeAlias = GossipStarted | GossipEnded | PeerAlive | PeerGone | Deaf | KeyRetired | HandoverMessage
+PeerEvent: TypeAlias = GossipStarted | GossipEnded | PeerAlive | PeerGone | Deaf | CutOff | KeyRetired | HandoverMessage
 
 
 def peer_event(event: Event, own: str) -> PeerEvent | None:

@@ -76,6 +76,11 @@ class Members:
         """Members that failed, and may come back."""
         return self._failed_at.keys()
 
+    @property
+    def last_lost(self) -> str | None:
+        """The last one of them to fail."""
+        return next(reversed(self._failed_at), None)
+
     def set_own(self, meta: Meta) -> None:
         """What this node says of itself."""
         self.own = meta

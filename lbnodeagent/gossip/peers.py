@@ -15,9 +15,19 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence, Set
 from typing import Final
 
+from lbnodeagent.gossip.answers import Answers
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
-from lbnodeagent.gossip.events import Deaf, GossipEnded, GossipStarted, KeyRetired, PeerAlive, PeerEvent, PeerGone
+from lbnodeagent.gossip.events import (
+    CutOff,
+    Deaf,
+    GossipEnded,
+    GossipStarted,
+    KeyRetired,
+    PeerAlive,
+    PeerEvent,
+    PeerGone,
+)
 from lbnodeagent.gossip.joining import Joining
 from lbnodeagent.gossip.keyrotation import Rotation, fingerprint, mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
@@ -26,6 +36,7 @@ from memberlist import (
     Event,
     JoinSealed,
     Keyring,
+    MemberFailed,
     MemberJoined,
     Memberlist,
     MemberUpdated,
@@ -43,6 +54,8 @@ TURN: Final = 2.0
 """Likewise while the keys are being changed, as some of that is a matter of time."""
 REBIND: Final = 0.5
 """Seconds until the gossip port is tried again when it's taken (by an agent that is just stopping)."""
+LISTEN: Final = 0.1
+"""Seconds between two looks whether anybody answers."""
 UNREAD: Final = 1024
 """Hand-over messages that wait to be read; more are dropped, who sent them asks again."""
 
@@ -65,6 +78,7 @@ class Peers:
         self._meta = self._correspondence.meta(self._said)  # none would make it a candidate, as PureLB's own agents are
         self._gossip: Memberlist | None = None
         self._alive: set[str] = set()
+        self._answers = Answers(config.probe_interval)
         self._joining = Joining(random.Random())
         self._deaf_to: set[str] = set()
         """Where agents are whose answers no key of ours opens."""
@@ -198,12 +212,30 @@ class Peers:
                 self._happens(GossipStarted())
                 log.info("gossip started", extra={"address": str(gossip.endpoint.address), "port": self._port})
                 tasks.create_task(self._keep_joining(gossip))
+                tasks.create_task(self._listen(gossip))
         finally:
             if self._gossip is not None:
                 self._gossip = None
                 self._happens(GossipEnded())
 
+    async def _listen(self, gossip: Memberlist) -> None:
+        while True:
+            self._look_for_answers(gossip)
+            await asyncio.sleep(LISTEN)
+
+    def _look_for_answers(self, gossip: Memberlist) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._answers.look(now, gossip.answered_at, has_peers=bool(self._alive)):
+            is_cut_off = self._answers.is_cut_off
+            if is_cut_off:
+                log.warning("no peer answers")
+            else:
+                log.info("peers answer again")
+            self._happens(CutOff(is_cut_off))
+
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, MemberFailed) and self._gossip is not None:
+            self._look_for_answers(self._gossip)  # what follows from a death depends on it
         if isinstance(event, JoinSealed):
             self._sealed.add(str(event.address))
         if isinstance(event, MemberJoined | MemberUpdated) and event.member.name != self._node:
@@ -221,6 +253,7 @@ class Peers:
                     self._alive.add(node)
             case GossipEnded():
                 self._alive.clear()
+                self._answers = Answers(self._config.probe_interval)
                 self._correspondence.begin_again()
             case PeerGone(node, for_good):
                 self._alive.discard(node)

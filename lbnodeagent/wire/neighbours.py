@@ -128,11 +128,26 @@ class Neighbours:
                         self._frames.append(Probe(vip, link.name, link.mac))
             self._unprobed.clear()
 
+    def ask_for(self, address: IPAddress, index: IfIndex) -> None:
+        """Ask on an interface who has an address; an answer is heard as a claim."""
+        link = self._present.links.get(index)
+        if link is not None and link.mac is not None:
+            self._frames.append(Probe(address, link.name, link.mac))
+
+    def ask_for_all(self, now: float) -> None:
+        """Ask now whether another host has one of the VIPs that are here."""
+        self._unprobed |= self._here()
+        self._probe_at = now
+
+    def is_foreign(self, index: IfIndex, mac: Mac) -> bool:
+        """Whether a MAC that speaks on an interface is another host's."""
+        return index in self._present.links and all(mac != own.mac for own in self._present.links.values())
+
     def is_of_interest(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> bool:
         """Whether a host that says on an interface to have ``vip`` is another one, and ``vip`` is here."""
         if not self._is_here(index, vip) and not self._detection.is_duplicate(vip, now):
             return False
-        return index in self._present.links and all(mac != own.mac for own in self._present.links.values())
+        return self.is_foreign(index, mac)
 
     def claimed_unheard(self, vip: IPAddress) -> None:
         """Another host answered for ``vip``, which is here, while peers could not be heard."""

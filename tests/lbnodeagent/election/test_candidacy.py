@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_network
 
-from lbnodeagent.election.candidacy import DEAF, SETTLE, Candidacy
+from lbnodeagent.election.candidacy import DEAF, SETTLE, UNHEARD, Candidacy
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
@@ -48,6 +48,9 @@ def test_alone_it_waits_whether_its_peers_can_be_heard() -> None:
     assert own.deadline == SETTLE
 
     assert own.update(SETTLE) == {VIP}
+    assert own.owner(VIP) == UNHEARD  # the wire is asked first
+
+    own.doubts.settle(VIP)
     assert own.owner(VIP) == "own"
 
 

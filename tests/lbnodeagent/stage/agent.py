@@ -15,9 +15,10 @@ from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gate.looks import Looked
+from lbnodeagent.gossip.answers import Answers
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
-from lbnodeagent.gossip.events import GossipStarted
+from lbnodeagent.gossip.events import CutOff, GossipStarted, PeerAlive, PeerGone
 from lbnodeagent.kernel.notifications import Change
 from lbnodeagent.messages import Begun, Peer, PeersKnown
 from lbnodeagent.tables import (
@@ -42,7 +43,7 @@ from lbnodeagent.tables import (
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
 from memberlist.errors import UnknownMember
-from memberlist.events import Event
+from memberlist.events import Event, MemberFailed
 from memberlist.simulation import Simulation
 from purelb.addresses import IPAddress
 from purelb.membership import Attendance
@@ -79,8 +80,11 @@ class Agent:
         simulation: Simulation,
         around: Surrounding,
         chance: random.Random,
+        probe_interval: float,
     ) -> None:
         self.name = name
+        self._answers = Answers(probe_interval)
+        self._peers: set[str] = set()
         self.core = Core(name, Version())
         self.control = ControlPlane(name)
         self.correspondence = Correspondence(name, Life(chance.randbytes(LIFE_SIZE)))
@@ -135,11 +139,30 @@ class Agent:
 
     def gossip(self, event: Event) -> None:
         def hear() -> None:
+            if isinstance(event, MemberFailed):
+                self._listen()
             happened = self.correspondence.hear(event)
-            if happened is not None:
-                self.core.peer(self._now, happened)
+            match happened:
+                case None:
+                    return
+                case PeerAlive(node):
+                    self._peers.add(node)
+                case PeerGone(node):
+                    self._peers.discard(node)
+                case _:
+                    pass
+            self.core.peer(self._now, happened)
 
         self._do(hear)
+
+    def listen(self) -> None:
+        """Whether anybody answers, as gossip/peers.py looks."""
+        self._do(self._listen)
+
+    def _listen(self) -> None:
+        answered_at = self._simulation.nodes[self.name].core.answered_at
+        if self._answers.look(self._now, answered_at, has_peers=bool(self._peers)):
+            self.core.peer(self._now, CutOff(self._answers.is_cut_off))
 
     def claim(self, index: IfIndex, vip: IPAddress, mac: Mac) -> None:
         self._do(lambda: void(self.core.claim(self._now, index, vip, mac)))

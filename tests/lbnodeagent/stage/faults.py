@@ -19,7 +19,16 @@ from tests.lbnodeagent.stage.world import World
 
 OfAgents: TypeAlias = Literal["kill", "stop", "freeze", "replay"]
 OfMachines: TypeAlias = Literal[
-    "power", "unplug", "part", "flap", "flap the second NIC", "cut the second NIC", "kube-proxy"
+    "power",
+    "unplug",
+    "part",
+    "flap",
+    "flap the second NIC",
+    "cut the second NIC",
+    "kube-proxy",
+    "deaf",
+    "mute",
+    "no gossip",
 ]
 OfKernels: TypeAlias = Literal[
     "wipe VIPs",
@@ -134,6 +143,7 @@ def _of_agents(world: World, step: Step) -> dict[str, Acts]:
 
 def _of_machines(world: World, step: Step) -> dict[str, Acts]:
     name, simulation, was_proxied = step.node, world.simulation, world.proxies[step.node]
+    others = [other for other in world.nodes if other != name]
 
     def second(*, has_carrier: bool) -> None:
         for nic in world.nodes[name].kernel.nics[1:]:
@@ -156,10 +166,10 @@ def _of_machines(world: World, step: Step) -> dict[str, Acts]:
             lambda: world.proxies.update({name: PROXIES[step.number % len(PROXIES)]}),
             lambda: world.proxies.update({name: was_proxied}),
         ),
-        "part": (
-            lambda: simulation.part([name], [other for other in world.nodes if other != name]),
-            simulation.heal,
-        ),
+        "part": (lambda: world.part([name], others), world.heal),
+        "deaf": (lambda: world.hush(others, [name]), world.heal),
+        "mute": (lambda: world.hush([name], others), world.heal),
+        "no gossip": (lambda: world.hush(world.nodes, world.nodes), world.heal),
     }
 
 

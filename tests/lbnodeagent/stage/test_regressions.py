@@ -41,6 +41,10 @@ FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
             History(12895, 2, 0.0, (Step(0.0, 10.83, "plan", "n1", number=37),), is_planned=True),
             id="a node that had just conceded a VIP was taken for a rival when it got it by plan",
         ),
+        pytest.param(
+            History(732, 2, 0.1, (Step(5.2, 6.84, "power", "n1"), Step(6.16, 27.68, "deaf", "n2"))),
+            id="who started alone went on to leave a VIP to a peer that it heard later",
+        ),
         *(
             pytest.param(
                 History(4877, 3, 0.1, (Step(0.04, 13.52, "edit the configuration", "n3", number), FOR_GOOD)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gate.looks import Look, Looked
@@ -49,6 +49,8 @@ LOOK = 1.0
 """Seconds between two looks of an agent for peers that it should join."""
 PEEP = 2.0
 """Seconds between two looks of an agent at its node's data path."""
+LISTEN = 1.0
+"""Seconds between two looks of an agent whether any peer answers."""
 HEARD: tuple[float, float] = (0.005, 0.03)
 """Seconds until agents hear of an object that changed."""
 JOINED: tuple[float, float] = (0.0, 1.5)
@@ -71,12 +73,14 @@ class World:
         self.api = Api(self._tell)
         local_interface = "eth0|^lan" if self.topology.has_second_nics else DEFAULT_INTERFACE
         self.api.install(tuple(self.nodes), local_interface=local_interface)
-        self.wire = Wire(self.nodes, self.simulation.connects, self.simulation.after, self.chance)
+        self.hushed: set[tuple[str, str]] = set()
+        """From whom to whom no gossip gets, though frames do."""
+        self.wire = Wire(self.nodes, self.connects, self.simulation.after, self.chance)
         kube_proxy = Look.ANSWERS if seed % 3 else Look.REFUSED  # where the CNI does its work
         self.proxies = dict.fromkeys(self.nodes, kube_proxy)
         self.lateness: dict[str, float] = {}
         """Seconds by which agents hear of the API later than others, where they do."""
-        self.laws = Laws(self.nodes, self.api, self.wire, self.proxies, is_planned)
+        self.laws = Laws(self.nodes, self.api, self.wire, self.proxies, self.hushed, is_planned)
         self.overheard: list[tuple[str, bytes]] = []
         """To whom agents wrote what, as somebody on the wire can record it."""
         self._heard = 0
@@ -155,7 +159,7 @@ class World:
         node = self.nodes[name]
         if node.agent is not None or not node.is_powered:
             return
-        agent = Agent(name, node.kernel, node.seam, self.simulation, self, self.chance)
+        agent = Agent(name, node.kernel, node.seam, self.simulation, self, self.chance, GOSSIP.probe_interval)
         meta = agent.correspondence.meta(Meta())
         if name in self.simulation.nodes:
             self.simulation.revive(name, meta=meta)
@@ -165,6 +169,7 @@ class World:
         node.agent = agent
         agent.begin(frozenset(other for other in self.nodes if other != name))
         self._look(agent)
+        self._listen(agent)
         # It learns where the others are, and connects.
         self.simulation.after(self.chance.uniform(*JOINED), lambda: self._join(agent))
         if self.api.is_there:
@@ -178,6 +183,14 @@ class World:
         if not agent.is_frozen:
             agent.looked(Looked(self.proxies[agent.name]))
         self.simulation.after(PEEP, lambda: self._look(agent))
+
+    def _listen(self, agent: Agent) -> None:
+        """What gossip/peers.py does, at another pace."""
+        if agent.is_over:
+            return
+        if not agent.is_frozen:
+            agent.listen()
+        self.simulation.after(LISTEN, lambda: self._listen(agent))
 
     def kill_agent(self, name: str) -> None:
         """Its process is gone; the kernel stays as it is."""
@@ -276,6 +289,27 @@ class World:
     def plug_in(self, name: str) -> None:
         self.simulation.plug_in(name)
         self.nodes[name].kernel.set_link(ETH0, has_carrier=True)
+
+    def connects(self, one: str, other: str) -> bool:
+        """Whether frames get from one node to another."""
+        return self.simulation.connects(one, other) or (one, other) in self.hushed
+
+    def hush(self, some: Iterable[str], others: Iterable[str]) -> None:
+        """No gossip gets from ``some`` to ``others``."""
+        some, others = list(some), list(others)
+        self.simulation.part(some, others, one_way=True)
+        self.hushed |= {(one, other) for one in some for other in others}
+
+    def part(self, some: Iterable[str], others: Iterable[str]) -> None:
+        """Nothing gets from ``some`` to ``others``, nor back."""
+        some, others = list(some), list(others)
+        self.simulation.part(some, others)
+        self.hushed -= {pair for one in some for other in others for pair in ((one, other), (other, one))}
+
+    def heal(self) -> None:
+        """All that was parted is one network again."""
+        self.simulation.heal()
+        self.hushed.clear()
 
     # --- what agents do ----------------------------------------------------------------------------------------------
 

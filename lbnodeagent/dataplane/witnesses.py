@@ -1,0 +1,97 @@
+"""Asks the wire who has a VIP, while this node may be the one that is cut off (election/doubts.py). Pure.
+
+Joins the doubts with the NICs: where to ask, and whether silence means anything there. A wire on which not even the
+gateway answers is one that this node isn't on any more: nothing is taken. ``now`` is monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.election.subnets import Subnets
+from lbnodeagent.gossip.members import Members
+from lbnodeagent.kernel.interfaces import subnet_for
+from lbnodeagent.kernel.present import Present
+from lbnodeagent.tables import IfIndex, Mac
+from lbnodeagent.wire.neighbours import Neighbours
+from purelb.addresses import IPAddress
+from purelb.election import digest
+
+log = logging.getLogger(__name__)
+
+
+class Witnesses:
+    """Of one node."""
+
+    def __init__(
+        self, members: Members, candidacy: Candidacy, present: Present, subnets: Subnets, neighbours: Neighbours
+    ) -> None:
+        self._members = members
+        self._candidacy = candidacy
+        self._present = present
+        self._subnets = subnets
+        self._neighbours = neighbours
+        self._heard_at: dict[IfIndex, float] = {}
+
+    @property
+    def deadline(self) -> float | None:
+        """When there is something to ask."""
+        return self._candidacy.doubts.deadline
+
+    def ask(self, now: float) -> set[IPAddress]:
+        """Ask what is to be asked. The VIPs that are this node's since nobody has them."""
+        doubts = self._candidacy.doubts
+        due = doubts.due(now)
+        if due.own:
+            self._neighbours.ask_for_all(now)
+        asked: set[IfIndex] = set()
+        for vip in due.questions:
+            subnet = subnet_for(vip, self._subnets.here)
+            if subnet is not None:
+                asked.add(subnet.index)
+                self._neighbours.ask_for(vip, subnet.index)
+        for index in asked:
+            for gateway in self._gateways(index):
+                self._neighbours.ask_for(gateway, index)
+        taken: set[IPAddress] = set()
+        for vip, since in due.silent:
+            if self._is_telling(vip, since):
+                doubts.settle(vip)
+                taken.add(vip)
+            else:
+                doubts.hold(vip, now)
+        if taken:
+            log.info("no other host has them", extra={"vips": len(taken)})
+        return taken
+
+    def heard(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> bool:
+        """A host says on an interface that it has ``vip``. Whether that is of interest."""
+        if not self._candidacy.doubts.is_active or not self._neighbours.is_foreign(index, mac):
+            return False
+        self._heard_at[index] = now
+        return self._candidacy.doubts.heard(vip, self._members.node_with(mac), now)
+
+    def has_taken(self, vip: IPAddress, mac: Mac, now: float) -> bool | None:
+        """A node has a VIP that is here and this node's: whether it is left to that one; None: no doubt about it."""
+        candidacy, node = self._candidacy, self._members.node_with(mac)
+        if not candidacy.may_be_cut_off or node is None:
+            return None
+        is_first = digest(self._members.node, vip) < digest(node, vip)
+        is_left = candidacy.doubts.claimed_own(vip, node, now, is_first=is_first)
+        if is_left:
+            log.warning("no peer answers, and one of them has it", extra={"vip": str(vip), "node": node})
+        return is_left
+
+    def _is_telling(self, vip: IPAddress, since: float) -> bool:
+        """Whether it means something that nobody answered."""
+        subnet = subnet_for(vip, self._subnets.here)
+        if subnet is None or not any(self._gateways(subnet.index)):
+            return True
+        return self._heard_at.get(subnet.index, 0.0) >= since
+
+    def _gateways(self, index: IfIndex) -> Iterator[IPAddress]:
+        """The gateways behind an interface; a link-local one says nothing of where it is."""
+        networks = [subnet.network for subnet in self._subnets.here if subnet.index == index]
+        return (gateway for gateway in self._present.gateways if any(gateway in network for network in networks))

@@ -1,0 +1,173 @@
+"""VIPs that are this node's by what it hears, while it may be the one that is cut off: the wire is asked first. Pure.
+
+A node that hears no peer any more would take all VIPs, though their owners serve: they don't hear each other, that is
+all. So it asks for each VIP on its subnet (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2). While another host answers
+it is left there and asked for again, ever more seldom; when nobody does it is this node's. Of its own VIPs those are
+given up that a node of the cluster turns out to have: the others heard each other, and elected.
+
+Knows no wire: ``due`` says what to ask, ``heard`` is told of answers. ``now`` is monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from purelb.addresses import IPAddress
+
+QUESTIONS: Final = 3
+"""Without an answer to any of them nobody has it."""
+PAUSE: Final = 0.03
+"""Seconds between two of them: hosts answer within a millisecond or two, where they aren't swamped."""
+AGAIN: Final = 0.1
+"""Seconds from an answer to the next question, at first; twice as many each time."""
+PATIENCE: Final = 3 * AGAIN
+"""Seconds for which a node that others have taken for dead keeps its own VIP beside another one that has it."""
+AGAIN_MOST: Final = 1.0
+"""A dead agent's kernel lets its VIPs go after a while: for so long nobody has them then."""
+RATE: Final = 200.0
+"""VIPs for which it is asked again in a second: with more of them each has to wait longer."""
+RETRY: Final = 0.5
+"""Seconds until it is asked again where the wire itself says nothing."""
+OWN_MOST: Final = 32.0
+"""Own VIPs are asked for at once, after a second, two, four, and so on up to this; then as seldom as ever."""
+
+
+@dataclass(slots=True)
+class _Doubt:
+    to: str
+    since: float
+    ask_at: float
+    pause: float = AGAIN
+    unanswered: int = 0
+    is_answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is due now."""
+
+    questions: tuple[IPAddress, ...] = ()
+    """VIPs that are to be asked for."""
+    own: bool = False
+    """And all that are here."""
+    silent: tuple[tuple[IPAddress, float], ...] = ()
+    """VIPs for which nobody answered since then, if anything was heard at all: ``settle`` or ``hold`` them."""
+
+
+class Doubts:
+    """Of this node."""
+
+    def __init__(self) -> None:
+        self._of: dict[IPAddress, _Doubt] = {}
+        self._own_at: float | None = None
+        self._own_pause = 1.0
+        self._claimed: dict[IPAddress, tuple[float, float]] = {}
+        """Own VIPs that a node was heard to have, and when that was first and last."""
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``due`` has something to say next."""
+        own = () if self._own_at is None else (self._own_at,)
+        return min((*own, *(doubt.ask_at for doubt in self._of.values())), default=None)
+
+    def to(self, vip: IPAddress) -> str | None:
+        """The node that may have ``vip`` instead of this one; None: there is no doubt."""
+        doubt = self._of.get(vip)
+        return None if doubt is None else doubt.to
+
+    def is_open(self, vip: IPAddress) -> bool:
+        """Whether it is being asked for, and nobody has answered yet."""
+        doubt = self._of.get(vip)
+        return doubt is not None and not doubt.is_answered
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any answer is of interest."""
+        return bool(self._of) or self._own_at is not None
+
+    def begin(self, now: float) -> None:
+        """This node may be cut off: does another one have its VIPs?"""
+        self._own_at, self._own_pause = now, 1.0
+
+    def doubt(self, vips: Iterable[IPAddress], to: str, now: float) -> None:
+        """These became this node's; ``to`` was the last one to fall silent."""
+        for vip in vips:
+            self._of.setdefault(vip, _Doubt(to, now, now))
+
+    def heard(self, vip: IPAddress, by: str | None, now: float) -> bool:
+        """A host, perhaps a node of the cluster, answers for ``vip``. Whether that is of interest."""
+        doubt = self._of.get(vip)
+        if doubt is None:
+            return False
+        if doubt.unanswered:
+            doubt.unanswered = 0
+            doubt.ask_at = now + max(doubt.pause, len(self._of) / RATE)
+            doubt.pause = min(2 * doubt.pause, AGAIN_MOST)
+        doubt.is_answered = True
+        doubt.to = by or doubt.to
+        return True
+
+    def claimed_own(self, vip: IPAddress, by: str, now: float, *, is_first: bool) -> bool:
+        """The node ``by`` has ``vip``, which is here and this node's. Whether it is left to that one from now on.
+
+        Not at the first answer: in the middle of a hand-over that node may just be about to let go. And of two nodes
+        that are both cut off and have it both, the one that ``is_first`` by the hash rule waits for the other one.
+        """
+        first, last = self._claimed.get(vip, (now, now))
+        if now - last > 2 * AGAIN:
+            first = now
+        self._claimed[vip] = first, now
+        if now - first < (PATIENCE if is_first else AGAIN):
+            self._own_at = min(self._own_at or now + AGAIN, now + AGAIN)
+            return False
+        del self._claimed[vip]
+        self._of[vip] = _Doubt(by, now, now + AGAIN_MOST, AGAIN_MOST, is_answered=True)
+        return True
+
+    def due(self, now: float) -> Due:
+        """What to ask now, and what was asked in vain."""
+        own = self._own_at is not None and now >= self._own_at
+        if own:
+            self._own_at = now + self._own_pause if self._own_pause <= OWN_MOST else None
+            self._own_pause *= 2
+            self._claimed = {vip: at for vip, at in self._claimed.items() if now - at[1] <= 2 * AGAIN}
+        questions, silent = [], []
+        for vip, doubt in self._of.items():
+            if now < doubt.ask_at:
+                continue
+            if doubt.unanswered >= QUESTIONS:
+                silent.append((vip, doubt.since))
+                continue
+            if not doubt.unanswered:
+                doubt.since = now
+            doubt.unanswered += 1
+            doubt.ask_at = now + PAUSE
+            questions.append(vip)
+        return Due(tuple(questions), own, tuple(silent))
+
+    def settle(self, vip: IPAddress) -> None:
+        """Nobody has it, on a wire where others are heard: it is this node's."""
+        del self._of[vip]
+
+    def hold(self, vip: IPAddress, now: float) -> None:
+        """Nobody is heard at all: nothing is known, and nobody to serve either."""
+        doubt = self._of[vip]
+        doubt.unanswered, doubt.ask_at = 0, now + RETRY
+
+    def end(self, vip: IPAddress) -> None:
+        """It isn't this node's any more, or nobody wants it."""
+        self._of.pop(vip, None)
+        self._claimed.pop(vip, None)
+
+    def over(self) -> set[IPAddress]:
+        """Peers are heard again: what they say counts. The VIPs that were in doubt."""
+        vips = set(self._of)
+        self._of.clear()
+        self._claimed.clear()
+        self._own_at = None
+        return vips

@@ -1,0 +1,153 @@
+"""VIPs for which the wire is asked before a node that may be cut off takes them, or goes on to have them."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from lbnodeagent.election.doubts import AGAIN, AGAIN_MOST, OWN_MOST, PATIENCE, PAUSE, QUESTIONS, RETRY, Doubts
+from purelb.addresses import IPAddress
+from tests.lbnodeagent.scenes import VIP, VIP6
+
+
+def played(doubts: Doubts, until: float, *, answers: frozenset[IPAddress] = frozenset()) -> tuple[int, set[IPAddress]]:
+    """How many questions are asked up to then, and which VIPs nobody has; ``answers``: for which somebody answers."""
+    asked, silent = 0, set[IPAddress]()
+    while (now := doubts.deadline) is not None and now <= until:
+        due = doubts.due(now)
+        asked += len(due.questions)
+        for vip in answers & set(due.questions):
+            doubts.heard(vip, "w12", now + 0.001)
+        for vip, _ in due.silent:
+            doubts.settle(vip)
+            silent.add(vip)
+    return asked, silent
+
+
+def test_while_it_is_asked_the_vip_may_be_another_node_s() -> None:
+    doubts = Doubts()
+    doubts.doubt((VIP,), "w12", 0.0)
+
+    assert doubts.to(VIP) == "w12"
+    assert doubts.is_open(VIP)
+
+
+def test_what_nobody_answers_for_is_silent_after_three_questions() -> None:
+    doubts = Doubts()
+    doubts.doubt((VIP, VIP6), "w12", 0.0)
+
+    assert played(doubts, QUESTIONS * PAUSE) == (2 * QUESTIONS, {VIP, VIP6})
+    assert doubts.to(VIP) is None
+
+
+def test_what_somebody_answers_for_is_left_to_that_one() -> None:
+    doubts = Doubts()
+    doubts.doubt((VIP,), "w12", 0.0)
+    doubts.due(0.0)
+
+    assert doubts.heard(VIP, "w13", 0.001)
+    assert doubts.to(VIP) == "w13"
+    assert not doubts.is_open(VIP)
+
+
+def test_it_is_asked_for_again_ever_more_seldom() -> None:
+    doubts = Doubts()
+    doubts.doubt((VIP,), "w12", 0.0)
+
+    asked, silent = played(doubts, 60.0, answers=frozenset({VIP}))
+
+    assert not silent
+    assert 60 < asked < 65
+
+
+def test_a_vip_that_falls_silent_later_is_taken_within_about_a_second() -> None:
+    doubts = Doubts()
+    doubts.doubt((VIP,), "w12", 0.0)
+    played(doubts, 60.0, answers=frozenset({VIP}))
+
+    assert played(doubts, 60.0 + AGAIN_MOST + QUESTIONS * PAUSE) == (QUESTIONS, {VIP})
+
+
+def test_where_the_wire_itself_says_nothing_it_is_asked_again_later() -> None:
+    doubts = Doubts()
+    doubts.doubt((VIP,), "w12", 0.0)
+    for now in (0.0, PAUSE, 2 * PAUSE):
+        doubts.due(now)
+    ((vip, since),) = doubts.due(3 * PAUSE).silent
+    assert (vip, since) == (VIP, 0.0)
+
+    doubts.hold(VIP, 3 * PAUSE)
+
+    assert doubts.to(VIP) == "w12"
+    assert doubts.deadline == 3 * PAUSE + RETRY
+
+
+def test_with_many_vips_each_is_asked_for_more_seldom() -> None:
+    vips = frozenset(VIP + number for number in range(1000))
+    doubts = Doubts()
+    doubts.doubt(vips, "w12", 0.0)
+
+    asked, _ = played(doubts, 20.0, answers=vips)
+
+    assert asked / 20 < 260
+
+
+def test_an_own_vip_is_left_to_a_node_that_has_it_at_the_second_answer() -> None:
+    doubts = Doubts()
+
+    assert not doubts.claimed_own(VIP, "w12", 0.0, is_first=False)
+    assert doubts.to(VIP) is None
+    assert doubts.due(AGAIN).own
+
+    assert doubts.claimed_own(VIP, "w12", AGAIN + 0.001, is_first=False)
+    assert doubts.to(VIP) == "w12"
+    assert not doubts.is_open(VIP)
+
+
+def test_of_two_that_both_have_it_the_first_by_the_hash_rule_waits_for_the_other() -> None:
+    left: dict[bool, float] = {}
+    for is_first in (True, False):
+        doubts, now = Doubts(), 0.0
+        while not doubts.claimed_own(VIP, "w12", now, is_first=is_first):
+            assert doubts.deadline is not None
+            now = doubts.deadline
+            assert doubts.due(now).own
+        left[is_first] = now
+
+    assert left[False] == pytest.approx(AGAIN)
+    assert left[True] == pytest.approx(PATIENCE)
+
+
+def test_own_vips_are_asked_for_at_once_and_then_ever_more_seldom() -> None:
+    doubts = Doubts()
+    doubts.begin(0.0)
+    times = []
+    for _ in count():
+        deadline = doubts.deadline
+        if deadline is None:
+            break
+        if doubts.due(deadline).own:
+            times.append(deadline)
+
+    assert times == [0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 31.0 + OWN_MOST]
+
+
+def test_when_peers_are_heard_again_nothing_is_in_doubt() -> None:
+    doubts = Doubts()
+    doubts.begin(0.0)
+    doubts.doubt((VIP,), "w12", 0.0)
+
+    assert doubts.over() == {VIP}
+    assert not doubts.is_active
+    assert doubts.deadline is None
+
+
+def test_what_is_another_node_s_by_the_election_is_not_in_doubt() -> None:
+    doubts = Doubts()
+    doubts.doubt((VIP,), "w12", 0.0)
+
+    doubts.end(VIP)
+
+    assert doubts.to(VIP) is None
+    assert not doubts.heard(VIP, "w12", 1.0)
