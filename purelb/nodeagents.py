@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from purelb.errors import SpecError
 from purelb.names import DEFAULT_INTERFACE, DUMMY_INTERFACE
-from purelb.preferences import Placement, parse_rule
+from purelb.preferences import Placement, parse_rule, parse_weight
 from purelb.selectors import Selector, parse_selector
 
 Json: TypeAlias = Mapping[str, Any]
@@ -68,6 +68,8 @@ class NodeAgentConfig:
     """False without a ``local`` block: such an agent announces nothing."""
     placement: Placement | None = None
     """By which rule VIPs are placed whose ServiceGroup doesn't say; None: not said."""
+    weight: int = 1
+    """How many VIPs each of its nodes has beside the others, unless a label of the node says something else."""
 
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s))")
@@ -137,6 +139,7 @@ def parse_node_agent(body: Json) -> NodeAgentConfig:
         node_selector=parse_selector(spec.get("nodeSelector")),
         announces=local is not None,
         placement=parse_rule(block.get("placement"), "local.placement"),
+        weight=parse_weight(block.get("weight"), "local.weight"),
     )
 
 

@@ -1,7 +1,8 @@
 """What an operator and a Service's author say about where a VIP is to be, read and bounded. No I/O.
 
 ``placement`` of a ServiceGroup or LBNodeAgent; ``purelb.io/preferred-nodes`` and ``purelb.io/spread-group`` of a
-Service; the label ``purelb.io/weight`` of a Node. Any tenant edits the annotations of a Service.
+Service; the label ``purelb.io/weight`` of a Node, and ``weight`` of an LBNodeAgent. Any tenant edits the annotations
+of a Service.
 """
 
 from __future__ import annotations
@@ -106,10 +107,19 @@ def misread(annotations: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def parse_weight(labels: Mapping[str, str]) -> int:
-    """How many VIPs a Node has beside the others: 1 where nothing is said, or nothing that can be read.
+def labelled_weight(labels: Mapping[str, str]) -> int | None:
+    """How many VIPs a Node has beside the others, as its label says; None where it says nothing that can be read.
 
     0: none, as long as others can have them.
     """
     text = labels.get(names.NODE_WEIGHT, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= MOST_WEIGHT else 1
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= MOST_WEIGHT else None
+
+
+def parse_weight(value: object, path: str) -> int:
+    """The same of an LBNodeAgent, for its nodes without such a label. Raises SpecError with one sentence."""
+    if value is None:
+        return 1
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_WEIGHT:
+        raise SpecError(f"{path} {value} is not a number from 0 to {MOST_WEIGHT}")
+    return value

@@ -16,7 +16,8 @@ from purelb.errors import SpecError
 from purelb.membership import STALE, MemberNode, Standing, parse_membership
 from purelb.nodeagents import NodeAgentConfig, parse_node_agent
 from purelb.ordering import Changed, Deleted, News, ObjectKey, changes
-from purelb.preferences import Placement, parse_weight
+from purelb.preferences import Placement, labelled_weight
+from purelb.selection import choose_config
 from purelb.selectors import Selector
 
 SUDDEN: Final = 10.0
@@ -36,7 +37,6 @@ class AgentRule:
     """What an LBNodeAgent says of placement, and how it stands."""
 
     announces: bool
-    placement: Placement | None
     config: NodeAgentConfig | None = None
     """None: it can't be read."""
     trouble: str = ""
@@ -64,6 +64,8 @@ class Fleet:
         self._seen_at = 0.0
         self._labels: dict[str, Mapping[str, str]] = {}
         self._rules: dict[ObjectKey, AgentRule] | None = None
+        self._configs: dict[ObjectKey, NodeAgentConfig] = {}
+        """What each of them said when it could be read last, as agents go by that."""
         self._rule: Placement | None = None
         self._revision = 0
         self._chosen: dict[Selector, list[str]] = {}
@@ -117,10 +119,16 @@ class Fleet:
                 case Deleted(key):
                     rules.pop(key, None)
         if rules or self._rules is None:
-            said = {rule.placement for rule in rules.values() if rule.announces}
-            self._rule = "even" if said == {"even"} else "hash"
+            before, self._configs = self._configs, self._last_said(rules)
+            self._is_stale = self._is_stale or before != self._configs  # weights
+            said = {config.placement for config in self._configs.values() if config.announces}
+            self._rule = "even" if said == {"even"} and len(self._configs) == len(rules) else "hash"
         self._rules = rules
         self._revision += 1
+
+    def _last_said(self, rules: Mapping[ObjectKey, AgentRule]) -> dict[ObjectKey, NodeAgentConfig]:
+        said = {key: rule.config or self._configs.get(key) for key, rule in rules.items()}
+        return {key: config for key, config in said.items() if config is not None}
 
     def agents(self) -> Agents | None:
         """The LBNodeAgents, and the labels of each Node; None while one of the two wasn't seen."""
@@ -178,7 +186,12 @@ class Fleet:
 
     def _node(self, member: MemberNode) -> Node:
         labels = self._labels.get(member.name, {})
-        return Node(member.name, member.standing, member.subnets, parse_weight(labels), labels, member.speaks)
+        return Node(member.name, member.standing, member.subnets, self._weight(labels), labels, member.speaks)
+
+    def _weight(self, labels: Mapping[str, str]) -> int:
+        """Of a node with these labels: what one of them says, else what the LBNodeAgent says that applies to it."""
+        labelled = labelled_weight(labels)
+        return choose_config(self._configs.values(), labels).config.weight if labelled is None else labelled
 
 
 def _serving(nodes: list[Node]) -> int:
@@ -197,5 +210,5 @@ def read_rule(body: Mapping[str, Any]) -> AgentRule:
     try:
         parsed = parse_node_agent(body)
     except SpecError as error:
-        return AgentRule(True, None, None, str(error), version, generation, status)
-    return AgentRule(parsed.announces, parsed.placement, parsed, "", version, generation, status)
+        return AgentRule(True, None, str(error), version, generation, status)
+    return AgentRule(parsed.announces, parsed, "", version, generation, status)

@@ -226,7 +226,7 @@ def test_statuses_of_lbnodeagents_that_an_older_crd_has_not_are_tried_ever_more_
         async with staged(embedded=True) as stage:
             missing = stage.api.faults.status(404, verb="patch", resource="lbnodeagents", subresource="status")
             labels = [{"rack": "a"}]
-            rules = {ObjectKey("purelb", "one"): AgentRule(announces=True, placement=None)}
+            rules = {ObjectKey("purelb", "one"): AgentRule(announces=True)}
             writer = AgentStatuses(stage.kube, lambda: Agents(rules, labels, 1), interval=0.01)
 
             with suppress(TimeoutError):
@@ -242,7 +242,7 @@ def test_an_lbnodeagent_that_goes_while_anothers_status_is_written_is_no_end_of_
     async def run() -> None:
         async with staged(embedded=True) as stage:
             slow = stage.api.faults.slow(200, verb="patch", resource="lbnodeagents", subresource="status")
-            rules = {ObjectKey("purelb", name): AgentRule(announces=True, placement=None) for name in ("one", "two")}
+            rules = {ObjectKey("purelb", name): AgentRule(announces=True) for name in ("one", "two")}
             writer = AgentStatuses(stage.kube, lambda: Agents(rules, [{}], 1), interval=0.01)
 
             async with asyncio.TaskGroup() as tasks:

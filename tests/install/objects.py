@@ -292,6 +292,11 @@ WRONG: Final = [
                 'spec.local.placement: Unsupported value: "random": supported values: "even", "hash"',
             ),
             (
+                "too heavy",
+                "{local: {weight: 101}}",
+                "spec.local.weight in body should be less than or equal to 100",
+            ),
+            (
                 "selector without values",
                 "{nodeSelector: {matchExpressions: [{key: a, operator: In}]}, local: {}}",
                 SELECTOR,
@@ -397,6 +402,7 @@ RIGHT: Final = [
             ("no refreshing", garp("refreshInterval: 0s")),
             ("refreshing each day", garp("refreshInterval: 24h")),
             ("placed evenly", "{local: {placement: even}}"),
+            ("weighing nothing", "{local: {placement: even, weight: 0}}"),
             (
                 "lifetimes",
                 "{local: {addressConfig: {localInterface: {validLifetime: 300, preferredLifetime: 300},"

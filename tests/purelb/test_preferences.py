@@ -6,7 +6,14 @@ import pytest
 
 from purelb import names
 from purelb.errors import SpecError
-from purelb.preferences import misread, parse_preference, parse_rule, parse_spread_group, parse_weight
+from purelb.preferences import (
+    labelled_weight,
+    misread,
+    parse_preference,
+    parse_rule,
+    parse_spread_group,
+    parse_weight,
+)
 
 
 def test_preferred_nodes_are_names() -> None:
@@ -59,7 +66,16 @@ def test_a_rule_is_even_or_hash_or_not_said() -> None:
         parse_rule("odd", "placement")
 
 
-@pytest.mark.parametrize(("text", "weight"), [("3", 3), ("0", 0), ("100", 100), ("101", 1), ("-1", 1), ("", 1)])
-def test_a_node_s_weight_is_a_label(text: str, weight: int) -> None:
-    assert parse_weight({names.NODE_WEIGHT: text}) == weight
-    assert parse_weight({}) == 1
+@pytest.mark.parametrize(
+    ("text", "weight"), [("3", 3), ("0", 0), ("100", 100), ("101", None), ("-1", None), ("", None)]
+)
+def test_a_node_s_weight_is_a_label(text: str, weight: int | None) -> None:
+    assert labelled_weight({names.NODE_WEIGHT: text}) == weight
+    assert labelled_weight({}) is None
+
+
+@pytest.mark.parametrize("value", [-1, 101, "2", 1.5, True])
+def test_a_weight_that_is_none_is_refused(value: object) -> None:
+    assert (parse_weight(None, "x"), parse_weight(0, "x"), parse_weight(100, "x")) == (1, 0, 100)
+    with pytest.raises(SpecError, match=r"local\.weight .* is not a number from 0 to 100"):
+        parse_weight(value, "local.weight")

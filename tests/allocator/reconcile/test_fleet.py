@@ -158,3 +158,37 @@ def test_a_cluster_that_never_had_an_lbnodeagent_goes_by_hash() -> None:
     fleet.take_rules(Replaced({}, "1", 0))
 
     assert fleet.rule == "hash"
+
+
+def test_an_lbnodeagent_that_cannot_be_read_any_more_goes_on_saying_what_it_said() -> None:
+    fleet = Fleet()
+    fleet.take_rules(rule("a", local={"placement": "even"}))
+
+    fleet.take_rules(rule("a", local={"placement": "even", "localint": "eth("}))
+
+    assert fleet.rule == "even", "agents keep what was right before; a typing error moves no VIP"
+
+
+def weights(fleet: Fleet, now: float) -> dict[str, int] | None:
+    nodes = fleet.nodes(now)
+    return None if nodes is None else {node.name: node.weight for node in nodes}
+
+
+def test_a_node_weighs_what_its_lbnodeagent_says_unless_its_label_says_something_else() -> None:
+    fleet = fleet_of("big", labels={"size": "big"})
+    fleet.take_nodes(Changed(ObjectKey("", "own"), Reading((), (), {"size": "big", names.NODE_WEIGHT: "5"})))
+    fleet.take_nodes(Changed(ObjectKey("", "small"), Reading((), (), {})))
+    fleet.take_members(members(1, "big", "own", "small"), 0.0)
+    fleet.take_rules(rule("all", local={}))
+    assert weights(fleet, 0.0) == {"big": 1, "own": 5, "small": 1}
+
+    chosen = {"matchLabels": {"size": "big"}}
+    fleet.take_rules(rule("large", local={"weight": 3}, nodeSelector=chosen))
+
+    assert weights(fleet, 1.0) == {"big": 3, "own": 5, "small": 1}
+    fleet.take_rules(rule("large", local={"weight": 3, "localint": "eth("}, nodeSelector=chosen))
+    assert weights(fleet, 2.0) is None, "that can't be read, and alters nothing"
+    fleet.take_rules(Replaced({}, "2", 0))
+    assert weights(fleet, 3.0) is None, "one that is replaced is gone for a moment"
+    fleet.take_rules(rule("all", local={"weight": 0}))
+    assert weights(fleet, 4.0) == {"big": 0, "own": 5, "small": 0}

@@ -11,6 +11,7 @@ from allocator.reconcile.placing import BOOT, Placing
 from purelb import names
 from purelb.addresses import IPAddress, parse_network
 from purelb.membership import MemberNode, Standing
+from purelb.nodeagents import NodeAgentConfig
 from purelb.ordering import Changed, ObjectKey
 from purelb.placement import parse_placement
 from purelb.preferences import Placement
@@ -23,6 +24,11 @@ LAN = frozenset({parse_network("10.1.0.0/24")})
 EVEN = group("default", local=local("10.1.0.0/24"), placement="even")
 
 
+def says(placement: Placement | None) -> AgentRule:
+    """What an LBNodeAgent says."""
+    return AgentRule(True, NodeAgentConfig(placement=placement))
+
+
 class Scene:
     """A cluster whose nodes are w0, w1 and so on, and whose Services are of one group."""
 
@@ -32,7 +38,7 @@ class Scene:
         self.placing = Placing(self.fleet, Tempo(), self._group_of)
         self.now = 1000.0
         self._version = 0
-        self.fleet.take_rules(Changed(ObjectKey("purelb", "default"), AgentRule(True, rule)))
+        self.fleet.take_rules(Changed(ObjectKey("purelb", "default"), says(rule)))
         self.there(count)
 
     def _group_of(self, address: IPAddress, groups: Sequence[str]) -> ServiceGroup | None:
@@ -113,7 +119,7 @@ def test_when_the_rule_changes_everybody_is_looked_at() -> None:
     scene.begin(served("a", "10.1.0.1"))
     assert scene.placing.look(scene.now) is not None
 
-    scene.fleet.take_rules(Changed(ObjectKey("purelb", "default"), AgentRule(True, "even")))
+    scene.fleet.take_rules(Changed(ObjectKey("purelb", "default"), says("even")))
 
     assert scene.placing.look(scene.now) is None
     assert scene.placing.look(scene.now) == set()
