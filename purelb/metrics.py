@@ -119,6 +119,12 @@ class AllocatorMetrics(ClientMetrics):
         self.waiting = Gauge(
             "purelb_allocator_waiting_services", "Services that wait for an address.", registry=registry
         )
+        self.planned_moves = Counter(
+            "purelb_allocator_planned_moves_total",
+            "VIPs that were given another node by the plan, and why.",
+            ["reason"],
+            registry=registry,
+        )
         self.group_status_writes = Counter(
             "purelb_allocator_sg_status_writes_total",
             "Writes of a ServiceGroup's status.",

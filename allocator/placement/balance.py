@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from allocator.placement.eligibility import Domain
 from allocator.placement.planner import Place, Planner
-from allocator.placement.values import order
+from allocator.placement.values import Reason, order
 from purelb.addresses import IPAddress
 
 APPOINTMENTS: Final = 20
@@ -69,21 +69,25 @@ class Balance:
     def _moves(self, most: int) -> set[IPAddress]:
         moved: set[IPAddress] = set()
         while len(moved) < most:
-            moves = self._next_moves(most - len(moved))
+            reason, moves = self._next_moves(most - len(moved))
             if not moves:
                 break
             for place, owner in moves:
-                self._planner.move(place, owner)
+                self._planner.move(place, owner, reason)
                 moved.add(place.vip.address)
         return moved
 
-    def _next_moves(self, most: int) -> list[_Move]:
-        """The next move, or a chain of moves that belong together, and aren't more than so many."""
-        for single in (self._misplaced, self._crowded, self._direct):
+    def _next_moves(self, most: int) -> tuple[Reason, list[_Move]]:
+        """The next move and why, or a chain of moves that belong together, and aren't more than so many."""
+        for reason, single in (
+            (Reason.PREFERRED, self._misplaced),
+            (Reason.APART, self._crowded),
+            (Reason.SHARE, self._direct),
+        ):
             move = single()
             if move is not None:
-                return [move]
-        return self._chain(most)
+                return reason, [move]
+        return Reason.SHARE, self._chain(most)
 
     def _misplaced(self) -> _Move | None:
         """From a node where a VIP is for want of a better one that is there now."""

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 from allocator.placement.eligibility import Domain, Eligibility, Reach
 from allocator.placement.presence import Presence
 from allocator.placement.shares import Choice, Rank, Shares
-from allocator.placement.values import Node, Vip, order
+from allocator.placement.values import Node, Reason, Vip, order
 from purelb.addresses import IPAddress
 from purelb.election import owner as hash_owner
 from purelb.tempo import Tempo
@@ -69,6 +69,8 @@ class Planner:
         self.places: dict[IPAddress, Place] = {}
         self.changes = 0
         """Goes up with everything that may call for a step."""
+        self.moves: Counter[Reason] = Counter()
+        """How many VIPs that had an owner were given another one."""
         self._siblings: defaultdict[str, set[IPAddress]] = defaultdict(set)
         self._epoch = 0
         self._now = -math.inf
@@ -196,8 +198,9 @@ class Planner:
         spare = place.domain.reach.spare
         return min(spare - {owner}, key=lambda name: (self.shares.rank_as_heir(name), name), default=None)
 
-    def move(self, place: Place, owner: str) -> None:
+    def move(self, place: Place, owner: str, reason: Reason) -> None:
         """A VIP goes to another node; its stand-in stays, unless it's that one."""
+        self.moves[reason] += 1
         heir = place.heir
         self._settle(place, owner, heir if heir != owner else None)
         if place.home == owner:
@@ -245,14 +248,11 @@ class Planner:
             return
         elif place.owner is None:
             self._settle(place, *self._first(place))
-        elif place.heir in reach.able:
-            home = place.owner
-            self._settle(place, place.heir, None)
-            place.home = home
         else:
             home = place.owner
-            self._settle(place, self.pick_owner(place), None)
+            self._settle(place, place.heir if place.heir in reach.able else self.pick_owner(place), None)
             place.home = home
+            self.moves[Reason.LOST] += 1
 
     def _without_heir(self, place: Place) -> None:
         if place.heir is not None and place.owner is not None:

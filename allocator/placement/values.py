@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,19 @@ from purelb.addresses import IPAddress, IPNetwork
 from purelb.membership import Standing
 from purelb.preferences import Preference
 from purelb.selectors import Selector
+
+
+class Reason(enum.Enum):
+    """Why a VIP moves to another node by the plan."""
+
+    LOST = "lost"
+    """Its node can't have it any more, or is a worse one than others."""
+    PREFERRED = "preferred"
+    """There is a node where it should rather be."""
+    APART = "apart"
+    """Its node has another one from which it should be apart."""
+    SHARE = "share"
+    """Its node has more than its share."""
 
 
 @dataclass(frozen=True, slots=True)

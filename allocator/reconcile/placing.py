@@ -7,14 +7,14 @@ are monotonic seconds.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from allocator.placement.balance import Balance
 from allocator.placement.planner import Planner
-from allocator.placement.values import Vip
+from allocator.placement.values import Reason, Vip
 from allocator.reconcile.announced import announcer
 from allocator.reconcile.fleet import Fleet
 from purelb import names
@@ -160,6 +160,11 @@ class Placing:
         due = min((time for time in times if time is not None and time > now), default=None)
         step = self._balance.due(now) if self._has_seen and self._fleet.is_current(now) else None
         return min((time for time in (due, step) if time is not None), default=None)
+
+    def take_moves(self) -> Counter[Reason]:
+        """How many VIPs were given another owner, and why, since this was asked last."""
+        taken, self._planner.moves = self._planner.moves, Counter()
+        return taken
 
     @property
     def changes(self) -> int:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from allocator.ipam.engine import Engine
+from allocator.placement.values import Reason
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusterobjects import Part
 from allocator.reconcile.fleet import Agents, Fleet
@@ -26,6 +27,7 @@ from allocator.reconcile.request import Case, case_of
 from allocator.reconcile.turns import Turns
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.metrics import AllocatorMetrics
 from purelb.selectors import Selector
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
@@ -46,8 +48,19 @@ SET_ASIDE: Final = 600.0
 class Planning:
     """Feed it with news; ask it for each plan of a review; ``begin`` and ``run`` it while leading."""
 
-    def __init__(self, engine: Engine, tempo: Tempo, clock: Callable[[], float], *, default_announcer: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        tempo: Tempo,
+        metrics: AllocatorMetrics,
+        clock: Callable[[], float],
+        *,
+        default_announcer: bool,
+    ) -> None:
         self._engine = engine
+        self._metrics = metrics
+        for reason in Reason:
+            metrics.planned_moves.labels(reason.value)  # shown as 0 from the beginning
         self._clock = clock
         self._default_announcer = default_announcer
         self._fleet = Fleet()
@@ -128,6 +141,8 @@ class Planning:
             del self._set_aside[key]
             turns.look_now(key)
         changed, due = self._guarded(lambda: (self._placing.look(now), self._placing.due(now))) or (set(), None)
+        for reason, count in self._placing.take_moves().items():
+            self._metrics.planned_moves.labels(reason.value).inc(count)
         if changed is None:
             turns.look_at_all()
             turns.ring()

@@ -12,7 +12,7 @@ from allocator.placement.balance import Balance
 from allocator.placement.eligibility import MOST_SELECTORS
 from allocator.placement.planner import MOST_APART, Place, Planner
 from allocator.placement.presence import Presence
-from allocator.placement.values import Vip
+from allocator.placement.values import Reason, Vip
 from purelb.election import owner as hash_owner
 from purelb.membership import MOST_NODES, Standing
 from purelb.preferences import Preference
@@ -365,3 +365,27 @@ def test_one_that_has_just_begun_puts_stand_ins_right_and_moves_nothing_before_i
         assert max(plan.unevenness(without=name) for name in ("n0", "n1", "n2")) <= 2
         assert set().union(*plan.settle())
         assert plan.unevenness() <= 1
+
+
+def test_each_move_is_counted_with_its_reason() -> None:
+    plan = Plan(nodes(3), [vip(number) for number in range(6)])
+    assert not plan.planner.moves, "what comes to its first node doesn't move"
+
+    lost = plan.planner.places[address(0)].owner
+    plan.see(one for one in nodes(3) if one.name != lost)
+    assert plan.planner.moves == {Reason.LOST: 2}
+
+    plan.see(nodes(3))
+    plan.settle()
+    assert plan.planner.moves == {Reason.LOST: 2, Reason.SHARE: 2}
+
+    elsewhere = next(one.name for one in nodes(3) if one.name != plan.planner.places[address(0)].owner)
+    plan.want(vip(0, preference=prefer(elsewhere)))
+    plan.step()
+    assert plan.planner.moves[Reason.PREFERRED] == 1
+
+    together = [number for number in range(6) if plan.planner.places[address(number)].owner == elsewhere][:2]
+    for number in together:
+        plan.want(vip(number, spread="a"))
+    plan.step()
+    assert plan.planner.moves[Reason.APART] == 1
