@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 from lbnodeagent.kubernetes.gossipkey import GossipSecret, parse_secret
 from lbnodeagent.kubernetes.nodefeed import AgentPod, OwnNode, agent_pod, parse_node
 from lbnodeagent.kubernetes.servicefeed import parse_group, parse_service
-from lbnodeagent.kubernetes.viptable import EndpointSlice, endpoint_slice
 from purelb import names
 from purelb.answers import JsonObject
+from purelb.endpoints import EndpointSlice, endpoint_slice
 from purelb.follow import Follower, Source, complaint, pour, whole
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.metrics import AgentMetrics

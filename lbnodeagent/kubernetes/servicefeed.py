@@ -14,12 +14,12 @@ from typing import Any, Final, TypeAlias, assert_never
 
 from lbnodeagent.kubernetes.viptable import (
     Changes,
-    EndpointSlice,
     WantedTable,
     carries_annotations,
     vips_of,
 )
 from purelb import names
+from purelb.endpoints import EndpointSlice
 from purelb.errors import SpecError
 from purelb.ordering import Changed, Deleted, News, Replaced, changes
 from purelb.servicegroups import ServiceGroup, parse_service_group

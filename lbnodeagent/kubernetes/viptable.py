@@ -6,45 +6,19 @@ Every change returns the VIPs that it altered, with their new entry or None, rea
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import reduce
-from typing import Any, Final, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import TypeAlias
 
 from lbnodeagent.kubernetes.given import Gift, claims, given, is_written_by_others
 from lbnodeagent.kubernetes.plans import Plans
 from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.addresses import IPAddress, family_of
+from purelb.endpoints import Endpoints, EndpointSlice, has_affinity
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
 
-Json: TypeAlias = Mapping[str, Any]
 Changes: TypeAlias = dict[IPAddress, WantedVip | None]
-
-SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
-"""On an EndpointSlice: the Service that it belongs to."""
-
-
-SERVICE_ENDPOINTS: Final = "service-endpoints"
-"""The only value of ``purelb.io/node-affinity``; others are ignored, as in PureLB v0.17."""
-
-
-class EndpointNodes(NamedTuple):
-    """The nodes that an EndpointSlice names."""
-
-    ready: frozenset[str]
-    """With a ready endpoint that doesn't terminate."""
-    draining: frozenset[str]
-    """With one that terminates, but still serves (KEP-1669)."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointSlice:
-    """What an agent reads of an EndpointSlice."""
-
-    name: str
-    service: ServiceKey
-    nodes: EndpointNodes
 
 
 def vips_of(service: ServiceView) -> tuple[IPAddress, ...]:
@@ -69,8 +43,7 @@ class WantedTable:
         """By name and namespace."""
         self._knows_groups = False
         """Before all were read, one that isn't there may be just unread."""
-        self._slices: dict[ServiceKey, dict[str, EndpointNodes]] = {}
-        self._slice_owners: dict[tuple[str, str], ServiceKey] = {}
+        self._endpoints = Endpoints()
         self._plans = Plans()
         self._table: dict[IPAddress, WantedVip] = {}
 
@@ -162,13 +135,7 @@ class WantedTable:
 
     def replace_slices(self, slices: Iterable[EndpointSlice]) -> Changes:
         """All EndpointSlices that there are."""
-        before, self._slices = self._slices, {}
-        self._slice_owners.clear()
-        for one in slices:
-            self._slice_owners[one.service.namespace, one.name] = one.service
-            self._slices.setdefault(one.service, {})[one.name] = one.nodes
-        touched = [key for key in before.keys() | self._slices.keys() if before.get(key) != self._slices.get(key)]
-        return self._recompute({vip for key in touched for vip in self._vips(key)})
+        return self._endpoints_changed(self._endpoints.take_all(slices))
 
     def replace_groups(self, groups: Iterable[ServiceGroup]) -> Changes:
         """All ServiceGroups that there are and can be read."""
@@ -211,24 +178,14 @@ class WantedTable:
 
     def set_slice(self, one: EndpointSlice) -> Changes:
         """An EndpointSlice as it is now."""
-        moved = self._drop_slice(one.service.namespace, one.name) - {one.service}
-        self._slice_owners[one.service.namespace, one.name] = one.service
-        self._slices.setdefault(one.service, {})[one.name] = one.nodes
-        return self._recompute({vip for key in {one.service, *moved} for vip in self._vips(key)})
+        return self._endpoints_changed(self._endpoints.take(one))
 
     def drop_slice(self, namespace: str, name: str) -> Changes:
         """An EndpointSlice is gone, or belongs to no Service any more."""
-        return self._recompute({vip for key in self._drop_slice(namespace, name) for vip in self._vips(key)})
+        return self._endpoints_changed(self._endpoints.drop(namespace, name))
 
-    def _drop_slice(self, namespace: str, name: str) -> set[ServiceKey]:
-        """Forget a slice; returns the Services that it belonged to."""
-        owner = self._slice_owners.pop((namespace, name), None)
-        if owner is None:
-            return set()
-        del self._slices[owner][name]
-        if not self._slices[owner]:
-            del self._slices[owner]
-        return {owner}
+    def _endpoints_changed(self, services: Iterable[ServiceKey]) -> Changes:
+        return self._recompute({vip for key in services for vip in self._vips(key)})
 
     def _vips(self, key: ServiceKey) -> Iterable[IPAddress]:
         service = self._services.get(key)
@@ -263,8 +220,8 @@ class WantedTable:
             address=vip,
             services=tuple(service.key for service in users),
             aggregation=pool.prefix_length if pool else None,
-            endpoints=self._endpoints(local) if local else None,
-            preferred=self._endpoints(users) if _has_affinity(users) else None,
+            endpoints=self._endpoints.of_all(service.key for service in local) if local else None,
+            preferred=self._endpoints.of(users[0].key) if has_affinity(users) else None,
             allow_local=bool(local) and all(map(self.keeps_policy, local)),
             onlink_only=group is not None and group.is_onlink_only,
             skips_dad=any(service.annotations.get(names.SKIP_IPV6_DAD) == "true" for service in users),
@@ -288,54 +245,10 @@ class WantedTable:
         holding = (group for of in self._groups.values() for group in of.values() if group.pool_of(vip) is not None)
         return min(holding, key=lambda group: (group.namespace, group.name), default=None)
 
-    def _endpoints(self, services: Iterable[ServiceView]) -> frozenset[str]:
-        """The nodes with a ready endpoint of all these Services; of any, if no node has them all."""
-        nodes = [self._endpoints_of(service.key) for service in services]
-        return reduce(frozenset.intersection, nodes) or frozenset[str]().union(*nodes)
-
-    def _endpoints_of(self, key: ServiceKey) -> frozenset[str]:
-        """The nodes with a ready endpoint of a Service.
-
-        While there is none anywhere, those where one that terminates still serves: the address stays until another
-        node can have it, as kube-proxy goes on to serve it there (KEP-1669).
-        """
-        slices = self._slices.get(key, {}).values()
-        ready = frozenset[str]().union(*(one.ready for one in slices))
-        return ready or frozenset[str]().union(*(one.draining for one in slices))
-
-
-def endpoint_nodes(body: Json) -> EndpointNodes:
-    """The nodes of an EndpointSlice, by the state of their endpoints."""
-    ready, draining = set(), set()
-    for endpoint in body.get("endpoints") or ():
-        node, conditions = endpoint.get("nodeName"), endpoint.get("conditions") or {}
-        if not node:
-            continue
-        if conditions.get("terminating"):
-            if conditions.get("serving"):
-                draining.add(node)
-        elif conditions.get("ready") is not False:
-            ready.add(node)
-    return EndpointNodes(frozenset(ready), frozenset(draining))
-
-
-def _has_affinity(users: list[ServiceView]) -> bool:
-    """Whether the owner should be a node with an endpoint; not for a shared address (PureLB v0.17)."""
-    return len(users) == 1 and users[0].annotations.get(names.NODE_AFFINITY) == SERVICE_ENDPOINTS
-
 
 def annotation_of(vip: IPAddress) -> str:
     """The annotation that tells who announces addresses of this family."""
     return names.ANNOUNCING_IPV4 if family_of(vip).bits == 32 else names.ANNOUNCING_IPV6
-
-
-def endpoint_slice(body: Json) -> EndpointSlice | None:
-    """An EndpointSlice as agents read it; None if it belongs to no Service."""
-    metadata = body["metadata"]
-    service = (metadata.get("labels") or {}).get(SERVICE_NAME_LABEL)
-    if not service:
-        return None
-    return EndpointSlice(metadata["name"], ServiceKey(metadata["namespace"], service), endpoint_nodes(body))
 
 
 def carries_annotations(service: ServiceView) -> bool:

@@ -10,7 +10,8 @@ from types import FrameType
 
 import pytest
 
-from lbnodeagent.kubernetes.viptable import EndpointSlice, WantedTable, endpoint_slice
+from lbnodeagent.kubernetes.viptable import WantedTable
+from purelb.endpoints import EndpointSlice, endpoint_slice
 from purelb.servicegroups import ServiceGroup, parse_service_group
 from purelb.services import ServiceKey, ServiceView, view_service
 

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kubernetes.nodefeed import EXCLUDE_LABEL
-from lbnodeagent.kubernetes.viptable import EndpointNodes, EndpointSlice
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.endpoints import EndpointNodes, EndpointSlice
 from purelb.nodeagents import NodeAgentConfig, parse_node_agent
 from purelb.ordering import ObjectKey
 from purelb.placement import parse_placement, write_placement
