@@ -76,7 +76,14 @@ async def serve(
         )
         cluster = ClusterObjects(told_by_operator(settings.forbidden))
         following = Following(kube, common.namespace, metrics, clock)
-        planning = Planning(engine, settings.tempo, metrics, clock, default_announcer=settings.default_announcer)
+        planning = Planning(
+            engine,
+            settings.tempo,
+            metrics,
+            clock,
+            following.want_endpoints,
+            default_announcer=settings.default_announcer,
+        )
         controller = Controller(
             kube,
             following,

@@ -1,13 +1,14 @@
 """Which nodes can have which VIPs. Exclusion is a rank and never a filter that leaves nobody. Pure.
 
 VIPs with the same subnets, selector and endpoints share a ``Reach``, and those of one reach with the same preference a
-``Domain``: what a change of the nodes costs is for each of them once, and not for each VIP.
+``Domain``: what a change of the nodes costs is for each of them once, and not for each VIP. Endpoints are almost every
+Service's own, so what reaches cost that differ in endpoints alone is by these, and not by all nodes: a ``Ground``.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Final, NamedTuple
 
@@ -30,13 +31,42 @@ class ReachKey(NamedTuple):
     networks: frozenset[IPNetwork]
     selector: Selector
     only: frozenset[str] | None
+    rather: frozenset[str] | None
+
+
+class Ground:
+    """The nodes on some networks with some labels, as the nodes are now: what reaches by names have in common."""
+
+    def __init__(self, networks: frozenset[IPNetwork], selector: Selector) -> None:
+        self._networks = networks
+        self._selector = selector
+        self.reaches = 0
+        """That stand on it."""
+        self.ranks: dict[str, int] = {}
+        """By name."""
+        self.by_rank: list[tuple[int, frozenset[str]]] = []
+        """The best first."""
+        self.is_mixed = False
+        """Whether one of the members on these networks knows the hash rule alone."""
+
+    def update(self, nodes: Mapping[str, Node], on: Mapping[IPNetwork, frozenset[str]]) -> None:
+        """Bring it up to date."""
+        here = frozenset[str]().union(*(on.get(network, frozenset()) for network in self._networks))
+        self.is_mixed = any(not nodes[name].speaks for name in here)
+        chosen = [nodes[name] for name in here if self._selector.matches(nodes[name].labels)]
+        self.ranks = {node.name: RANKS[node.standing] for node in chosen}
+        ranked: defaultdict[int, list[str]] = defaultdict(list)
+        for name, rank in self.ranks.items():
+            ranked[rank].append(name)
+        self.by_rank = [(rank, frozenset(ranked[rank])) for rank in sorted(ranked)]
 
 
 class Reach:
     """The nodes that can have some VIPs, as the nodes are now."""
 
-    def __init__(self, key: ReachKey) -> None:
+    def __init__(self, key: ReachKey, ground: Ground) -> None:
         self.key = key
+        self.ground = ground
         self.domains: dict[Preference | None, Domain] = {}
         """Those that have VIPs."""
         self.plain = Domain(self, None)
@@ -44,27 +74,38 @@ class Reach:
         self.able: frozenset[str] = frozenset()
         """Of the best standing that there is: the agents elect among these."""
         self.spare: frozenset[str] = frozenset()
-        """Of the next standing."""
-        self.rank: int | None = None
+        """The next best, where there is but one of the best."""
         self.is_mixed = False
-        """Whether one of the members on these networks knows the hash rule alone."""
+        self.rank: tuple[int, bool] | None = None
+        """That of those; the agents rank nodes likewise."""
 
-    def update(self, nodes: Mapping[str, Node], on: Mapping[IPNetwork, frozenset[str]]) -> bool:
+    def update(self) -> bool:
         """Bring it up to date. Whether all of its VIPs are to be looked at, not only those of nodes that changed."""
-        before = self.rank, self.is_mixed, len(self.able) > 1
-        here = frozenset[str]().union(*(on.get(network, frozenset()) for network in self.key.networks))
-        self.is_mixed = any(not nodes[name].speaks for name in here)
-        if self.key.only is not None:
-            here &= self.key.only
-        ranked: defaultdict[int | None, list[str]] = defaultdict(list)
-        for name in here:
-            node = nodes[name]
-            if self.key.selector.matches(node.labels):
-                ranked[RANKS[node.standing]].append(name)
-        ranks = sorted(rank for rank in ranked if rank is not None)
-        self.rank = ranks[0] if ranks else None
-        self.able, self.spare = (frozenset(ranked[rank]) for rank in (*ranks, None, None)[:2])
-        return before != (self.rank, self.is_mixed, len(self.able) > 1) or not before[2]
+        before, able, spare = (self.rank, self.is_mixed, len(self.able) > 1), self.able, self.spare
+        self.is_mixed = self.ground.is_mixed
+        choices = self._choices()
+        self.rank, self.able = next(choices, (None, frozenset()))
+        self.spare = next(choices, (None, frozenset[str]()))[1] if len(self.able) == 1 else frozenset()
+        if before != (self.rank, self.is_mixed, len(self.able) > 1):
+            return True
+        return not before[2] and (able, spare) != (self.able, self.spare)
+
+    def _choices(self) -> Iterator[tuple[tuple[int, bool], frozenset[str]]]:
+        """The nodes that can have them by how well they do, the best first. Those with endpoints are few."""
+        for rank, names in self._by_rank():
+            first = names if self.key.rather is None else names & self.key.rather
+            if first:
+                yield (rank, False), first
+            if len(first) < len(names):
+                yield (rank, True), names - first
+
+    def _by_rank(self) -> list[tuple[int, frozenset[str]]]:
+        if self.key.only is None:
+            return self.ground.by_rank
+        ranked: defaultdict[int, list[str]] = defaultdict(list)
+        for name in self.key.only & self.ground.ranks.keys():
+            ranked[self.ground.ranks[name]].append(name)
+        return [(rank, frozenset(ranked[rank])) for rank in sorted(ranked)]
 
 
 class Domain:
@@ -124,6 +165,7 @@ class Eligibility:
         self._on: dict[IPNetwork, frozenset[str]] = {}
         self._lengths: tuple[tuple[int, int], ...] = ()
         """IP version and prefix length of the nodes' subnets."""
+        self._grounds: dict[tuple[frozenset[IPNetwork], Selector], Ground] = {}
         self._reaches: dict[ReachKey, Reach] = {}
         self._selectors: Counter[Selector] = Counter()
         """Of the preferences of domains."""
@@ -143,19 +185,21 @@ class Eligibility:
         self._on = {network: frozenset(names) for network, names in on.items()}
         self._lengths = tuple(sorted({(network.version, network.prefixlen) for network in on}))
         affected: set[IPAddress] = set()
+        for ground in self._grounds.values():
+            ground.update(self.nodes, self._on)
         for reach in self._reaches.values():
-            if reach.update(self.nodes, self._on):
+            if reach.update():
                 affected.update(*(domain.vips for domain in reach.domains.values()))
         return are_others, affected
 
     def domain(self, vip: Vip) -> Domain:
         """That of a VIP, which counts as one of it until ``leave``."""
         networks = frozenset(self._networks(vip.address))
-        key = ReachKey(networks, vip.selector, vip.only)
+        key = ReachKey(networks, vip.selector, vip.only, vip.rather)
         reach = self._reaches.get(key)
         if reach is None:
-            reach = self._reaches[key] = Reach(key)
-            reach.update(self.nodes, self._on)
+            reach = self._reaches[key] = Reach(key, self._ground(networks, vip.selector))
+            reach.update()
         preference = self._honoured(vip.preference)
         domain = reach.domains.get(preference)
         if domain is None:
@@ -173,6 +217,21 @@ class Eligibility:
             self._count(domain.preference, -1)
         if not reach.domains and self._reaches.get(reach.key) is reach:
             del self._reaches[reach.key]
+            self._abandon(reach)
+
+    def _ground(self, networks: frozenset[IPNetwork], selector: Selector) -> Ground:
+        """That of a new reach."""
+        ground = self._grounds.get((networks, selector))
+        if ground is None:
+            ground = self._grounds[networks, selector] = Ground(networks, selector)
+            ground.update(self.nodes, self._on)
+        ground.reaches += 1
+        return ground
+
+    def _abandon(self, reach: Reach) -> None:
+        reach.ground.reaches -= 1
+        if not reach.ground.reaches:
+            del self._grounds[reach.key.networks, reach.key.selector]
 
     def _honoured(self, preference: Preference | None) -> Preference | None:
         """A preference; none where it is one label selector too many, as each is matched with all nodes."""

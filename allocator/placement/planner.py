@@ -250,9 +250,22 @@ class Planner:
             self._settle(place, *self._first(place))
         else:
             home = place.owner
-            self._settle(place, place.heir if place.heir in reach.able else self.pick_owner(place), None)
+            self._settle(place, self._successor(place), None)
             place.home = home
             self.moves[Reason.LOST] += 1
+
+    def _successor(self, place: Place) -> str | None:
+        """Who has a VIP when its owner can't have it any more: whom the agents elect, where that is known.
+
+        Where neither of the two has endpoints any more, as of a Service whose pods were all replaced, the agents have
+        elected by the hash rule.
+        """
+        able = place.domain.reach.able
+        if place.heir in able:
+            return place.heir
+        if place.vip.only is None and place.vip.rather is None:
+            return self.pick_owner(place)
+        return hash_owner(able, place.vip.address)
 
     def _without_heir(self, place: Place) -> None:
         if place.heir is not None and place.owner is not None:
@@ -334,4 +347,4 @@ class Planner:
 
 
 def _terms(vip: Vip) -> tuple[object, ...]:
-    return vip.selector, vip.only, vip.preference
+    return vip.selector, vip.only, vip.rather, vip.preference

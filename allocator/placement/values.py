@@ -54,7 +54,9 @@ class Vip:
     selector: Selector = field(default_factory=Selector)
     """The nodes that may have it."""
     only: frozenset[str] | None = None
-    """Likewise, by name: those with endpoints, say. None: any."""
+    """Likewise, by name: those with endpoints (policy Local). None: any."""
+    rather: frozenset[str] | None = None
+    """Those that agents take before others which serve as well: with endpoints (node-affinity). None: any."""
     preference: Preference | None = None
     """Where it should rather be."""
     spread: str | None = None

@@ -26,6 +26,7 @@ from allocator.reconcile.following import (
     OfMembership,
     OfNodeAgents,
     OfServices,
+    OfSlices,
     listed,
 )
 from allocator.reconcile.notices import Notices
@@ -117,7 +118,7 @@ class Controller:
             case OfCluster(part, news):
                 self._cluster.take(part, news)
                 self._turns.ring()
-            case OfMembership() | OfNodeAgents():
+            case OfMembership() | OfNodeAgents() | OfSlices():
                 return
             case _:
                 assert_never(heard)

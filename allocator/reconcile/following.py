@@ -17,8 +17,9 @@ from allocator.reconcile.clusterobjects import SOURCES, Part, Reading, parser
 from allocator.reconcile.fleet import AgentRule, Said, read_membership, read_rule
 from purelb import names
 from purelb.answers import JsonObject
+from purelb.endpoints import EndpointSlice, endpoint_slice
 from purelb.follow import Follower, Source, complaint, pour, whole
-from purelb.kube import Kube, custom_path, services_path
+from purelb.kube import Kube, custom_path, group_path, services_path
 from purelb.membership import NAME
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Change, News, Replaced
@@ -62,8 +63,15 @@ class OfNodeAgents:
     news: News[AgentRule]
 
 
-Heard: TypeAlias = OfServices | OfGroups | OfCluster | OfMembership | OfNodeAgents
-Kind: TypeAlias = type[OfServices] | type[OfGroups] | type[OfMembership] | type[OfNodeAgents] | Part
+@dataclass(frozen=True, slots=True)
+class OfSlices:
+    """News of EndpointSlices that belong to Services."""
+
+    news: News[EndpointSlice]
+
+
+Heard: TypeAlias = OfServices | OfGroups | OfCluster | OfMembership | OfNodeAgents | OfSlices
+Kind: TypeAlias = type[OfServices] | type[OfGroups] | type[OfMembership] | type[OfNodeAgents] | type[OfSlices] | Part
 KINDS: Final[frozenset[Kind]] = frozenset((OfServices, OfGroups, *Part))
 """What must be known before an address is given; the others are for placement, which nobody waits for."""
 
@@ -102,6 +110,10 @@ class Following:
         self._optional: tuple[Follower[Any], ...] = (self._membership, self._node_agents)
         for one in (*self._all, *self._optional):
             one.show(metrics)
+        slices = Source("EndpointSlices", group_path("discovery.k8s.io/v1", "endpointslices"))
+        self._slices: Follower[EndpointSlice] = Follower(kube, slices, endpoint_slice, clock=clock, rng=rng)
+        self._wants_slices = asyncio.Event()
+        self._metrics = metrics
 
     @property
     def is_listed(self) -> bool:
@@ -115,6 +127,12 @@ class Following:
     async def recovered(self) -> None:
         """Until the API server serves somebody of us again that it had failed."""
         await self._recovery.wait()
+
+    def want_endpoints(self) -> None:
+        """Follow EndpointSlices from now on: of all kinds they are the most, and change the most often."""
+        if not self._wants_slices.is_set():
+            self._slices.show(self._metrics)
+            self._wants_slices.set()
 
     @property
     def epoch(self) -> int:
@@ -131,7 +149,7 @@ class Following:
         The followers run in ``tasks``; cancel them with all that is in it.
         """
         heard: asyncio.Queue[Heard] = asyncio.Queue(maxsize=1)
-        for one in (*self._all, *self._optional):
+        for one in (*self._all, *self._optional, self._slices):
             one.begin_again()
         tasks.create_task(pour(self._services, OfServices, heard))
         tasks.create_task(pour(self._groups, OfGroups, heard))
@@ -139,8 +157,13 @@ class Following:
             tasks.create_task(pour(follower, partial(OfCluster, part), heard))
         tasks.create_task(pour(self._membership, OfMembership, heard))
         tasks.create_task(pour(self._node_agents, OfNodeAgents, heard))
+        tasks.create_task(self._pour_slices(heard))
         while True:
             yield await heard.get()
+
+    async def _pour_slices(self, heard: asyncio.Queue[Heard]) -> None:
+        await self._wants_slices.wait()
+        await pour(self._slices, OfSlices, heard)
 
 
 def listed(heard: Heard) -> Kind | None:

@@ -6,6 +6,7 @@ are monotonic seconds.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,11 +15,13 @@ from typing import Final
 
 from allocator.placement.balance import Balance
 from allocator.placement.planner import Planner
-from allocator.placement.values import Reason, Vip
+from allocator.placement.values import Reason, Vip, order
 from allocator.reconcile.announced import announcer
+from allocator.reconcile.endpointnews import EndpointNews
 from allocator.reconcile.fleet import Fleet
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.endpoints import has_affinity
 from purelb.errors import SpecError
 from purelb.placement import parse_placement, write_placement
 from purelb.preferences import Placement, Preference, parse_preference, parse_spread_group
@@ -34,17 +37,29 @@ GroupOf = Callable[[IPAddress, Sequence[str]], ServiceGroup | None]
 """The group that an address is of, as its pools say; else the first of these names."""
 
 
+class _Follows(enum.Enum):
+    """How a Service's VIPs follow its endpoints."""
+
+    ONLY = enum.auto()
+    """Only nodes with a ready one may have them (policy Local)."""
+    RATHER = enum.auto()
+    """Such nodes should rather have them (node-affinity)."""
+
+
 class Placing:
     """Between Services and the planner; ``begin``, then let it ``learn`` all Services that there are."""
 
-    def __init__(self, fleet: Fleet, tempo: Tempo, group_of: GroupOf) -> None:
+    def __init__(self, fleet: Fleet, endpoints: EndpointNews, tempo: Tempo, group_of: GroupOf) -> None:
         self._fleet = fleet
+        self._endpoints = endpoints
         self._tempo = tempo
         self._group_of = group_of
         self._planner = Planner(tempo)
         self._balance = Balance(self._planner, not_before=math.inf)
         self._wishes: dict[ServiceKey, dict[IPAddress, Vip]] = {}
         self._users: defaultdict[IPAddress, set[ServiceKey]] = defaultdict(set)
+        self._follows: dict[ServiceKey, _Follows] = {}
+        """Of the Services whose endpoints matter."""
         self._begun: float | None = None
         self._has_seen = False
         self._rule: Placement | None = None
@@ -56,6 +71,7 @@ class Placing:
         self._balance = Balance(self._planner, not_before=now + self._tempo.give_up)
         self._wishes.clear()
         self._users.clear()
+        self._follows.clear()
         self._begun, self._has_seen, self._rule = now, False, self._fleet.rule
         self._fleet.repeat()
 
@@ -66,15 +82,20 @@ class Placing:
         shown = parse_placement(service.annotations.get(names.PLACEMENT, ""))
         addresses = tuple(ingress)
         spread = _spread(service, is_several=len(addresses) > 1)
+        follows = _follows(service)
         wishes: dict[IPAddress, Vip] = {}
         for address in addresses:
             group = self._group_of(address, groups)
-            if group is not None and self._is_placed(service, group):
-                wishes[address] = _wish(service, address, group, shown.get(address, ()), spread)
+            if group is not None and self._is_placed(group):
+                wishes[address] = _wish(service, address, group, shown.get(address, ()), spread, follows)
         before = self._wishes.get(service.key, {})
-        if before == wishes:
+        if before == wishes and self._follows.get(service.key) == follows:
             return
         self._wishes[service.key] = wishes
+        if follows is not None:
+            self._follows[service.key] = follows
+        else:
+            self._follows.pop(service.key, None)
         for address in before.keys() - wishes.keys():
             self._users[address].discard(service.key)
             self._merge(address, now)
@@ -84,27 +105,39 @@ class Placing:
 
     def forget(self, key: ServiceKey, now: float) -> None:
         """A Service is gone."""
+        self._follows.pop(key, None)
         for address in self._wishes.pop(key, {}):
             self._users[address].discard(key)
             self._merge(address, now)
 
-    def _is_placed(self, service: ServiceView, group: ServiceGroup) -> bool:
-        """Whether the planner is to decide. Where endpoints do, they are the agents' to follow."""
-        follows_endpoints = service.external_traffic_policy == "Local" or names.NODE_AFFINITY in service.annotations
-        return (group.placement or self._fleet.rule) == "even" and group.scope == "local" and not follows_endpoints
+    @property
+    def needs_endpoints(self) -> bool:
+        """Whether where endpoints are matters to any Service that is placed."""
+        return any(self._wishes.get(key) for key in self._follows)
 
-    def _merge(self, address: IPAddress, now: float) -> None:
-        """Several Services may share a VIP: the first by name that has a wish decides it."""
+    def _is_placed(self, group: ServiceGroup) -> bool:
+        """Whether the planner is to decide."""
+        return (group.placement or self._fleet.rule) == "even" and group.scope == "local"
+
+    def _merge(self, address: IPAddress, now: float) -> bool:
+        """Several Services may share a VIP: the first by name that has a wish decides it. Whether its plan changed."""
         users = sorted(self._users[address])
         if not users:
             del self._users[address]
             self._planner.forget(address)
-            return
+            return False
+        follows = [self._follows.get(key) for key in users]
+        if any(follows) and not self._endpoints.is_known:
+            return False  # what is shown stays until they are
+        local = [key for key, one in zip(users, follows, strict=True) if one is _Follows.ONLY]
+        endpoints = self._endpoints.endpoints
         wishes = [self._wishes[key][address] for key in users]
         first = wishes[0]
-        self._planner.want(
+        return self._planner.want(
             replace(
                 first,
+                only=endpoints.of_all(local) if local else None,
+                rather=endpoints.of(users[0]) if follows == [_Follows.RATHER] else None,
                 preference=next((one.preference for one in wishes if one.preference is not None), None),
                 spread=next((one.spread for one in wishes if one.spread is not None), None),
                 is_new=all(one.is_new for one in wishes),
@@ -142,7 +175,7 @@ class Placing:
         is_current, rule = self._fleet.is_current(now), self._fleet.rule
         is_other = rule != self._rule or is_current != self._was_current
         self._rule, self._was_current = rule, is_current
-        changed: set[IPAddress] = set()
+        changed = self._see_endpoints(now)
         if is_current and not self._waits(now):
             nodes = self._fleet.nodes(now)
             if nodes is not None:
@@ -152,9 +185,16 @@ class Placing:
                 changed |= self._balance.step(now)
         return None if is_other else {key for address in changed for key in self._users.get(address, ())}
 
+    def _see_endpoints(self, now: float) -> set[IPAddress]:
+        """Those VIPs have another plan whose endpoints are elsewhere now."""
+        news = self._endpoints.take_changed(now)
+        keys = self._follows.keys() if news is None else self._follows.keys() & news
+        addresses = {address for key in keys for address in self._wishes.get(key, ())}
+        return {address for address in sorted(addresses, key=order) if self._merge(address, now)}
+
     def due(self, now: float) -> float | None:
         """When to look again, if nothing is heard before; it may be now."""
-        times = [self._fleet.believed_at, self._fleet.stale_at]
+        times = [self._fleet.believed_at, self._fleet.stale_at, self._endpoints.due]
         if self._begun is not None and not self._has_seen:
             times.append(self._begun + BOOT)
         due = min((time for time in times if time is not None and time > now), default=None)
@@ -179,14 +219,27 @@ class Placing:
         return 2 * len(planned - self._fleet.serving()) > len(planned)
 
 
+def _follows(service: ServiceView) -> _Follows | None:
+    """As agents see it: of several Services that share a VIP, those of policy Local count, and no affinity."""
+    if service.external_traffic_policy == "Local":
+        return _Follows.ONLY
+    return _Follows.RATHER if has_affinity([service]) else None
+
+
 def _wish(
-    service: ServiceView, address: IPAddress, group: ServiceGroup, plan: tuple[str, ...], spread: str | None
+    service: ServiceView,
+    address: IPAddress,
+    group: ServiceGroup,
+    plan: tuple[str, ...],
+    spread: str | None,
+    follows: _Follows | None,
 ) -> Vip:
+    at = announcer(service, address)
     return Vip(
         address,
         plan,
-        at=announcer(service, address),
-        is_new=address not in service.ingress,
+        at=at,
+        is_new=address not in service.ingress or (follows is not None and at is None),
         selector=group.node_selector,
         preference=_preference(service),
         spread=spread,

@@ -19,8 +19,17 @@ from allocator.ipam.engine import Engine
 from allocator.placement.values import Reason
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusterobjects import Part
+from allocator.reconcile.endpointnews import EndpointNews
 from allocator.reconcile.fleet import Agents, Fleet
-from allocator.reconcile.following import Heard, OfCluster, OfGroups, OfMembership, OfNodeAgents, OfServices
+from allocator.reconcile.following import (
+    Heard,
+    OfCluster,
+    OfGroups,
+    OfMembership,
+    OfNodeAgents,
+    OfServices,
+    OfSlices,
+)
 from allocator.reconcile.placing import Placing
 from allocator.reconcile.plan import Plan, Write
 from allocator.reconcile.request import Case, case_of
@@ -54,17 +63,21 @@ class Planning:
         tempo: Tempo,
         metrics: AllocatorMetrics,
         clock: Callable[[], float],
+        want_endpoints: Callable[[], None],
         *,
         default_announcer: bool,
     ) -> None:
+        """``want_endpoints``: have EndpointSlices followed; none of them is, as long as no Service needs it."""
         self._engine = engine
         self._metrics = metrics
         for reason in Reason:
             metrics.planned_moves.labels(reason.value)  # shown as 0 from the beginning
         self._clock = clock
         self._default_announcer = default_announcer
+        self._want_endpoints = want_endpoints
         self._fleet = Fleet()
-        self._placing = Placing(self._fleet, tempo, self._group_of)
+        self._endpoints = EndpointNews()
+        self._placing = Placing(self._fleet, self._endpoints, tempo, self._group_of)
         self._bell = asyncio.Event()
         self._confirmed: dict[ServiceKey, str | None] = {}
         """What was written to Services, or seen to be there as it should: what differs then is another's doing."""
@@ -83,6 +96,8 @@ class Planning:
                 self._fleet.take_rules(rules)
             case OfCluster(Part.NODES, nodes):
                 self._fleet.take_nodes(nodes)
+            case OfSlices(slices):
+                self._endpoints.take(slices)
             case OfServices() | OfGroups() | OfCluster():
                 return
         self._bell.set()
@@ -141,6 +156,7 @@ class Planning:
             del self._set_aside[key]
             turns.look_now(key)
         changed, due = self._guarded(lambda: (self._placing.look(now), self._placing.due(now))) or (set(), None)
+        self._see_what_is_needed()
         for reason, count in self._placing.take_moves().items():
             self._metrics.planned_moves.labels(reason.value).inc(count)
         if changed is None:
@@ -206,9 +222,14 @@ class Planning:
     def _text(self, service: ServiceView, ingress: tuple[IPAddress, ...], groups: Sequence[str]) -> str | None:
         now, changes = self._clock(), self._placing.changes
         self._placing.learn(service, ingress, groups, now)
+        self._see_what_is_needed()
         if self._placing.changes != changes:
             self._bell.set()
         return self._placing.text(service, ingress, now)
+
+    def _see_what_is_needed(self) -> None:
+        if self._placing.needs_endpoints:
+            self._want_endpoints()
 
     def _give_up(self, key: ServiceKey) -> None:
         """A Service has no addresses of ours, or not any more: what it wished says nothing of who has them next."""

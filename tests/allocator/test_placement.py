@@ -14,7 +14,8 @@ from allocator.reconcile.placing import Placing
 from kubedouble.store import Event
 from purelb import names
 from purelb.addresses import parse_address
-from purelb.kube import core_path, custom_path
+from purelb.errors import ConflictError
+from purelb.kube import core_path, custom_path, group_path
 from purelb.placement import parse_placement
 from purelb.services import ServiceKey, ServiceView
 from tests.allocator.builders import local
@@ -65,6 +66,53 @@ def test_vips_are_even_and_a_dead_nodes_go_to_their_stand_ins() -> None:
                 await until(is_replaced)
                 for name, nodes in before.items():
                     assert (await shown(stage, name))[0] == (nodes[1] if nodes[0] == "w2" else nodes[0])
+
+    asyncio.run(run())
+
+
+async def set_endpoints(stage: Stage, service: str, *nodes: str) -> None:
+    """The only EndpointSlice of a Service names these nodes."""
+    path = group_path("discovery.k8s.io/v1", "endpointslices", "default")
+    endpoints = [
+        {"addresses": [f"10.9.0.{number}"], "nodeName": node, "conditions": {"ready": True}}
+        for number, node in enumerate(nodes, 1)
+    ]
+    body = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": service, "labels": {"kubernetes.io/service-name": service}},
+        "addressType": "IPv4",
+        "endpoints": endpoints,
+    }
+    try:
+        await stage.kube.create(path, body)
+    except ConflictError:
+        await stage.kube.patch(f"{path}/{service}", {"endpoints": endpoints})
+
+
+def test_with_policy_local_the_plan_follows_the_endpoints() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await install_rights(stage)
+            await publish(stage, [f"w{number}" for number in range(5)])
+            async with stage.allocator():
+                await stage.group("default", local=local("10.1.0.0/26"))
+                services = [f"s{number}" for number in range(4)]
+                for name in services:
+                    await set_endpoints(stage, name, "w3", "w4")
+                    await stage.service(name, externalTrafficPolicy="Local")
+
+                async def is_even() -> bool:
+                    return await owners(stage, services) == {"w3": 2, "w4": 2}
+
+                await until(is_even)
+                before = await shown(stage, "s0")
+                await set_endpoints(stage, "s0", "w1", before[1])
+
+                async def is_followed() -> bool:
+                    return await shown(stage, "s0") == (before[1], "w1")
+
+                await until(is_followed)
 
     asyncio.run(run())
 

@@ -37,6 +37,8 @@ def worlds(draw: st.DrawFn) -> tuple[list[Node], list[Vip]]:
             "plan": tuple(draw(st.lists(names, max_size=2, unique=True))),
             "at": draw(st.none() | names),
             "is_new": draw(st.booleans()),
+            "only": draw(st.none() | st.frozensets(names, max_size=3)),
+            "rather": draw(st.none() | st.frozensets(names, max_size=3)),
             "preference": draw(st.none() | st.builds(prefer, names)),
             "spread": draw(st.none() | st.sampled_from(["a", "b"])),
         }
@@ -176,12 +178,21 @@ def test_a_vip_is_on_the_best_that_can_have_it_and_its_stand_in_is_another(world
 
     for one in vips:
         can = [other for other in there if any(one.address in subnet for subnet in other.subnets)]
-        best = min(list(Standing).index(other.standing) for other in can)
-        able = {other.name for other in can if list(Standing).index(other.standing) == best}
+        can = [other for other in can if one.only is None or other.name in one.only]
+        if not can:
+            assert plan.planner.placement(one.address) is None
+            continue
+        ranks = {other.name: _rank(other, one) for other in can}
+        able = {name for name, rank in ranks.items() if rank == min(ranks.values())}
         owner, *heirs = plan.planner.placement(one.address) or ()
         assert owner in able
         assert len(heirs) == (len(can) > 1)
         assert set(heirs) <= (able - {owner} or {other.name for other in can} - {owner})
+
+
+def _rank(node: Node, vip: Vip) -> tuple[int, bool]:
+    """As agents rank a node for a VIP."""
+    return list(Standing).index(node.standing), bool(vip.rather) and node.name not in (vip.rather or ())
 
 
 @LAWS

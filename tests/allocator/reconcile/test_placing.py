@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from allocator.reconcile.clusterobjects import Reading
+from allocator.reconcile.endpointnews import EndpointNews
 from allocator.reconcile.fleet import AgentRule, Fleet, Said
 from allocator.reconcile.placing import BOOT, Placing
 from purelb import names
@@ -35,7 +36,8 @@ class Scene:
     def __init__(self, count: int = 3, *, rule: Placement | None = None, of: ServiceGroup = EVEN) -> None:
         self.fleet = Fleet()
         self.group: ServiceGroup | None = of
-        self.placing = Placing(self.fleet, Tempo(), self._group_of)
+        self.endpoints = EndpointNews()
+        self.placing = Placing(self.fleet, self.endpoints, Tempo(), self._group_of)
         self.now = 1000.0
         self._version = 0
         self.fleet.take_rules(Changed(ObjectKey("purelb", "default"), says(rule)))
@@ -125,12 +127,9 @@ def test_when_the_rule_changes_everybody_is_looked_at() -> None:
     assert scene.placing.look(scene.now) == set()
 
 
-def test_a_routed_address_and_one_that_follows_endpoints_have_no_plan() -> None:
+def test_a_routed_address_has_no_plan() -> None:
     scene = Scene()
     scene.begin()
-    assert scene.text(served("b", "10.1.0.2", externalTrafficPolicy="Local")) is None
-    assert scene.text(served("c", "10.1.0.3", annotations={names.NODE_AFFINITY: "service-endpoints"})) is None
-
     scene.group = group("default", remote=local("10.1.0.0/24"), placement="even")
     assert scene.text(served("d", "10.1.0.4")) is None
 
@@ -138,7 +137,7 @@ def test_a_routed_address_and_one_that_follows_endpoints_have_no_plan() -> None:
 def test_without_a_membership_what_is_shown_stays() -> None:
     scene = Scene()
     scene.fleet = Fleet()
-    scene.placing = Placing(scene.fleet, Tempo(), scene._group_of)
+    scene.placing = Placing(scene.fleet, scene.endpoints, Tempo(), scene._group_of)
     one = served("a", "10.1.0.1", plan="10.1.0.1=w9")
 
     scene.begin(one)

@@ -32,7 +32,7 @@ def there(version: int, *nodes: str) -> OfMembership:
 def test_the_plan_s_moves_are_counted_by_their_reasons() -> None:
     registry, now = CollectorRegistry(), 1000.0
     engine, cache = engine_with(group("default", local=local("10.1.0.0/26"))), ServiceCache()
-    planning = Planning(engine, Tempo(), AllocatorMetrics(registry), lambda: now, default_announcer=True)
+    planning = Planning(engine, Tempo(), AllocatorMetrics(registry), lambda: now, lambda: None, default_announcer=True)
     brand = {names.ALLOCATED_BY: names.BRAND, names.ALLOCATED_FROM: "default", names.PLACEMENT: "10.1.0.1=w0,w1"}
     cache.seen(service("a", annotations=brand, ingress=["10.1.0.1"]))
     rule = {"metadata": {"name": "default", "namespace": "purelb"}, "spec": {"local": {"placement": "even"}}}
