@@ -82,12 +82,28 @@ class NodeAddresses:
 
 
 @dataclass(frozen=True, slots=True)
+class BehindApi:
+    """Whether it is unknown for a while what has become of Services."""
+
+    is_behind: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Synced:
     """Everything that is wanted has been told once: what wasn't is not wanted."""
 
 
 Told: TypeAlias = (
-    Begun | VipChanged | Configured | KeysKnown | PeersKnown | NodeExcluded | NodeFailing | NodeAddresses | Synced
+    Begun
+    | VipChanged
+    | Configured
+    | KeysKnown
+    | PeersKnown
+    | NodeExcluded
+    | NodeFailing
+    | NodeAddresses
+    | BehindApi
+    | Synced
 )
 ToldKey: TypeAlias = tuple[type, IPAddress | None]
 

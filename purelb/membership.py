@@ -71,6 +71,8 @@ class MemberNode:
     """Of its agent."""
     vips: int = 0
     """That it owns by election, on its NICs; addresses that are routed are every node's."""
+    is_behind: bool = False
+    """Its agent doesn't hear what becomes of Services: it knows no plan that was made since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def parse_membership(body: Json) -> dict[str, MemberNode]:
             speaks=entry.get("agent") != "Other",
             version=entry.get("version") or "",
             vips=entry.get("vips") or 0,
+            is_behind=entry.get("behind") is True,
         )
     return found
 
@@ -152,6 +155,8 @@ def _entry(node: MemberNode) -> dict[str, Any]:
         entry["subnets"] = [str(one) for one in ordered[:_MOST_SUBNETS]]
     entry["vips"] = node.vips
     entry["agent"] = "PureLB" if node.speaks else "Other"
+    if node.is_behind:
+        entry["behind"] = True
     if node.version:
         entry["version"] = excerpt(node.version, _LONGEST)
     return entry

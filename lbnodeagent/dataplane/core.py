@@ -34,6 +34,7 @@ from lbnodeagent.kernel.notifications import Change, Dump
 from lbnodeagent.kernel.watch import note, read
 from lbnodeagent.messages import (
     Begun,
+    BehindApi,
     Configured,
     KeysKnown,
     NodeAddresses,
@@ -137,6 +138,9 @@ class Core:
             case NodeFailing(failure):
                 self._state.gate.node_is(failure)
                 self._implied.candidacy_changed(now)
+            case BehindApi(is_behind):
+                self._state.candidacy.is_behind = is_behind
+                self._implied.candidacy_changed(now)
             case Synced():
                 self._state.candidacy.is_synced = True
                 self._state.wanted.synced()
@@ -156,8 +160,10 @@ class Core:
                 self._state.candidacy.hears_peers = False
                 self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=True))
             case PeerAlive(node, meta, address):
-                self._state.members.joined(node, meta, address, now)
-                self._implied.candidacy_changed(now)
+                if self._state.members.joined(node, meta, address, now):
+                    self._implied.candidacy_changed(now)
+                else:
+                    self._state.rollcall.mark()
             case PeerGone(node, for_good):
                 self._state.members.gone(node, now, for_good=for_good)
                 self._implied.candidacy_changed(now)

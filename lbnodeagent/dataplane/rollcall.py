@@ -75,7 +75,9 @@ def _node(name: str, meta: Meta | None, vips: int, everywhere: frozenset[IPNetwo
     standing, reason = standing_of(meta)
     version = meta.version
     # Agents of ours from before said no version, and read no placements.
-    return MemberNode(name, standing, reason, meta.reach, version is not None, str(version or ""), vips)
+    return MemberNode(
+        name, standing, reason, meta.reach, version is not None, str(version or ""), vips, is_behind=meta.is_behind
+    )
 
 
 def standing_of(meta: Meta) -> tuple[Standing, str]:

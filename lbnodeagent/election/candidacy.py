@@ -44,6 +44,8 @@ class Candidacy:
         """Why this node's data path doesn't work."""
         self.is_proxied = False
         """It has a kube-proxy that works."""
+        self.is_behind = False
+        """It doesn't hear what becomes of Services."""
         self.is_leaving = False
         self.hears_peers = False
         """The gossip runs: before that, the silence of peers means nothing."""
@@ -213,6 +215,7 @@ class Candidacy:
             announces=self._announces,
             failing=self.failing,
             is_proxied=self.is_proxied,
+            is_behind=self.is_behind,
             version=self._version,
         )
         if meta != self._members.own:

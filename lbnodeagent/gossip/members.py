@@ -91,21 +91,23 @@ class Members:
         news, self._news = self._news, set()
         return news
 
-    def joined(self, node: str, data: bytes, address: IPAddress, now: float) -> None:
-        """A member is alive, with this meta."""
+    def joined(self, node: str, data: bytes, address: IPAddress, now: float) -> bool:
+        """A member is alive, with this meta. Whether the election may have another result for that."""
         if node == self.node:
-            return
+            return False
         try:
             meta = decode_meta(data)
         except MetaError as error:
             log.warning("a member's meta can't be read", extra={"node": node, "error": str(error)})
             meta = Meta()
+        is_known = node in self._others and _elective(self._others[node]) == _elective(meta)
         self._others[node] = meta
         self._said_leaving.pop(node, None)  # its own word
         self._failed_at.pop(node, None)
         if meta is not None:
             self._remember(node, meta)
         self._news |= self.hosts.here(node, {address} | (meta.addresses if meta is not None else frozenset()), now)
+        return not is_known
 
     def gone(self, node: str, now: float, *, for_good: bool) -> None:
         """A member failed, or left (``for_good``)."""
@@ -212,6 +214,11 @@ class Members:
     def node_with(self, mac: Mac) -> str | None:
         """Whose NIC it is, also that of an agent that failed: VIPs may be there for a while, beside their owner."""
         return min(self._macs.get(mac, ()), key=lambda node: (node not in self._others, node), default=None)
+
+
+def _elective(meta: Meta | None) -> Meta | None:
+    """What the election goes by: when an API server goes, all agents are behind it, one after the other."""
+    return replace(meta, is_behind=False) if meta is not None and meta.is_behind else meta
 
 
 def _takes_part(meta: Meta) -> bool:

@@ -6,10 +6,10 @@ the network's leading bytes. An idle subnet of one address is an address of the 
 empty meta. Bytes that can't be read raise MetaError; an unknown version counts as a member without meta.
 
 An extension is an entry that begins with 0x03: as a MAC address it would be one of a group, which no NIC has, so that
-agents from before read it as a MAC that nobody answers with. Its second byte says what it carries; of the kinds only
-0x01 is known: how the node serves (a Failure's number, 0 for none; 0x40 for a kube-proxy that works; 0x80 for a node
-that is excluded besides), and its agent's version in three bytes. Agents from before see a node that doesn't serve as
-an excluded one.
+agents from before read it as a MAC that nobody answers with. Its second byte says what it carries. 0x01: how the node
+serves (a Failure's number, 0 for none; 0x40 for a kube-proxy that works; 0x80 for a node that is excluded besides), and
+its agent's version in three bytes; agents from before see a node that doesn't serve as an excluded one. 0x02, which is
+there only if the agent doesn't hear what becomes of Services, with four bytes of 0.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ _IDLE: Final = 0x80
 _EXTENSION: Final = 0x03
 _SERVICE: Final = 0x01
 """The kind of the extension that says how the node serves."""
+_BEHIND: Final = 0x02
+"""The kind of the extension that says that the agent is behind the API."""
 _BESIDES: Final = 0x80
 """In it: the node is excluded, whether it serves or not."""
 _PROXIED: Final = 0x40
@@ -80,6 +82,8 @@ class Meta:
     """It has a kube-proxy that works."""
     version: Version | None = None
     """Of its agent; None: it's one from before agents said so, and read placements."""
+    is_behind: bool = False
+    """Its agent hasn't heard for a while what becomes of Services: it may go by an older plan than others do."""
 
     @property
     def serves(self) -> bool:
@@ -95,7 +99,8 @@ def encode_meta(meta: Meta) -> bytes:
     lives = [] if meta.life is None else [meta.life]
     keys = meta.keys[:_MARKS_MOST]
     flags |= _LIFE * len(lives) | len(keys) << _MARKS | _SILENT * (not meta.announces)
-    entries = [*lives, *keys, *_service(meta), *sorted(meta.macs)][:_ENTRIES]
+    behind = [bytes((_EXTENSION, _BEHIND, 0, 0, 0, 0))] if meta.is_behind else []
+    entries = [*lives, *keys, *_service(meta), *behind, *sorted(meta.macs)][:_ENTRIES]
     data = _MAGIC + struct.pack("!BB", flags, len(entries)) + b"".join(entries)
     known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
     # To agents from before, an address is a subnet without a cable, on which nobody else routes it either.
@@ -144,6 +149,7 @@ def decode_meta(data: bytes) -> Meta | None:
         failing=failure_of(service[2] & _NUMBER) if service is not None and service[2] & _NUMBER else None,
         is_proxied=service is not None and bool(service[2] & _PROXIED),
         version=Version(*service[3:]) if service is not None else None,
+        is_behind=any(entry[:2] == bytes((_EXTENSION, _BEHIND)) for entry in others),
     )
 
 

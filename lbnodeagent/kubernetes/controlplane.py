@@ -39,7 +39,7 @@ from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed
 from lbnodeagent.kubernetes.unheard import UnheardAgents
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Begun, Synced, Told, ToldKey, VipChanged, key_of
+from lbnodeagent.messages import Begun, BehindApi, Synced, Told, ToldKey, VipChanged, key_of
 from lbnodeagent.tables import (
     UNCONFIGURED,
     Announcement,
@@ -254,8 +254,12 @@ class ControlPlane:
             reporter.service_changed(service)
 
     async def _look_around(self, following: Following, warnings: NodeWarnings) -> None:
+        was_behind: bool | None = None
         while True:
             now = time.monotonic()
+            if (is_behind := following.are_services_behind(now)) != was_behind:
+                self._tell(BehindApi(is_behind))
+                was_behind = is_behind
             is_current = following.pods.standing.behind_since is None
             warnings.agents_unheard(self._unheard.look(now, is_current=is_current), now)
             warnings.repeat(now)

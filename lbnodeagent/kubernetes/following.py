@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from lbnodeagent.kubernetes.gossipkey import GossipSecret, parse_secret
 from lbnodeagent.kubernetes.nodefeed import AgentPod, OwnNode, agent_pod, parse_node
@@ -29,6 +29,9 @@ from purelb.recovery import Recovery
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceView
 from purelb.settings import AgentSettings
+
+BEHIND: Final = 5.0
+"""Seconds for which changes of Services may go unseen before peers are told so: an API server restarts in less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,11 @@ class Following:
     def trouble(self, now: float) -> str | None:
         """What can't be followed for longer than PATIENCE, in one sentence; ``now`` is monotonic seconds."""
         return complaint((one.standing for one in self._all()), now)
+
+    def are_services_behind(self, now: float) -> bool:
+        """Whether what has become of Services is unknown for longer than BEHIND."""
+        since = self.services.standing.behind_since
+        return since is not None and now - since >= BEHIND
 
     def _all(self) -> Iterator[Follower[Any]]:
         yield from (self.services, self.groups, self.slices, self.agents, self.node, self.pods)

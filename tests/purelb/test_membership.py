@@ -13,6 +13,7 @@ NODES = {
         "w11", Standing.SERVING, subnets=frozenset({ip_network("10.31.0.0/16")}), version="0.2.0", vips=3
     ),
     "w12": MemberNode("w12", Standing.FAILING, "kube-proxy doesn't answer on port 10256", version="0.2.0", vips=3),
+    "w13": MemberNode("w13", Standing.SERVING, is_behind=True),
     "old": MemberNode("old", Standing.SERVING, speaks=False),
 }
 
@@ -24,7 +25,7 @@ def test_what_was_written_is_read() -> None:
 def test_the_summary_names_those_that_do_not_serve() -> None:
     status = membership_status(NODES, 7)
 
-    assert (status["serving"], status["vips"]) == ("2/3", 7)
+    assert (status["serving"], status["vips"]) == ("3/4", 7)
     assert status["others"] == "w12: kube-proxy doesn't answer on port 10256"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -66,6 +67,18 @@ def test_the_spokesman_tells_of_all_who_take_part_with_the_vips_that_each_owns()
     assert told.vips == sum(node.vips for node in told.nodes) == len(VIPS)
     assert all(bool(node.vips) == (node.standing is Standing.SERVING) for node in told.nodes)
     assert told.nodes[0].subnets == {WIRE}
+
+
+def test_who_is_behind_the_api_is_said_to_be_though_it_serves() -> None:
+    scene = Scene(w11=READY, w12=replace(READY, is_behind=True))
+
+    told = scene.rollcall.take(NOW)
+
+    assert told is not None
+    assert [(node.standing, node.is_behind) for node in told.nodes[1:]] == [
+        (Standing.SERVING, False),
+        (Standing.SERVING, True),
+    ]
 
 
 def test_all_others_say_once_that_it_is_not_theirs_to_tell() -> None:

@@ -50,6 +50,21 @@ def test_ready_nodes_are_candidates_on_their_subnets() -> None:
     }
 
 
+def test_what_the_election_does_not_go_by_is_no_news_for_it() -> None:
+    members = roster(w11=READY)
+    behind = encode_meta(replace(READY, is_behind=True))
+
+    assert not members.joined("w11", behind, HOST, NOW)
+    meta = members.others["w11"]
+    assert meta is not None
+    assert meta.is_behind
+    assert members.candidates()["w11"] == Candidate(WIRE), "it may go on with what it has"
+
+    assert members.joined("w11", encode_meta(Meta(True, reach=RACK, version=VERSION, is_behind=True)), HOST, NOW)
+    members.gone("w11", NOW, for_good=False)
+    assert members.joined("w11", behind, HOST, NOW)
+
+
 def test_a_node_that_does_not_know_the_vips_yet_is_none() -> None:
     assert roster(w12=Meta(is_ready=False, reach=WIRE)).candidates().keys() == {"own"}
 

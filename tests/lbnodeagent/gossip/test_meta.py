@@ -81,6 +81,15 @@ def test_a_node_may_be_excluded_besides_not_serving() -> None:
     assert not failing.serves
 
 
+def test_one_that_is_behind_the_api_says_so_in_an_entry_that_agents_from_before_pass_over() -> None:
+    behind = Meta(True, version=Version(1, 2, 3), is_behind=True)
+
+    encoded = encode_meta(behind)
+
+    assert decode_meta(encoded) == behind
+    assert encoded == b"PL\x01" + bytes((0x01, 2)) + bytes((0x03, 0x01, 0, 1, 2, 3)) + bytes((0x03, 0x02, 0, 0, 0, 0))
+
+
 def test_what_a_later_agent_says_is_read_as_far_as_it_is_known() -> None:
     strange = bytes((0x03, 0x09, 1, 2, 3, 4)) + bytes((0x03, 0x01, 60, 9, 9, 9))
 

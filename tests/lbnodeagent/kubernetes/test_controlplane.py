@@ -21,6 +21,7 @@ from lbnodeagent.kubernetes.thread import ControlThread
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import (
     Begun,
+    BehindApi,
     Configured,
     KeysKnown,
     NodeExcluded,
@@ -87,6 +88,7 @@ class Scene:
         self.keys: tuple[bytes, ...] = ()
         self.peers = 0
         self.is_excluded: bool | None = None
+        self.is_behind: bool | None = None
 
     def find_the_server(self) -> None:
         """From now on the agent knows where it is."""
@@ -111,6 +113,8 @@ class Scene:
                             self.peers = len(peers)
                         case NodeExcluded(is_excluded):
                             self.is_excluded = is_excluded
+                        case BehindApi(is_behind):
+                            self.is_behind = is_behind
                         case _:
                             continue
 
@@ -208,6 +212,24 @@ def test_an_api_server_that_refuses_for_a_while_leaves_no_agent_deaf(tmp_path: P
             await scene.hear(lambda: scene.is_wanted("10.31.188.65"))
             await until(lambda: scene.control.unready() is None)
             assert scene.control.pulse.trouble() is None
+
+    asyncio.run(play())
+
+
+@pytest.mark.timeout(120)
+def test_an_agent_that_does_not_hear_of_services_says_so_until_it_does(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with staged(tmp_path) as scene:
+            scene.find_the_server()
+            scene.control.start()
+            await scene.hear(lambda: scene.is_behind is False)
+
+            scene.server.faults.status(503, user_agent=names.AGENT_COMPONENT)
+            scene.server.faults.drop_watches()
+            await scene.hear(lambda: scene.is_behind)
+
+            scene.server.faults.clear()
+            await scene.hear(lambda: scene.is_behind is False)
 
     asyncio.run(play())
 

@@ -20,7 +20,7 @@ from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
 from lbnodeagent.gossip.events import CutOff, GossipStarted, PeerAlive, PeerGone
 from lbnodeagent.kernel.notifications import Change
-from lbnodeagent.messages import Begun, Peer, PeersKnown
+from lbnodeagent.messages import Begun, BehindApi, Peer, PeersKnown
 from lbnodeagent.tables import (
     FOREVER,
     Action,
@@ -136,6 +136,10 @@ class Agent:
                 self.core.told(self._now, one)
 
         self._after(at - self._now, hear)
+
+    def behind(self, *, is_behind: bool) -> None:
+        """It notices that it doesn't hear of Services any more, or again."""
+        self._do(lambda: self.core.told(self._now, BehindApi(is_behind)))
 
     def gossip(self, event: Event) -> None:
         def hear() -> None:

@@ -65,6 +65,24 @@ def test_a_cordon_and_its_end_are_told() -> None:
     assert standings(world)[1]["n3"] is Standing.SERVING
 
 
+def test_a_node_that_is_behind_the_api_is_told_of_and_moves_nothing() -> None:
+    world = cluster()
+    world.api.want(VIP4)
+    world.run(5.0)
+    before = world.holders(VIP4)
+    agent = world.nodes["n3"].agent
+    assert agent is not None
+
+    for is_behind in (True, False):
+        agent.behind(is_behind=is_behind)
+        world.run(5.0)
+
+        (attendance,) = told(world).values()
+        assert [node.name for node in attendance.nodes if node.is_behind] == ["n3"] * is_behind
+        assert {node.standing for node in attendance.nodes} == {Standing.SERVING}
+        assert world.holders(VIP4) == before
+
+
 def test_a_node_that_dies_is_gone_from_it_at_once_and_comes_back() -> None:
     world = cluster()
     world.cut_power("n3")
