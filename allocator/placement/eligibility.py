@@ -124,9 +124,10 @@ class Domain:
     def update(self, nodes: Mapping[str, Node], is_held: Callable[[str], bool], epoch: int) -> Domain:
         """See who is to have its VIPs: preferred nodes, else others; never nobody while anybody is able.
 
-        A node that hasn't served for long (``is_held``), and one of weight 0, are the last choices. ``epoch`` is
-        another one whenever the answer may differ. Returns the domain whose targets these are: where none of the
-        preferred nodes can have it, the reach's plain one, so that wishes for what isn't there cost next to nothing.
+        A node that hasn't served for long, or is behind (``is_held``), and one of weight 0, are the last choices.
+        ``epoch`` is another one whenever the answer may differ. Returns the domain whose targets these are: where none
+        of the preferred nodes can have it, the reach's plain one, so that wishes for what isn't there cost next to
+        nothing.
         """
         if epoch != self._epoch:
             self._epoch = epoch

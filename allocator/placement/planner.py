@@ -157,7 +157,7 @@ class Planner:
         return place.domain.update(self.eligibility.nodes, self._is_held, self._epoch)
 
     def _is_held(self, name: str) -> bool:
-        return self.presence.is_held(name, self._now)
+        return self.presence.is_held(name, self._now) or self.eligibility.nodes[name].is_behind
 
     def crowd(self, place: Place) -> Counter[str]:
         """Of the VIPs from which it is to be apart: how many each node has."""

@@ -38,6 +38,8 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     speaks: bool = True
     """Whether its agent reads placements; PureLB's own agents know the hash rule alone."""
+    is_behind: bool = False
+    """Whether it doesn't hear of them now: what it doesn't know to be its own by an earlier one, it wouldn't take."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,10 @@ class Fleet:
 
     def _node(self, member: MemberNode) -> Node:
         labels = self._labels.get(member.name, {})
-        return Node(member.name, member.standing, member.subnets, self._weight(labels), labels, member.speaks)
+        weight = self._weight(labels)
+        return Node(
+            member.name, member.standing, member.subnets, weight, labels, member.speaks, is_behind=member.is_behind
+        )
 
     def _weight(self, labels: Mapping[str, str]) -> int:
         """Of a node with these labels: what one of them says, else what the LBNodeAgent says that applies to it."""

@@ -389,3 +389,31 @@ def test_each_move_is_counted_with_its_reason() -> None:
         plan.want(vip(number, spread="a"))
     plan.step()
     assert plan.planner.moves[Reason.APART] == 1
+
+
+def test_a_node_that_is_behind_keeps_what_it_has_and_is_given_nothing() -> None:
+    plan = Plan(nodes(3), [vip(number) for number in range(6)])
+    before = plan.owners()
+    behind = [node("n0", is_behind=True), node("n1"), node("n2")]
+
+    assert plan.see(behind) == set()
+    for number in range(10, 20):
+        plan.want(vip(number))
+    plan.settle()
+
+    after = plan.owners()
+    assert {one: owner for one, owner in after.items() if one in before} == before
+    assert all(after[address(number)] != "n0" for number in range(10, 20))
+    assert all(place.heir != "n0" for place in plan.planner.places.values()), "of a new plan it wouldn't hear"
+
+    plan.see(nodes(3))
+    plan.settle()
+    assert plan.unevenness() <= 1
+
+
+def test_where_all_are_behind_they_are_as_good_as_any() -> None:
+    plan = Plan([node(f"n{number}", is_behind=True) for number in range(3)], [vip(number) for number in range(6)])
+
+    plan.settle()
+
+    assert plan.unevenness() == 0

@@ -47,6 +47,14 @@ def test_a_member_without_a_node_takes_no_part_unless_it_knows_the_hash_rule_alo
     assert [node.name for node in fleet.nodes(0.0) or []] == ["w11", "old"]
 
 
+def test_who_is_behind_the_api_is_one_to_the_planner() -> None:
+    fleet = fleet_of("w11")
+    behind = MemberNode("w11", Standing.SERVING, is_behind=True)
+    fleet.take_members(Changed(OBJECT, Said("1", {"w11": behind})), 0.0)
+
+    assert [node.is_behind for node in fleet.nodes(0.0) or []] == [True]
+
+
 def test_a_selector_chooses_among_the_nodes_that_were_seen() -> None:
     rack = parse_selector({"matchLabels": {"rack": "a"}})
     assert Fleet().chosen(rack) is None
