@@ -73,6 +73,8 @@ class MemberNode:
     """That it owns by election, on its NICs; addresses that are routed are every node's."""
     is_behind: bool = False
     """Its agent doesn't hear what becomes of Services: it knows no plan that was made since."""
+    weight: int = 1
+    """How many VIPs it has beside the others, for people to read: the allocator knows it from where it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def parse_membership(body: Json) -> dict[str, MemberNode]:
             version=entry.get("version") or "",
             vips=entry.get("vips") or 0,
             is_behind=entry.get("behind") is True,
+            weight=entry.get("weight", 1),
         )
     return found
 
@@ -155,6 +158,8 @@ def _entry(node: MemberNode) -> dict[str, Any]:
         entry["subnets"] = [str(one) for one in ordered[:_MOST_SUBNETS]]
     entry["vips"] = node.vips
     entry["agent"] = "PureLB" if node.speaks else "Other"
+    if node.weight != 1:
+        entry["weight"] = node.weight
     if node.is_behind:
         entry["behind"] = True
     if node.version:

@@ -1,7 +1,8 @@
 """Which LBNodeAgent applies to this node. Pure.
 
 Of those whose nodeSelector matches the node: specific ones before those without a selector, then by namespace and
-name; the first that has a ``local`` block (PureLB v0.17). Without any LBNodeAgent the built-in default applies.
+name; the first that has a ``local`` block (PureLB v0.17). Without any LBNodeAgent the built-in default applies. How
+much the node weighs, a label of its own may say instead.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from purelb.nodeagents import NodeAgentConfig
+from purelb.preferences import labelled_weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,15 @@ def choose_config(
     ``is_any_refused``: there are others that can't be read; the built-in default doesn't stand in for them.
     """
     if not configs and not is_any_refused:
-        return Choice(NodeAgentConfig())
+        return Choice(_weighed(NodeAgentConfig(), labels))
     matching = [config for config in configs if config.node_selector.matches(labels)]
     matching.sort(key=lambda config: (not config.node_selector.requirements, config.namespace, config.name))
     announcing = [config for config in matching if config.announces]
     if not announcing:
         return Choice(replace(NodeAgentConfig(), announces=False))
-    return Choice(announcing[0], tuple(announcing[1:]))
+    return Choice(_weighed(announcing[0], labels), tuple(announcing[1:]))
+
+
+def _weighed(config: NodeAgentConfig, labels: Mapping[str, str]) -> NodeAgentConfig:
+    weight = labelled_weight(labels)
+    return config if weight is None else replace(config, weight=weight)

@@ -16,7 +16,7 @@ from purelb.errors import SpecError
 from purelb.membership import STALE, MemberNode, Standing, parse_membership
 from purelb.nodeagents import NodeAgentConfig, parse_node_agent
 from purelb.ordering import Changed, Deleted, News, ObjectKey, changes
-from purelb.preferences import Placement, labelled_weight
+from purelb.preferences import Placement
 from purelb.selection import choose_config
 from purelb.selectors import Selector
 
@@ -192,9 +192,8 @@ class Fleet:
         )
 
     def _weight(self, labels: Mapping[str, str]) -> int:
-        """Of a node with these labels: what one of them says, else what the LBNodeAgent says that applies to it."""
-        labelled = labelled_weight(labels)
-        return choose_config(self._configs.values(), labels).config.weight if labelled is None else labelled
+        """Of a node with these labels."""
+        return choose_config(self._configs.values(), labels).config.weight
 
 
 def _serving(nodes: list[Node]) -> int:

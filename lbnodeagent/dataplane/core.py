@@ -122,6 +122,7 @@ class Core:
                 self._state.rollcall.mark()
             case Configured(config):
                 self._state.config, self._state.is_configured = config, True
+                self._state.candidacy.weight = config.weight
                 self._state.neighbours.configure(config.garp, now)
                 self._state.sweeps.lifetime_is(config.local_addressing.valid_lifetime, now)
                 self._implied.surroundings_changed(now)

@@ -76,7 +76,15 @@ def _node(name: str, meta: Meta | None, vips: int, everywhere: frozenset[IPNetwo
     version = meta.version
     # Agents of ours from before said no version, and read no placements.
     return MemberNode(
-        name, standing, reason, meta.reach, version is not None, str(version or ""), vips, is_behind=meta.is_behind
+        name,
+        standing,
+        reason,
+        meta.reach,
+        version is not None,
+        str(version or ""),
+        vips,
+        is_behind=meta.is_behind,
+        weight=meta.weight,
     )
 
 

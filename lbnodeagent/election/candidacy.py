@@ -46,6 +46,8 @@ class Candidacy:
         """It has a kube-proxy that works."""
         self.is_behind = False
         """It doesn't hear what becomes of Services."""
+        self.weight = 1
+        """For the allocator to know."""
         self.is_leaving = False
         self.hears_peers = False
         """The gossip runs: before that, the silence of peers means nothing."""
@@ -216,6 +218,7 @@ class Candidacy:
             failing=self.failing,
             is_proxied=self.is_proxied,
             is_behind=self.is_behind,
+            weight=self.weight,
             version=self._version,
         )
         if meta != self._members.own:

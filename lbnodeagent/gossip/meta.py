@@ -9,7 +9,7 @@ An extension is an entry that begins with 0x03: as a MAC address it would be one
 agents from before read it as a MAC that nobody answers with. Its second byte says what it carries. 0x01: how the node
 serves (a Failure's number, 0 for none; 0x40 for a kube-proxy that works; 0x80 for a node that is excluded besides), and
 its agent's version in three bytes; agents from before see a node that doesn't serve as an excluded one. 0x02, which is
-there only if the agent doesn't hear what becomes of Services, with four bytes of 0.
+there only if it says anything: flags (0x01: the agent is behind the API), the node's weight, and two bytes of 0.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ _IDLE: Final = 0x80
 _EXTENSION: Final = 0x03
 _SERVICE: Final = 0x01
 """The kind of the extension that says how the node serves."""
-_BEHIND: Final = 0x02
-"""The kind of the extension that says that the agent is behind the API."""
+_FURTHER: Final = 0x02
+"""The kind of the extension that says what only the allocator is to know."""
+_BEHIND: Final = 0x01
 _BESIDES: Final = 0x80
 """In it: the node is excluded, whether it serves or not."""
 _PROXIED: Final = 0x40
@@ -84,6 +85,8 @@ class Meta:
     """Of its agent; None: it's one from before agents said so, and read placements."""
     is_behind: bool = False
     """Its agent hasn't heard for a while what becomes of Services: it may go by an older plan than others do."""
+    weight: int = 1
+    """How many VIPs it has beside the others, where the allocator plans that."""
 
     @property
     def serves(self) -> bool:
@@ -99,8 +102,7 @@ def encode_meta(meta: Meta) -> bytes:
     lives = [] if meta.life is None else [meta.life]
     keys = meta.keys[:_MARKS_MOST]
     flags |= _LIFE * len(lives) | len(keys) << _MARKS | _SILENT * (not meta.announces)
-    behind = [bytes((_EXTENSION, _BEHIND, 0, 0, 0, 0))] if meta.is_behind else []
-    entries = [*lives, *keys, *_service(meta), *behind, *sorted(meta.macs)][:_ENTRIES]
+    entries = [*lives, *keys, *_service(meta), *_further(meta), *sorted(meta.macs)][:_ENTRIES]
     data = _MAGIC + struct.pack("!BB", flags, len(entries)) + b"".join(entries)
     known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
     # To agents from before, an address is a subnet without a cable, on which nobody else routes it either.
@@ -132,6 +134,7 @@ def decode_meta(data: bytes) -> Meta | None:
         life = Life(entries[0]) if lives else None
         others = entries[lives + keys :]
         service = next((entry for entry in others if entry[:2] == bytes((_EXTENSION, _SERVICE))), None)
+        further = next((entry for entry in others if entry[:2] == bytes((_EXTENSION, _FURTHER))), None)
         networks = list(_networks(data[end:]))
     except (struct.error, ValueError) as error:
         raise MetaError(f"a meta that can't be read: {error}") from error
@@ -149,7 +152,8 @@ def decode_meta(data: bytes) -> Meta | None:
         failing=failure_of(service[2] & _NUMBER) if service is not None and service[2] & _NUMBER else None,
         is_proxied=service is not None and bool(service[2] & _PROXIED),
         version=Version(*service[3:]) if service is not None else None,
-        is_behind=any(entry[:2] == bytes((_EXTENSION, _BEHIND)) for entry in others),
+        is_behind=further is not None and bool(further[2] & _BEHIND),
+        weight=further[3] if further is not None else 1,
     )
 
 
@@ -160,6 +164,13 @@ def _service(meta: Meta) -> list[bytes]:
     number = 0 if meta.failing is None else meta.failing.number
     said = number | _PROXIED * meta.is_proxied | _BESIDES * meta.is_excluded
     return [struct.pack("!BBB3B", _EXTENSION, _SERVICE, said, *(meta.version or Version()))]
+
+
+def _further(meta: Meta) -> list[bytes]:
+    """The extension that says what isn't as it is of most nodes."""
+    if not meta.is_behind and meta.weight == 1:
+        return []
+    return [struct.pack("!BBBBH", _EXTENSION, _FURTHER, _BEHIND * meta.is_behind, meta.weight, 0)]
 
 
 def _is_host(network: IPNetwork) -> bool:

@@ -13,7 +13,7 @@ NODES = {
         "w11", Standing.SERVING, subnets=frozenset({ip_network("10.31.0.0/16")}), version="0.2.0", vips=3
     ),
     "w12": MemberNode("w12", Standing.FAILING, "kube-proxy doesn't answer on port 10256", version="0.2.0", vips=3),
-    "w13": MemberNode("w13", Standing.SERVING, is_behind=True),
+    "w13": MemberNode("w13", Standing.SERVING, is_behind=True, weight=0),
     "old": MemberNode("old", Standing.SERVING, speaks=False),
 }
 

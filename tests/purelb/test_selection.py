@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from purelb import names
 from purelb.nodeagents import NodeAgentConfig
 from purelb.selection import choose_config
 from purelb.selectors import Selector
@@ -44,3 +45,12 @@ def test_one_without_a_local_block_is_passed_over() -> None:
 def test_the_built_in_default_does_not_stand_in_for_one_that_cannot_be_read() -> None:
     assert not choose_config([], {}, is_any_refused=True).config.announces
     assert choose_config([EVERYWHERE], {}, is_any_refused=True).config == EVERYWHERE
+
+
+def test_a_label_says_what_a_node_weighs_before_its_lbnodeagent_does() -> None:
+    heavy = NodeAgentConfig("a", weight=3)
+
+    assert choose_config([heavy], {}).config.weight == 3
+    assert choose_config([heavy], {names.NODE_WEIGHT: "5"}).config.weight == 5
+    assert choose_config([], {names.NODE_WEIGHT: "5"}).config.weight == 5
+    assert choose_config([heavy], {names.NODE_WEIGHT: "heavy"}).config.weight == 3

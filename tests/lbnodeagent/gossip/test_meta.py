@@ -87,7 +87,15 @@ def test_one_that_is_behind_the_api_says_so_in_an_entry_that_agents_from_before_
     encoded = encode_meta(behind)
 
     assert decode_meta(encoded) == behind
-    assert encoded == b"PL\x01" + bytes((0x01, 2)) + bytes((0x03, 0x01, 0, 1, 2, 3)) + bytes((0x03, 0x02, 0, 0, 0, 0))
+    assert encoded == b"PL\x01" + bytes((0x01, 2)) + bytes((0x03, 0x01, 0, 1, 2, 3)) + bytes((0x03, 0x02, 1, 1, 0, 0))
+
+
+def test_a_weight_is_said_where_it_is_not_1() -> None:
+    heavy = Meta(True, version=Version(1, 2, 3), weight=100)
+
+    assert decode_meta(encode_meta(heavy)) == heavy
+    assert encode_meta(heavy) == b"PL\x01" + bytes((1, 2)) + bytes((3, 1, 0, 1, 2, 3)) + bytes((3, 2, 0, 100, 0, 0))
+    assert len(encode_meta(Meta(True, weight=1))) == len(encode_meta(Meta(True)))
 
 
 def test_what_a_later_agent_says_is_read_as_far_as_it_is_known() -> None:

@@ -83,6 +83,15 @@ def test_a_node_that_is_behind_the_api_is_told_of_and_moves_nothing() -> None:
         assert world.holders(VIP4) == before
 
 
+def test_what_each_node_weighs_is_told() -> None:
+    world = cluster()
+    world.api.configure("default", {"localInterface": "default", "weight": 3})
+    world.run(5.0)
+
+    (attendance,) = told(world).values()
+    assert {node.weight for node in attendance.nodes} == {3}
+
+
 def test_a_node_that_dies_is_gone_from_it_at_once_and_comes_back() -> None:
     world = cluster()
     world.cut_power("n3")
