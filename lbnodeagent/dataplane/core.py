@@ -161,10 +161,7 @@ class Core:
                 self._state.candidacy.hears_peers = False
                 self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=True))
             case PeerAlive(node, meta, address):
-                if self._state.members.joined(node, meta, address, now):
-                    self._implied.candidacy_changed(now)
-                else:
-                    self._state.rollcall.mark()
+                self._implied.peer_alive(node, meta, address, now)
             case PeerGone(node, for_good):
                 self._state.members.gone(node, now, for_good=for_good)
                 self._implied.candidacy_changed(now)

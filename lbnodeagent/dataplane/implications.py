@@ -70,6 +70,12 @@ class Implications:
         if is_news:
             self._state.mark_all()
 
+    def peer_alive(self, node: str, meta: bytes, address: IPAddress, now: float) -> None:
+        """Another node takes part, or says something else of itself; not all of that is of weight for the election."""
+        if self._state.members.joined(node, meta, address, now):
+            self.candidacy_changed(now)
+        self._state.rollcall.mark()
+
     def owners_changed(self, vips: Iterable[IPAddress]) -> None:
         """These VIPs have another owner."""
         vips = list(vips)
