@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from purelb import names
 from purelb.placement import parse_placement
+from tests.system.agentlab import endpoint_slice, service
 from tests.system.conftest import LabUnderTest, eventually
 
 GROUP = """
@@ -15,6 +19,18 @@ apiVersion: purelb.io/v1
 kind: ServiceGroup
 metadata: {name: default, namespace: purelb}
 spec: {local: {v4pool: {subnet: 10.31.0.0/16, pool: 10.31.188.64/26}}}
+"""
+TWO_SUBNETS = Path(__file__).parents[2] / "lab" / "topologies" / "purelb.yaml"
+GROUPS = """
+apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: net250, namespace: purelb}
+spec: {local: {v4pool: {subnet: 172.30.250.0/24, pool: 172.30.250.200-172.30.250.215}}}
+---
+apiVersion: purelb.io/v1
+kind: ServiceGroup
+metadata: {name: net255, namespace: purelb}
+spec: {local: {v4pool: {subnet: 172.30.255.0/24, pool: 172.30.255.200-172.30.255.215}}}
 """
 DEAD = "tiny-cilium-worker-188-12.k8s.tcinternal"
 
@@ -66,3 +82,55 @@ def test_vips_are_even_and_so_they_are_after_a_death_and_the_dead_node_gets_none
     # What it wanted to write while its cable was out may come first; whoever has the VIPs writes over that.
     assert eventually(lambda: sorted(announcers(lab).values()) == [3, 3] and DEAD not in announcers(lab))
     assert is_planned_without()
+
+
+@pytest.mark.timeout(240)
+def test_in_two_subnets_vips_are_even_in_each_and_with_policy_local_where_the_endpoints_are(
+    new_lab: Callable[[str], LabUnderTest],
+) -> None:
+    lab = new_lab("two")
+    lab.must("up", "--topology", str(TWO_SUBNETS), "--placement", "even", timeout=120)
+
+    def serving(text: str) -> Callable[[], bool]:
+        def look() -> bool:
+            shown = json.loads(lab.kubectl("get", "memberships", "-n", "purelb", "-o", "json"))["items"]
+            return bool(shown) and shown[0].get("status", {}).get("serving") == text
+
+        return look
+
+    def of_group(group: str, policy: str = "Cluster") -> Counter[str]:
+        """How many Services of a group each node announces."""
+        items = json.loads(lab.kubectl("get", "services", "-n", "default", "-o", "json"))["items"]
+        ours = [
+            item["metadata"]["annotations"]
+            for item in items
+            if item["metadata"].get("annotations", {}).get(names.SERVICE_GROUP) == group
+            and item["spec"].get("externalTrafficPolicy") == policy
+        ]
+        return Counter(one[names.ANNOUNCING_IPV4].partition(",")[0] for one in ours if names.ANNOUNCING_IPV4 in one)
+
+    def create(name: str, group: str, policy: str = "Cluster") -> None:
+        body = service(name, group, policy=policy)
+        lab.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+    assert eventually(serving("4/4"), seconds=60)
+    lab.kubectl("apply", "-f", "-", stdin=GROUPS)
+    for number in range(4):
+        for group in ("net250", "net255"):
+            create(f"{group}-{number}", group)
+
+    assert eventually(lambda: of_group("net250") == {"purelb1": 2, "purelb2": 2}, seconds=40), of_group("net250")
+    assert eventually(lambda: of_group("net255") == {"purelb3": 2, "purelb4": 2}, seconds=40), of_group("net255")
+
+    for number in range(2):
+        lab.kubectl("apply", "-f", "-", stdin=json.dumps(endpoint_slice(f"local-{number}", "purelb3", "purelb4")))
+        create(f"local-{number}", "net255", "Local")
+    both = {"purelb3": 1, "purelb4": 1}
+    assert eventually(lambda: of_group("net255", "Local") == both, seconds=40), of_group("net255", "Local")
+    for number in range(2):
+        lab.kubectl("apply", "-f", "-", stdin=json.dumps(endpoint_slice(f"local-{number}", "purelb3")))
+    assert eventually(lambda: of_group("net255", "Local") == {"purelb3": 2}, seconds=40), of_group("net255", "Local")
+
+    lab.must("fault", "purelb4", "power")
+    assert eventually(lambda: of_group("net255") == {"purelb3": 4}, seconds=40), of_group("net255")
+    assert of_group("net250") == {"purelb1": 2, "purelb2": 2}
