@@ -106,6 +106,8 @@ class Balance:
         nodes, targets = planner.eligibility.nodes, planner.goal(place).targets
         if owner is None or owner not in place.domain.reach.able or owner in targets or not targets:
             return False
+        if nodes[owner].is_behind:
+            return False
         best = nodes[targets[0]]
         if place.domain.prefers(best) != place.domain.prefers(nodes[owner]):
             return place.domain.prefers(best)
@@ -116,7 +118,9 @@ class Balance:
         planner = self._planner
         for place in planner.crowded():
             owner, crowd = planner.pick_owner(place), planner.crowd(place)
-            if owner is not None and place.owner is not None and crowd[owner] < crowd[place.owner]:
+            if place.owner is None or planner.eligibility.nodes[place.owner].is_behind:
+                continue
+            if owner is not None and crowd[owner] < crowd[place.owner]:
                 return _Move(place, owner)
         return None
 
@@ -188,10 +192,10 @@ class Balance:
                     yield _Move(place, owner)
 
     def _by_share(self) -> list[str]:
-        shares = self._planner.shares
-        return sorted(
-            (name for name, owned in shares.owned.items() if owned), key=lambda name: (-shares.share(name), name)
-        )
+        """Who may give VIPs away: one that is behind wouldn't hear of it, and there would be two for a while."""
+        shares, nodes = self._planner.shares, self._planner.eligibility.nodes
+        givers = (name for name, owned in shares.owned.items() if owned and name in nodes and not nodes[name].is_behind)
+        return sorted(givers, key=lambda name: (-shares.share(name), name))
 
     # --- stand-ins ---------------------------------------------------------------------------------------------------
 

@@ -411,6 +411,23 @@ def test_a_node_that_is_behind_keeps_what_it_has_and_is_given_nothing() -> None:
     assert plan.unevenness() <= 1
 
 
+@pytest.mark.parametrize(
+    "wishes",
+    [{}, {"preference": prefer("n1")}, {"spread": "a"}],
+    ids=["more than its share", "not preferred", "to be apart"],
+)
+def test_nothing_moves_away_from_a_node_that_is_behind_while_it_can_have_it(wishes: dict[str, object]) -> None:
+    behind = [node("n0", is_behind=True), node("n1"), node("n2")]
+    plan = Plan(behind, [vip(number, is_new=False, at="n0", **wishes) for number in range(4)])
+
+    assert not any(plan.settle())
+    assert set(plan.owners().values()) == {"n0"}
+
+    plan.see(nodes(3))
+    plan.settle()
+    assert plan.owners() != dict.fromkeys(plan.owners(), "n0")
+
+
 def test_where_all_are_behind_they_are_as_good_as_any() -> None:
     plan = Plan([node(f"n{number}", is_behind=True) for number in range(3)], [vip(number) for number in range(6)])
 

@@ -29,7 +29,8 @@ def worlds(draw: st.DrawFn) -> tuple[list[Node], list[Vip]]:
     there = [node("n0", subnets=["10.0.0.0/16", "10.1.0.0/16"])]
     for number in range(1, count):
         subnets = draw(st.sampled_from([["10.0.0.0/16"], ["10.1.0.0/16"], ["10.0.0.0/16", "10.1.0.0/16"]]))
-        there.append(node(f"n{number}", draw(STANDINGS), subnets=subnets, weight=draw(st.integers(0, 3))))
+        more = {"weight": draw(st.integers(0, 3)), "is_behind": draw(st.booleans())}
+        there.append(node(f"n{number}", draw(STANDINGS), subnets=subnets, **more))
     names = st.sampled_from([f"n{number}" for number in range(6)])
     vips = []
     for number in range(draw(st.integers(0, 12))):
