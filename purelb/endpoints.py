@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -106,6 +107,7 @@ def endpoint_nodes(body: Json) -> EndpointNodes:
         node, conditions = endpoint.get("nodeName"), endpoint.get("conditions") or {}
         if not node:
             continue
+        node = sys.intern(node)  # a cluster has few, and endpoints by the thousand
         if conditions.get("terminating"):
             if conditions.get("serving"):
                 draining.add(node)
