@@ -33,6 +33,9 @@ BOOT: Final = 30.0
 """Seconds for which one that begins waits for the owners of the plans that it finds: after a power cut nodes come up
 one after the other, and the first mustn't be given everything."""
 
+PORTION: Final = 500
+"""Services whose endpoints are read in one look, so that thousands don't keep others of the program waiting."""
+
 GroupOf = Callable[[IPAddress, Sequence[str]], ServiceGroup | None]
 """The group that an address is of, as its pools say; else the first of these names."""
 
@@ -60,6 +63,8 @@ class Placing:
         self._users: defaultdict[IPAddress, set[ServiceKey]] = defaultdict(set)
         self._follows: dict[ServiceKey, _Follows] = {}
         """Of the Services whose endpoints matter."""
+        self._unread: set[ServiceKey] = set()
+        """Those of them whose endpoints may be elsewhere than the planner knows."""
         self._begun: float | None = None
         self._has_seen = False
         self._rule: Placement | None = None
@@ -72,6 +77,7 @@ class Placing:
         self._wishes.clear()
         self._users.clear()
         self._follows.clear()
+        self._unread.clear()
         self._begun, self._has_seen, self._rule = now, False, self._fleet.rule
         self._fleet.repeat()
 
@@ -188,12 +194,16 @@ class Placing:
     def _see_endpoints(self, now: float) -> set[IPAddress]:
         """Those VIPs have another plan whose endpoints are elsewhere now."""
         news = self._endpoints.take_changed(now)
-        keys = self._follows.keys() if news is None else self._follows.keys() & news
-        addresses = {address for key in keys for address in self._wishes.get(key, ())}
+        self._unread |= self._follows.keys() if news is None else self._follows.keys() & news
+        portion = sorted(self._unread)[:PORTION]
+        self._unread.difference_update(portion)
+        addresses = {address for key in portion for address in self._wishes.get(key, ())}
         return {address for address in sorted(addresses, key=order) if self._merge(address, now)}
 
     def due(self, now: float) -> float | None:
         """When to look again, if nothing is heard before; it may be now."""
+        if self._unread:
+            return now
         times = [self._fleet.believed_at, self._fleet.stale_at, self._endpoints.due]
         if self._begun is not None and not self._has_seen:
             times.append(self._begun + BOOT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from allocator.reconcile.placing import PORTION
 from purelb import names
 from purelb.addresses import parse_address
 from purelb.endpoints import EndpointNodes, EndpointSlice
@@ -172,3 +173,18 @@ def test_a_service_that_becomes_cluster_may_be_anywhere() -> None:
     assert nodes_of(scene.text(one))[0][0] == "w2", "it stays"
     assert len(nodes_of(scene.text(one))[0]) == 2
     assert not scene.placing.needs_endpoints
+
+
+def test_the_endpoints_of_thousands_of_services_are_read_in_portions() -> None:
+    scene = Scene(3)
+    services = [local_service(f"s{number:04}", f"10.1.0.{number % 250}") for number in range(2 * PORTION + 1)]
+    scene.begin(*services)
+    scene.endpoints.take(Replaced({one.key: one.item for one in (a_slice(s.key.name, "w1") for s in services)}, "1", 0))
+
+    looks = 0
+    while scene.placing.due(scene.now) == scene.now or not looks:
+        scene.placing.look(scene.now)
+        looks += 1
+
+    assert looks == 3
+    assert {scene.text(one) for one in services[:250]} == {f"10.1.0.{number}=w1" for number in range(250)}
