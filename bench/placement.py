@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from ipaddress import IPv4Address, IPv4Network
+from random import Random
 from typing import Final
 
 from allocator.placement.balance import Balance
@@ -37,9 +38,14 @@ PEER: Final = "MetalLB, PureLB, kube-vip: by a hash, or whoever wins a Lease"
 class World:
     """VIPs on nodes, by the planner, and a clock."""
 
-    def __init__(self, vips: int, nodes: int) -> None:
+    def __init__(self, vips: int, nodes: int, *, endpoints: int | None = None) -> None:
+        """``endpoints``: of each VIP, on so many nodes by lot, which alone may have it (policy Local)."""
+        chance = Random(1)
         self.there = [Node(f"worker-{number}", Standing.SERVING, LAN) for number in range(nodes)]
         self.vips = [FIRST + number for number in range(vips)]
+        self.only = {
+            vip: None if endpoints is None else frozenset(chance.sample(self.names, endpoints)) for vip in self.vips
+        }
         self.planner = Planner(Tempo())
         self.balance = Balance(self.planner)
         self.now = 0.0
@@ -52,7 +58,7 @@ class World:
         """Place all VIPs; the seconds of processor that it took."""
         begin = time.process_time()
         for vip in self.vips:
-            self.planner.want(Vip(vip, is_new=True), self.now)
+            self.planner.want(Vip(vip, is_new=True, only=self.only[vip]), self.now)
         self.planner.see(self.there, self.now)
         return time.process_time() - begin
 
@@ -161,10 +167,12 @@ def steadiness(vips: int, nodes: int) -> bool:
     return holds
 
 
-def speed(vips: int, nodes: int) -> bool:
-    world = World(vips, nodes)
+def speed(vips: int, nodes: int, *, endpoints: int | None = None) -> bool:
+    world = World(vips, nodes, endpoints=endpoints)
     seconds = world.plan()
     what = f"planning {vips} VIPs on {nodes} nodes"
+    if endpoints is not None:
+        what = f"{what}, each with endpoints on {endpoints}"
     holds = bool(figure(BENCH, f"{what}: from scratch", seconds, "s", "<= 2", seconds <= 2.0))
     cordoned = Node(world.there[2].name, Standing.EXCLUDED, LAN)
     changes = {
@@ -187,7 +195,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="1,000 VIPs on 100 nodes for the planning's time")
     arguments = parser.parse_args()
     size = (1000, 100) if arguments.quick else (10_000, 1000)
-    return 0 if all([evenness(), steadiness(100, 7), speed(*size)]) else 1
+    return 0 if all([evenness(), steadiness(100, 7), speed(*size), speed(*size, endpoints=3)]) else 1
 
 
 if __name__ == "__main__":
