@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -134,3 +135,42 @@ def test_in_two_subnets_vips_are_even_in_each_and_with_policy_local_where_the_en
     lab.must("fault", "purelb4", "power")
     assert eventually(lambda: of_group("net255") == {"purelb3": 4}, seconds=40), of_group("net255")
     assert of_group("net250") == {"purelb1": 2, "purelb2": 2}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(shutil.which("nft") is None, reason="nft cuts one node from the API server")
+def test_on_a_node_that_does_not_hear_from_the_api_nothing_is_planned_until_it_does(
+    new_lab: Callable[[str], LabUnderTest],
+) -> None:
+    lab = new_lab("behind")
+    lab.must("up", "--placement", "even", timeout=120)
+
+    def behind() -> list[str]:
+        """The nodes that are said to be."""
+        shown = json.loads(lab.kubectl("get", "memberships", "-n", "purelb", "-o", "json"))["items"]
+        nodes = shown[0].get("status", {}).get("nodes", []) if shown else []
+        return [node["name"] for node in nodes if node.get("behind")] if len(nodes) == 3 else ["?"]
+
+    def planned() -> Counter[str]:
+        """How many addresses name each node, as their owner or stand-in."""
+        items = json.loads(lab.kubectl("get", "services", "-n", "default", "-o", "json"))["items"]
+        plans = (parse_placement(item["metadata"].get("annotations", {}).get(names.PLACEMENT, "")) for item in items)
+        return Counter(node for plan in plans for nodes in plan.values() for node in nodes)
+
+    assert eventually(lambda: behind() == [], seconds=60)
+    lab.kubectl("apply", "-f", "-", stdin=GROUP)
+    cut = "add table ip cut; add chain ip cut out { type filter hook output priority 0; }; "
+    cut += "add rule ip cut out tcp dport 6443 reject with tcp reset"
+    assert lab.hosts.run(DEAD, ["nft", cut]).returncode == 0
+    assert eventually(lambda: behind() == [DEAD], seconds=90), behind()
+
+    for number in range(6):
+        lab.kubectl("create", "service", "loadbalancer", f"s{number}", "--tcp=80:80")
+    assert eventually(lambda: sorted(announcers(lab).values()) == [3, 3], seconds=30), announcers(lab)
+    assert sorted(planned().values()) == [6, 6]
+    assert DEAD not in planned()
+
+    assert lab.hosts.run(DEAD, ["nft", "delete table ip cut"]).returncode == 0
+    assert eventually(lambda: behind() == [], seconds=60), behind()
+    lab.kubectl("create", "service", "loadbalancer", "next", "--tcp=80:80")
+    assert eventually(lambda: planned()[DEAD], seconds=30), planned()
