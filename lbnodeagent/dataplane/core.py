@@ -112,14 +112,7 @@ class Core:
                 self._implied.repeat()
                 self._needs_turn = True
             case VipChanged(vip, wanted):
-                if self._state.wanted.change(vip, wanted):
-                    self._implied.wanted_first(vip)
-                if wanted is not None:
-                    self._implied.adopt(vip)
-                    if not self._state.present.ours(vip):
-                        self._state.candidacy.doubt((vip,), now)
-                self._state.mark((vip,))
-                self._state.rollcall.mark()
+                self._implied.vip_changed(vip, wanted, now)
             case Configured(config):
                 self._state.config, self._state.is_configured = config, True
                 self._state.candidacy.weight = config.weight

@@ -14,7 +14,7 @@ from lbnodeagent.dataplane.state import State
 from lbnodeagent.election.changes import Changes
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kernel.watch import TakenAway
-from lbnodeagent.tables import PresentAddress
+from lbnodeagent.tables import PresentAddress, WantedVip
 from purelb.addresses import IPAddress
 
 log = logging.getLogger(__name__)
@@ -84,9 +84,17 @@ class Implications:
         if vips:
             self._state.rollcall.mark()
 
-    def wanted_first(self, vip: IPAddress) -> None:
-        """Nobody wanted ``vip`` before."""
-        self._outputs += counted(self._changes.first(vip))
+    def vip_changed(self, vip: IPAddress, wanted: WantedVip | None, now: float) -> None:
+        """``vip`` is wanted so, or no longer."""
+        state = self._state
+        if state.wanted.change(vip, wanted):
+            self._outputs += counted(self._changes.first(vip))
+        if wanted is not None:
+            self._adopt(vip)
+            if not state.present.ours(vip):
+                state.candidacy.doubt((vip,), now)
+        state.mark((vip,))
+        state.rollcall.mark()
 
     def surroundings_changed(self, now: float) -> None:
         """An interface, a default route, an address of the node's own or the configuration changed."""
@@ -101,7 +109,7 @@ class Implications:
             self._outputs.append(state.subnets.found)
         state.mark_all()
 
-    def adopt(self, vip: IPAddress) -> None:
+    def _adopt(self, vip: IPAddress) -> None:
         """An address that looks like one of an earlier run is one, as a Service has it."""
         for there, interface in self._state.adoption.claim(vip):
             self._state.statuses.adopt(vip)
