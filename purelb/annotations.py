@@ -36,6 +36,7 @@ OURS: Final = frozenset(
         *USERS,
         names.ALLOCATED_BY,
         names.ALLOCATED_FROM,
+        names.ALLOCATED_ADDRESSES,
         names.POOL_TYPE,
         names.SKIP_IPV6_DAD,
         names.PLACEMENT,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from purelb import names
-from purelb.addresses import Family, IPAddress, parse_address
+from purelb.addresses import Family, IPAddress, parse_address, parse_pins
 from purelb.errors import AddressError
 
 Json: TypeAlias = Mapping[str, Any]
@@ -18,7 +18,7 @@ _IP_MODE: Final = ("ipMode", "VIP")
 """What an entry of ours says beside its address: packets arrive with it as their destination (KEP-1860)."""
 
 _INGRESS: Final = ("f:status", "f:loadBalancer", "f:ingress")
-_ALLOCATED_FROM: Final = ("f:metadata", "f:annotations", f"f:{names.ALLOCATED_FROM}")
+_ANNOTATIONS: Final = ("f:metadata", "f:annotations")
 
 
 class ServiceKey(NamedTuple):
@@ -69,6 +69,9 @@ class ServiceView:
     """The field manager who wrote them (metadata.managedFields); empty where that isn't known."""
     giver: str = ""
     """Likewise who wrote of which groups they are: our allocator, also after another controller has written them."""
+    recorded: tuple[IPAddress, ...] = ()
+    """Which addresses our allocator gave, by its own word beside the status, whoever wrote that since; none where
+    somebody else wrote that word."""
     deleting: bool = False
 
     @property
@@ -114,6 +117,7 @@ def service_key(body: Json) -> ServiceKey:
 def view_service(body: Json) -> ServiceView:
     """Read a Service object of the API. Lenient: it never raises for content that the API server lets through."""
     metadata, spec = body["metadata"], body.get("spec") or {}
+    managed = metadata.get("managedFields") or ()
     status = (body.get("status") or {}).get("loadBalancer") or {}
     return ServiceView(
         key=service_key(body),
@@ -132,8 +136,9 @@ def view_service(body: Json) -> ServiceView:
         annotations=dict(metadata.get("annotations") or {}),
         ingress=tuple(dict.fromkeys(_addresses(entry.get("ip") for entry in status.get("ingress") or ()))),
         extras=tuple(_extras(status.get("ingress") or ())),
-        ingress_writer=_ingress_writer(metadata.get("managedFields") or ()),
-        giver=_giver(metadata.get("managedFields") or ()),
+        ingress_writer=_ingress_writer(managed),
+        giver=_writer_of(managed, names.ALLOCATED_FROM),
+        recorded=_recorded(metadata.get("annotations") or {}, managed),
         deleting=metadata.get("deletionTimestamp") is not None,
     )
 
@@ -174,12 +179,24 @@ def _ingress_writer(managed: Iterable[Json]) -> str:
     return sys.intern(writers[-1]) if writers else ""
 
 
-def _giver(managed: Iterable[Json]) -> str:
+def _recorded(annotations: Mapping[str, str], managed: Iterable[Json]) -> tuple[IPAddress, ...]:
+    """Anybody can write the annotation who may write the Service; then the API server has another writer of it."""
+    text = annotations.get(names.ALLOCATED_ADDRESSES)
+    if not text or _writer_of(managed, names.ALLOCATED_ADDRESSES) != names.ALLOCATOR_COMPONENT:
+        return ()
+    try:
+        return parse_pins(text)
+    except AddressError:
+        return ()
+
+
+def _writer_of(managed: Iterable[Json], annotation: str) -> str:
     """Of several who wrote the same value it's an allocator, if one is among them.
 
     Of whatever subresource: PureLB's own writes its annotations with the Service, ours with the status.
     """
-    writers = [entry.get("manager") or "" for entry in managed if _sets(entry.get("fieldsV1"), _ALLOCATED_FROM)]
+    path = (*_ANNOTATIONS, f"f:{annotation}")
+    writers = [entry.get("manager") or "" for entry in managed if _sets(entry.get("fieldsV1"), path)]
     allocator = next((writer for writer in writers if writer in names.ALLOCATORS), None)
     return sys.intern(allocator or writers[-1]) if writers else ""
 

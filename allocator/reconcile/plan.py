@@ -23,6 +23,7 @@ from purelb.services import ServiceView
 _OWN_ANNOTATIONS = (
     names.ALLOCATED_BY,
     names.ALLOCATED_FROM,
+    names.ALLOCATED_ADDRESSES,
     names.POOL_TYPE,
     names.SKIP_IPV6_DAD,
     names.PLACEMENT,
@@ -152,6 +153,14 @@ def branding(service: ServiceView, groups: Sequence[str], served: Sequence[Servi
     return Plan(Write(service, service.ingress, wanted, (wording.annotations_lost(),), is_restoration=True))
 
 
+def recording(service: ServiceView) -> Write:
+    """For a Service whose addresses are ours, and were written once more by somebody else, with a port say.
+
+    From then on the status doesn't tell whose they are, and their pools may change: so that is noted beside it.
+    """
+    return Write(service, service.ingress, {names.ALLOCATED_ADDRESSES: _joined(service.ingress)}, is_restoration=True)
+
+
 def abstention(service: ServiceView) -> Plan:
     """For a Service that would be ours, and has addresses of another controller."""
     is_asked = service.load_balancer_class is not None or any(key in service.annotations for key in USERS)
@@ -222,7 +231,12 @@ def _ignores_group(service: ServiceView, decision: Decision) -> bool:
 
 def _annotations_for(service: ServiceView, decision: Decision) -> dict[str, str | None]:
     ours = _our_annotations(service, decision.groups, decision.scope, skip_ipv6_dad=decision.skip_ipv6_dad)
-    return ours | _changes(service, {names.RE_EVALUATE: None})
+    noted = {names.ALLOCATED_ADDRESSES: _joined(decision.addresses)} if service.recorded else {}
+    return ours | noted | _changes(service, {names.RE_EVALUATE: None})
+
+
+def _joined(addresses: Iterable[IPAddress]) -> str:
+    return ",".join(map(str, addresses))
 
 
 def _our_annotations(

@@ -50,8 +50,9 @@ class Reviewer:
                 claim = replace(gave, shown=claim.addresses)  # what we gave it is to be put back, so it stays its own
             else:
                 claim = replace(claim, groups=(), is_ours=False)
-        elif claim.is_ours and not claim.groups and gave is not None and gave.addresses == claim.addresses:
-            claim = replace(claim, groups=gave.groups)  # its annotations were lost: what we knew before is still so
+        elif not claim.groups and gave is not None and gave.addresses == claim.addresses and not _is_anothers(service):
+            # Its annotations were lost: what we knew before is still so, whoever wrote the status since.
+            claim = replace(claim, groups=gave.groups, is_ours=True)
         self._engine.restore(claim)
 
     def review(self, service: ServiceView, seniority: Seniority, *, may_restore: bool = True) -> Plan:
@@ -104,8 +105,12 @@ class Reviewer:
     def _adopt(self, service: ServiceView, seniority: Seniority) -> Plan:
         """Finish what another version left half-done: an address of ours without our brand.
 
-        Without a sign that it was meant for us it is another controller's, and stays as it is until its owner asks us.
+        Likewise what lost our brand after others wrote its status, if we remember. Without a sign that it was meant for
+        us it is another controller's, and stays as it is until its owner asks us.
         """
+        claim = self._engine.claim(service.key)
+        if claim is not None and claim.is_ours:
+            return self._brand(service, seniority, claim.groups)
         owners = self._owners(service)
         if owners is not None and not self._engine.is_contested(service.key):
             is_meant_for_us = (
@@ -129,7 +134,10 @@ class Reviewer:
         if wants_re_evaluation(service):
             return self._re_evaluate(service, seniority)
         if service.annotations.keys() >= OURS or not (groups := self._came_from(service)):
-            return self._complete(service, seniority)
+            completion = self._complete(service, seniority)
+            if completion.step is None and _is_to_be_noted(service):
+                return replace(completion, step=plan.recording(service))
+            return completion
         branding = self._brand(service, seniority, groups)
         if may_restore:
             return branding
@@ -152,6 +160,8 @@ class Reviewer:
             return None
         claim = self._engine.claim(service.key)
         if claim is not None and claim.is_ours and set(service.ingress) <= set(claim.addresses):
+            return None
+        if service.recorded and set(service.ingress) <= set(service.recorded):
             return None
         groups = service.allocated_from
         return None if all(self._engine.may_give(address, groups) for address in service.ingress) else writer
@@ -206,3 +216,13 @@ class Reviewer:
         groups = owners if len(set(owners)) > 1 else owners[:1]
         self._engine.restore(Claim(service.key, seniority, service.ingress, groups, terms_of(service)))
         return plan.branding(service, groups, self._engine.groups(groups))
+
+
+def _is_anothers(service: ServiceView) -> bool:
+    return service.load_balancer_class not in (None, *names.CLASSES)
+
+
+def _is_to_be_noted(service: ServiceView) -> bool:
+    """Whether somebody else wrote our addresses, so that the status alone doesn't tell whose they are any more."""
+    writer = service.ingress_writer
+    return writer not in names.ALLOCATORS | names.UNKNOWN_MANAGERS and set(service.recorded) != set(service.ingress)

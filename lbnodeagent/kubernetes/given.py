@@ -38,7 +38,8 @@ class Gift:
 
     counted: tuple[IPAddress, ...] = ()
     proven: tuple[IPAddress, ...] = ()
-    """Those of them that the allocator wrote, or that a pool has; the others count for want of a pool to look into."""
+    """Those of them that the allocator wrote or noted, or that a pool has; the others count for want of a pool to look
+    into."""
 
 
 def given(
@@ -53,20 +54,22 @@ def given(
     ``groups`` by name, and whether they ``are_all_known``; ``before``: what was proven before, of the same Service.
 
     What the allocator wrote counts, whatever became of its group since: deleted, shrunk, refused. But others add a port
-    or a host name to our entries, and then the whole list is theirs. Of what they wrote, that counts which is in a pool
-    of the group that the Service is served from. Where that group is gone, or has no pools, as those of NetBox and
-    sidecars, all counts if an allocator gave to this Service: that is for the API server to say, so that all agents see
-    it alike, whenever they started.
-    ``before`` matters only to an address that has left its pool since: who starts now can't tell it from another's.
+    or a host name to our entries, and then the whole list is theirs. Of what they wrote, that counts which the
+    allocator has noted as its own, as it does once it sees that (``recorded``), or which is in a pool of the group that
+    the Service is served from. Until then, where that group is gone, or has no pools, as those of NetBox and sidecars,
+    all counts if an allocator gave to this Service: that is for the API server to say, so that all agents see it alike,
+    whenever they started.
+    ``before`` matters only to an address that left its pool before an allocator could note it.
     """
     if not claims(service):
         return Gift()
     if not is_written_by_others(service):
         return Gift(service.ingress, service.ingress)
     named = [group for name in service.allocated_from for group in groups.get(name, ())]
-    proven = tuple(vip for vip in service.ingress if vip in before or _is_pooled(vip, named))
+    known = {*before, *service.recorded}
+    proven = tuple(vip for vip in service.ingress if vip in known or _is_pooled(vip, named))
     is_gone = are_all_known and not all(map(groups.get, service.allocated_from))
-    can_be_checked = not is_gone and all(group.pools for group in named)
+    can_be_checked = bool(service.recorded) or (not is_gone and all(group.pools for group in named))
     return Gift(proven if can_be_checked or not is_given(service) else service.ingress, proven)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from purelb import names
 from purelb.kube import services_path
+from purelb.services import view_service
 from tests.allocator.builders import local
 from tests.allocator.stage import Json, Stage, ingress_of, play, staged, until
 
@@ -164,6 +165,91 @@ def test_a_forged_annotation_on_another_s_service_counts_for_nothing_and_goes_wi
         assert await stage.addresses_when_given("b") == ["10.1.0.0"]
 
     play(scenario)
+
+
+async def add_port(stage: Stage, name: str, *ips: str) -> None:
+    """Write a port into our entries, as many controllers do: the whole list is theirs then."""
+    entries = [{"ip": ip, "ipMode": "VIP", "ports": [{"port": 80, "protocol": "TCP"}]} for ip in ips]
+    body = {"status": {"loadBalancer": {"ingress": entries}}}
+    await stage.kube.patch(services_path("default", name, "status"), body)
+
+
+async def noted(stage: Stage, name: str) -> str | None:
+    """What our allocator notes beside a status that others wrote."""
+    annotations: dict[str, str] = (await stage.read(name))["metadata"].get("annotations") or {}
+    return annotations.get(names.ALLOCATED_ADDRESSES)
+
+
+def test_an_address_that_left_its_pool_stays_though_somebody_wrote_it_again_and_the_allocator_restarts() -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            await stage.group("default", local=local("10.1.0.0/30"))
+            async with stage.allocator():
+                await stage.service("a")
+                await stage.addresses_when_given("a")
+                assert await noted(stage, "a") is None
+                await add_port(stage, "a", "10.1.0.0")
+                assert await until(lambda: noted(stage, "a")) == "10.1.0.0"
+            await stage.change_group("default", local=local("10.1.0.2/31"))
+            async with stage.allocator():
+                await stage.service("b")
+                assert await stage.addresses_when_given("b") == ["10.1.0.2"]
+                assert await stage.addresses("a") == ["10.1.0.0"]
+                view = view_service(await stage.read("a"))
+                assert view.recorded == view.ingress, "so agents that start now announce it"
+
+    asyncio.run(run())
+
+
+def test_what_is_noted_follows_what_is_given() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/30", "fd00:1::1-fd00:1::3"))
+        await stage.service("a", ipFamilyPolicy="SingleStack", ipFamilies=["IPv4"])
+        await stage.addresses_when_given("a")
+        await add_port(stage, "a", "10.1.0.0")
+        await until(lambda: noted(stage, "a"))
+
+        await stage.change("a", {"spec": {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]}})
+
+        await until(lambda: shows(stage, "a", ["10.1.0.0", "fd00:1::1"]))
+        assert await noted(stage, "a") == "10.1.0.0,fd00:1::1"
+
+    play(scenario)
+
+
+def test_what_a_tenant_notes_there_is_no_proof_and_is_put_right() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/30"))
+        await stage.service("a", annotations={names.ALLOCATED_ADDRESSES: "10.31.188.1"})
+        await stage.addresses_when_given("a")
+        assert view_service(await stage.read("a")).recorded == ()
+
+        await add_port(stage, "a", "10.1.0.0")
+
+        async def is_right() -> bool:
+            return await noted(stage, "a") == "10.1.0.0"
+
+        await until(is_right)
+
+    play(scenario)
+
+
+def test_annotations_that_go_from_a_service_whose_status_others_wrote_come_back_too() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/30"))
+        await stage.service("a", loadBalancerClass=None)
+        await stage.addresses_when_given("a")
+        before = await ours(stage, "a")
+        await add_port(stage, "a", "10.1.0.0")
+        await until(lambda: noted(stage, "a"))
+
+        await replace(stage, "a")
+
+        after = await ours(stage, "a")
+        assert {**after, **before} == after
+        assert await stage.addresses("a") == ["10.1.0.0"]
+
+    play(scenario, DEFAULT_ANNOUNCER="PureLB")
 
 
 async def shows(stage: Stage, name: str, addresses: list[str]) -> bool:

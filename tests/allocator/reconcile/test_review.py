@@ -432,7 +432,10 @@ def test_a_node_s_address_that_another_wrote_is_not_ours_though_it_is_in_the_poo
 def test_what_another_wrote_is_taken_as_given_where_we_could_have_given_it() -> None:
     desk = Desk(DEFAULT)
 
-    assert desk.review("a", annotations=BRANDED, ingress=["10.1.0.1"], writer="velero") == NOTHING
+    plan = desk.review("a", annotations=BRANDED, ingress=["10.1.0.1"], writer="velero")
+    assert ingress(plan) == ["10.1.0.1"]
+    assert write_of(plan).annotations == {names.ALLOCATED_ADDRESSES: "10.1.0.1"}
+    assert messages(plan) == []
     assert desk.review("b", annotations=BRANDED, ingress=["10.9.0.1"], writer="purelb-allocator").step is None
 
 

@@ -24,21 +24,27 @@ def service(
     giver: str | None = None,
     group: str = "bgp",
     uid: str = "u1",
+    noted: tuple[IPAddress, ...] = (),
+    noter: str = "purelb-allocator",
     **spec: Any,
 ) -> ServiceView:
-    """``writer`` wrote the addresses as they are, and ``giver`` of which group they are."""
+    """``writer`` wrote the addresses, ``giver`` of which group they are, and ``noter`` which of them are its own."""
     fields: dict[str, Any] = {"f:status": {"f:loadBalancer": {"f:ingress": {}}}}
-    noted: dict[str, Any] = {"f:metadata": {"f:annotations": {"f:purelb.io/allocated-from": {}}}}
+    group_noted: dict[str, Any] = {"f:metadata": {"f:annotations": {"f:purelb.io/allocated-from": {}}}}
+    addresses_noted: dict[str, Any] = {"f:metadata": {"f:annotations": {"f:purelb.io/allocated-addresses": {}}}}
     entry = {"manager": writer, "operation": "Update", "subresource": "status", "fieldsV1": fields}
-    note = {"manager": giver, "operation": "Update", "subresource": "status", "fieldsV1": noted}
+    note = {"manager": giver, "operation": "Update", "subresource": "status", "fieldsV1": group_noted}
+    own_note = {"manager": noter, "operation": "Update", "subresource": "status", "fieldsV1": addresses_noted}
+    own = {"purelb.io/allocated-addresses": ",".join(map(str, noted))} if noted else {}
     metadata = {
         "namespace": "test",
         "name": "web",
         "uid": uid,
-        "annotations": {"purelb.io/allocated-by": "PureLB", "purelb.io/allocated-from": group},
+        "annotations": {"purelb.io/allocated-by": "PureLB", "purelb.io/allocated-from": group, **own},
         "managedFields": [
             {"manager": "kubectl", "fieldsV1": {"f:spec": {}}},
             *([note] if giver else []),
+            *([own_note] if noted else []),
             *([entry] if writer else []),
         ],
     }
@@ -183,6 +189,26 @@ def test_an_address_that_left_its_pool_and_that_somebody_wrote_again_counts_whil
 
     table.set_group(group(pool="10.189.0.100-10.189.0.200"))
     assert announced(table) == {VIP}
+
+
+def test_one_that_the_allocator_noted_counts_for_an_agent_that_starts_then_too() -> None:
+    out_of_pool = group(pool="10.189.0.100-10.189.0.200")
+
+    assert restarted(service(VIP, writer="somebody", giver="purelb-allocator", noted=(VIP,)), out_of_pool) == {VIP}
+
+
+@pytest.mark.parametrize("groups", [[], [external("netbox")], [external("external")]])
+def test_beside_what_the_allocator_noted_nothing_counts_that_others_wrote_though_there_is_no_pool_to_look_into(
+    groups: list[ServiceGroup],
+) -> None:
+    assert restarted(service(VIP, NODE, writer="k3s", giver="purelb-allocator", noted=(VIP,)), *groups) == {VIP}
+
+
+@pytest.mark.parametrize("noter", ["kubectl", "somebody", "allocator"])
+def test_what_anybody_else_noted_is_no_proof(noter: str) -> None:
+    noted = service(NODE, writer="k3s", giver="purelb-allocator", noted=(NODE,), noter=noter)
+
+    assert restarted(noted, group()) == set()
 
 
 def test_what_counted_is_no_claim_of_the_next_service_of_that_name() -> None:
