@@ -52,5 +52,7 @@ class Claims:
             if is_left is not None:
                 return Heard(has_changed=is_left)
         self._negotiation.claimed(vip, mac, now)
+        is_anothers = self._neighbours.found_first(vip, mac, now)
         # Who isn't the owner hands over, and that is the new one.
-        return Heard(conflict=self._neighbours.rival(index, vip, mac, now) if is_owner else None)
+        conflict = self._neighbours.rival(index, vip, mac, now) if is_owner else None
+        return Heard(is_to_be_looked_at=is_anothers, conflict=conflict)

@@ -123,6 +123,7 @@ class Core:
                 pass  # the gossip's own
             case PeersKnown(peers):
                 self._state.candidacy.is_alone = not peers
+                self._state.members.expected = frozenset(peer.node for peer in peers)
                 self._implied.candidacy_changed(now)
             case NodeAddresses(internal, external):
                 self._state.landmarks.node_has(internal, external)

@@ -118,7 +118,7 @@ class Implications:
     def taken_away(self, taken: TakenAway, now: float) -> None:
         """Somebody else took an address of ours away; the next pass puts it back."""
         state, gone = self._state, taken.address
-        if gone.dad == "running" and state.detection.is_new(gone.address):
+        if gone.dad == "running" and state.detection.is_new(gone.address, now):
             # The kernel removes an address of finite lifetime that another host turned out to have.
             state.detection.failed(gone.address, now)
             return

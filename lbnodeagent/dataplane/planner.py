@@ -83,7 +83,8 @@ def plan(situation: Situation) -> tuple[list[Action], list[Blocked]]:
                 if _is_due(there, destination, situation.now):
                     places.append(Place(vip, destination, is_renewal=True))
         if destination is not None and not settled:
-            places.append(Place(vip, destination, detects_duplicates=destination.is_local and its.is_new))
+            detects = vip.version == 6 and destination.is_local and its.is_new
+            places.append(Place(vip, destination, detects_duplicates=detects))
     return [*first, *places, *removals], blocked
 
 

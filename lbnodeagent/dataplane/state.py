@@ -184,7 +184,7 @@ class State:
                 owner=candidacy.owner(vip),
                 is_held=self.negotiation.holds(vip),
                 is_claimed=self.neighbours.is_claimed(vip),
-                is_new=self.detection.is_new(vip),
+                is_new=self.detection.is_new(vip, now),
                 is_duplicate=self.detection.is_duplicate(vip, now),
                 is_spared=vip in spared,
                 nowhere=nowhere.get(vip) if self.nowhere.has_lasted(vip) else None,

@@ -56,6 +56,8 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
                 state.removed_from(index)
             case _:
                 pass
+    for one in blocked:
+        state.neighbours.ask_whether_free(one.vip, one.interface, now)
     state.neighbours.announce_placed(vips, now)
     state.negotiation.answer(vips)
     state.statuses.note(vips, actions, blocked, outcomes, situation.config.dummy_interface, now)

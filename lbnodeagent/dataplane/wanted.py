@@ -44,7 +44,8 @@ class WantedVips:
         is_new = wanted is not None and vip not in self._table
         self._provisional.discard(vip)
         # Of one that was wanted before this agent had read everything, somebody may have been the owner.
-        if self._candidacy.is_synced and wanted is not None and is_new and not wanted.skips_dad:
+        asks = wanted is not None and (vip.version == 4 or not wanted.skips_dad)
+        if self._candidacy.is_synced and is_new and asks:
             self._detection.expect(vip)
         self._set(vip, wanted)
         return is_new

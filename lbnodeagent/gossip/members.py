@@ -53,6 +53,8 @@ class Members:
         self.node = node
         self.own = Meta()
         self.hosts = Hosts()
+        self.expected: frozenset[str] | None = None
+        """The nodes whose agents should be heard, by the API server; None: not known yet."""
         self._others: dict[str, Meta | None] = {}
         self._known: dict[str, Meta] = {}
         """What each node last said of where it is, also of those that are gone: a VIP there is no routed address, and a
@@ -214,6 +216,12 @@ class Members:
     def node_with(self, mac: Mac) -> str | None:
         """Whose NIC it is, also that of an agent that failed: VIPs may be there for a while, beside their owner."""
         return min(self._macs.get(mac, ()), key=lambda node: (node not in self._others, node), default=None)
+
+    def is_stranger(self, mac: Mac) -> bool:
+        """Whether it is certainly no node of ours: the NICs of all agents are known, and it is none of them."""
+        if mac in self._macs or self.expected is None:
+            return False
+        return self.expected <= {self.node, *self._others} and None not in self._others.values()
 
 
 def _elective(meta: Meta | None) -> Meta | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from lbnodeagent.gossip.members import Members
+from lbnodeagent.kernel.interfaces import IPVS_INTERFACE
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Mac
 from lbnodeagent.wire.conflicts import Conflicts
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 PROBE_FIRST: Final = 0.5
 """Seconds after placing a VIP until it is asked whether another host has it too."""
+QUIET: Final = 0.01
+"""Seconds for which an IPv4 VIP that nobody had yet isn't announced: the host that has it answers within them, and its
+neighbours go on believing it. Whoever asks for the VIP meanwhile is answered."""
 PROBE_AGAIN: Final = 60.0
 """Seconds between two such questions for all VIPs that are here."""
 
@@ -58,6 +62,8 @@ class Neighbours:
         self._given_away: set[IPAddress] = set()
         """VIPs that are here until their new owner has them: that one has announced them last, or will."""
         self._unprobed: set[IPAddress] = set()
+        self._quiet_until: dict[IPAddress, float] = {}
+        """In their order."""
         self._probe_at = FOREVER
         self._probe_all_at = 0.0
 
@@ -65,7 +71,8 @@ class Neighbours:
     def deadline(self) -> float:
         """When ``run_due`` has something to do next."""
         schedules = self._schedule.deadline or FOREVER, self._refresh.deadline or FOREVER
-        return min(self._probe_at, self._probe_all_at, *schedules)
+        quiet = next(iter(self._quiet_until.values()), FOREVER)
+        return min(self._probe_at, self._probe_all_at, quiet, *schedules)
 
     def configure(self, garp: GarpConfig, now: float) -> None:
         """How neighbours are told of VIPs from now on."""
@@ -83,10 +90,13 @@ class Neighbours:
         self._untold.add(vip)
         self._unprobed.add(vip)
         self._probe_at = min(self._probe_at, now + PROBE_FIRST)
+        if self._detection.asks(vip, now):
+            self._quiet_until[vip] = now + QUIET
+            self._probe(vip)
 
     def announce_placed(self, vips: Iterable[IPAddress], now: float) -> None:
         """Tell the neighbours of those among these VIPs that were placed and answer now, once."""
-        untold = [vip for vip in vips if vip in self._untold]
+        untold = [vip for vip in vips if vip in self._untold and vip not in self._quiet_until]
         answering = [vip for vip in untold if self._present.nics_with(vip)]
         self._untold.difference_update(answering, (vip for vip in untold if not self._present.ours(vip)))
         self.announce_again(answering, now)
@@ -104,6 +114,10 @@ class Neighbours:
 
     def run_due(self, now: float) -> None:
         """Say what is due: repeats of announcements (of VIPs that are still here and ours), and questions."""
+        if over := [vip for vip, until in self._quiet_until.items() if until <= now]:
+            for vip in over:
+                del self._quiet_until[vip]
+            self.announce_placed([vip for vip in over if not self._detection.is_duplicate(vip, now)], now)
         for vip in self._refresh.due(now):
             if vip not in self._given_away:
                 self._frames += (
@@ -123,9 +137,7 @@ class Neighbours:
         if now >= self._probe_at:
             self._probe_at = FOREVER
             for vip in self._unprobed:
-                for link in self._present.nics_with(vip):
-                    if link.mac is not None:
-                        self._frames.append(Probe(vip, link.name, link.mac))
+                self._probe(vip)
             self._unprobed.clear()
 
     def ask_for(self, address: IPAddress, index: IfIndex) -> None:
@@ -149,6 +161,26 @@ class Neighbours:
             return False
         return self.is_foreign(index, mac)
 
+    def found_first(self, vip: IPAddress, mac: Mac, now: float) -> bool:
+        """A host says to have ``vip``: if it is IPv4, and that host had it first, it is left to it from now on.
+
+        Whether that's news. It must be no node of ours, which may have it while nodes disagree: we know that where we
+        hear all of them. Beside kube-proxy in mode ipvs nodes without an agent may answer for it too.
+        """
+        is_known = self._detection.is_duplicate(vip, now)
+        if vip.version == 6 or not (is_known or self._detection.is_new(vip, now)):
+            return False
+        if not self._members.is_stranger(mac) or self._present.link_named(IPVS_INTERFACE) is not None:
+            return False
+        self._detection.failed(vip, now)
+        return not is_known
+
+    def ask_whether_free(self, vip: IPAddress, interface: str, now: float) -> None:
+        """``vip`` can't be placed on an interface: if another host has it, ask whether it still does."""
+        link = self._present.link_named(interface)
+        if vip.version == 4 and self._detection.is_duplicate(vip, now) and link is not None and link.mac is not None:
+            self._frames.append(Probe(vip, link.name, link.mac))
+
     def claimed_unheard(self, vip: IPAddress) -> None:
         """Another host answered for ``vip``, which is here, while peers could not be heard."""
         self._claimed.add(vip)
@@ -160,10 +192,10 @@ class Neighbours:
     def rival(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> Conflict | None:
         """Another host speaks as a VIP that is ours, and peers are known: what is to be told of it (RFC 5227 2.4)."""
         # Duplicate address detection has asked already, and the address may be gone by the time of a second question.
-        is_sure = not self._is_here(index, vip) or self._detection.is_new(vip)
+        is_sure = not self._is_here(index, vip) or self._detection.is_new(vip, now)
         node = self._members.node_with(mac)
         verdict = self._conflicts.heard(vip, mac, now, is_peer=node is not None, is_sure=is_sure)
-        if verdict.defend:
+        if verdict.defend and not self._detection.is_duplicate(vip, now):
             self.announce_again((vip,), now)
         if verdict.ask_again is not None:
             self._unprobed.add(vip)
@@ -180,6 +212,12 @@ class Neighbours:
         self._conflicts.forget(vip)
         self._claimed.discard(vip)
         self._given_away.discard(vip)
+        self._quiet_until.pop(vip, None)
+
+    def _probe(self, vip: IPAddress) -> None:
+        for link in self._present.nics_with(vip):
+            if link.mac is not None:
+                self._frames.append(Probe(vip, link.name, link.mac))
 
     def _here(self) -> set[IPAddress]:
         """The VIPs on NICs of this node."""

@@ -131,6 +131,37 @@ def test_an_ipv6_address_that_another_host_has_is_left_to_it_and_taken_when_it_g
         agents.patch("lbnodeagent", "default", {"local": {"addressConfig": None}}, "purelb")
 
 
+def test_an_ipv4_address_that_another_host_has_is_left_to_it_and_its_neighbours_believe_it_throughout(
+    agents: AgentLab,
+) -> None:
+    """The LAN's resolver, say, in a pool that is too wide."""
+    node, name = owner(NODES, VIP), "taken"
+    agents.ip(ROGUE, "addr", "add", f"{VIP}/32", "dev", "eth0")
+    try:
+        agents.hosts.run("client", ["ping", "-c", "1", "-W", "1", VIP])
+        with agents.pinging(VIP) as seen:
+            agents.apply(service(name, "wire", ip=VIP))
+
+            text = f"Another host, {mac_of(agents, ROGUE)}, answers for {VIP}, which node {node}"
+            assert eventually(lambda: any(one.startswith(text) for one in agents.events(name, "AddressConflict")))
+            assert eventually(lambda: agents.events(name, "AnnouncementFailed")) == [
+                f"Node {node} could not announce {VIP} on interface eth0: "
+                "duplicate address detection found another host that has the address"
+            ]
+            assert eventually(lambda: not agents.holders(VIP))
+            time.sleep(12)  # a question later
+            assert not agents.holders(VIP)
+        assert seen[0].longest <= 1000
+        assert mac_of(agents, ROGUE) in agents.ip("client", "neigh", "show", VIP)
+        assert not agents.annotation(name, "IPv4")
+
+        agents.ip(ROGUE, "addr", "del", f"{VIP}/32", "dev", "eth0")
+        assert eventually(lambda: agents.annotation(name, "IPv4"), seconds=35)
+        assert agents.holders(VIP) == [node]
+    finally:
+        agents.hosts.run(ROGUE, ["ip", "addr", "del", f"{VIP}/32", "dev", "eth0"])
+
+
 def addressing(lifetime: int) -> dict[str, object]:
     """The part of an LBNodeAgent's spec that sets the lifetime of addresses on a NIC, in seconds."""
     return {"local": {"addressConfig": {"localInterface": {"validLifetime": lifetime}}}}

@@ -178,8 +178,8 @@ class Laws:
         return any(nic.segment == segment_of(vip) for node in self.nodes.values() for nic in node.kernel.nics)
 
     def _placement(self, vip: IPAddress, service: ServiceView) -> list[str]:
-        if vip in self.wire.strangers and vip.version == 6:
-            return []  # it is left to the stranger, if that was first
+        if vip in self.wire.strangers and (vip.version == 6 or not self.holders(vip)):
+            return []  # it is left to the stranger, if that was first; and if nobody has it, that must be said
         broken = []
         for part in self._partitions():
             able = {name for name in part if self._nic_for(vip, self.nodes[name]) is not None}

@@ -7,7 +7,7 @@ import pytest
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gate.looks import Look
 from lbnodeagent.kubernetes.nodefeed import EXCLUDE_LABEL
-from lbnodeagent.tables import FOREVER
+from lbnodeagent.tables import FOREVER, Mac
 from purelb import names
 from purelb.addresses import IPAddress
 from purelb.election import ranking
@@ -316,3 +316,57 @@ def test_a_nic_that_is_no_use_gives_its_addresses_away_and_gets_them_back(world:
     world.run(5.0)
     assert world.holders(VIP4) == {OWNER}
     assert len(world.holders(VIP6)) == 1
+
+
+STRANGER = Mac(b"\x02\xaa\x00\x00\x00\x01")
+
+
+def left_to_a_stranger(*, is_first: bool, is_heard: bool = True) -> World:
+    """A stranger has VIP4, before a Service gets it or from when it has it on."""
+    world = World(1, 3, of=one_subnet(3))
+    if not is_heard:
+        world.simulation.part(NODES[:2], NODES[2:])
+    world.begin()
+    world.run(20.0)
+    if is_first:
+        world.wire.strangers[VIP4] = STRANGER
+    world.api.want(VIP4)
+    world.run(1.0)
+    if not is_first:
+        world.wire.claim(VIP4, STRANGER)
+    world.run(20.0)
+    return world
+
+
+def test_the_address_of_a_new_service_that_another_host_has_is_left_to_it_and_taken_when_that_goes() -> None:
+    world = left_to_a_stranger(is_first=True)
+
+    assert world.holders(VIP4) == set()
+    assert VIP4 not in world.wire.believed, "nobody told the neighbours anything else"
+    assert world.laws.at_rest() == []
+    del world.wire.strangers[VIP4]
+    world.run(30.0)
+    assert world.holders(VIP4) == {OWNER}
+    assert world.laws.at_rest() == []
+
+
+def test_who_takes_an_address_later_takes_it_off_no_node() -> None:
+    world = left_to_a_stranger(is_first=False)
+
+    assert world.holders(VIP4) == {OWNER}
+    assert world.wire.believed[VIP4][0] == OWNER
+
+
+def test_a_node_that_dies_is_succeeded_without_a_question(world: World) -> None:
+    world.wire.strangers[VIP4] = STRANGER
+
+    world.kill_agent(OWNER)
+    world.run(8.0)
+
+    assert HEIR in world.holders(VIP4)
+
+
+def test_while_an_agent_is_not_heard_an_answer_may_be_its_own() -> None:
+    world = left_to_a_stranger(is_first=True, is_heard=False)
+
+    assert world.holders(VIP4)
