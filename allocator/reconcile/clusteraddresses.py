@@ -92,14 +92,21 @@ def cluster_ips(cidrs: Json) -> Iterator[Forbidden]:
 
 
 def ends_of_subnets(groups: Iterable[ServiceGroup], nodes: Iterable[Forbidden]) -> Iterator[Forbidden]:
-    """The network and broadcast address of each IPv4 subnet of a group that has a node in it.
+    """The network and broadcast address of each IPv4 subnet of a group that has a node in it; of an IPv6 one the first.
 
+    That is every router's (RFC 4291 section 2.6.1): all nodes that forward answer for it, and none of them can have it.
     Only then is a group's subnet known to be one that nodes are on; of any other, such as 10.31.188.64/26 within the
     nodes' /16, the first and the last address are like all others, and PureLB gives them.
     """
     there = {entry.addresses.first for entry in nodes if entry.is_of_node}
     for subnet in {pool.subnet for group in groups for pool in group.pools}:
-        if subnet.version == 4 and subnet.prefixlen < 31 and any(address in subnet for address in there):
+        if subnet.prefixlen >= subnet.max_prefixlen - 1 or not any(address in subnet for address in there):
+            continue
+        if subnet.version == 6:
+            yield _forbid(
+                subnet.network_address, f"is the subnet-router anycast address of {subnet}, which nodes are on"
+            )
+        else:
             yield _forbid(subnet.network_address, f"is the network address of {subnet}, which nodes are on")
             yield _forbid(subnet.broadcast_address, f"is the broadcast address of {subnet}, which nodes are on")
 

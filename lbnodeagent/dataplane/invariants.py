@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from lbnodeagent.kernel.connected import Connected
 from lbnodeagent.tables import Action, AddressKey, AddRoute, IfIndex, Place, Remove, network_of
-from purelb.addresses import IPAddress, IPNetwork
+from purelb.addresses import AddressRange, IPAddress, IPNetwork, reserved_in
 
 Rule: TypeAlias = Literal["forbidden-address", "not-given", "shadows-subnet", "not-ours", "no-single-host"]
 """By which a refusal is counted."""
@@ -66,9 +66,11 @@ def _refusal_of_place(
         return Refusal(vip, interface, "forbidden-address", f"{vip} is {whose}: take it out of the pool")
     if not is_usable(vip):
         return Refusal(vip, interface, "no-single-host", f"{vip} is no address of a single host")
-    if is_local:
-        return None
-    return _refusal_of_route(vip, network_of(vip, prefix_length), index, interface, facts)
+    network = network_of(vip, prefix_length)
+    if is_local and is_broadcast(vip, network):
+        reason = f"{vip} is the broadcast address of {network}, the subnet of {interface}: take it out of the pool"
+        return Refusal(vip, interface, "no-single-host", reason)
+    return None if is_local else _refusal_of_route(vip, network, index, interface, facts)
 
 
 def _refusal_of_route(
@@ -106,5 +108,9 @@ def shadowed_by(network: IPNetwork, index: IfIndex, connected: Iterable[Connecte
 
 def is_usable(vip: IPAddress) -> bool:
     """Whether an address can be one host's on a network: RFC 6890's special ranges can't."""
-    is_special = vip.is_multicast or vip.is_loopback or vip.is_unspecified or vip.is_link_local
-    return not is_special and not (vip.version == 4 and int(vip) >> 28 == 0xF)
+    return reserved_in(AddressRange(vip, vip)) is None
+
+
+def is_broadcast(vip: IPAddress, network: IPNetwork) -> bool:
+    """Whether no host on a NIC's subnet can have ``vip`` (RFC 919), nor ask for it."""
+    return vip.version == 4 and network.prefixlen < 31 and vip == network.broadcast_address

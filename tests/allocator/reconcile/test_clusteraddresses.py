@@ -34,6 +34,12 @@ NODE = {
 }
 
 
+SECOND_FAMILY = {
+    "metadata": {"name": "m"},
+    "status": {"addresses": [{"type": "InternalIP", "address": "fd00:10:31::188:1"}]},
+}
+
+
 def told(forbidden: Iterable[Forbidden]) -> dict[str, str]:
     return {str(one.addresses): one.reason for one in forbidden}
 
@@ -93,14 +99,16 @@ def test_a_headless_service_has_no_address() -> None:
         ("10.31.0.0/16", "10.31.188.0/24", ["10.31.0.0", "10.31.255.255"]),
         ("10.31.188.64/26", "10.31.188.64/26", []),
         ("10.31.188.0/31", "10.31.188.0/31", []),
+        ("fd00:10:31::/64", "fd00:10:31::/64", ["fd00:10:31::"]),
+        ("fd00:10:32::/64", "fd00:10:32::/64", []),
+        ("fd00:10:31::188:0/127", "fd00:10:31::188:0/127", []),
     ],
 )
-def test_only_a_subnet_with_nodes_in_it_has_a_network_and_a_broadcast_address(
-    subnet: str, pool: str, ends: list[str]
-) -> None:
-    groups = [group("g", local={"v4pool": {"subnet": subnet, "pool": pool}})]
+def test_only_a_subnet_with_nodes_in_it_has_ends_that_are_no_hosts(subnet: str, pool: str, ends: list[str]) -> None:
+    groups = [group("g", local={"v6pool" if ":" in subnet else "v4pool": {"subnet": subnet, "pool": pool}})]
+    nodes = [*node_addresses(NODE), *node_addresses(SECOND_FAMILY)]
 
-    found = list(ends_of_subnets(groups, node_addresses(NODE)))
+    found = list(ends_of_subnets(groups, nodes))
 
     assert sorted(str(one.addresses.first) for one in found) == ends
 

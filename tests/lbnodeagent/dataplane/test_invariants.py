@@ -108,14 +108,23 @@ def test_what_carries_no_mark_of_ours_is_not_removed() -> None:
     assert rule(Remove(ip_address("10.31.188.200"), ETH0, "eth0", 16), scene) == "not-ours"
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1", "0.0.0.0", "224.0.0.5", "255.255.255.255", "169.254.1.1", "240.0.0.1"])
+@pytest.mark.parametrize(
+    "text", ["127.0.0.1", "0.0.0.0", "0.1.2.3", "224.0.0.5", "255.255.255.255", "169.254.1.1", "240.0.0.1"]
+)
 def test_special_addresses_are_no_vips(text: str) -> None:
     assert rule(on_nic(ip_address(text)), facts(node(), ip_address(text))) == "no-single-host"
 
 
-@pytest.mark.parametrize("text", ["::1", "::", "fe80::1", "ff02::1"])
+@pytest.mark.parametrize("text", ["::1", "::", "::7", "fe80::1", "ff02::1"])
 def test_special_ipv6_addresses_are_no_vips(text: str) -> None:
     assert not is_usable(ip_address(text))
+
+
+def test_the_broadcast_address_of_a_nics_subnet_is_no_hosts_and_one_within_is_like_any_other() -> None:
+    last, within = ip_address("10.31.255.255"), ip_address("10.31.188.255")
+
+    assert rule(on_nic(last), facts(node(), last)) == "no-single-host"
+    assert rule(on_nic(within), facts(node(), within)) is None
 
 
 def test_the_dummy_interface_itself_is_not_judged_here() -> None:
