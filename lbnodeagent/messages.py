@@ -47,9 +47,11 @@ class Peer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PeersKnown:
-    """The other agents' pods."""
+    """The other agents' pods; without a label selector other pods are among them."""
 
     peers: frozenset[Peer]
+    running: frozenset[str] = frozenset()
+    """The nodes where an agent runs that should be heard."""
 
     @property
     def addresses(self) -> frozenset[str]:

@@ -121,9 +121,9 @@ class Core:
                 self._implied.surroundings_changed(now)
             case KeysKnown():
                 pass  # the gossip's own
-            case PeersKnown(peers):
+            case PeersKnown(peers, running):
                 self._state.candidacy.is_alone = not peers
-                self._state.members.expected = frozenset(peer.node for peer in peers)
+                self._state.members.expected = running
                 self._implied.candidacy_changed(now)
             case NodeAddresses(internal, external):
                 self._state.landmarks.node_has(internal, external)

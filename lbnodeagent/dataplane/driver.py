@@ -186,7 +186,7 @@ class DataPlane:
                             self._told_stray = None
                         case KeysKnown(keys):
                             self._peers.set_keys(keys)
-                        case PeersKnown(peers):
+                        case PeersKnown(peers, _):
                             self._pods = peers
                             self._peers.set_addresses(told.addresses)
                         case _:

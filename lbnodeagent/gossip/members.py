@@ -221,7 +221,8 @@ class Members:
         """Whether it is certainly no node of ours: the NICs of all agents are known, and it is none of them."""
         if mac in self._macs or self.expected is None:
             return False
-        return self.expected <= {self.node, *self._others} and None not in self._others.values()
+        are_told = all(meta is not None and node in self._known for node, meta in self._others.items())
+        return are_told and self.expected <= {self.node, *self._others}
 
 
 def _elective(meta: Meta | None) -> Meta | None:

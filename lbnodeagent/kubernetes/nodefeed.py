@@ -102,8 +102,9 @@ class NodeFeed:
                 self._pods.pop(key, None)
             case _:
                 assert_never(news)
-        self._on_agents(frozenset(pod.peer.node for pod in self._pods.values() if pod.runs))
-        known = PeersKnown(frozenset(pod.peer for pod in self._pods.values()))
+        running = frozenset(pod.peer.node for pod in self._pods.values() if pod.runs)
+        self._on_agents(running)
+        known = PeersKnown(frozenset(pod.peer for pod in self._pods.values()), running)
         if known != self._told:
             self._told = known
             self._tell(known)

@@ -185,3 +185,24 @@ def test_a_node_that_came_back_is_not_forgotten() -> None:
     members.forget_old(NOW + REMEMBER)
 
     assert is_onlink(members, ip_address("10.32.0.9"))
+
+
+def test_a_stranger_is_who_is_none_of_the_nodes_if_all_of_them_are_known() -> None:
+    members = Members("w11")
+    mine, foreign = Mac(b"\x52\x54\x00\x00\x00\x0c"), Mac(b"\x02\xaa\x00\x00\x00\x01")
+    assert not members.is_stranger(foreign), "nobody has said who there is"
+
+    members.expected = frozenset({"w12"})
+    assert not members.is_stranger(foreign), "it may be w12's"
+
+    members.joined("w12", encode_meta(Meta(is_ready=True, macs=frozenset({mine}))), ip_address("10.0.0.12"), 1.0)
+    assert members.is_stranger(foreign)
+    assert not members.is_stranger(mine)
+
+    members.joined("w13", encode_meta(Meta()), ip_address("10.0.0.14"), 1.0)
+    assert not members.is_stranger(foreign), "it has just started, and said nothing of its NICs yet"
+    members.gone("w13", 2.0, for_good=True)
+    assert members.is_stranger(foreign)
+
+    members.joined("old", b"", ip_address("10.0.0.13"), 1.0)
+    assert not members.is_stranger(foreign), "PureLB's own agents don't tell their NICs"

@@ -109,7 +109,7 @@ class Scene:
                             self.config = applies
                         case KeysKnown(keys):
                             self.keys = keys
-                        case PeersKnown(peers):
+                        case PeersKnown(peers, _):
                             self.peers = len(peers)
                         case NodeExcluded(is_excluded):
                             self.is_excluded = is_excluded

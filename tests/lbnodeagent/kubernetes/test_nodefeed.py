@@ -110,6 +110,15 @@ def test_a_list_of_pods_replaces_what_was_known_and_is_told_if_it_differs() -> N
     ]
 
 
+def test_who_should_be_heard_is_told_also_when_no_pod_comes_or_goes() -> None:
+    scene = Told()
+    starting = AgentPod(Peer("w12", "10.0.0.1"), runs=False)
+    scene.feed.pods(Replaced({A: starting}, "1", 0))
+    scene.feed.pods(Changed(A, AgentPod(starting.peer, runs=True)))
+
+    assert [one.running for one in scene.told if isinstance(one, PeersKnown)] == [frozenset(), {"w12"}]
+
+
 def test_that_there_are_no_other_agents_is_told_too() -> None:
     scene = Told()
     scene.feed.pods(Replaced({}, "1", 0))

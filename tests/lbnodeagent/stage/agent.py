@@ -108,7 +108,7 @@ class Agent:
         self.core.await_looks(self._now)
         self.core.peer(self._now, GossipStarted())
         self.core.told(self._now, Begun())
-        self.core.told(self._now, PeersKnown(frozenset(Peer(node, node) for node in peers)))
+        self.core.told(self._now, PeersKnown(frozenset(Peer(node, node) for node in peers), peers))
         self._carry_out()
 
     # --- what happens to it ------------------------------------------------------------------------------------------
