@@ -292,13 +292,14 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Wiped:
-    """Something on this node keeps taking a VIP away."""
+    """Something on this node keeps taking a VIP away, or an address of the node's own (``is_nodes_own``)."""
 
     vip: IPAddress
     interface: str
     times: int
     advice: str
     """A clause: what it may be, and what stops it."""
+    is_nodes_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,9 +281,9 @@ class DataPlane:
             case Refusal(vip, interface, rule, reason):
                 self._metrics.refusals.labels(rule).inc()
                 log.warning("refused", extra={"vip": str(vip), "interface": interface, "rule": rule, "reason": reason})
-            case RemovedOften(vip, interface, times, by):
+            case RemovedOften(vip, interface, times, by, is_nodes_own):
                 found = suspects(read_sockets(), by, read_process)
-                return Wiped(vip, interface, times, advice(interface, found))
+                return Wiped(vip, interface, times, advice(interface, found), is_nodes_own)
             case Conflict(node=""):
                 self._unnamed.append(output)
                 self._identify.set()

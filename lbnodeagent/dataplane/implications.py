@@ -116,8 +116,11 @@ class Implications:
             self._adopted.append((there, interface))
 
     def taken_away(self, taken: TakenAway, now: float) -> None:
-        """Somebody else took an address of ours away; the next pass puts it back."""
+        """Somebody else took an address away. One of ours the next pass puts back."""
         state, gone = self._state, taken.address
+        if not gone.is_ours:
+            self._lost_own(gone, taken.by, now)
+            return
         if gone.dad == "running" and state.detection.is_new(gone.address, now):
             # The kernel removes an address of finite lifetime that another host turned out to have.
             state.detection.failed(gone.address, now)
@@ -131,6 +134,19 @@ class Implications:
         times = state.removals.noticed(gone.address, now)
         if times:
             self._outputs.append(RemovedOften(gone.address, link.name, times, taken.by))
+
+    def _lost_own(self, gone: PresentAddress, by: int, now: float) -> None:
+        """The node's own address went from a NIC: with it goes each VIP of its subnet, as the node is there no more."""
+        state = self._state
+        subnet = next(
+            (one for one in state.subnets.here if one.index == gone.index and gone.address in one.network), None
+        )
+        if subnet is None or not any(vip in subnet.network for vip in state.wanted):
+            return
+        state.own_removals.forget_old(now)
+        times = state.own_removals.noticed(gone.address, now)
+        if times:
+            self._outputs.append(RemovedOften(gone.address, subnet.interface, times, by, is_nodes_own=True))
 
     def looked(self, now: float) -> None:
         """At this node's data path: most looks change nothing, and cost no election."""

@@ -45,13 +45,14 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class RemovedOften:
-    """Something on this node keeps taking a VIP away: find out what, and tell the user."""
+    """Something on this node keeps taking a VIP away, or its own address: find out what, and tell the user."""
 
     vip: IPAddress
     interface: str
     times: int
     by: int
     """The netlink port of who did it last; 0: unknown."""
+    is_nodes_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,8 @@ class State:
         self.requested = Requested(self.present)
         self.routes = Routes(self.present)
         self.removals = Removals()
+        self.own_removals = Removals()
+        """Of the node's own addresses."""
         self.statuses = Statuses(self.present, self.candidacy)
         self.refusals = Refusals()
         self.connected = ConnectedSubnets()

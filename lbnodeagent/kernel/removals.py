@@ -1,4 +1,4 @@
-"""Somebody on this node takes VIPs away: notices a habit, and says it at a bounded rate. Pure.
+"""Somebody on this node takes VIPs away, or its own addresses: notices a habit, and says it at a bounded rate. Pure.
 
 ``now`` is monotonic seconds. Who it may be: addressmanagers.py.
 """
@@ -34,6 +34,11 @@ class Removals:
             return 0
         self._told[vip] = now
         return len(removals)
+
+    def forget_old(self, now: float) -> None:
+        """Forget what was taken away for the last time before REPORT_INTERVAL."""
+        for vip in [vip for vip, removals in self._removals.items() if now - removals[-1] > REPORT_INTERVAL]:
+            self.forget(vip)
 
     def forget(self, vip: IPAddress) -> None:
         """``vip`` is no longer to be here."""

@@ -22,7 +22,7 @@ from purelb.addresses import IPAddress
 
 @dataclass(frozen=True, slots=True)
 class TakenAway:
-    """An address of ours went, and not by our doing."""
+    """An address went, of ours or the node's own, and not by our doing."""
 
     address: PresentAddress
     by: int
@@ -59,7 +59,7 @@ def note(changes: Iterable[Change], present: Present) -> Noted:
             case AddressGone(index, address, prefix_length, by, is_own_doing):
                 touched.add(address)
                 gone = present.drop_address(index, address, prefix_length)
-                if gone is not None and gone.is_ours and not is_own_doing:
+                if gone is not None and not is_own_doing:
                     taken_away.append(TakenAway(gone, by))
                 surroundings |= gone is not None and not gone.is_ours
             case RoutesRead(routes):

@@ -283,6 +283,8 @@ class ControlPlane:
                             configuration.announces_nowhere()
                     case Conflict():
                         reporter.conflict_heard(report)
+                    case Wiped(is_nodes_own=True):
+                        warnings.own_address_removed(report)
                     case Wiped():
                         reporter.vip_wiped(report)
                     case Surroundings():

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from lbnodeagent.tables import Wiped
 from purelb import names
 from purelb.addresses import listed
 from purelb.events import EventRecorder, ObjectReference
@@ -94,6 +95,16 @@ class NodeWarnings:
                 "its subnet's prefix length, if neighbours there should be answered"
             )
         self._say(names.REASON_NO_SUBNET, text, now)
+
+    def own_address_removed(self, wiped: Wiped) -> None:
+        """Something on this node keeps removing the node's own address. That isn't a state: it's said as it comes."""
+        text = (
+            f"Something on node {self._node} removed {wiped.vip}, the node's own address, from interface "
+            f"{wiped.interface} {wiped.times} times in a minute; until it is back each time, the load balancer "
+            f"addresses of its subnet are on other nodes, or on none: {wiped.advice}"
+        )
+        log.warning(text, extra={"reason": names.REASON_ADDRESS_REMOVED})
+        self._events.record(self._own, "Warning", names.REASON_ADDRESS_REMOVED, text)
 
     def gossip_key(self, complaint: str, secret: ObjectReference | None, now: float) -> None:
         """What is wrong with the entries of the Secret with the gossip's keys, which may be gone; empty: nothing."""

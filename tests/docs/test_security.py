@@ -4,12 +4,13 @@ import re
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
+PLACES = ("tests", "memberlist/tests", "kubedouble/tests")
 NAMED = re.compile(r"`(test_\w+)`")
 
 
 def test_every_test_that_the_page_names_is_there() -> None:
     named = set(NAMED.findall((REPOSITORY / "docs" / "security.md").read_text(encoding="utf-8")))
-    files = [*REPOSITORY.glob("tests/**/test_*.py"), *REPOSITORY.glob("memberlist/tests/**/test_*.py")]
+    files = [file for tests in PLACES for file in REPOSITORY.glob(f"{tests}/**/test_*.py")]
     there = {name for file in files for name in re.findall(r"def (test_\w+)\(", file.read_text(encoding="utf-8"))}
 
     assert len(named) > 20

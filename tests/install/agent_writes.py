@@ -48,6 +48,12 @@ def finalizer(service: Json) -> None:
     service["metadata"]["finalizers"] = ["example.org/stays"]
 
 
+def owner(service: Json) -> None:
+    """One that isn't there: the garbage collector would delete the Service."""
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "6e1d2c4a-0000-4000-8000-000000000000"}
+    service["metadata"]["ownerReferences"] = [gone]
+
+
 def external_ip(service: Json) -> None:
     service["spec"]["externalIPs"] = ["192.0.2.1"]
 
@@ -76,6 +82,7 @@ WRITES: Final[list[tuple[str, Change, bool]]] = [
     ("all annotations away", unannotated, False),
     ("a label", label, False),
     ("a finalizer", finalizer, False),
+    ("an owner", owner, False),
     ("an external address", external_ip, False),
     ("another selector", selector, False),
 ]

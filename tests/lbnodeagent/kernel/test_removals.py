@@ -15,6 +15,18 @@ def test_three_removals_in_a_minute_are_a_habit_that_is_told_once_a_minute() -> 
     assert told == [0, 0, 3, 0, 0, 4, 0]
 
 
+def test_what_is_over_is_forgotten() -> None:
+    removals = Removals()
+    removals.noticed(VIP, 0.0)
+    removals.noticed(VIP, 50.0)
+
+    removals.forget_old(60.0)
+    assert removals.noticed(VIP, 60.0) == 3
+
+    removals.forget_old(121.0)
+    assert removals.noticed(VIP, 122.0) == 0
+
+
 def test_rare_removals_are_no_habit() -> None:
     removals = Removals()
 

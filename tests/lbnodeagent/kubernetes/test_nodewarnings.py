@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from lbnodeagent.kubernetes.nodewarnings import AGAIN, NodeWarnings
+from lbnodeagent.tables import Wiped
 from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AgentMetrics
+
+OWN = ip_address("10.31.188.1")
 
 
 class Recorder:
@@ -82,6 +86,19 @@ def test_kube_proxy_without_strict_arp_is_told_with_what_to_set() -> None:
     assert "eth0" in text
     assert "strictARP: true" in text
     assert registry.get_sample_value("purelb_lbnodeagent_stray_arp_interfaces") == 1
+
+
+def test_who_takes_the_nodes_own_address_is_told_on_the_node() -> None:
+    made, recorder, _ = warnings()
+    made.own_address_removed(Wiped(OWN, "eth0", 3, "it was systemd-networkd", is_nodes_own=True))
+
+    ((about, event_type, reason, text),) = recorder.events
+    assert about.kind == "Node"
+    assert (event_type, reason) == ("Warning", "AddressRemoved")
+    assert text.startswith(
+        "Something on node m removed 10.31.188.1, the node's own address, from interface eth0 3 times"
+    )
+    assert text.endswith(": it was systemd-networkd")
 
 
 def test_a_node_without_a_subnet_is_told_with_its_address() -> None:

@@ -47,6 +47,13 @@ def group(name: str, aggregation: str, pool: str = "10.189.0.0-10.189.0.255") ->
     )
 
 
+def test_an_announcing_annotation_that_somebody_changes_changes_no_vip() -> None:
+    table = WantedTable()
+    table.set_service(service())
+
+    assert table.set_service(service(announcing_IPv4="w99,eth0", announcing_IPv6="nonsense")) == {}
+
+
 def endpoints(name: str, *nodes: tuple[str, dict[str, bool]], slice_name: str = "web-1") -> EndpointSlice:
     body = {
         "metadata": {

@@ -91,6 +91,7 @@ class Agent:
         self.is_frozen = False
         self.is_over = False
         self.reports: list[Report] = []
+        self.removals: list[RemovedOften] = []
         self.counted: Counter[str] = Counter()
         self.began_at = self.thawed_at = simulation.now
         self.netlink = FakeNetlink(name, kernel, seam, chance, lambda: self._now, self._after, self._heard)
@@ -246,7 +247,9 @@ class Agent:
                 self.netlink.swept(present)
             case Counted(what, times):
                 self.counted[what] += times
-            case JoinAtOnce() | RemovedOften() | Refusal():
+            case RemovedOften():
+                self.removals.append(output)
+            case JoinAtOnce() | Refusal():
                 pass
             case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)

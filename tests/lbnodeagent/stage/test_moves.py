@@ -370,3 +370,32 @@ def test_while_an_agent_is_not_heard_an_answer_may_be_its_own() -> None:
     world = left_to_a_stranger(is_first=True, is_heard=False)
 
     assert world.holders(VIP4)
+
+
+def test_who_keeps_taking_the_nodes_own_address_and_all_vips_with_it_is_told_of(world: World) -> None:
+    node = world.nodes[OWNER]
+    own = node.kernel.nics[0].own[0]
+    for _ in range(3):
+        node.kernel.delete((ETH0, own.ip, own.network.prefixlen))
+        world.run(2.0)
+        node.kernel.give_own()
+        world.run(8.0)
+
+    assert node.agent is not None
+    told = [(one.vip, one.interface, one.times) for one in node.agent.removals if one.is_nodes_own]
+    assert told == [(own.ip, "eth0", 3)]
+
+
+def test_one_that_goes_from_a_nic_for_which_no_vip_is_wanted_is_no_business_of_ours() -> None:
+    world = World(1, 3, of=one_subnet(3))
+    world.begin()
+    world.run(6.0)
+    node = world.nodes[OWNER]
+    own = node.kernel.nics[0].own[0]
+    for _ in range(3):
+        node.kernel.delete((ETH0, own.ip, own.network.prefixlen))
+        node.kernel.give_own()
+        world.run(2.0)
+
+    assert node.agent is not None
+    assert node.agent.removals == []
