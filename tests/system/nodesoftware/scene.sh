@@ -26,6 +26,14 @@ other_address() {
     ask_again
 }
 
+# The server is gone, and the lease ends, two minutes after it was given or renewed last. The last operation of a scene.
+expire() {
+    kill $server && wait $server
+    local end=$((SECONDS + 150))
+    while has $own && ((SECONDS < end)); do sleep 0.5; done
+    has $own && echo "gave up waiting: for the end of the lease"
+}
+
 ip link set lo up
 ip link add eth0 type veth peer name peer0
 echo 1 >/proc/sys/net/ipv4/conf/eth0/promote_secondaries # as PureLB sets it
@@ -42,7 +50,7 @@ until_true has $own
 for operation in "${@:2}"; do
     place
     $operation >/run/said 2>&1 || cat /run/said
-    until_true has $own
+    [ $operation = expire ] || until_true has $own
     [[ " ${HARMFUL:-} " != *" $operation "* ]] || until_true is_harmed
     sleep 0.7
     echo "$operation:$(has $vip && echo " IPv4")$(has $vip6 && echo " IPv6")"
