@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from purelb import names
-from purelb.addresses import Family, IPAddress, parse_address, parse_pins
+from purelb.addresses import MOST_PINS, Family, IPAddress, parse_address, parse_pins
 from purelb.errors import AddressError
 
 Json: TypeAlias = Mapping[str, Any]
@@ -17,6 +17,8 @@ Json: TypeAlias = Mapping[str, Any]
 _IP_MODE: Final = ("ipMode", "VIP")
 """What an entry of ours says beside its address: packets arrive with it as their destination (KEP-1860)."""
 
+_LONGEST_NAME: Final = 253
+"""Characters of an object's name (RFC 1123)."""
 _INGRESS: Final = ("f:status", "f:loadBalancer", "f:ingress")
 _ANNOTATIONS: Final = ("f:metadata", "f:annotations")
 
@@ -80,9 +82,13 @@ class ServiceView:
 
     @property
     def allocated_from(self) -> tuple[str, ...]:
-        """The groups that its addresses are of, as its annotation says: one of all, or one for each, in their order."""
-        text = self.annotations.get(names.ALLOCATED_FROM, "")
-        return tuple(name.strip() for name in text.split(",") if name.strip())
+        """The groups that its addresses are of, as its annotation says: one of all, or one for each, in their order.
+
+        Its author may be any tenant: no more is read than a Service can have, and nothing that can't be a group's name.
+        """
+        listed = self.annotations.get(names.ALLOCATED_FROM, "")[: MOST_PINS * (_LONGEST_NAME + 2)].split(",", MOST_PINS)
+        found = (name.strip() for name in listed[:MOST_PINS])
+        return tuple(name for name in found if name and len(name) <= _LONGEST_NAME)
 
     @property
     def backend(self) -> str:

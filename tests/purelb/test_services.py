@@ -6,6 +6,7 @@ import datetime
 from ipaddress import ip_address
 from typing import Any
 
+from purelb import names
 from purelb.addresses import Family
 from purelb.services import Port, ServiceKey, annotations_patch, describe_ingress, status_patch, view_service
 
@@ -179,3 +180,14 @@ def test_a_service_of_another_type_keeps_no_entry_at_all() -> None:
     patch = status_patch(view_service(service(spec={"type": "ClusterIP"}, status=status)), [], {})
 
     assert patch["status"] == {"loadBalancer": {"ingress": None}}
+
+
+def test_of_what_a_tenant_writes_there_no_more_groups_are_read_than_a_service_can_have() -> None:
+    def groups(text: str) -> tuple[str, ...]:
+        return view_service({"metadata": metadata | {"annotations": {names.ALLOCATED_FROM: text}}}).allocated_from
+
+    metadata = {"namespace": "test", "name": "web"}
+    assert groups("a, b,,c ") == ("a", "b", "c")
+    assert len(groups("a," * 100_000)) == 256
+    assert groups("x" * 254 + ",a") == ("a",)
+    assert groups(",".join(["n" * 253] * 256)) == ("n" * 253,) * 256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,29 @@ HOOK = re.search(
 )
 NETWORKD_SETTING = NETWORKD.setting.split()[0]
 BOTH, IPV6, NONE = "IPv4 IPv6", "IPv6", ""
+
+
+ENDS: dict[str, str] = {"networkd": BOTH, "networkmanager": BOTH, "dhclient": IPV6, "dhcpcd": BOTH}
+"""What is left of PureLB's addresses when the DHCP server is gone, and the lease ends."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ends() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """A lease takes two minutes at least to end: meanwhile the other tests are run."""
+    scenes = {
+        program: subprocess.Popen(
+            ["unshare", "--net", *command("scene.sh", program, "expire")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for program in ENDS
+    }
+    yield scenes
+    for scene in scenes.values():
+        scene.kill()
+        scene.communicate()
 
 
 def afterwards(program: str, setting: str, expected: dict[str, str], *, is_static: bool = False) -> dict[str, str]:
@@ -89,3 +113,14 @@ def test_dhcpcd_takes_its_own_address_away_at_most(setting: str, is_static: bool
     found = afterwards("dhcpcd", setting.format(interface="eth0"), expected, is_static=is_static)
 
     assert found == expected
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("program", ENDS)
+def test_of_these_dhclient_alone_takes_addresses_away_at_the_end_of_a_lease(
+    ends: dict[str, subprocess.Popen[str]], program: str
+) -> None:
+    said = ends[program].communicate()[0]
+
+    assert "gave up" not in said, said
+    assert f"expire:{' ' if ENDS[program] else ''}{ENDS[program]}" in said.splitlines()
