@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from purelb import names
@@ -69,11 +68,6 @@ class Endpoints:
         if not self._slices[owner]:
             del self._slices[owner]
         return {owner}
-
-    def of_all(self, services: Iterable[ServiceKey]) -> frozenset[str]:
-        """The nodes with a ready endpoint of all these Services; of any, if no node has them all."""
-        nodes = [self.of(key) for key in services]
-        return reduce(frozenset.intersection, nodes) or frozenset[str]().union(*nodes)
 
     def of(self, key: ServiceKey) -> frozenset[str]:
         """The nodes with a ready endpoint of a Service.

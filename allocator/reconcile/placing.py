@@ -6,7 +6,6 @@ are monotonic seconds.
 
 from __future__ import annotations
 
-import enum
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -21,12 +20,12 @@ from allocator.reconcile.endpointnews import EndpointNews
 from allocator.reconcile.fleet import Fleet
 from purelb import names
 from purelb.addresses import IPAddress
-from purelb.endpoints import has_affinity
 from purelb.errors import SpecError
 from purelb.placement import parse_placement, write_placement
 from purelb.preferences import Placement, Preference, parse_preference, parse_spread_group
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
+from purelb.sharers import Sharer, nodes_for, sharer
 from purelb.tempo import Tempo
 
 BOOT: Final = 30.0
@@ -38,15 +37,6 @@ PORTION: Final = 500
 
 GroupOf = Callable[[IPAddress, Sequence[str]], ServiceGroup | None]
 """The group that an address is of, as its pools say; else the first of these names."""
-
-
-class _Follows(enum.Enum):
-    """How a Service's VIPs follow its endpoints."""
-
-    ONLY = enum.auto()
-    """Only nodes with a ready one may have them (policy Local)."""
-    RATHER = enum.auto()
-    """Such nodes should rather have them (node-affinity)."""
 
 
 class Placing:
@@ -61,7 +51,7 @@ class Placing:
         self._balance = Balance(self._planner, not_before=math.inf)
         self._wishes: dict[ServiceKey, dict[IPAddress, Vip]] = {}
         self._users: defaultdict[IPAddress, set[ServiceKey]] = defaultdict(set)
-        self._follows: dict[ServiceKey, _Follows] = {}
+        self._follows: dict[ServiceKey, Sharer] = {}
         """Of the Services whose endpoints matter."""
         self._unread: set[ServiceKey] = set()
         """Those of them whose endpoints may be elsewhere than the planner knows."""
@@ -88,7 +78,7 @@ class Placing:
         shown = parse_placement(service.annotations.get(names.PLACEMENT, ""))
         addresses = tuple(ingress)
         spread = _spread(service, is_several=len(addresses) > 1)
-        follows = _follows(service)
+        follows = sharer(service)
         wishes: dict[IPAddress, Vip] = {}
         for address in addresses:
             group = self._group_of(address, groups)
@@ -135,15 +125,14 @@ class Placing:
         follows = [self._follows.get(key) for key in users]
         if any(follows) and not self._endpoints.is_known:
             return False  # what is shown stays until they are
-        local = [key for key, one in zip(users, follows, strict=True) if one is _Follows.ONLY]
-        endpoints = self._endpoints.endpoints
+        only, rather = nodes_for(follows, self._endpoints.endpoints.of)
         wishes = [self._wishes[key][address] for key in users]
         first = wishes[0]
         return self._planner.want(
             replace(
                 first,
-                only=endpoints.of_all(local) if local else None,
-                rather=endpoints.of(users[0]) if follows == [_Follows.RATHER] else None,
+                only=only,
+                rather=rather,
                 preference=next((one.preference for one in wishes if one.preference is not None), None),
                 spread=next((one.spread for one in wishes if one.spread is not None), None),
                 is_new=all(one.is_new for one in wishes),
@@ -229,20 +218,13 @@ class Placing:
         return 2 * len(planned - self._fleet.serving()) > len(planned)
 
 
-def _follows(service: ServiceView) -> _Follows | None:
-    """As agents see it: of several Services that share a VIP, those of policy Local count, and no affinity."""
-    if service.external_traffic_policy == "Local":
-        return _Follows.ONLY
-    return _Follows.RATHER if has_affinity([service]) else None
-
-
 def _wish(
     service: ServiceView,
     address: IPAddress,
     group: ServiceGroup,
     plan: tuple[str, ...],
     spread: str | None,
-    follows: _Follows | None,
+    follows: Sharer | None,
 ) -> Vip:
     at = announcer(service, address)
     return Vip(

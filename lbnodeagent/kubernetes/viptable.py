@@ -14,9 +14,10 @@ from lbnodeagent.kubernetes.plans import Plans
 from lbnodeagent.tables import WantedVip
 from purelb import names
 from purelb.addresses import IPAddress, family_of
-from purelb.endpoints import Endpoints, EndpointSlice, has_affinity
+from purelb.endpoints import Endpoints, EndpointSlice
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
+from purelb.sharers import nodes_for, sharer
 
 Changes: TypeAlias = dict[IPAddress, WantedVip | None]
 
@@ -216,13 +217,15 @@ class WantedTable:
         group = self._group_of(vip, users)
         pool = group.pool_of(vip) if group else None
         local = [service for service in users if service.external_traffic_policy == "Local"]
+        allow_local = bool(local) and all(map(self.keeps_policy, local))
+        endpoints, preferred = nodes_for(map(sharer, users), self._endpoints.of)
         return WantedVip(
             address=vip,
             services=tuple(service.key for service in users),
             aggregation=pool.prefix_length if pool else None,
-            endpoints=self._endpoints.of_all(service.key for service in local) if local else None,
-            preferred=self._endpoints.of(users[0].key) if has_affinity(users) else None,
-            allow_local=bool(local) and all(map(self.keeps_policy, local)),
+            endpoints=endpoints,
+            preferred=preferred if allow_local or not local else None,
+            allow_local=allow_local,
             onlink_only=group is not None and group.is_onlink_only,
             skips_dad=any(service.annotations.get(names.SKIP_IPV6_DAD) == "true" for service in users),
             announcers=group.announcers if group else None,

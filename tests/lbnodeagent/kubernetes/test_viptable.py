@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -187,7 +188,7 @@ def test_with_policy_cluster_endpoints_do_not_matter() -> None:
     assert table.set_slice(endpoints("web", ("n1", READY))) == {}
 
 
-def test_a_shared_address_needs_the_endpoints_of_all_its_local_services() -> None:
+def test_a_shared_address_had_better_be_where_all_its_local_services_have_endpoints() -> None:
     table = WantedTable()
     table.set_service(service("a", policy="Local"))
     table.set_service(service("b", policy="Local"))
@@ -196,7 +197,39 @@ def test_a_shared_address_needs_the_endpoints_of_all_its_local_services() -> Non
     both = table.set_slice(endpoints("b", ("n2", READY), ("n3", READY), slice_name="b"))[VIP]
 
     assert both is not None
-    assert both.endpoints == frozenset({"n2"})
+    assert (both.endpoints, both.preferred) == (frozenset({"n1", "n2"}), frozenset({"n2"}))
+
+
+@pytest.mark.parametrize("nodes", [(), (("n9", READY),)])
+def test_who_takes_policy_local_later_takes_the_address_from_no_node_where_another_needs_it(
+    nodes: tuple[tuple[str, dict[str, bool]], ...],
+) -> None:
+    table = WantedTable()
+    table.set_service(service("victim"))
+    table.set_service(service("a"))
+    table.set_slice(endpoints("a", *nodes))
+
+    table.set_service(service("a", policy="Local"))
+
+    wanted = table.table[VIP]
+    assert wanted.endpoints is None
+    assert wanted.preferred == (frozenset({"n9"}) if nodes else None)
+
+
+def test_of_several_with_policy_local_the_oldest_that_has_endpoints_is_served() -> None:
+    table = WantedTable()
+    old = replace(service("victim", policy="Local"), created=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+    new = replace(service("a", policy="Local"), created=datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC))
+    table.set_service(new)
+    table.set_service(old)
+    table.set_slice(endpoints("a", ("n9", READY), slice_name="a"))
+    assert table.table[VIP].endpoints == frozenset({"n9"})
+
+    table.set_slice(endpoints("victim", ("n1", READY), slice_name="v"))
+    assert (table.table[VIP].endpoints, table.table[VIP].preferred) == (frozenset({"n1"}), None)
+
+    table.set_slice(endpoints("a", slice_name="a"))
+    assert table.table[VIP].endpoints == frozenset({"n1"})
 
 
 @pytest.mark.parametrize(
