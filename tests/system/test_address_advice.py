@@ -42,7 +42,7 @@ def ends() -> Iterator[dict[str, subprocess.Popen[str]]]:
     yield scenes
     for scene in scenes.values():
         scene.kill()
-        scene.communicate()
+        scene.wait()
 
 
 def afterwards(program: str, setting: str, expected: dict[str, str], *, is_static: bool = False) -> dict[str, str]:
