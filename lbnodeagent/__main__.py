@@ -15,6 +15,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from lbnodeagent.bird.watch import BirdWatch
+from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.driver import DataPlane
 from lbnodeagent.errors import KernelError, LedgerHeld
 from lbnodeagent.gate.watch import GateWatch
@@ -74,9 +75,8 @@ async def run(settings: AgentSettings) -> int:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
             gate = gate_of(settings)
             version = parse_version(importlib.metadata.version("purelb"))
-            plane = DataPlane(
-                settings.node_name, version, netlink, sender, listener, peers, inbox, outbox, metrics, router, gate
-            )
+            core = Core(settings.node_name, version, asks_first=settings.asks_first)
+            plane = DataPlane(core, netlink, sender, listener, peers, inbox, outbox, metrics, router, gate)
             await plane.start()
             control.start()
             async with asyncio.TaskGroup() as tasks:

@@ -105,6 +105,9 @@ class AgentSettings:
     metrics_host: str | None = None
     """Where the metrics are read, and nowhere else; None: where the probes are."""
 
+    asks_first: bool = True
+    """Whether the wire is asked for the IPv4 address of a new Service."""
+
     requires_peers: bool = False
     """Whether an agent that doesn't hear others that run is not ready."""
 
@@ -189,6 +192,9 @@ class AgentSettings:
             help="ip:port of a Service that must answer from a node before it gets VIPs (PURELB_GATE_PROBE)",
         )
         parser.choice(
+            "--ask-first", "PURELB_ASK_FIRST", _SWITCHES, "true: a new IPv4 address that another host has is left to it"
+        )
+        parser.choice(
             "--node-lease",
             "PURELB_NODE_LEASE",
             _SWITCHES,
@@ -227,6 +233,7 @@ class AgentSettings:
             requires_peers=arguments.require_peers == "true",
             kube_proxy=_kube_proxy(arguments.kube_proxy_health),
             gate_probe=_gate_probe(arguments.gate_probe),
+            asks_first=arguments.ask_first == "true",
             publishes_lease=arguments.node_lease == "true",
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),

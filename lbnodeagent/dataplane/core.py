@@ -58,11 +58,11 @@ REPORT_HOLD: Final = 1.0
 class Core:
     """``start`` it with what the kernel has; ``leave`` gives the VIPs away."""
 
-    def __init__(self, node: str, version: Version) -> None:
-        """``version``: of this agent, for its peers to know."""
+    def __init__(self, node: str, version: Version, *, asks_first: bool = True) -> None:
+        """``version``: of this agent, for its peers to know. ``asks_first``: for IPv4 addresses of new Services."""
         self.has_left = False
         """Everything that had to be given away or withdrawn is."""
-        self._state = State(node, version)
+        self._state = State(node, version, asks_first=asks_first)
         self._implied = Implications(self._state)
         self._needs_turn = False
         self._takes_leave = False

@@ -51,7 +51,6 @@ from lbnodeagent.wire.sending import Sending
 from purelb.membership import Attendance
 from purelb.metrics import AgentMetrics
 from purelb.pulse import BEAT, Pulse
-from purelb.version import Version
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +69,7 @@ class DataPlane:
 
     def __init__(
         self,
-        node: str,
-        version: Version,
+        core: Core,
         netlink: Netlink,
         sender: FrameSender,
         listener: FrameListener,
@@ -82,7 +80,7 @@ class DataPlane:
         router: BirdWatch | None = None,
         gate: GateWatch | None = None,
     ) -> None:
-        self._core = Core(node, version)
+        self._core = core
         self._netlink = netlink
         self._executor = Executor(netlink, metrics)
         self._sending = Sending(sender, metrics)

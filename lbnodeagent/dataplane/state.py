@@ -56,7 +56,7 @@ class Timed(Protocol):
 class State:
     """Of the node ``node``."""
 
-    def __init__(self, node: str, version: Version) -> None:
+    def __init__(self, node: str, version: Version, *, asks_first: bool = True) -> None:
         self.node = node
         self.config = NodeAgentConfig()
         self.is_configured = False
@@ -66,7 +66,7 @@ class State:
         self.candidacy = Candidacy(node, self.members, version)
         self.landmarks = Landmarks(self.present, self.members)
         self.subnets = Subnets(self.present, self.candidacy)
-        self.detection = DuplicateDetection()
+        self.detection = DuplicateDetection(of_ipv4=asks_first)
         self.neighbours = Neighbours(self.present, self.members, Conflicts(), self.detection)
         self.negotiation = Negotiation(self.members, self.candidacy, self.present, self.neighbours, self.detection)
         self.witnesses = Witnesses(self.members, self.candidacy, self.present, self.subnets, self.neighbours)

@@ -23,7 +23,9 @@ WINDOW: Final = 0.3
 class DuplicateDetection:
     """A VIP is new from when it's wanted until somebody has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_ipv4: bool = True) -> None:
+        """``of_ipv4``: whether it is so of IPv4 VIPs too."""
+        self._of_ipv4 = of_ipv4
         self._new: set[IPAddress] = set()
         self._asked: dict[IPAddress, float] = {}
         """When the wire was asked for IPv4 addresses that are new."""
@@ -31,7 +33,8 @@ class DuplicateDetection:
 
     def expect(self, vip: IPAddress) -> None:
         """A Service has just got ``vip``."""
-        self._new.add(vip)
+        if vip.version == 6 or self._of_ipv4:
+            self._new.add(vip)
 
     def is_new(self, vip: IPAddress, now: float) -> bool:
         """Whether another host that turns out to have ``vip`` had it first."""

@@ -89,6 +89,11 @@ def test_an_agent_needs_no_peers_to_be_ready_unless_it_is_said() -> None:
         AgentSettings.from_environment({**AGENT, "PURELB_REQUIRE_PEERS": "yes"}, [])
 
 
+def test_the_wire_is_asked_for_new_addresses_unless_that_is_turned_off() -> None:
+    assert AgentSettings.from_environment(AGENT, []).asks_first
+    assert not AgentSettings.from_environment({**AGENT, "PURELB_ASK_FIRST": "false"}, []).asks_first
+
+
 def test_a_lease_is_published_unless_that_is_turned_off() -> None:
     assert AgentSettings.from_environment(AGENT, []).publishes_lease
     assert not AgentSettings.from_environment({**AGENT, "PURELB_NODE_LEASE": "false"}, []).publishes_lease

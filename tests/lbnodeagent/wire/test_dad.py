@@ -37,6 +37,16 @@ def test_of_an_ipv6_vip_the_kernel_asks_and_of_one_that_moves_nobody() -> None:
     assert not first.asks(VIP, NOW)
 
 
+def test_where_a_router_answers_for_every_address_it_is_not_asked_for_ipv4() -> None:
+    first = DuplicateDetection(of_ipv4=False)
+    first.expect(VIP)
+    first.expect(VIP6)
+
+    assert not first.asks(VIP, NOW)
+    assert not first.is_new(VIP, NOW)
+    assert first.is_new(VIP6, NOW)
+
+
 def test_an_ipv4_address_is_left_for_longer_than_it_takes_to_ask_for_it_again() -> None:
     first = DuplicateDetection()
     first.expect(VIP)
