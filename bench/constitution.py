@@ -54,6 +54,10 @@ class Seen:
     """The VIPs that no node has and nobody speaks of."""
 
 
+def _is_broadcast(address: IPAddress, network: IPNetwork) -> bool:
+    return address.version == 4 and network.prefixlen < 31 and address == network.broadcast_address
+
+
 def breaches(seen: Seen) -> dict[Law, list[str]]:
     """Each law, with a sentence for each time that it was broken."""
     found: dict[Law, list[str]] = {law: [] for law in LAWS}
@@ -65,10 +69,13 @@ def breaches(seen: Seen) -> dict[Law, list[str]]:
             found["not-given"].append(f"{what} was given to no Service")
         if any(one.address in special for special in _SPECIAL if special.version == one.address.version):
             found["no-single-host"].append(f"{what} is no host's")
+        subnets = seen.nics.get(one.node, ())
+        if any(interface == one.interface and _is_broadcast(one.address, network) for interface, network in subnets):
+            found["no-single-host"].append(f"{what} is for broadcasts")
         if one.prefix_length < one.address.max_prefixlen:
             found["shadows-subnet"] += [
                 f"{what} takes traffic from {network} on {interface}"
-                for interface, network in seen.nics.get(one.node, ())
+                for interface, network in subnets
                 if interface != one.interface and network.version == one.address.version
                 if network.overlaps(one.network)
             ]

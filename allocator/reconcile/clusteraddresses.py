@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv4Address, ip_network
 from itertools import islice
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ MOST: Final = 64
 """Addresses of one node that count: a kubelet says of itself what it likes."""
 MOST_NETWORKS: Final = 2
 """Networks of one node's pods that count: Kubernetes knows one of each family."""
+MOST_AGGREGATES: Final = 4096
+"""Of one pool that are looked at."""
 WIDEST: Final = {4: 12, 6: 32}
 """Prefix lengths; wider networks of a node's pods don't count: else one node could take the pools from all."""
 
@@ -109,6 +112,24 @@ def ends_of_subnets(groups: Iterable[ServiceGroup], nodes: Iterable[Forbidden]) 
         else:
             yield _forbid(subnet.network_address, f"is the network address of {subnet}, which nodes are on")
             yield _forbid(subnet.broadcast_address, f"is the broadcast address of {subnet}, which nodes are on")
+
+
+def ends_of_aggregates(groups: Iterable[ServiceGroup], nodes: Iterable[Forbidden]) -> Iterator[Forbidden]:
+    """The last address of each IPv4 aggregate of a pool whose subnet has no node in it, so that it is routed.
+
+    With the prefix of its aggregate on kube-lb0 it is that prefix's broadcast address: Linux doesn't answer for it if
+    another VIP of the aggregate was there first.
+    """
+    there = {entry.addresses.first for entry in nodes if entry.is_of_node}
+    for pool in dict.fromkeys(pool for group in groups for pool in group.pools):
+        if pool.subnet.version == 6 or pool.prefix_length > 30 or any(address in pool.subnet for address in there):
+            continue
+        size = 1 << (32 - pool.prefix_length)
+        first = int(pool.range.first) | (size - 1)
+        for number in range(first, int(pool.range.last) + 1, size)[:MOST_AGGREGATES]:
+            address = IPv4Address(number)
+            aggregate = ip_network((address, pool.prefix_length), strict=False)
+            yield _forbid(address, f"is the broadcast address of {aggregate}, its aggregate on kube-lb0")
 
 
 def told_by_operator(parts: Iterable[str]) -> tuple[Forbidden, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from allocator.ipam.forbidden import Forbidden
 from allocator.reconcile.clusteraddresses import (
     cluster_ips,
+    ends_of_aggregates,
     ends_of_subnets,
     ignored_networks,
     node_addresses,
@@ -95,7 +96,8 @@ class ClusterObjects:
         """What no Service may be given, in the light of the groups that are served."""
         self.is_stale = False
         seen = [entry for objects in self._seen.values() for reading in objects.values() for entry in reading.forbidden]
-        return [*self._told, *seen, *ends_of_subnets(groups, seen)]
+        groups = tuple(groups)
+        return [*self._told, *seen, *ends_of_subnets(groups, seen), *ends_of_aggregates(groups, seen)]
 
 
 def parser(part: Part) -> Callable[[Mapping[str, Any]], Reading]:

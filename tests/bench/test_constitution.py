@@ -49,6 +49,13 @@ def test_what_is_as_it_should_be_breaks_none() -> None:
     assert not any(breaches(Seen(right, HOSTS, GIVEN, NICS)).values())
 
 
+@pytest.mark.parametrize(("interface", "count"), [("eth0", 1), ("kube-lb0", 0)])
+def test_a_broadcast_address_is_one_on_its_own_nic_alone(interface: str, count: int) -> None:
+    last = ip_address("10.31.255.255")
+
+    assert len(breaches(Seen({on(interface, last, 32)}, {}, {last}, NICS))["no-single-host"]) == count
+
+
 @pytest.mark.parametrize("law", LAWS)
 def test_chaos_is_not_right_and_says_so_where_one_is_broken(law: Law, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = Outcome(1, [], {}, [], breaches(WRONG[law]), [], 0.0)

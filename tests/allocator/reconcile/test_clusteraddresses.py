@@ -11,7 +11,9 @@ import pytest
 from allocator.ipam.forbidden import Forbidden
 from allocator.reconcile.clusteraddresses import (
     MOST,
+    MOST_AGGREGATES,
     cluster_ips,
+    ends_of_aggregates,
     ends_of_subnets,
     ignored_networks,
     node_addresses,
@@ -111,6 +113,35 @@ def test_only_a_subnet_with_nodes_in_it_has_ends_that_are_no_hosts(subnet: str, 
     found = list(ends_of_subnets(groups, nodes))
 
     assert sorted(str(one.addresses.first) for one in found) == ends
+
+
+@pytest.mark.parametrize(
+    ("subnet", "pool", "aggregation", "ends"),
+    [
+        ("10.189.0.0/16", "10.189.0.0/23", "/24", ["10.189.0.255", "10.189.1.255"]),
+        ("10.189.0.0/16", "10.189.0.7-10.189.0.254", "/24", []),
+        ("10.189.0.0/24", "10.189.0.0/24", "default", ["10.189.0.255"]),
+        ("10.189.0.0/16", "10.189.0.0/24", "/32", []),
+        ("10.189.0.0/16", "10.189.0.0/24", "/31", []),
+        ("10.31.0.0/16", "10.31.188.0/24", "/24", []),  # on NICs
+        ("fd00:189::/64", "fd00:189::/120", "/120", []),
+    ],
+)
+def test_the_last_address_of_an_aggregate_on_the_dummy_interface_is_no_hosts(
+    subnet: str, pool: str, aggregation: str, ends: list[str]
+) -> None:
+    family = "v6pool" if ":" in subnet else "v4pool"
+    groups = [group("g", local={family: {"subnet": subnet, "pool": pool, "aggregation": aggregation}})]
+
+    found = list(ends_of_aggregates(groups, node_addresses(NODE)))
+
+    assert [str(one.addresses.first) for one in found] == ends
+
+
+def test_of_many_aggregates_some_are_looked_at() -> None:
+    pool = {"subnet": "10.0.0.0/8", "pool": "10.0.0.0/9", "aggregation": "/30"}
+
+    assert len(list(ends_of_aggregates([group("g", local={"v4pool": pool})], ()))) == MOST_AGGREGATES
 
 
 def test_an_operator_may_forbid_more() -> None:
