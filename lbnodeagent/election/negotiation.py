@@ -168,11 +168,11 @@ class Negotiation:
     def _settle_first_placement(self, vip: IPAddress, now: float) -> None:
         """See whether another host turned out to have a new VIP; then it's left to that one."""
         if not self._detection.is_new(vip, now):
-            return
-        if self._candidacy.owner(vip) not in (None, self._node):
+            self._detection.end(vip)
+        elif self._candidacy.owner(vip) not in (None, self._node):
             self._detection.end(vip)  # that one asks the wire; should it die, there's no time to
-        elif vip.version == 6 and self._present.nics_with(vip):
-            self._detection.end(vip)  # the kernel found nobody who has it
+        elif self._present.nics_with(vip) and not self._detection.is_open(vip, now):
+            self._detection.end(vip)  # the kernel found nobody who has it, or it was still here from before
         elif any(there.dad == "failed" for there in self._present.ours(vip)):
             self._detection.failed(vip, now)
 

@@ -47,6 +47,10 @@ class DuplicateDetection:
         self._asked[vip] = now
         return True
 
+    def is_open(self, vip: IPAddress, now: float) -> bool:
+        """Whether we asked the wire, and the answer may be to come, or was that another host has ``vip``."""
+        return vip in self._asked or self.is_duplicate(vip, now)
+
     def end(self, vip: IPAddress) -> None:
         """A node of ours has ``vip``, or nobody wants it any more."""
         self._new.discard(vip)

@@ -90,7 +90,7 @@ class Neighbours:
         self._untold.add(vip)
         self._unprobed.add(vip)
         self._probe_at = min(self._probe_at, now + PROBE_FIRST)
-        if self._detection.asks(vip, now):
+        if self._present.nics_with(vip) and self._detection.asks(vip, now):
             self._quiet_until[vip] = now + QUIET
             self._probe(vip)
 

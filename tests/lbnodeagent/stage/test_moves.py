@@ -399,3 +399,30 @@ def test_one_that_goes_from_a_nic_for_which_no_vip_is_wanted_is_no_business_of_o
 
     assert node.agent is not None
     assert node.agent.removals == []
+
+
+def test_an_address_that_is_given_again_before_it_was_withdrawn_is_not_new(world: World) -> None:
+    """A Service that is deleted and made anew in one breath: nobody was asked, and who comes later isn't first."""
+    world.api.unwant(VIP4)
+    world.api.want(VIP4)
+    world.run(30.0)
+    assert world.holders(VIP4) == {OWNER}
+
+    world.wire.claim(VIP4, STRANGER)
+    world.run(5.0)
+
+    assert world.holders(VIP4) == {OWNER}
+
+
+@pytest.mark.parametrize("seconds", [1.0, 400.0])
+def test_who_comes_after_the_question_was_answered_by_nobody_takes_nothing(seconds: float) -> None:
+    world = World(1, 3, of=one_subnet(3))
+    world.begin()
+    world.run(20.0)
+    world.api.want(VIP4)
+    world.run(seconds)
+
+    world.wire.claim(VIP4, STRANGER)
+    world.run(20.0)
+
+    assert world.holders(VIP4) == {OWNER}
