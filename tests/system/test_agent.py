@@ -433,18 +433,22 @@ def test_an_interface_that_the_node_does_not_have_is_told_on_the_configuration(a
         agents.patch("lbnodeagent", "default", {"local": {"interfaces": None}}, "purelb")
 
 
-def test_another_host_that_answers_for_the_address_is_named_in_an_event(agents: AgentLab) -> None:
+def test_another_host_that_takes_the_address_later_is_named_in_an_event_and_does_not_get_it(agents: AgentLab) -> None:
     rogue = "tiny-openwrt-plus"
-    agents.ip(rogue, "addr", "add", f"{VIP}/32", "dev", "eth0")
     mac = agents.ip(rogue, "-o", "link", "show", "eth0").split("link/ether ")[1].split()[0]
+    agents.apply(service("clash", "wire", ip=VIP))
+    node = agents.owner(VIP)
+    time.sleep(1.0)  # who comes later had it not first
+    agents.ip(rogue, "addr", "add", f"{VIP}/32", "dev", "eth0")
     try:
-        agents.apply(service("clash", "wire", ip=VIP))
-        node = agents.owner(VIP)
+        asks = ["arping", "-c", "2", "-i", "eth0", "-S", VIP, "10.31.100.2"]  # by which it says that it has it
+        agents.hosts.run(rogue, asks)
 
         (message,) = eventually(lambda: agents.events("clash", "AddressConflict"))
         assert message.startswith(
             f"Another host, {mac}, answers for {VIP}, which node {node} announces on interface eth0"
         )
+        assert agents.holders(VIP) == [node]
     finally:
         agents.ip(rogue, "addr", "del", f"{VIP}/32", "dev", "eth0")
 
