@@ -117,7 +117,8 @@ class Neighbours:
         if over := [vip for vip, until in self._quiet_until.items() if until <= now]:
             for vip in over:
                 del self._quiet_until[vip]
-            self.announce_placed([vip for vip in over if not self._detection.is_duplicate(vip, now)], now)
+            ours = (vip for vip in over if vip not in self._given_away)
+            self.announce_placed([vip for vip in ours if not self._detection.is_duplicate(vip, now)], now)
         for vip in self._refresh.due(now):
             if vip not in self._given_away:
                 self._frames += (

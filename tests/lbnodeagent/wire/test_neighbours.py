@@ -10,7 +10,7 @@ from lbnodeagent.gossip.members import Members
 from lbnodeagent.wire.conflicts import Conflicts
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.garp import Announce
-from lbnodeagent.wire.neighbours import Neighbours
+from lbnodeagent.wire.neighbours import QUIET, Neighbours, Probe
 from purelb.nodeagents import GarpConfig
 from tests.lbnodeagent.scenes import ETH0, NOW, VIP, link, node, placed
 
@@ -79,3 +79,33 @@ def test_refreshing_can_be_turned_off(garp: GarpConfig) -> None:
     neighbours.configure(garp, NOW)
 
     assert [at for at, _ in told_by(neighbours, NOW + 600) if at > NOW + 60] == []
+
+
+def placed_first() -> tuple[Neighbours, DuplicateDetection]:
+    """Of a VIP of a new Service that was placed at NOW."""
+    detection = DuplicateDetection()
+    detection.expect(VIP)
+    neighbours = Neighbours(node(placed(ETH0, f"{VIP}/16")), Members("w11"), Conflicts(), detection)
+    neighbours.placed(VIP, NOW)
+    neighbours.announce_placed([VIP], NOW)
+    return neighbours, detection
+
+
+def test_the_wire_is_asked_for_a_new_vip_at_once_and_told_a_moment_later() -> None:
+    neighbours, _ = placed_first()
+    assert neighbours.take_frames() == [Probe(VIP, "eth0", TOLD.mac)]
+    assert neighbours.deadline <= NOW + QUIET
+
+    neighbours.run_due(NOW + QUIET)
+    assert TOLD in neighbours.take_frames()
+
+
+def test_it_is_not_told_of_one_that_turned_out_to_be_anothers_or_went_to_another_node_meanwhile() -> None:
+    left, detection = placed_first()
+    detection.failed(VIP, NOW + 0.001)
+    gone, _ = placed_first()
+    gone.gives_away(VIP, is_given=True)
+
+    for neighbours in (left, gone):
+        neighbours.run_due(NOW + QUIET)
+        assert TOLD not in neighbours.take_frames()
