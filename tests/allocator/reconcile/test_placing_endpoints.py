@@ -155,13 +155,25 @@ def test_with_node_affinity_nodes_with_endpoints_come_first_and_others_when_ther
     assert nodes_of(scene.text(one))[0][0] == "w1"
 
 
-def test_services_that_share_an_address_need_the_endpoints_of_those_with_policy_local() -> None:
+def test_services_that_share_an_address_rather_have_it_where_all_with_policy_local_have_endpoints() -> None:
     scene = Followed(4, a=("w0", "w1"), b=("w1", "w2"), c=("w3",))
     sharers = [local_service("a", "10.1.0.1"), local_service("b", "10.1.0.1"), served("c", "10.1.0.1")]
 
     scene.begin(*sharers)
 
-    assert {scene.text(one) for one in sharers} == {"10.1.0.1=w1"}
+    (text,) = {scene.text(one) for one in sharers}
+    owner, *stand_ins = nodes_of(text)[0]
+    assert owner == "w1"
+    assert stand_ins, "with policy Cluster any node is right"
+
+
+def test_policy_local_without_endpoints_takes_an_address_from_nobody_who_shares_it() -> None:
+    scene = Followed(3)
+    sharers = [served("victim", "10.1.0.1"), local_service("a", "10.1.0.1")]
+
+    scene.begin(*sharers)
+
+    assert len(nodes_of(scene.text(sharers[0]))[0]) == 2
 
 
 def test_a_service_that_becomes_cluster_may_be_anywhere() -> None:
