@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_interface
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -43,6 +44,7 @@ OfKernels: TypeAlias = Literal[
     "lookalike",
     "delete the dummy",
     "stranger",
+    "flood of claims",
 ]
 OfTheApi: TypeAlias = Literal[
     "exclude",
@@ -69,6 +71,8 @@ FAULTS: Final[tuple[Fault, ...]] = tuple(
     fault for kind in (OfAgents, OfMachines, OfKernels, OfTheApi) for fault in get_args(kind)
 )
 STRANGER: Final = Mac(bytes.fromhex("02deadbeef01"))
+CLAIMANTS: Final = tuple(Mac(bytes((2, 0xF1, 0, 0, 0, number))) for number in range(40))
+"""Who claim an address in a flood."""
 LATE: Final = (0.0, 3.0)
 """Seconds by which a busy node hears what its kernel notifies of."""
 PLANNABLE: Final[tuple[Mapping[str, Any], ...]] = (
@@ -225,6 +229,10 @@ def _of_kernels(world: World, step: Step) -> dict[str, Acts]:
         if segment_of(vip) is not None:
             world.wire.claim(vip, STRANGER)
 
+    def flood() -> None:
+        for number, mac in enumerate(10 * CLAIMANTS):
+            world.simulation.after(step.lasts * number / (10 * len(CLAIMANTS)), partial(world.wire.say, vip, mac))
+
     return {
         "wipe VIPs": (wipe, wipe),
         "wipe the node's own": (wipe_own, node_own(world, step.node)),
@@ -240,6 +248,7 @@ def _of_kernels(world: World, step: Step) -> dict[str, Acts]:
         ),
         "lookalike": (look_alike, _nothing),
         "delete the dummy": (delete_dummy, _nothing),
+        "flood of claims": (flood, _nothing),
         "stranger": (strange, lambda: void(world.wire.strangers.pop(vip, None))),
     }
 

@@ -7,6 +7,7 @@ specification who may have what; of the agents they ask nothing but whether they
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from bench.constitution import Law, Placed, Seen, breaches
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gate.looks import Look
 from lbnodeagent.tables import FOREVER, Action, Announcement, Conflict, Place
+from lbnodeagent.wire.conflicts import HOSTS
 from purelb import names
 from purelb.addresses import IPAddress
 from purelb.election import digest
@@ -29,6 +31,8 @@ NEW = 7.0
 """Seconds for which an agent counts as one that has just started."""
 OLD = 25.0
 """Seconds after which whatever an agent has on its NICs was placed or renewed by itself."""
+MOST_TOLD = 3 * HOSTS
+"""Hosts that are told of one VIP, in three minutes."""
 
 
 @dataclass(slots=True)
@@ -132,6 +136,7 @@ class Laws:
         if self.api.is_there:
             broken += self._leftovers()
         broken += self._untold_strangers()
+        broken += self._told_too_often()
         self._given |= self.api.wanted.keys()
         return broken + _told(breaches(self._seen(self.nodes.values(), unsaid=self._unsaid())))
 
@@ -288,6 +293,13 @@ class Laws:
                 ]
                 if vip.version == 4 and node.is_told and not conflicts and self.wire.has_stranger(name, vip):
                     yield f"{name} says nothing of the stranger that has {vip}"
+
+    def _told_too_often(self) -> Iterable[str]:
+        """Whatever claims our addresses, what an agent tells of it is bounded; a history takes minutes at most."""
+        for name, node in self.nodes.items():
+            reports = node.agent.reports if node.agent is not None else ()
+            told = Counter(one.vip for one in reports if isinstance(one, Conflict))
+            yield from (f"{name} told {count} times of {vip}" for vip, count in told.items() if count > MOST_TOLD)
 
     def _partitions(self) -> list[set[str]]:
         """The nodes by whom they reach."""

@@ -18,6 +18,7 @@ from lbnodeagent.gate.gate import Gate
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.holdings import Holdings
 from lbnodeagent.kernel.present import Present
+from lbnodeagent.wire import conflicts
 from lbnodeagent.wire.neighbours import Neighbours
 from purelb.planned import PlannedElection
 from tests.lbnodeagent.stage.faults import Fault, Step
@@ -97,6 +98,11 @@ def elects_no_excluded_node(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def tells_of_everybody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(conflicts, "HOSTS", 1000)
+    patch.setattr(conflicts, "PATIENCE", 0.0)
+
+
 def looks_at_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Gate, "looked", lambda *_: None)
     patch.setattr(Gate, "begin", lambda _: None)
@@ -151,6 +157,7 @@ def deleted_meanwhile(seed: int) -> History:
         (answers_before_it_tells_its_neighbours, Planned()),
         (tells_no_neighbour, Planned()),
         (tells_nobody_of_strangers, Some(["stranger"])),
+        (tells_of_everybody, Some(["flood of claims"])),
         (removes_in_any_order, Some(["renew the node's own"])),
         (takes_everything_for_its_own, Some(["kill"])),
         (notes_nothing, deleted_meanwhile),

@@ -58,6 +58,10 @@ class Wire:
     def claim(self, vip: IPAddress, mac: Mac) -> None:
         """A stranger has an address, and announces it."""
         self.strangers[vip] = mac
+        self.say(vip, mac)
+
+    def say(self, vip: IPAddress, mac: Mac) -> None:
+        """Somebody else claims an address, whether or not he answers for it."""
         for name, host in self.hosts.items():
             for nic in host.kernel.nics:
                 if nic.segment == segment_of(vip):
