@@ -2,14 +2,15 @@
 
 A lab with the programs as they are deployed, 50 VIPs, and on every node addresses of an operator's. A client pings
 every VIP, and every node's kernel is followed. At the end each VIP must be on exactly one node and answer, none of the
-rules of what no agent does may have been broken at any time (constitution.py), and no log may hold an exception. For
-each incident it's told for how long two nodes had a VIP, and how much of that came after it was over. Prints JSON
-lines. Seeded: the same seed gives the same incidents.
+rules of what no agent does may have been broken at any time (constitution.py), nothing may have come of incidents that
+break no node (consequences.py), and no log may hold an exception. For each incident it's told for how long two nodes
+had a VIP, and how much of that came after it was over. Prints JSON lines. Seeded: a seed gives the same incidents.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import shutil
 import sys
@@ -20,20 +21,29 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 from typing import Final
 
-from bench.cluster import LINK, POOL4, POOL6, Cluster, NotSettled, cluster, eventually
+from bench.cluster import LINK, POOL4, POOL6, Cluster, NotSettled, cluster, eventually, service
+from bench.consequences import Aftermath, Consequence, consequences, wrong_annotations
 from bench.constitution import Law, Placed, Seen, breaches
-from bench.incidents import Incident, cause_of, plan_incidents
+from bench.incidents import STRANGERS, Incident, cause_of, plan_incidents
 from bench.mischief import act
 from bench.report import event, figure, milliseconds
-from bench.wire import AddressWatch, Change, Doubled, Pinger, doubled, holdings
+from bench.wire import AddressWatch, Change, Doubled, Holdings, Pinger, doubled, holdings
 from lab.wire.topology import topology
-from purelb.names import REASON_ANNOUNCEMENT_FAILED
+from purelb.election import owner
+from purelb.names import REASON_ADDRESS_CONFLICT, REASON_ANNOUNCEMENT_FAILED
 
 BENCH: Final = "chaos"
 INTERVAL: Final = 0.1
 """Seconds between two pings of a VIP."""
 CALM: Final = 60.0
 """Seconds for which the cluster may take to come to rest after the last incident."""
+BELIEVED: Final = 12.0
+"""Seconds for which a client may still send to a stranger who is gone: it asks him thrice (RFC 4861 section 10)."""
+WRITTEN: Final = 30.0
+"""Seconds within which what couldn't be written while the API server refused is written."""
+SERVED: Final = 15.0
+"""Seconds within which a Service that is made when all is over is served."""
+NEWCOMER: Final = "newcomer"
 DUMMY: Final = "kube-lb0"
 WORST: Final = 10
 """How many of the longest are told one by one."""
@@ -59,6 +69,8 @@ class Outcome:
     exceptions: list[str]
     rest_after: float
     """Seconds from the end of the last incident until every VIP was on its owner alone."""
+    consequences: dict[Consequence, list[str]] = field(default_factory=dict)
+    """What came of incidents that break no node."""
     two_owners: list[tuple[Incident, float, float]] = field(default_factory=list)
     """Per incident: the longest time with two owners of one VIP, and the longest of it after the incident, seconds."""
     longest_silence: dict[str, float] = field(default_factory=dict)
@@ -69,7 +81,7 @@ class Outcome:
     @property
     def is_right(self) -> bool:
         wrongs = (self.failed, self.misplaced, self.silent, self.exceptions)
-        return not any((*wrongs, *self.breaches.values()))
+        return not any((*wrongs, *self.breaches.values(), *self.consequences.values()))
 
 
 def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
@@ -85,7 +97,7 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
     watch = AddressWatch(lab.spaces, lab.nodes, lab.scratch)
     pinger = Pinger(lab.spaces, vips, INTERVAL)
     begin = time.monotonic()
-    happened, failed = act(lab, names, incidents, begin)
+    happened, failed = act(lab, dict(zip(names, vips, strict=True)), incidents, begin)
     over = time.monotonic()
     try:
         rest = eventually("", lambda: lab.is_settled(vips), CALM)
@@ -95,6 +107,8 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
     held = holdings(before, changes, begin, time.monotonic())
     seen = pinger.end()
 
+    visited = max((one.end for one in happened if one.kind in STRANGERS), default=begin)
+    time.sleep(max(0.0, visited + BELIEVED - time.monotonic()))
     last = Pinger(lab.spaces, vips, INTERVAL)
     time.sleep(2.0)
     afterwards = last.end()
@@ -107,6 +121,7 @@ def undergo(lab: Cluster, count: int, seconds: float, seed: int) -> Outcome:
         exceptions=lab.exceptions(),
         rest_after=time.monotonic() - over if rest >= CALM else rest,
     )
+    outcome.consequences = look_back(lab, happened, held, changes, dict(zip(names, vips, strict=True)))
     doubles = [(vip, one) for vip in vips for one in doubled(held.holders(vip))]
     outcome.two_owners = two_owners(happened, [one for _, one in doubles])
     for vip, double in sorted(doubles, key=lambda pair: pair[1].begin - pair[1].end)[:WORST]:
@@ -208,6 +223,44 @@ def unsaid(lab: Cluster, vips: Sequence[str]) -> list[str]:
     return [vip for vip in nowhere if not any(vip in text for text in said)]
 
 
+def look_back(
+    lab: Cluster, incidents: Sequence[Incident], held: Holdings, changes: Sequence[Change], vips: dict[str, str]
+) -> dict[Consequence, list[str]]:
+    """What came of it for Services: what was written of them, and whether a new one is served."""
+
+    def seen(told: dict[str, list[str]], unserved: Sequence[str] = ()) -> Aftermath:
+        items = lab.get("services", "-n", "default")["items"]
+        notes = {one["metadata"]["name"]: one["metadata"].get("annotations", {}) for one in items}
+        ours = {name: notes[name] for name in vips if name in notes}
+        holders = lab.holders(vips.values())
+        return Aftermath(incidents, held, changes, lab.nodes, vips, told, ours, holders, unserved)
+
+    with contextlib.suppress(NotSettled):
+        eventually("", lambda: not [*wrong_annotations(seen({}))], WRITTEN)
+    told: dict[str, list[str]] = {name: [] for name in vips}
+    for one in lab.get("events", "-n", "default")["items"]:
+        if one["reason"] == REASON_ADDRESS_CONFLICT and one["involvedObject"]["name"] in told:
+            told[one["involvedObject"]["name"]].append(one["message"])
+    return consequences(seen(told, unserved(lab)))
+
+
+def unserved(lab: Cluster) -> list[str]:
+    """What is wrong with a Service that is made now; nothing if its VIP is soon on its owner."""
+    lab.apply([service(NEWCOMER)])
+
+    def given() -> list[str]:
+        return [one["ip"] for one in lab.get("service", NEWCOMER)["status"]["loadBalancer"].get("ingress") or ()]
+
+    def is_served() -> bool:
+        return [lab.holders([vip])[vip] for vip in given()] == [[owner(lab.nodes, vip)] for vip in given()] != []
+
+    try:
+        eventually("", is_served, SERVED)
+    except NotSettled:
+        return [f"a new Service has {given() or 'no address'}, on {lab.holders(given())}"]
+    return []
+
+
 # --- incidents -------------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +307,7 @@ def tell(outcome: Outcome, seed: int, seconds: float, count: int) -> bool:
         ("VIPs not on exactly one node", outcome.misplaced),
         ("VIPs that don't answer", outcome.silent),
         *((f"broken: {law}", found) for law, found in outcome.breaches.items()),
+        *((f"came of it: {what}", found) for what, found in outcome.consequences.items()),
         ("exceptions in logs", outcome.exceptions),
     )
     for what, found in checks:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.cluster import Cluster, cluster, service
+from bench.cluster import POOL4, POOL_SIZE, Cluster, cluster, service
 from bench.incidents import FREEZE, Incident, Kind
 from bench.mischief import carry_out, why
 from bench.report import event, figure
@@ -132,8 +132,8 @@ def undergo(lab: Cluster, seconds: float, seed: int) -> bool:
     """Churn for that long on a lab at rest; whether all memory is flat."""
     pids = programs(lab)
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in pids}
-    fixed = [f"fixed-{number}" for number in range(10)]
-    lab.apply(service(name) for name in fixed)
+    fixed = {f"fixed-{number}": str(POOL4 + POOL_SIZE // 2 + number) for number in range(10)}
+    lab.apply(service(name, vip) for name, vip in fixed.items())
     begin = time.monotonic()
     over, failed = threading.Event(), list[str]()
 

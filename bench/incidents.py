@@ -22,14 +22,25 @@ Kind = Literal[
     "deaf",
     "mute",
     "cordon",
+    "drain",
+    "proxy-late",
+    "proxy-frozen",
+    "proxy-dead",
     "api-refused",
     "api-silent",
+    "api-slow",
+    "api-half-open",
     "api-restart",
+    "api-quota",
+    "api-admission",
+    "api-rotate",
     "foreign-status",
     "stripped",
     "key-deleted",
     "replay",
     "gossip-flood",
+    "arp-flood",
+    "answer",
 ]
 
 FREEZE: Final = 2.0
@@ -45,14 +56,25 @@ _WEIGHTS: Final[dict[Kind, int]] = {
     "deaf": 2,
     "mute": 2,
     "cordon": 3,
+    "drain": 2,
+    "proxy-late": 1,
+    "proxy-frozen": 2,
+    "proxy-dead": 2,
     "api-refused": 1,
     "api-silent": 1,
+    "api-slow": 1,
+    "api-half-open": 1,
     "api-restart": 2,
+    "api-quota": 2,
+    "api-admission": 2,
+    "api-rotate": 2,
     "foreign-status": 2,
     "stripped": 2,
     "key-deleted": 1,
     "replay": 2,
     "gossip-flood": 1,
+    "arp-flood": 2,
+    "answer": 2,
 }
 _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "power": (1.0, 8.0),
@@ -65,18 +87,44 @@ _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "deaf": (1.0, 8.0),
     "mute": (1.0, 8.0),
     "cordon": (2.0, 10.0),
+    "drain": (2.0, 10.0),
+    "proxy-late": (2.0, 10.0),
+    "proxy-frozen": (2.0, 10.0),
+    "proxy-dead": (2.0, 10.0),
     "api-refused": (3.0, 20.0),
     "api-silent": (3.0, 20.0),
+    "api-slow": (3.0, 20.0),
+    "api-half-open": (3.0, 20.0),
     "api-restart": (3.0, 15.0),
+    "api-quota": (3.0, 20.0),
+    "api-admission": (3.0, 20.0),
+    "api-rotate": (8.0, 15.0),
     "foreign-status": (1.0, 1.0),
     "stripped": (1.0, 1.0),
     "key-deleted": (1.0, 1.0),
     "replay": (8.0, 25.0),
     "gossip-flood": (2.0, 10.0),
+    "arp-flood": (2.0, 10.0),
+    "answer": (70.0, 80.0),  # an owner asks for its address once a minute
 }
-API: Final = frozenset[Kind](("api-refused", "api-silent", "api-restart"))
+API: Final = frozenset[Kind](
+    (
+        "api-refused",
+        "api-silent",
+        "api-slow",
+        "api-half-open",
+        "api-restart",
+        "api-quota",
+        "api-admission",
+        "api-rotate",
+    )
+)
 """One at a time, whichever it is."""
-NODELESS: Final = API | frozenset[Kind](("foreign-status", "stripped", "key-deleted", "gossip-flood"))
+STRANGERS: Final = frozenset[Kind](("gossip-flood", "arp-flood", "answer"))
+"""Likewise: a lab's strangers leave the wire together."""
+OF_SERVICES: Final = frozenset[Kind](("foreign-status", "stripped", "arp-flood", "answer"))
+"""What befalls one Service; `choice` says which."""
+NODELESS: Final = API | STRANGERS | frozenset[Kind](("foreign-status", "stripped", "key-deleted"))
 """What befalls no node."""
 HARMLESS: Final = frozenset[Kind](("replay",))
 """What a node is named for, but must not be broken by."""
@@ -98,6 +146,10 @@ class Incident:
     choice: float = 0.0
     """In [0, 1): which of the Services, where that is still to be chosen."""
 
+    def of(self, services: Sequence[str]) -> str:
+        """That Service, or its VIP, among all of them."""
+        return services[int(self.choice * len(services))]
+
 
 def plan_incidents(nodes: Sequence[str], seconds: float, chance: random.Random) -> list[Incident]:
     """Incidents that have all ended after so many seconds."""
@@ -112,7 +164,7 @@ def plan_incidents(nodes: Sequence[str], seconds: float, chance: random.Random) 
         if end > seconds:
             continue
         if kind in NODELESS or kind in HARMLESS:
-            rivals = API if kind in API else frozenset((kind,))
+            rivals = next((group for group in (API, STRANGERS) if kind in group), frozenset((kind,)))
             if not any(one.kind in rivals and one.end + 1 > at for one in planned):
                 node = chance.choice(nodes) if kind in HARMLESS else ""
                 planned.append(Incident(kind, node, at, end, chance.random()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, assert_never
 
 from bench.cluster import Cluster, eventually
@@ -23,9 +23,9 @@ PATIENCE: Final = 60.0
 
 
 def act(
-    lab: Cluster, services: Sequence[str], incidents: Sequence[Incident], begin: float
+    lab: Cluster, services: Mapping[str, str], incidents: Sequence[Incident], begin: float
 ) -> tuple[list[Incident], list[str]]:
-    """Let them happen, each on a thread.
+    """Let them happen, each on a thread; ``services``: the VIPs by name.
 
     Returns them with the times (CLOCK_MONOTONIC) at which they really did, and why some failed, a sentence each.
     """
@@ -54,23 +54,28 @@ def why(incident: Incident, error: Exception) -> str:
     return f"{f'{incident.kind} {incident.node}'.strip()}: {type(error).__name__}: {error}"
 
 
-def carry_out(lab: Cluster, services: Sequence[str], incident: Incident) -> None:
+def carry_out(lab: Cluster, services: Mapping[str, str], incident: Incident) -> None:
     """Begin it, wait for its end, and end it."""
     lasting = incident.end - incident.begin
-    service = services[int(incident.choice * len(services))]
+    service = incident.of(list(services))
     match incident.kind:
         case "power" | "flap" | "port-dead" | "partition" | "deaf" | "mute" | "agent-kill" | "agent-stop":
             with broken(lab, incident.node, incident.kind):
                 time.sleep(lasting)
+        case "proxy-late" | "proxy-frozen" | "proxy-dead":
+            with broken(lab, incident.node, incident.kind):
+                time.sleep(lasting)
         case "freeze":
             lab.freeze(incident.node, FREEZE)
-        case "cordon":
-            meddle(lab, incident.node, "cordon", None, lasting)
+        case "cordon" | "drain":
+            meddle(lab, incident.node, incident.kind, None, lasting)
         case "api-refused" | "api-silent":
             with lab.api_away(swallow=incident.kind == "api-silent"):
                 time.sleep(lasting)
         case "api-restart":
             restart_api(lab, lasting)
+        case "api-slow" | "api-half-open" | "api-quota" | "api-admission" | "api-rotate":
+            trouble_api(lab, incident.kind.removeprefix("api-"), lasting)
         case "foreign-status":
             meddle(lab, CLUSTER, "servicelb", f"default/{service}", lasting)
         case "stripped":
@@ -80,11 +85,9 @@ def carry_out(lab: Cluster, services: Sequence[str], incident: Incident) -> None
         case "replay":
             replay(lab, incident.node, lasting)
         case "gossip-flood":
-            lab.fault(WIRE, "gossip-flood")
-            try:
-                time.sleep(lasting)
-            finally:
-                lab.heal(WIRE)
+            visit(lab, "gossip-flood", None, lasting)
+        case "arp-flood" | "answer":
+            visit(lab, incident.kind, services[service], lasting)
         case other:
             assert_never(other)
 
@@ -129,6 +132,24 @@ def restart_api(lab: Cluster, seconds: float) -> None:
     half = {"refusing": seconds / 2, "loading": seconds / 2}
     apifaults.ask(lab.folder, "POST", "/restart", {**half, "user_agent": apifaults.PROGRAMS})
     time.sleep(seconds)
+
+
+def trouble_api(lab: Cluster, kind: str, seconds: float) -> None:
+    """A fault that the API server itself has, by the lab's name for it."""
+    apifaults.begin(lab.folder, kind, None)
+    try:
+        time.sleep(seconds)
+    finally:
+        apifaults.end(lab.folder)
+
+
+def visit(lab: Cluster, kind: str, address: str | None, seconds: float) -> None:
+    """A stranger on the wire."""
+    lab.fault(WIRE, kind, address)
+    try:
+        time.sleep(seconds)
+    finally:
+        lab.heal(WIRE)
 
 
 def replay(lab: Cluster, node: str, seconds: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bench.chaos import placed, two_owners
 from bench.cluster import is_exception, is_pooled, vips_of
 from bench.constitution import Placed
-from bench.incidents import API, HARMLESS, REST, Incident, Kind, cause_of, plan_incidents
+from bench.incidents import API, HARMLESS, REST, STRANGERS, Incident, Kind, cause_of, plan_incidents
 from bench.keepalived import INSTANCES, configuration
 from bench.wire import Change, Doubled
 from purelb.election import ranking
@@ -32,8 +32,9 @@ def test_at_most_two_nodes_are_broken_at_a_time_and_none_twice(seed: int) -> Non
         assert one.node != other.node or one.end + REST <= other.begin
     for one in planned:
         assert len({other.node for other in broken if other.begin <= one.begin < other.end}) <= 2
-    for one, other in combinations([one for one in planned if one.kind in API], 2):
-        assert one.end + 1 <= other.begin
+    for group in (API, STRANGERS):
+        for one, other in combinations([one for one in planned if one.kind in group], 2):
+            assert one.end + 1 <= other.begin
 
 
 def test_over_some_minutes_everything_happens() -> None:

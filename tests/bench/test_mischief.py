@@ -28,7 +28,7 @@ def test_an_incident_that_fails_is_told_and_the_others_happen() -> None:
     lab = Paper()
     incidents = [Incident("power", "gone", 0.0, 0.01), Incident("partition", "a", 0.0, 0.01)]
 
-    happened, failed = act(lab, ["web"], incidents, begin=0.0)
+    happened, failed = act(lab, {"web": "10.31.64.1"}, incidents, begin=0.0)
 
     assert {one.kind for one in happened} == {"power", "partition"}
     assert failed == ["power gone: LabError: there is no such node"]

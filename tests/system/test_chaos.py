@@ -6,6 +6,7 @@ import pytest
 
 from bench.chaos import undergo
 from bench.cluster import cluster
+from bench.consequences import CONSEQUENCES
 from bench.constitution import LAWS
 
 SECONDS = 60.0
@@ -22,5 +23,6 @@ def test_after_a_minute_of_chaos_every_address_is_on_one_node_and_answers() -> N
     assert outcome.misplaced == {}
     assert outcome.silent == []
     assert outcome.breaches == {law: [] for law in LAWS}
+    assert outcome.consequences == {one: [] for one in CONSEQUENCES}
     assert outcome.exceptions == []
     assert outcome.rest_after <= 15.0
