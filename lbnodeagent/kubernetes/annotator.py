@@ -123,6 +123,9 @@ class Annotator:
     def members_are(self, members: frozenset[str]) -> None:
         """The nodes that take part in the election; none: this node doesn't know."""
         may_have_gone = not self._members or not self._members <= members
+        for key in self._contests.heard_again(members - self._members):
+            self._written.pop(key, None)  # it was undone by somebody who knew no better
+            self.look_at(key)
         self._members = members
         for node in members - self._former.keys():
             self._former[node] = None

@@ -5,7 +5,8 @@ partition of the gossip that isn't one of the API, for as long as it lasts. That
 that its node lives; and of the two, the election would choose one. Both compute the same, so the other one leaves that
 name where it is. It may be wrong (the other one may have died since, or be an agent of an earlier version that never
 gives way), so nobody gives way for ever: both go on to write, after pauses that double. A name that nobody wrote back
-is a dead node's or an old one, and is replaced at once, as ever: no failover waits for this.
+is a dead node's or an old one, and is replaced at once, as ever: no failover waits for this. When a node is heard
+again, what it wrote meanwhile is contested no more: both see alike who the owner is, and the annotation is put right.
 
 Somebody else may take the name away again and again, with an object of its own in its hands: then it is written back at
 once, and after pauses that double.
@@ -15,6 +16,7 @@ once, and after pauses that double.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +39,8 @@ class _Contest:
     wrote_at: float
     is_answered: bool = False
     """Another name came back over ours since we wrote it."""
+    name: str | None = None
+    """That one."""
     gives_way: bool = False
     times: int = 0
     until: float = 0.0
@@ -68,11 +72,21 @@ class Contests:
             self.released(key, vip)
             return now
         if not contest.is_answered:
-            contest.is_answered = True
+            contest.is_answered, contest.name = True, name
             contest.gives_way = name is not None and not is_heard and owner((self._node, name), vip) == name
             contest.until = now + self._pause(contest, is_stripped=name is None)
             contest.times += 1
         return contest.until
+
+    def heard_again(self, nodes: Collection[str]) -> set[ServiceKey]:
+        """These nodes are heard again: the Services with a name of theirs, which may be replaced at once."""
+        found = set()
+        for key, of in self._of.items():
+            for contest in of.values():
+                if contest.is_answered and contest.name in nodes:
+                    contest.times, contest.until, contest.gives_way = 0, 0.0, False
+                    found.add(key)
+        return found
 
     @staticmethod
     def _pause(contest: _Contest, *, is_stripped: bool) -> float:

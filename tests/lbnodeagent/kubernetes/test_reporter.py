@@ -326,6 +326,32 @@ def test_two_nodes_that_do_not_hear_each_other_do_not_write_over_each_other_for_
     assert [patch["metadata"]["annotations"] for patch in api.patches] == [{V4: "w11,eth0"}]
 
 
+@pytest.mark.parametrize("is_chosen", [True, False], ids=["the election's choice", "not its choice"])
+def test_what_a_node_wrote_while_it_was_not_heard_is_put_right_as_soon_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_chosen: bool
+) -> None:
+    others = (f"w{number}" for number in range(12, 99))
+    rival = next(node for node in others if (owner(("w11", node), VIP) == node) is is_chosen)
+    theirs = web_service(announcing_IPv4=f"{rival},eth0")
+    api = RecordingApi(stored())
+    monkeypatch.setattr(annotator, "CALM", 3600.0)
+
+    async def act(reporter: Reporter) -> None:
+        reporter.annotator.members_are(frozenset({"w11"}))
+        reporter.vip_stands(HERE)
+        await until(lambda: len(api.patches) == 1)
+        reporter.annotator._wanted.set_service(theirs)
+        reporter.service_changed(theirs)
+        await asyncio.sleep(0.1)
+        assert len(api.patches) == 1
+        reporter.annotator.members_are(frozenset({"w11", rival}))
+        await until(lambda: len(api.patches) == 2)
+
+    told(tmp_path, api, web_service(), act)
+
+    assert [patch["metadata"]["annotations"] for patch in api.patches] == 2 * [{V4: "w11,eth0"}]
+
+
 @pytest.mark.parametrize("left", [{}, {"announcing_IPv4": "x,eth0,192.0.2.1"}], ids=["nothing", "junk"])
 def test_who_takes_the_name_away_again_and_again_is_answered_ever_more_slowly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: dict[str, str]
