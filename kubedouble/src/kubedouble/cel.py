@@ -1,28 +1,24 @@
 """CEL rules of CRDs (`x-kubernetes-validations`): compiled once, run on every write.
 
-Owns where in a schema rules are, which old value belongs to a new one (`oldSelf`), and the sentences of a refusal.
-Types are checked as a rule runs (fields and function names when it is compiled), and the cost of rules is not limited.
-A part of an object that an update leaves as it was is not checked again (KEP-4008).
+Owns compiling, which finds fields and functions that aren't there; what happens as they run is `celchecks`'.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, Final
 
 import celpy
 import lark
-import re2
-from celpy.celtypes import DurationType, IntType, ListType, MapType, StringType, TimestampType
-from celpy.evaluation import CELEvalError, base_functions
+from celpy.evaluation import base_functions
 
+from .celchecks import check
 from .celfunctions import FUNCTIONS, IP_NAMESPACE
+from .celplaces import Node, Rule, escaped
 from .celrunner import Runner
 from .errors import Cause, JsonObject, bad_value
-from .structural import parse_duration
 
 RULES: Final = "x-kubernetes-validations"
 _MACROS: Final = frozenset(("all", "exists", "exists_one", "filter", "has", "map", "min"))
@@ -43,47 +39,6 @@ _TYPES: Final = frozenset(
         "uint",
     )
 )
-_REASONS: Final = {
-    "FieldValueForbidden": "Forbidden: {message}",
-    "FieldValueRequired": "Required value: {message}",
-    "FieldValueDuplicate": 'Duplicate value: "{type}"',
-}
-# Names that CEL reserves; as property names they are reached as `__name__` (KEP-2876, escaping).
-_RESERVED: Final = frozenset(
-    [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
-_ESCAPES: Final = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
-
-
-def escaped(name: str) -> str:
-    """A property's name as an identifier."""
-    if name in _RESERVED:
-        return f"__{name}__"
-    for text, replacement in _ESCAPES:
-        name = name.replace(text, replacement)
-    return name
 
 
 @cache
@@ -97,30 +52,6 @@ def _parsed(text: str) -> tuple[lark.Tree[Any], Any]:
     """Tree and program of a rule; the same rule stands at many places of a schema, and parsing is slow."""
     tree = _environment().compile(text)
     return tree, _environment().program(tree, functions=dict(FUNCTIONS))
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One compiled rule of one place in the schema."""
-
-    text: str
-    message: str
-    message_program: Any
-    reason: str
-    field_path: str
-    program: Any
-    is_transition: bool
-
-
-@dataclass(slots=True)
-class Node:
-    """A place in the schema that has rules, or leads to some."""
-
-    schema: JsonObject
-    rules: list[Rule] = field(default_factory=list)
-    properties: dict[str, Node] = field(default_factory=dict)
-    values: Node | None = None
-    items: Node | None = None
 
 
 class Rules:
@@ -143,7 +74,7 @@ class Rules:
     def check(self, obj: JsonObject, old: JsonObject | None) -> list[Cause]:
         causes: list[Cause] = []
         if self._root is not None:
-            _check(self._root, obj, old, "", causes)
+            check(self._root, obj, old, "", causes)
         return causes
 
 
@@ -262,116 +193,3 @@ def _schema_of(tree: Any, schema: JsonObject) -> JsonObject | None:
         if escaped(prop) == name:
             return inner if isinstance(inner, dict) else None
     return None
-
-
-# Running
-
-
-def _check(node: Node, value: Any, old: Any, path: str, causes: list[Cause]) -> None:
-    if value is None:
-        return
-    if node.rules:
-        _run(node, value, old, path, causes)
-    if isinstance(value, dict):
-        before = old if isinstance(old, dict) else {}
-        for name, inner in value.items():
-            child = node.properties.get(name) or (
-                node.values if name not in node.schema.get("properties", {}) else None
-            )
-            if child is not None:
-                if node.values is child:
-                    where = f"{path}[{name}]"
-                else:
-                    where = f"{path}.{name}" if path else name
-                _check(child, inner, before.get(name), where, causes)
-    elif isinstance(value, list) and node.items is not None:
-        for at, inner in enumerate(value):
-            _check(node.items, inner, _correlated(node.schema, inner, old), f"{path}[{at}]", causes)
-
-
-def _correlated(schema: JsonObject, item: Any, old: Any) -> Any:
-    """The old item with the same key; only lists of type map have such."""
-    keys = schema.get("x-kubernetes-list-map-keys")
-    if not keys or not isinstance(old, list) or not isinstance(item, dict):
-        return None
-    for candidate in old:
-        if isinstance(candidate, dict) and all(candidate.get(key) == item.get(key) for key in keys):
-            return candidate
-    return None
-
-
-def _run(node: Node, value: Any, old: Any, path: str, causes: list[Cause]) -> None:
-    variables = {"self": _to_cel(value, node.schema), IP_NAMESPACE: StringType(IP_NAMESPACE)}
-    if old is not None:
-        variables["oldSelf"] = _to_cel(old, node.schema)
-    for rule in node.rules:
-        if old is None if rule.is_transition else old == value:
-            continue
-        kind = str(node.schema.get("type", "object"))
-        shown = "" if isinstance(value, dict | list) else f"{_json(value)}: "
-        try:
-            if bool(rule.program.evaluate(variables)):
-                continue
-            message = _message(rule, variables)
-        except CELEvalError as failed:
-            shown = f'"{kind}": '
-            message = f"{_why(failed)} evaluating rule: {rule.message or rule.text}"
-        where = f"{path}{rule.field_path}" if rule.field_path else path
-        form = _REASONS.get(rule.reason, "Invalid value: {shown}{message}")
-        text = form.replace("{type}", kind).replace("{shown}", shown).replace("{message}", message)
-        causes.append(Cause(where.lstrip(".") or "<nil>", text, rule.reason))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _message(rule: Rule, variables: JsonObject) -> str:
-    if rule.message_program is not None:
-        try:
-            made = str(rule.message_program.evaluate(variables)).strip()
-        except CELEvalError:
-            made = ""
-        if made and "\n" not in made:
-            return made
-    return rule.message or f"failed rule: {rule.text}"
-
-
-def _why(failed: CELEvalError) -> str:
-    """The innermost reason, as cel-go would say it."""
-    if failed.args and (absent := re2.search("no such member in mapping: '(.*)'", str(failed.args[0]))):
-        return f"no such key: {absent.group(1)}"
-    if len(failed.args) > 2 and failed.args[2]:
-        reason = failed.args[2][0]
-        if failed.args[1] is KeyError:
-            return f"no such key: {reason}"
-        return str(reason)
-
-    return str(failed.args[0]) if failed.args else "evaluation error"
-
-
-def _to_cel(value: Any, schema: Any) -> Any:
-    """JSON as CEL values; what is a struct in the schema has escaped names, what is a map keeps its keys."""
-    schema = schema if isinstance(schema, dict) else {}
-    if isinstance(value, dict):
-        properties = schema.get("properties", {})
-        values = schema.get("additionalProperties")
-        pairs = {}
-        for name, inner in value.items():
-            known = properties.get(name)
-            key = name if known is None and isinstance(values, dict) else escaped(name)
-            pairs[StringType(key)] = _to_cel(inner, known if known is not None else values)
-        return MapType(pairs)
-    if isinstance(value, list):
-        return ListType([_to_cel(inner, schema.get("items")) for inner in value])
-    if isinstance(value, str):
-        match schema.get("format"):
-            case "date-time":
-                return TimestampType(value)
-            case "duration":
-                return DurationType(parse_duration(value))
-    if isinstance(value, int) and not isinstance(value, bool):
-        if schema.get("type") == "number":
-            return celpy.celtypes.DoubleType(value)
-        return IntType(value)
-    return celpy.json_to_cel(value)
