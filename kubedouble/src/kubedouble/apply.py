@@ -10,12 +10,13 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
+from .callers import Caller
 from .cluster import Cluster
 from .errors import JsonObject, StatusError, apply_conflict, bad_request, not_found
 from .fieldsets import Path, Typed, fields_of, merge, ownable, shown, value_at, without
 from .managedfields import Entry, read, write
 from .metadata import now
-from .operations import Caller, Operations
+from .operations import Operations
 from .resources import Resource
 from .store import Record
 

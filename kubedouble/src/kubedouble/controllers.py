@@ -12,13 +12,14 @@ from collections import deque
 from typing import Final
 
 from .auth import User
+from .callers import Caller
 from .cluster import Cluster
 from .crds import CLEANUP
 from .crds import TABLE as DEFINITIONS
 from .deletion import DeleteOptions
 from .errors import JsonObject
 from .metadata import new_uid, now
-from .operations import Caller, Operations
+from .operations import Operations
 from .resources import Resource
 from .store import Event, Record
 

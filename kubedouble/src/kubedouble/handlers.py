@@ -12,6 +12,7 @@ from aiohttp import web
 
 from .apply import apply_patch
 from .auth import ACCOUNT_PREFIX, Authenticator, User
+from .callers import Caller, caller_of
 from .cluster import Cluster
 from .crds import TABLE as DEFINITIONS
 from .crds import CustomKind
@@ -24,26 +25,25 @@ from .errors import (
     method_not_allowed,
     no_such_path,
 )
-from .logs import LogProvider, no_logs, read_options
+from .exchange import Exchange
+from .logs import LogProvider, no_logs
 from .negotiation import (
     APPLY_PATCH,
     Wanted,
     accept,
-    read_object,
     read_yaml,
     respond,
 )
-from .operations import Caller, Operations
+from .operations import Operations
 from .patching import read_change
 from .paths import Target, is_true
-from .protobuf import MEDIA_TYPE as PROTOBUF
-from .protobuf import ProtobufReader, WireError
 from .rbac import Attributes, Authorizer
 from .reading import Reader
 from .resources import Resource
 from .selectors import named_alone
 from .store import Event, Record, encode
-from .streams import send_log, send_watch
+from .streams import send_watch
+from .subhandlers import SubresourceHandlers
 from .subresources import Subresources, delete_options
 from .watching import Watch
 
@@ -57,10 +57,11 @@ class Handlers:
         self.authorizer = Authorizer(cluster.store)
         self._documents = Documents(cluster)
         self._reader = Reader(cluster)
-        self._logs = log_provider or no_logs
         self.operations = Operations(cluster)
         self._subresources = Subresources(cluster, self.operations, authenticator, self.authorizer)
-        self._protobuf = ProtobufReader(cluster.schemas)
+        self._exchange = Exchange(cluster, self._reader)
+        logs = log_provider or no_logs
+        self._parts = SubresourceHandlers(cluster, self.operations, self._subresources, self._exchange, logs)
         self.watches: dict[Watch, Resource] = {}
         cluster.store.on_commit.append(self._follow)
 
@@ -112,19 +113,6 @@ class Handlers:
             self.authorizer.require(user, Attributes("impersonate", "", "groups", "", "", group))
         return other
 
-    async def _read(self, request: web.BaseRequest) -> Any:
-        """The body as JSON values; nothing is an empty object. Raises `StatusError` 400 or 415."""
-        raw = await request.read()
-        if not raw:
-            return {}
-        media = request.headers.get("Content-Type", "")
-        if not media.startswith(PROTOBUF):
-            return read_object(raw, media)
-        try:
-            return self._protobuf.read(raw)
-        except WireError as wrong:
-            raise bad_request(f"the object provided is unrecognized: {wrong}") from None
-
     # Resources
 
     async def _resource(
@@ -132,7 +120,7 @@ class Handlers:
     ) -> web.StreamResponse:
         query = request.query
         if target.subresource and target.subresource != "status":
-            return await self._subresource(request, user, resource, target)
+            return await self._parts.handle(request, user, resource, target)
         if target.subresource == "status" and resource.subresource("status") is None:
             raise no_such_path()
         if target.verb not in resource.verbs or (target.verb == "create" and target.name):
@@ -140,7 +128,7 @@ class Handlers:
         if resource.verbs == ("create",):
             return await self._question(request, user, resource, target)
         wanted = accept(request.headers.get("Accept"))
-        caller = _caller(request, user)
+        caller = caller_of(request, user)
         self._warn(resource, caller)
         status = 200
         match target.verb:
@@ -153,10 +141,10 @@ class Handlers:
             case "watch":
                 return await self._watch(request, resource, target, wanted)
             case "create":
-                sent = await self._read(request)
+                sent = await self._exchange.read(request)
                 record, status = self.operations.create(resource, target.namespace, sent, caller), 201
             case "update":
-                sent = await self._read(request)
+                sent = await self._exchange.read(request)
                 existed = self._cluster.store.get(resource.key, target.namespace, target.name) is not None
                 record = self.operations.update(
                     resource, target.namespace, target.name, sent, caller, target.subresource
@@ -171,19 +159,7 @@ class Handlers:
                 return await self._delete_collection(request, resource, target, wanted, caller)
             case _:
                 raise method_not_allowed(target.resource, target.group, request.method)
-        return await self._answer(request, resource, record, wanted, caller, status)
-
-    async def _answer(
-        self,
-        request: web.BaseRequest,
-        resource: Resource,
-        record: Record,
-        wanted: Wanted,
-        caller: Caller,
-        status: int = 200,
-    ) -> web.Response:
-        body = self._reader.encode_one(resource, record, wanted, request.query)
-        return await respond(request, body, status=status, warnings=caller.warnings)
+        return await self._exchange.answer(request, resource, record, wanted, caller, status)
 
     def _warn(self, resource: Resource, caller: Caller) -> None:
         kind = self._cluster.kind(resource)
@@ -209,12 +185,12 @@ class Handlers:
             self.watches.pop(watch, None)
 
     async def _question(self, request: web.BaseRequest, user: User, resource: Resource, target: Target) -> web.Response:
-        body = await self._read(request)
+        body = await self._exchange.read(request)
         if resource.plural == "bindings":
             pods = self._cluster.registry.find("", "v1", "pods")
             assert pods is not None
             name = (body.get("metadata") or {}).get("name", "")
-            answer = self._subresources.bind(pods, target.namespace, name, body, _caller(request, user))
+            answer = self._subresources.bind(pods, target.namespace, name, body, caller_of(request, user))
         else:
             answer = self._subresources.review(resource, target.namespace, body, user)
         return await respond(request, encode(answer), status=201)
@@ -257,7 +233,7 @@ class Handlers:
         )
 
     async def _delete_body(self, request: web.BaseRequest) -> DeleteOptions:
-        sent = await self._read(request)
+        sent = await self._exchange.read(request)
         body: JsonObject = dict(sent) if isinstance(sent, dict) else {}
         for name in ("gracePeriodSeconds", "propagationPolicy"):
             if name in request.query:
@@ -270,7 +246,7 @@ class Handlers:
         options = await self._delete_body(request)
         record, gone = self.operations.delete(resource, target.namespace, target.name, options, caller)
         if not gone or resource.key in ("/pods", "/services", "/namespaces"):
-            return await self._answer(request, resource, record, wanted, caller)
+            return await self._exchange.answer(request, resource, record, wanted, caller)
         details: JsonObject = {"name": target.name, "kind": resource.plural, "uid": record.obj["metadata"]["uid"]}
         if resource.group:
             details["group"] = resource.group
@@ -304,82 +280,3 @@ class Handlers:
             }
         )
         return await respond(request, body, warnings=caller.warnings)
-
-    # Subresources
-
-    async def _subresource(
-        self, request: web.BaseRequest, user: User, resource: Resource, target: Target
-    ) -> web.StreamResponse:
-        sub = resource.subresource(target.subresource)
-        if sub is None:
-            raise no_such_path()
-        if target.verb not in sub.verbs:
-            raise method_not_allowed(f"{target.resource}/{target.subresource}", target.group, request.method)
-        caller = _caller(request, user)
-        namespace, name = target.namespace, target.name
-        if target.subresource == "log":
-            record = self.operations.find(resource, namespace, name)
-            return await send_log(request, self._logs(record.obj, read_options(record.obj, request.query)))
-        record = self.operations.find(resource, namespace, name)
-        if target.subresource == "ephemeralcontainers" and target.verb == "get":
-            return await self._answer(request, resource, record, accept(request.headers.get("Accept")), caller)
-        if target.subresource == "scale":
-            scale = self._subresources.scale(resource, record)
-            if target.verb == "patch":
-                media = request.headers.get("Content-Type", "").partition(";")[0]
-                scale = read_change(self._cluster, resource, media, await request.read())(scale)
-            elif target.verb == "update":
-                scale = await self._read(request)
-            if target.verb != "get":
-                scale = self._subresources.set_scale(resource, record, scale, caller)
-            return await respond(request, encode(scale))
-        if target.subresource == "ephemeralcontainers":
-            if target.verb == "patch":
-                media = request.headers.get("Content-Type", "").partition(";")[0]
-                change = read_change(self._cluster, resource, media, await request.read())
-                record = self.operations.patch(resource, namespace, name, change, caller, target.subresource)
-            else:
-                sent = await self._read(request)
-                record = self.operations.update(resource, namespace, name, sent, caller, target.subresource)
-            return await self._answer(request, resource, record, accept(request.headers.get("Accept")), caller)
-        body = await self._read(request)
-        if not isinstance(body, dict):
-            raise bad_request("the body is not an object")
-        match target.subresource:
-            case "binding":
-                answer = self._subresources.bind(resource, namespace, name, body, caller)
-            case "eviction":
-                answer = self._subresources.evict(resource, namespace, name, body, caller)
-            case "token":
-                answer = self._subresources.token(resource, namespace, name, body)
-            case "finalize":
-                return await self._finalize(request, resource, record, body, caller)
-            case _:
-                raise no_such_path()
-        return await respond(request, encode(answer), status=201)
-
-    async def _finalize(
-        self, request: web.BaseRequest, resource: Resource, record: Record, body: JsonObject, caller: Caller
-    ) -> web.Response:
-        """`namespaces/finalize`: the only way to `spec.finalizers`."""
-        new = {**record.obj, "metadata": dict(record.obj["metadata"])}
-        new["spec"] = {"finalizers": list((body.get("spec") or {}).get("finalizers") or [])}
-        done = new["metadata"].get("deletionTimestamp") and not new["spec"]["finalizers"]
-        if done and not new["metadata"].get("finalizers"):
-            final = self._cluster.store.delete(resource.key, *record.key)
-        else:
-            final = self._cluster.store.put(resource.key, *record.key, new)
-        return await self._answer(request, resource, final, Wanted(), caller)
-
-
-def _caller(request: web.BaseRequest, user: User) -> Caller:
-    """Raises `StatusError` 400 for options that are none."""
-    query = request.query
-    dry_run = query.get("dryRun", "")
-    if dry_run not in ("", "All"):
-        raise bad_request(f'dryRun: Unsupported value: "{dry_run}": supported values: "All"')
-    validation = query.get("fieldValidation", "Warn") or "Warn"
-    if validation not in ("Strict", "Warn", "Ignore"):
-        raise bad_request(f'fieldValidation: Unsupported value: "{validation}"')
-    agent = request.headers.get("User-Agent", "").partition("/")[0] or "unknown"
-    return Caller(user, query.get("fieldManager") or agent, bool(dry_run), validation)

@@ -7,11 +7,10 @@ generation, no-op writes, dry run; `deletion.py` has how an object goes. Must no
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .admission import admit_create
-from .auth import User
+from .callers import Caller
 from .cluster import SERVICES, Cluster
 from .crds import CustomKind
 from .deletion import DeleteOptions, delete, finish, waits
@@ -42,17 +41,6 @@ _SERVER_OWNED: Final = (
     "generation",
     "selfLink",
 )
-
-
-@dataclass(slots=True)
-class Caller:
-    """Who writes, and how: `field_validation` is Strict, Warn or Ignore."""
-
-    user: User
-    manager: str = "unknown"
-    dry_run: bool = False
-    field_validation: str = "Warn"
-    warnings: list[str] = field(default_factory=list)
 
 
 class Operations:

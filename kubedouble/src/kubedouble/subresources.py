@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .auth import AUDIENCE, Authenticator, User
+from .callers import Caller
 from .cluster import Cluster
 from .crds import CustomKind
 from .deletion import DeleteOptions
@@ -22,7 +23,7 @@ from .errors import (
 )
 from .jsonpath import find
 from .metadata import now
-from .operations import Caller, Operations
+from .operations import Operations
 from .rbac import Authorizer, access_review, rules_review
 from .resources import Resource
 from .selectors import matches_label_selector
