@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
-import http.client
 import json
-import ssl
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,16 +39,6 @@ def servers(lab: LabUnderTest) -> set[str]:
             continue
         if b"/kube-apiserver\0" in command and wanted in command:
             found.add(process.name)
-    return found
-
-
-def processes_of(command: bytes) -> list[str]:
-    """Pids of processes with exactly this command line."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (process / "cmdline").read_bytes() == command:
-                found.append(process.name)
     return found
 
 
@@ -151,66 +136,3 @@ def test_on_the_wire_answers_come_late_or_never_and_the_operator_sees_nothing_of
     finally:
         assert f"{kind} healed" in lab.must("heal", "api")
     assert eventually(lambda: asked() == 0)
-
-
-def test_kubectl_shows_the_logs_of_a_program(lab: LabUnderTest) -> None:
-    command = "print('first'); print('last', flush=True); import time; time.sleep(600)"
-    container = {"name": "main", "image": "python", "command": ["python3", "-c", command]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "talking"}, "spec": {"containers": [container]}}
-    lab.kubectl("create", "-f", "-", stdin=json.dumps(pod))
-    try:
-        assert eventually(lambda: lab.hosts.kubectl("logs", "talking").stdout == "first\nlast\n", seconds=30)
-        assert lab.kubectl("logs", "talking", "-c", "main", "--tail=1") == "last\n"
-        assert "previous terminated container" in lab.hosts.kubectl("logs", "talking", "--previous").stderr
-    finally:
-        lab.kubectl("delete", "pod", "talking", "--grace-period=1")
-
-
-@pytest.fixture
-def sleeping(lab: LabUnderTest) -> Iterator[str]:
-    """A pod of a program that the lab runs, `main`, and of one that it only plays."""
-    main = {"name": "main", "image": "python", "command": ["python3", "-c", "import time; time.sleep(600)"]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "sleeping"}}
-    pod["spec"] = {"containers": [main, {"name": "played", "image": "busybox"}]}
-    lab.kubectl("create", "-f", "-", stdin=json.dumps(pod))
-    lab.kubectl("wait", "pod/sleeping", "--for=condition=Ready", "--timeout=30s")
-    yield "sleeping"
-    lab.kubectl("delete", "pod", "sleeping", "--grace-period=1", "--ignore-not-found")
-
-
-def execute(lab: LabUnderTest, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    return lab.hosts.kubectl("exec", "-i", "sleeping", *arguments, stdin=stdin)
-
-
-def test_kubectl_runs_a_command_beside_a_program(lab: LabUnderTest, sleeping: str) -> None:
-    done = execute(lab, "-c", "main", "--", "sh", "-c", "hostname; cat; echo wrong >&2; exit 7", stdin="typed")
-    assert (done.returncode, done.stdout) == (7, f"{sleeping}\ntyped")
-    assert done.stderr == "wrong\ncommand terminated with exit code 7\n"
-    interfaces = execute(lab, "-c", "main", "--", "ip", "-br", "address").stdout
-    assert lab.hosts.get("pod", sleeping)["status"]["podIP"] in interfaces
-
-
-def test_what_has_no_program_is_refused_in_one_sentence(lab: LabUnderTest, sleeping: str) -> None:
-    assert "an image that the lab only plays" in execute(lab, "-c", "played", "--", "true").stderr
-
-
-def test_a_command_ends_with_its_pod(lab: LabUnderTest, sleeping: str) -> None:
-    command = ["exec", sleeping, "-c", "main", "--", "sleep", "611"]
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        running = pool.submit(lab.hosts.kubectl, *command)
-        assert eventually(lambda: processes_of(b"sleep\x00611\x00"), seconds=30)
-        lab.kubectl("delete", "pod", sleeping, "--grace-period=1")
-        assert running.result().returncode == 137
-    assert eventually(lambda: not processes_of(b"sleep\x00611\x00"))
-
-
-def test_kubelets_let_in_nobody_but_the_api_server(lab: LabUnderTest, sleeping: str) -> None:
-    node = lab.hosts.get("pod", sleeping)["spec"]["nodeName"]
-    port = lab.hosts.get("node", node)["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
-    with contextlib.closing(connection):
-        connection.request("GET", f"/containerLogs/default/{sleeping}/main")
-        with pytest.raises(OSError, match=r"certificate required|closed connection|reset by peer"):
-            connection.getresponse()

@@ -55,6 +55,12 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         dest="pod_logs",
         help="DIR/<namespace>_<pod>_<uid>/<container>/<n>.log, for kubectl logs",
     )
+    parser.add_argument(
+        "--kubelet-tls",
+        type=Path,
+        metavar="DIR",
+        help="for kubectl exec: DIR/ca.crt is the kubelets' CA, DIR/apiserver.crt and .key prove this server to them",
+    )
     parser.add_argument("--journal", type=Path, metavar="FILE", help="keep all objects there over restarts")
     return parser.parse_args(argv)
 
@@ -72,6 +78,7 @@ async def _serve(options: argparse.Namespace) -> None:
         port=port,
         tls=tls,
         log_provider=FileLogs(options.pod_logs) if options.pod_logs else None,
+        kubelet_tls=options.kubelet_tls,
         journal=options.journal,
         admin_token=os.environ.get("APISERVER_ADMIN_TOKEN"),
         token_key=await asyncio.to_thread(_token_key, options.journal) if options.journal else None,

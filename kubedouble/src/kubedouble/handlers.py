@@ -6,6 +6,8 @@ Owns the path from an HTTP request to the right operation and back. Must not tou
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -26,6 +28,7 @@ from .errors import (
     no_such_path,
 )
 from .exchange import Exchange
+from .kubelets import Kubelets
 from .logs import LogProvider, no_logs
 from .negotiation import (
     APPLY_PATCH,
@@ -51,7 +54,13 @@ from .watching import Watch
 class Handlers:
     """Answers requests. `watches` are the running ones, for whoever wants to cut them."""
 
-    def __init__(self, cluster: Cluster, authenticator: Authenticator, log_provider: LogProvider | None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        authenticator: Authenticator,
+        log_provider: LogProvider | None,
+        kubelet_tls: Path | None,
+    ) -> None:
         self._cluster = cluster
         self._authenticator = authenticator
         self.authorizer = Authorizer(cluster.store)
@@ -60,8 +69,14 @@ class Handlers:
         self.operations = Operations(cluster)
         self._subresources = Subresources(cluster, self.operations, authenticator, self.authorizer)
         self._exchange = Exchange(cluster, self._reader)
-        logs = log_provider or no_logs
-        self._parts = SubresourceHandlers(cluster, self.operations, self._subresources, self._exchange, logs)
+        self._parts = SubresourceHandlers(
+            cluster,
+            self.operations,
+            self._subresources,
+            self._exchange,
+            log_provider or no_logs,
+            Kubelets(cluster.store, kubelet_tls),
+        )
         self.watches: dict[Watch, Resource] = {}
         cluster.store.on_commit.append(self._follow)
 
@@ -85,6 +100,8 @@ class Handlers:
             name = name or named_alone(request.query.get("fieldSelector", ""))
         attributes = Attributes(target.verb, target.group, target.resource, target.subresource, target.namespace, name)
         self.authorizer.require(user, attributes)
+        if target.subresource == "exec":  # whose method says nothing of what a command does
+            self.authorizer.require(user, replace(attributes, verb="create"))
         resource = self._cluster.registry.find(target.group, target.version, target.resource)
         if resource is None:
             raise no_such_path()

@@ -109,6 +109,7 @@ BUILT_IN: tuple[Resource, ...] = (
             Subresource("binding", ("create",), "Binding", "v1"),
             Subresource("ephemeralcontainers"),
             Subresource("eviction", ("create",), "Eviction", "policy/v1"),
+            Subresource("exec", ("create", "get"), "PodExecOptions", "v1"),
             Subresource("log", ("get",)),
             STATUS,
         ),

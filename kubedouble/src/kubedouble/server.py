@@ -50,6 +50,7 @@ class ApiServer:
 
     host, port: where it listens; port 0 takes a free one. More sockets can be added by `listen`.
     log_provider: gives the output of containers for `kubectl logs`.
+    kubelet_tls: what it proves itself with to kubelets that run the commands of `kubectl exec`; see `Kubelets`.
     journal: a file that keeps all objects, for a server that is to go on where it was.
     """
 
@@ -60,6 +61,7 @@ class ApiServer:
         port: int = 0,
         tls: Tls | None = None,
         log_provider: LogProvider | None = None,
+        kubelet_tls: Path | None = None,
         journal: Path | None = None,
         admin_token: str | None = None,
         token_key: bytes | None = None,
@@ -69,7 +71,7 @@ class ApiServer:
         self.store = Store()
         self.cluster = Cluster(self.store, service_networks)
         self._authenticator = Authenticator(self.store, token_key, admin_token)
-        self._handlers = Handlers(self.cluster, self._authenticator, log_provider)
+        self._handlers = Handlers(self.cluster, self._authenticator, log_provider, kubelet_tls)
         self.operations: Operations = self._handlers.operations
         self.authorizer = self._handlers.authorizer
         """Also the record of what ServiceAccounts were granted and refused."""

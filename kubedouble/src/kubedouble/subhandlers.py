@@ -1,4 +1,4 @@
-"""Requests for a part of an object, `status` apart: logs, scale, eviction, tokens and the like.
+"""Requests for a part of an object, `status` apart: logs, commands, scale, eviction, tokens and the like.
 
 Owns the path from such a request to `subresources` and back; who may ask is `handlers`'.
 """
@@ -12,6 +12,7 @@ from .callers import Caller, caller_of
 from .cluster import Cluster
 from .errors import JsonObject, bad_request, method_not_allowed, no_such_path
 from .exchange import Exchange
+from .kubelets import Kubelets
 from .logs import LogProvider, read_options
 from .negotiation import Wanted, accept, respond
 from .operations import Operations
@@ -33,12 +34,14 @@ class SubresourceHandlers:
         subresources: Subresources,
         exchange: Exchange,
         logs: LogProvider,
+        kubelets: Kubelets,
     ) -> None:
         self._cluster = cluster
         self._operations = operations
         self._subresources = subresources
         self._exchange = exchange
         self._logs = logs
+        self._kubelets = kubelets
 
     async def handle(
         self, request: web.BaseRequest, user: User, resource: Resource, target: Target
@@ -50,10 +53,11 @@ class SubresourceHandlers:
             raise method_not_allowed(f"{target.resource}/{target.subresource}", target.group, request.method)
         caller = caller_of(request, user)
         namespace, name = target.namespace, target.name
-        if target.subresource == "log":
-            record = self._operations.find(resource, namespace, name)
-            return await send_log(request, self._logs(record.obj, read_options(record.obj, request.query)))
         record = self._operations.find(resource, namespace, name)
+        if target.subresource == "log":
+            return await send_log(request, self._logs(record.obj, read_options(record.obj, request.query)))
+        if target.subresource == "exec":
+            return await self._kubelets.execute(request, record.obj)
         if target.subresource == "ephemeralcontainers" and target.verb == "get":
             return await self._exchange.answer(request, resource, record, accept(request.headers.get("Accept")), caller)
         if target.subresource == "scale":

@@ -47,13 +47,17 @@ class Tls:
 
     def load_into(self, context: ssl.SSLContext, folder: Path) -> None:
         """Connections that begin from now on get this certificate."""
+        self.write(folder)
+        context.load_cert_chain(folder / "apiserver.crt", folder / "apiserver.key")
+
+    def write(self, folder: Path) -> None:
+        """As ca.crt, apiserver.crt and apiserver.key."""
         folder.mkdir(parents=True, exist_ok=True)
-        certificate, key = folder / "apiserver.crt", folder / "apiserver.key"
-        certificate.write_bytes(self.certificate)
+        (folder / "apiserver.crt").write_bytes(self.certificate)
+        key = folder / "apiserver.key"
         key.touch(mode=0o600)
         key.write_bytes(self.key)
         (folder / "ca.crt").write_bytes(self.ca)
-        context.load_cert_chain(certificate, key)
 
 
 def _name(common: str) -> x509.Name:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.kubelet.channels import Channel, Input, Wish, ended, failed, message, read_message, read_wish
+from lab.kubelet.channels import Channel, Input, Resize, Wish, ended, failed, message, read_message, read_wish
 
 
 def status(last: bytes) -> dict[str, Any]:
@@ -44,9 +44,21 @@ def test_the_end_of_stdin_is_told_by_a_message_of_its_own() -> None:
     assert read_message(b"\xff\x00") == Input(is_last=True)
 
 
-@pytest.mark.parametrize("other", [b"\xff", b"\xff\x01", b"\xff\x00\x00", b'\x04{"Width":80,"Height":24}'])
-def test_ends_of_other_streams_and_sizes_of_terminals_are_nothing(other: bytes) -> None:
+@pytest.mark.parametrize("other", [b"\xff", b"\xff\x01", b"\xff\x00\x00"])
+def test_ends_of_other_streams_are_nothing(other: bytes) -> None:
     assert read_message(other) == Input()
+
+
+def test_a_terminal_has_a_size() -> None:
+    assert read_message(b'\x04{"Width":80,"Height":24}\n') == Resize(80, 24)
+
+
+@pytest.mark.parametrize(
+    "size", [b"", b"[]", b'{"Width":80}', b'{"Width":"wide","Height":1}', b'{"Width":70000,"Height":1}']
+)
+def test_what_is_no_size_of_a_terminal_is_refused(size: bytes) -> None:
+    with pytest.raises(ValueError, match="terminal"):
+        read_message(b"\x04" + size)
 
 
 @given(st.one_of(st.just(b""), st.binary(min_size=1).filter(lambda one: one[0] not in (0, 4, 255))))

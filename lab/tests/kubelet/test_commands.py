@@ -43,10 +43,16 @@ async def nothing(socket: ClientWebSocketResponse, container: Child) -> None:
 
 
 def run(
-    folder: Path, script: str, *, meanwhile: Meanwhile = nothing, stdin: bool = False, limits: Limits | None = None
+    folder: Path,
+    script: str,
+    *,
+    meanwhile: Meanwhile = nothing,
+    stdin: bool = False,
+    tty: bool = False,
+    limits: Limits | None = None,
 ) -> Heard:
     """Run the shell script beside a program that sleeps; `meanwhile` is what the client does first."""
-    wish = Wish(("sh", "-c", script), stdin, stdout=True, stderr=True, tty=False)
+    wish = Wish(("sh", "-c", script), stdin, stdout=True, stderr=not tty, tty=tty)
 
     async def whole() -> Heard:
         container = await start(Program("test", ("sleep", "60"), folder / "log", {"MARK": "of the container"}))
@@ -154,3 +160,28 @@ def test_a_program_that_is_not_there_is_a_failure_with_its_name(tmp_path: Path) 
     heard = run(tmp_path, "exec no-such-program")
     assert heard.code == 127
     assert b"no-such-program" in heard.streams[Channel.STDERR]
+
+
+def test_on_a_terminal_a_command_is_alone_in_control_of_it_and_as_wide_as_the_client(tmp_path: Path) -> None:
+    async def resize(socket: ClientWebSocketResponse, container: Child) -> None:
+        await socket.send_bytes(b'\x04{"Width":91,"Height":17}')
+        await socket.send_bytes(b"\x00go\n")
+
+    script = "test -t 0 -a -t 1 -a -t 2 && read word </dev/tty && stty size && echo $TERM $word >&2; exit 5"
+    heard = run(tmp_path, script, meanwhile=resize, stdin=True, tty=True)
+
+    assert heard.streams[Channel.STDOUT].replace(b"go\r\n", b"", 1) == b"17 91\r\nxterm go\r\n"
+    assert heard.code == 5
+
+
+def test_on_a_terminal_keys_interrupt_a_command(tmp_path: Path) -> None:
+    async def interrupt(socket: ClientWebSocketResponse, container: Child) -> None:
+        assert (await socket.receive_bytes()) == b"\x01ready\r\n"
+        await socket.send_bytes(b"\x00\x03")
+
+    assert run(tmp_path, "echo ready; sleep 60", meanwhile=interrupt, stdin=True, tty=True).code == 130
+
+
+def test_what_a_command_writes_on_a_terminal_arrives_whole(tmp_path: Path) -> None:
+    heard = run(tmp_path, "seq 100000", tty=True)
+    assert heard.streams[Channel.STDOUT].split() == [b"%d" % number for number in range(1, 100_001)]

@@ -41,14 +41,14 @@ _READY_SECONDS = 30.0
 class ControlPlane:
     """A running control plane. `forward` is what has to run beside it, if anything; `real` is a real one's handle.
 
-    `kubelets` is what the kubelets that a real one asks serve with: they let in nobody but it.
+    `kubelets` is what the kubelets serve with: they let in nobody but it.
     """
 
     kubeconfig: Path
     children: tuple[Child, ...]
+    kubelets: Tls
     forward: Forwarder | None = None
     real: RealControlPlane | None = None
-    kubelets: Tls | None = None
 
 
 async def start_control_plane(kind: str, folder: Path, network: Network) -> ControlPlane:
@@ -79,6 +79,9 @@ async def _start_embedded(folder: Path, network: Network, wire: list[socket.sock
     faults = free_port()
     argv += ["--admin", f"127.0.0.1:{faults}"]
     argv += ["--tls-dir", str(folder / "control-plane" / "tls"), "--pod-logs", str(log_folder(folder))]
+    kubelets = make_mutual_tls([NAME])
+    await asyncio.to_thread(kubelets.client.write, folder / "control-plane" / "kubelets")
+    argv += ["--kubelet-tls", str(folder / "control-plane" / "kubelets")]
     program = Program(
         name="apiserver",
         argv=tuple(argv),
@@ -92,7 +95,7 @@ async def _start_embedded(folder: Path, network: Network, wire: list[socket.sock
     await _wait_for_file(kubeconfig, child)
     # Where tests ask the API server to fail: see kubedouble/src/kubedouble/admin.py.
     await asyncio.to_thread((folder / FAULTS_FILE).write_text, f"http://127.0.0.1:{faults}\n")
-    return ControlPlane(kubeconfig, (child,))
+    return ControlPlane(kubeconfig, (child,), kubelets.server)
 
 
 async def _start_envtest(folder: Path, network: Network, wire: list[socket.socket]) -> ControlPlane:
@@ -111,7 +114,7 @@ async def _start_envtest(folder: Path, network: Network, wire: list[socket.socke
     kubeconfig = folder / "kubeconfig"
     await asyncio.to_thread(_write_private, kubeconfig, yaml.safe_dump(server.kubeconfig()))
     port = int(server.url.rpartition(":")[2])
-    return ControlPlane(kubeconfig, (), Forwarder(wire, "127.0.0.1", port), server, kubelets.server)
+    return ControlPlane(kubeconfig, (), kubelets.server, Forwarder(wire, "127.0.0.1", port), server)
 
 
 def certificate_authority(kubeconfig: Path) -> str:

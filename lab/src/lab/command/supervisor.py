@@ -212,12 +212,9 @@ class Supervisor:
             images = Path(self._settings.images) if self._settings.images else None
             shared = Surroundings(cluster, self._network, self._folder, authority, images)
             kubelet = Kubelet(shared)
-            kubelets_at = None
-            if plane.kubelets is not None:
-                server = KubeletServer(cluster, self._folder, kubelet.container, plane.kubelets)
-                await stack.enter_async_context(server)
-                kubelets_at = NAME, server.port
-            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace, kubelets_at)
+            server = KubeletServer(cluster, self._folder, kubelet.container, plane.kubelets)
+            await stack.enter_async_context(server)
+            nodes = Nodes(cluster, self._network.topology, self._settings.node_grace, (NAME, server.port))
             proxies = self._make_proxies(cluster)
             controllers: list[Controller] = [
                 Workloads(cluster),

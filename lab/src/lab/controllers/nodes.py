@@ -40,8 +40,8 @@ class Nodes:
     --node-monitor-grace-period).
     """
 
-    def __init__(self, cluster: Cluster, topology: Topology, grace: float, kubelet: tuple[str, int] | None) -> None:
-        """`kubelet` is the name and port at which a real API server asks for logs and commands."""
+    def __init__(self, cluster: Cluster, topology: Topology, grace: float, kubelet: tuple[str, int]) -> None:
+        """`kubelet` is the name and port at which an API server asks for commands, and a real one for logs."""
         self._cluster = cluster
         self._kubelet = kubelet
         self._nodes = {node.name: node for node in topology.nodes}
@@ -69,12 +69,11 @@ class Nodes:
                 raise
             made = await self._cluster.kube.get(path("nodes", name=node.name))
         status = body["status"]
-        if self._kubelet is not None:
-            name, port = self._kubelet
-            status["addresses"].append({"type": "InternalDNS", "address": name})
-            status["daemonEndpoints"] = {"kubeletEndpoint": {"Port": port}}
-            # From 1.36 on `kubectl exec` comes by WebSocket then; an older API server forgets the field.
-            status["declaredFeatures"] = ["ExtendWebSocketsToKubelet"]
+        name, port = self._kubelet
+        status["addresses"].append({"type": "InternalDNS", "address": name})
+        status["daemonEndpoints"] = {"kubeletEndpoint": {"Port": port}}
+        # From 1.36 on `kubectl exec` comes by WebSocket then; an older API server forgets the field.
+        status["declaredFeatures"] = ["ExtendWebSocketsToKubelet"]
         await self._cluster.patch("nodes", made, {"status": status}, "status")
         await self._beat(node.name)
 

@@ -24,6 +24,7 @@ class Channel(IntEnum):
     ERROR = 3
     """How the command ended: a metav1.Status, the last message."""
     RESIZE = 4
+    """How large the client's terminal is: JSON, Width and Height."""
     CLOSE = 255
     """The second byte names the channel by which nothing more comes."""
 
@@ -47,6 +48,14 @@ class Input:
     is_last: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """The client's terminal is that large now."""
+
+    columns: int
+    rows: int
+
+
 def read_wish(query: Iterable[tuple[str, str]]) -> Wish:
     """The options of /exec of kubelet's API, as kube-apiserver asks them. Raises ValueError in one sentence."""
     pairs = list(query)
@@ -59,7 +68,7 @@ def read_wish(query: Iterable[tuple[str, str]]) -> Wish:
     return Wish(command, "input" in asked, "output" in asked, "error" in asked, "tty" in asked)
 
 
-def read_message(message: bytes) -> Input:
+def read_message(message: bytes) -> Input | Resize:
     """What a client's message has for the command; of channels that nobody reads nothing. Raises ValueError."""
     if not message:
         raise ValueError("a message names no channel")
@@ -69,9 +78,20 @@ def read_message(message: bytes) -> Input:
         case Channel.CLOSE:
             return Input(is_last=message[1:] == bytes([Channel.STDIN]))
         case Channel.RESIZE:
-            return Input()
+            return _read_size(message[1:])
         case other:
             raise ValueError(f"clients don't send by channel {other}")
+
+
+def _read_size(data: bytes) -> Resize:
+    try:
+        told = json.loads(data)
+        columns, rows = int(told["Width"]), int(told["Height"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError("that is no size of a terminal") from None
+    if not (0 <= columns < 2**16 and 0 <= rows < 2**16):
+        raise ValueError(f"no terminal has {columns} columns and {rows} rows")
+    return Resize(columns, rows)
 
 
 def message(channel: Channel, data: bytes) -> bytes:

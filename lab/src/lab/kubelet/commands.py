@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import WSMsgType, web
 
 from lab.errors import LabError
-from lab.kubelet.channels import Channel, Wish, ended, failed, message, read_message
+from lab.kubelet.channels import Channel, Input, Resize, Wish, ended, failed, message, read_message
+from lab.kubelet.terminal import Terminal
 from lab.machine.processes import Child, start_piped
 
 _PIECE: Final = 32 * 1024
@@ -37,13 +38,34 @@ class TooMuch(LabError):
 
 async def carry(socket: web.WebSocketResponse, container: Child, wish: Wish, limits: Limits) -> None:
     """Run the command in the container's surroundings to its end, and tell that. Raises StartFailed."""
-    program = container.program
-    child = await start_piped(replace(program, argv=wish.command, name=f"{program.name} exec"))
+    program = replace(container.program, argv=wish.command, name=f"{container.program.name} exec")
+    terminal = Terminal() if wish.tty else None
+    try:
+        if terminal is None:
+            child = await start_piped(program)
+        else:
+            environment = {"TERM": "xterm", **program.environment}  # as kubelets have it
+            child = await start_piped(replace(program, environment=environment), terminal.theirs)
+            terminal.started()
+        await _carry(socket, child, terminal, container, wish, limits)
+    finally:
+        if terminal is not None:
+            terminal.close()
+
+
+async def _carry(
+    socket: web.WebSocketResponse,
+    child: Child,
+    terminal: Terminal | None,
+    container: Child,
+    wish: Wish,
+    limits: Limits,
+) -> None:
     last = b""
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(_run(socket, child, wish, limits))
-            gone = tasks.create_task(_listen(socket, child, wish))
+            running = tasks.create_task(_run(socket, child, terminal, wish, limits))
+            gone = tasks.create_task(_listen(socket, child, terminal, wish))
             over = tasks.create_task(container.wait())
             await asyncio.wait((running, gone, over), return_when=asyncio.FIRST_COMPLETED)
             for task in (running, gone, over):
@@ -64,7 +86,9 @@ async def carry(socket: web.WebSocketResponse, container: Child, wish: Wish, lim
 async def _let_go(child: Child) -> None:
     """Of its pipes, by which somebody may still have been sending."""
     process = child.process
-    assert process.stdin is not None
+    if process.stdin is None:  # it had a terminal
+        await child.wait()
+        return
     process.stdin.close()
     with contextlib.suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(_LET_GO):
@@ -75,22 +99,33 @@ async def _let_go(child: Child) -> None:
             await process.stdin.wait_closed()
 
 
-async def _run(socket: web.WebSocketResponse, child: Child, wish: Wish, limits: Limits) -> bytes:
+async def _run(
+    socket: web.WebSocketResponse, child: Child, terminal: Terminal | None, wish: Wish, limits: Limits
+) -> bytes:
     """Carry the output; returns the last message."""
     process, last = child.process, b""
-    assert process.stdout is not None
-    assert process.stderr is not None
     budget = _Budget(limits.output)
+    streams: list[tuple[_Readable | None, Channel | None]] = [(terminal, Channel.STDOUT)]
+    if terminal is None:
+        streams = [
+            (process.stdout, Channel.STDOUT if wish.stdout else None),
+            (process.stderr, Channel.STDERR if wish.stderr else None),
+        ]
     try:
         async with asyncio.timeout(limits.seconds), asyncio.TaskGroup() as tasks:
-            tasks.create_task(_pump(process.stdout, socket, Channel.STDOUT if wish.stdout else None, budget))
-            tasks.create_task(_pump(process.stderr, socket, Channel.STDERR if wish.stderr else None, budget))
+            for stream, channel in streams:
+                assert stream is not None
+                tasks.create_task(_pump(stream, socket, channel, budget))
             last = ended(await child.wait())
     except* TooMuch:
         last = failed(f"the command wrote more than {limits.output} bytes, and was ended")
     except* TimeoutError:
         last = failed(f"the command ran longer than {limits.seconds:g} s, and was ended")
     return last
+
+
+class _Readable(Protocol):
+    async def read(self, size: int, /) -> bytes: ...
 
 
 class _Budget:
@@ -103,9 +138,7 @@ class _Budget:
             raise TooMuch
 
 
-async def _pump(
-    stream: asyncio.StreamReader, socket: web.WebSocketResponse, channel: Channel | None, budget: _Budget
-) -> None:
+async def _pump(stream: _Readable, socket: web.WebSocketResponse, channel: Channel | None, budget: _Budget) -> None:
     """A client that reads slowly holds the command up, so that nothing piles up here."""
     while piece := await stream.read(_PIECE):
         budget.spend(len(piece))
@@ -113,11 +146,10 @@ async def _pump(
             await socket.send_bytes(message(channel, piece))
 
 
-async def _listen(socket: web.WebSocketResponse, child: Child, wish: Wish) -> None:
+async def _listen(socket: web.WebSocketResponse, child: Child, terminal: Terminal | None, wish: Wish) -> None:
     """Hand on the client's input until it is gone."""
     stdin = child.process.stdin
-    assert stdin is not None
-    if not wish.stdin:
+    if stdin is not None and not wish.stdin:
         stdin.close()
     async for received in socket:
         if received.type is not WSMsgType.BINARY:
@@ -127,9 +159,21 @@ async def _listen(socket: web.WebSocketResponse, child: Child, wish: Wish) -> No
         except ValueError:
             return
         # A command that reads no more may still have something to say.
-        with contextlib.suppress(ConnectionError, RuntimeError):
-            if given.data and not stdin.is_closing():
-                stdin.write(given.data)
-                await stdin.drain()
-            if given.is_last:
-                stdin.close()
+        with contextlib.suppress(OSError, RuntimeError):
+            match given:
+                case Resize(columns, rows):
+                    if terminal is not None:
+                        terminal.resize(columns, rows)
+                case Input(data, is_last):
+                    if terminal is not None:
+                        await terminal.write(data)
+                    elif stdin is not None:
+                        await _write(stdin, data, is_last=is_last)
+
+
+async def _write(stdin: asyncio.StreamWriter, data: bytes, *, is_last: bool) -> None:
+    if data and not stdin.is_closing():
+        stdin.write(data)
+        await stdin.drain()
+    if is_last:
+        stdin.close()

@@ -1,6 +1,6 @@
-"""What a real API server asks kubelets for: the output of containers and commands in them, `kubectl logs` and `exec`.
+"""What an API server asks kubelets for: the output of containers and commands in them, `kubectl logs` and `exec`.
 
-Owns one HTTPS server for the kubelets of all nodes, on loopback of the machine's own network, where a real API server
+Owns one HTTPS server for the kubelets of all nodes, on loopback of the machine's own network, where the API server
 of a lab runs; it knows a pod by the path alone. Since it runs commands as root it lets in nobody but that API server,
 which has a certificate of the lab's own. Which lines are sent is `kubedouble.logs`', how a command runs `commands`'.
 """
@@ -94,8 +94,6 @@ class KubeletServer:
         with contextlib.suppress(ConnectionError):
             try:
                 wish = read_wish(request.query.items())
-                if wish.tty:
-                    raise LabError("a lab's kubelets have no terminals: exec works without -t")
                 if self._commands > _MOST_COMMANDS:
                     raise LabError(f"a lab's kubelets run {_MOST_COMMANDS} commands at a time: try again")
                 await carry(socket, self._find(pod["metadata"]["uid"], container), wish, Limits())

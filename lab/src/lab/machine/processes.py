@@ -115,15 +115,19 @@ async def start(program: Program) -> Child:
         raise StartFailed(f"{program.name} can't be started: {failure}") from failure
 
 
-async def start_piped(program: Program) -> Child:
-    """Start a program whose input and output are the caller's to serve; it has no log. Raises StartFailed."""
+async def start_piped(program: Program, terminal: int | None = None) -> Child:
+    """Start a program whose input and output are the caller's to serve; it has no log. Raises StartFailed.
+
+    They are pipes, or a terminal, by its descriptor, which controls the program then.
+    """
+    streams = asyncio.subprocess.PIPE if terminal is None else terminal
     try:
-        return await _spawn(program, asyncio.subprocess.PIPE, asyncio.subprocess.PIPE)
+        return await _spawn(program, streams, streams, has_terminal=terminal is not None)
     except OSError as failure:
         raise StartFailed(f"{program.name} can't be started: {failure}") from failure
 
 
-async def _spawn(program: Program, stdin: int, output: int | IO[bytes]) -> Child:
+async def _spawn(program: Program, stdin: int, output: int | IO[bytes], *, has_terminal: bool = False) -> Child:
     order = {
         "argv": list(program.argv),
         "netns": program.netns,
@@ -131,6 +135,7 @@ async def _spawn(program: Program, stdin: int, output: int | IO[bytes]) -> Child
         "mounts": dict(program.mounts),
         "capabilities": list(program.capabilities) if program.capabilities is not None else None,
         "container": program.container,
+        "terminal": has_terminal,
     }
     fds = program.pass_fds if program.netns is None else (*program.pass_fds, program.netns)
     command = [sys.executable, "-I", "-S", "-c", _BOOT, str(SOURCE), json.dumps(order)]
