@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from lab.command.front import FRONT_FAULTS
 from lab.wire.topology import API_PORT
 from tests.system.conftest import LabUnderTest, eventually
 
@@ -114,12 +116,12 @@ def test_admission_denies_the_writes_of_our_programs_and_nobody_elses(lab: LabUn
 
 
 def test_what_a_real_server_can_not_be_told_is_one_sentence(lab: LabUnderTest) -> None:
-    assert "takes no orders; there are: slow" in lab.run("fault", "api", "html").stderr
+    assert "takes no orders; there are: quota" in lab.run("fault", "api", "drop-watches").stderr
 
 
 @pytest.mark.parametrize(
     ("kind", "codes"),
-    [("slow", {28}), ("half-open", {28}), ("down", {35, 56})],  # curl(1): timed out; the connection was cut
+    [("slow", {28}), ("half-open", {28}), ("down", {35, 56}), ("reset", {35, 56})],  # curl(1): timed out; it was cut
 )
 def test_on_the_wire_answers_come_late_or_never_and_the_operator_sees_nothing_of_it(
     lab: LabUnderTest, kind: str, codes: set[int]
@@ -136,3 +138,62 @@ def test_on_the_wire_answers_come_late_or_never_and_the_operator_sees_nothing_of
     finally:
         assert f"{kind} healed" in lab.must("heal", "api")
     assert eventually(lambda: asked() == 0)
+
+
+AGENT = "purelb-lbnodeagent/test"
+"""A user agent of PureLB's programs."""
+
+
+@pytest.fixture
+def token(lab: LabUnderTest) -> str:
+    config = yaml.safe_load((lab.folder / "kubeconfig").read_text())
+    return str(config["users"][0]["user"]["token"])
+
+
+def ask(lab: LabUnderTest, token: str, path: str, *options: str, agent: str = AGENT) -> str:
+    """What a node's curl gets of the API server, by a certificate that it trusts; its exit code at the end."""
+    authority = lab.folder / "control-plane" / "ca.crt"
+    url = f"https://10.31.254.10:{API_PORT}{path}"
+    head = ("--cacert", str(authority), "-H", f"Authorization: Bearer {token}", "-A", agent, "-w", "%{http_code}")
+    done = lab.hosts.run("worker-188-11", ["curl", "-sN", "--max-time", "3", *head, *options, url])
+    return f"{done.stdout} {done.returncode}"
+
+
+SERVICES = "/api/v1/namespaces/default/services"
+WATCH = f"{SERVICES}?watch=1&resourceVersion=0"
+HALF = '{"type":"MODIFIED","object":{"kind":"Service","apiVersion":"v1","metadata":{"name":"ha'
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "answer"),
+    [
+        ("html", SERVICES, "Please sign in.</body></html>200 0"),
+        ("redirect", SERVICES, "302 0"),
+        ("broken-line", WATCH, f'{HALF}\n{{"type":"BOOKMARK"'),
+        ("cut-line", WATCH, f"{HALF}200 0"),
+        ("expire-watches", WATCH, '"code":410'),
+        ("hang", SERVICES, "000 28"),
+    ],
+    ids=lambda value: value if value in FRONT_FAULTS else "",
+)
+def test_a_proxy_before_it_does_so_to_our_programs_and_nobody_else(
+    lab: LabUnderTest, token: str, kind: str, path: str, answer: str
+) -> None:
+    assert '"kind":"ServiceList"' in ask(lab, token, SERVICES)
+    lab.must("fault", "api", kind)
+    try:
+        assert answer in ask(lab, token, path)
+        assert '"name":"kubernetes"' in ask(lab, token, path, agent="kubectl/test")
+        assert f"faults of the api: {kind}" in lab.must("status")
+    finally:
+        assert f"{kind} healed" in lab.must("heal", "api")
+    assert '"kind":"ServiceList"' in ask(lab, token, SERVICES)
+
+
+def test_a_read_only_server_answers_reads(lab: LabUnderTest, token: str) -> None:
+    lab.must("fault", "api", "read-only")
+    try:
+        assert '"kind":"ServiceList"' in ask(lab, token, SERVICES)
+        assert "the server is read-only" in ask(lab, token, SERVICES, "-X", "POST", "-d", "{}")
+    finally:
+        lab.must("heal", "api")

@@ -133,6 +133,11 @@ class ControlPlane:
         await self._start_apiserver()
 
     @property
+    def tls_folder(self) -> Path:
+        """Where ca.crt, apiserver.crt and apiserver.key are."""
+        return self._folder
+
+    @property
     def authority(self) -> str:
         """The certificate of the authority, PEM."""
         assert self._tls is not None, "start() comes first"

@@ -54,8 +54,26 @@ API_FAULTS = (
     "rotate",
 )
 """Of the embedded API server, beside a code that it answers with."""
-REAL_API_FAULTS = ("slow", "half-open", "down", "quota", "admission", "restart", "remember", "go-back", "rotate")
-"""Of a real API server, by really doing it."""
+REAL_API_FAULTS = (
+    "quota",
+    "admission",
+    "restart",
+    "remember",
+    "go-back",
+    "rotate",
+    "slow",
+    "half-open",
+    "down",
+    "reset",
+    "html",
+    "redirect",
+    "broken-line",
+    "cut-line",
+    "expire-watches",
+    "hang",
+    "read-only",
+)
+"""Of a real API server, by really doing it, or by what is between it and the nodes."""
 FAULTS_FILE = "api-faults.url"
 """In a lab's folder: where the embedded API server is told to fail."""
 PROXY_MODES = ("nftables", "ipvs", "ipvs-strict-arp")

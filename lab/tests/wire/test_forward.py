@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
 from lab.wire.forward import Forwarder
 
 
@@ -125,6 +127,45 @@ def test_a_way_that_is_down_cuts_what_stands_and_what_comes() -> None:
             after = await way.open()
             assert await says(after, b"four") == b"four"
             after[1].close()
+
+    asyncio.run(converse())
+
+
+def test_a_way_that_resets_does_so_to_what_stands_and_to_whoever_asks() -> None:
+    async def converse() -> None:
+        async with Way() as way:
+            before = await way.open()
+            assert await says(before, b"one") == b"one"
+            way.forwarder.fail("reset")
+            after = await way.open()
+            after[1].write(b"two")
+            for reader, _ in (before, after):
+                with pytest.raises(ConnectionResetError):
+                    await reader.read(100)
+            way.forwarder.heal()
+            healed = await way.open()
+            assert await says(healed, b"three") == b"three"
+            healed[1].close()
+
+    asyncio.run(converse())
+
+
+def test_a_diverted_way_leads_elsewhere_until_it_is_healed_and_all_come_anew() -> None:
+    async def converse() -> None:
+        async with Way() as way, await asyncio.start_server(_shout, "127.0.0.1", 0) as other:
+            before = await way.open()
+            assert await says(before, b"one") == b"one"
+            way.forwarder.divert(other.sockets[0].getsockname()[1])
+            assert await says(before, b"two") == b""
+            diverted = await way.open()
+            diverted[1].write(b"three")
+            diverted[1].write_eof()
+            assert await diverted[0].read() == b"THREE"
+            diverted[1].close()
+            way.forwarder.heal()
+            healed = await way.open()
+            assert await says(healed, b"four") == b"four"
+            healed[1].close()
 
     asyncio.run(converse())
 

@@ -1,8 +1,8 @@
 """What the lab itself does to its API server: `purelb-lab fault api KIND` of a real one, and rotation of either.
 
 Owns the table of these faults; how the programs are ended and started is `kubedouble.envtest`'s, what refuses writes
-`neighbours.refusals`', what becomes of connections on the wire `wire.forward`'s. A restart befalls everybody, the lab's
-own parts too: they wait until the server is there again.
+`neighbours.refusals`', what becomes of connections on the wire `wire.forward`'s, of requests there `front`'s. A restart
+befalls everybody, the lab's own parts too: they wait until the server is there again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from kubedouble import Fault
+from kubedouble.envtest import ControlPlane as RealControlPlane
 from kubedouble.envtest import NotStarted
 from lab.api.cluster import Cluster
+from lab.command.apifaults import PROGRAMS
 from lab.command.controlplane import ControlPlane
+from lab.command.front import FRONT_FAULTS, Front
 from lab.command.kubectl import run_kubectl
 from lab.command.rotation import Rotation
 from lab.errors import FaultRefused
@@ -23,6 +27,7 @@ from lab.neighbours import refusals
 from lab.settings import REAL_API_FAULTS
 from lab.wire.forward import WAY_FAULTS, Forwarder
 
+_BEFORE: Final = "has a proxy before it on the wire that does so to PureLB's programs, until `heal api`"
 AWAY: Final = 2.0
 """Seconds for which a restart leaves no API server; it takes some more to come up."""
 
@@ -37,6 +42,7 @@ class ServerFaults:
         self._folder = folder
         self._lock = asyncio.Lock()
         self._active: list[str] = []
+        self._front: Front | None = None
 
     async def begin(self, kind: str, subject: str | None) -> str:
         """Do it, and wait until it is so; a sentence about it. Raises FaultRefused and KubeError."""
@@ -64,6 +70,8 @@ class ServerFaults:
             "slow": (partial(self._fail, way, "slow"), "answers 1 s late on the wire, until `heal api`"),
             "half-open": (partial(self._fail, way, "half-open"), "says nothing more on the wire, until `heal api`"),
             "down": (partial(self._fail, way, "down"), "cuts connections on the wire, until `heal api`"),
+            "reset": (partial(self._fail, way, "reset"), "resets connections on the wire, until `heal api`"),
+            **{kind: (partial(self._put_before, real, way, kind), _BEFORE) for kind in FRONT_FAULTS},
             "quota": (self._use_up_quotas, "lets nothing be created in any namespace, until `heal api`"),
             "admission": (self._deny, "denies all writes of PureLB's programs, until `heal api`"),
             "restart": (partial(real.restart, AWAY), "was killed, and serves again"),
@@ -81,6 +89,7 @@ class ServerFaults:
                 await refusals.allow(self._cluster)
             if self._plane.forward is not None:
                 self._plane.forward.heal()
+            await self._take_away()
             self._active.clear()
         return f"API server: {', '.join(healed) + ' healed' if healed else 'nothing to heal'}"
 
@@ -89,8 +98,24 @@ class ServerFaults:
         return sorted(set(self._active))
 
     async def _fail(self, way: Forwarder, kind: str) -> None:
-        self._active = [one for one in self._active if one not in WAY_FAULTS] + [kind]
+        await self._take_away()
+        self._active = [one for one in self._active if one not in (*WAY_FAULTS, *FRONT_FAULTS)] + [kind]
+        way.heal()
         way.fail(kind)
+
+    async def _put_before(self, real: RealControlPlane, way: Forwarder, kind: str) -> None:
+        front = Front(real.url, real.tls_folder, Fault(kind, user_agent=PROGRAMS))
+        port = await front.open()
+        await self._take_away()
+        self._front = front
+        self._active = [one for one in self._active if one not in (*WAY_FAULTS, *FRONT_FAULTS)] + [kind]
+        way.heal()
+        way.divert(port)
+
+    async def _take_away(self) -> None:
+        if self._front is not None:
+            await self._front.close()
+            self._front = None
 
     async def _use_up_quotas(self) -> None:
         self._active.append("quota")

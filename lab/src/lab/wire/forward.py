@@ -13,15 +13,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from kubedouble.connections import abort, reset
+
 _CHUNK = 64 * 1024  # bytes
 DELAY: Final = 1.0
 """Seconds by which what a server sends is late where the way is slow."""
-WAY_FAULTS: Final = ("slow", "half-open", "down")
+WAY_FAULTS: Final = ("slow", "half-open", "down", "reset")
 
 
 @dataclass(eq=False, slots=True)
 class _Connection:
-    writer: asyncio.StreamWriter
+    transport: asyncio.Transport
     """To the client."""
     is_dead: bool = False
     """Whether nothing comes by it ever again, its end included."""
@@ -34,6 +36,7 @@ class Forwarder:
     def __init__(self, listening: Iterable[socket.socket], host: str, port: int) -> None:
         self._listening = tuple(listening)
         self._host, self._port = host, port
+        self._port_instead: int | None = None
         self._fault = ""
         self._connections: set[_Connection] = set()
 
@@ -53,21 +56,43 @@ class Forwarder:
                 case "half-open":
                     connection.is_dead = True
                 case "down":
-                    connection.writer.transport.abort()
+                    abort(connection.transport)
+                case "reset":
+                    reset(connection.transport)
+
+    def divert(self, port: int) -> None:
+        """Carry to another port, whoever comes; those who are there have to come again."""
+        self._port_instead = port
+        self._cut()
 
     def heal(self) -> None:
-        """Carry well again; connections that are half open stay so."""
+        """Carry well again, and to the address; connections that are half open stay so."""
         self._fault = ""
+        if self._port_instead is not None:
+            self._port_instead = None
+            self._cut()
+
+    def _cut(self) -> None:
+        for connection in self._connections:
+            if not connection.is_dead:
+                abort(connection.transport)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._fault == "down":
-            writer.transport.abort()
-            return
-        connection = _Connection(writer, is_dead=self._fault == "half-open")
+        transport = writer.transport
+        assert isinstance(transport, asyncio.Transport), "a socket's goes both ways"
+        match self._fault:
+            case "down":
+                abort(transport)
+                return
+            case "reset":
+                await reader.read(1)  # whoever asks for something meets it
+                reset(transport)
+                return
+        connection = _Connection(transport, is_dead=self._fault == "half-open")
         self._connections.add(connection)
         try:
             with contextlib.suppress(OSError):
-                there, back = await asyncio.open_connection(self._host, self._port)
+                there, back = await asyncio.open_connection(self._host, self._port_instead or self._port)
                 try:
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(self._copy(reader, back, connection))
@@ -80,7 +105,7 @@ class Forwarder:
 
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, connection: _Connection) -> None:
         """Copy until the source ends or either side breaks, and pass the end on."""
-        is_answer = target is connection.writer
+        is_answer = target.transport is connection.transport
         with contextlib.suppress(OSError):
             while data := await source.read(_CHUNK):
                 if connection.is_dead:
