@@ -1,4 +1,4 @@
-"""What must not come of an incident that breaks no node: of strangers on the wire, of an API server that says no.
+"""What must not come of an incident that breaks no node: of strangers, of tenants, of an API server that says no.
 
 Pure. What agents never do, whatever happens, is constitution.py's; here is what may not follow from certain incidents,
 seen by what nodes' kernels had and by what the API server shows when all is over.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from bench.incidents import API, HARMLESS, STRANGERS, Incident
+from bench.incidents import API, HARMLESS, STRANGERS, Incident, Kind
 from bench.wire import Change, Holdings
 from purelb.election import ranking
 from purelb.names import ANNOUNCING_IPV4, ANNOUNCING_IPV6
@@ -20,7 +20,7 @@ Consequence: TypeAlias = Literal["moved", "stranger untold", "annotation wrong",
 """A node lost a VIP that it had, by nothing else; nobody told of a host that answered for a VIP all the time; the
 annotation of a Service doesn't say who has its VIP; a new Service gets no address, or nobody has it."""
 CONSEQUENCES: Final[tuple[Consequence, ...]] = get_args(Consequence)
-STEADY: Final = API | STRANGERS | HARMLESS
+STEADY: Final = API | STRANGERS | HARMLESS | frozenset[Kind](("tenant",))
 """What moves no VIP."""
 AFTERMATH: Final = 15.0
 """Seconds for which a VIP may still move because of an incident that is over: an agent starts, a node is back."""

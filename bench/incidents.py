@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Kind = Literal[
     "power",
@@ -30,12 +30,22 @@ Kind = Literal[
     "api-silent",
     "api-slow",
     "api-half-open",
+    "api-down",
+    "api-reset",
+    "api-hang",
+    "api-read-only",
+    "api-html",
+    "api-redirect",
+    "api-broken-line",
+    "api-cut-line",
+    "api-expire-watches",
     "api-restart",
     "api-quota",
     "api-admission",
     "api-rotate",
     "foreign-status",
     "stripped",
+    "tenant",
     "key-deleted",
     "replay",
     "gossip-flood",
@@ -64,12 +74,22 @@ _WEIGHTS: Final[dict[Kind, int]] = {
     "api-silent": 1,
     "api-slow": 1,
     "api-half-open": 1,
+    "api-down": 1,
+    "api-reset": 1,
+    "api-hang": 1,
+    "api-read-only": 1,
+    "api-html": 1,
+    "api-redirect": 1,
+    "api-broken-line": 1,
+    "api-cut-line": 1,
+    "api-expire-watches": 1,
     "api-restart": 2,
     "api-quota": 2,
     "api-admission": 2,
     "api-rotate": 2,
     "foreign-status": 2,
     "stripped": 2,
+    "tenant": 2,
     "key-deleted": 1,
     "replay": 2,
     "gossip-flood": 1,
@@ -95,36 +115,33 @@ _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "api-silent": (3.0, 20.0),
     "api-slow": (3.0, 20.0),
     "api-half-open": (3.0, 20.0),
+    "api-down": (3.0, 10.0),
+    "api-reset": (3.0, 10.0),
+    "api-hang": (3.0, 10.0),
+    "api-read-only": (3.0, 10.0),
+    "api-html": (3.0, 10.0),
+    "api-redirect": (3.0, 10.0),
+    "api-broken-line": (3.0, 10.0),
+    "api-cut-line": (3.0, 10.0),
+    "api-expire-watches": (3.0, 10.0),
     "api-restart": (3.0, 15.0),
     "api-quota": (3.0, 20.0),
     "api-admission": (3.0, 20.0),
     "api-rotate": (8.0, 15.0),
     "foreign-status": (1.0, 1.0),
     "stripped": (1.0, 1.0),
+    "tenant": (1.0, 8.0),
     "key-deleted": (1.0, 1.0),
     "replay": (8.0, 25.0),
     "gossip-flood": (2.0, 10.0),
     "arp-flood": (2.0, 10.0),
     "answer": (70.0, 80.0),  # an owner asks for its address once a minute
 }
-API: Final = frozenset[Kind](
-    (
-        "api-refused",
-        "api-silent",
-        "api-slow",
-        "api-half-open",
-        "api-restart",
-        "api-quota",
-        "api-admission",
-        "api-rotate",
-    )
-)
+API: Final = frozenset[Kind](kind for kind in get_args(Kind) if kind.startswith("api-"))
 """One at a time, whichever it is."""
 STRANGERS: Final = frozenset[Kind](("gossip-flood", "arp-flood", "answer"))
 """Likewise: a lab's strangers leave the wire together."""
-OF_SERVICES: Final = frozenset[Kind](("foreign-status", "stripped", "arp-flood", "answer"))
-"""What befalls one Service; `choice` says which."""
-NODELESS: Final = API | STRANGERS | frozenset[Kind](("foreign-status", "stripped", "key-deleted"))
+NODELESS: Final = API | STRANGERS | frozenset[Kind](("foreign-status", "stripped", "tenant", "key-deleted"))
 """What befalls no node."""
 HARMLESS: Final = frozenset[Kind](("replay",))
 """What a node is named for, but must not be broken by."""

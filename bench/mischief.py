@@ -6,18 +6,24 @@ What is to happen when is incidents.py's. Each incident ends what it began.
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Final, assert_never
 
 from bench.cluster import Cluster, eventually
+from bench.cluster import service as load_balancer
 from bench.incidents import FREEZE, Incident
 from lab.command import apifaults
 from lab.errors import LabError
 from lab.settings import CLUSTER, WIRE
-from purelb.names import GOSSIP_SECRET
+from lab.wire.topology import topology
+from purelb.names import ANNOUNCING_IPV4, ANNOUNCING_IPV6, GOSSIP_SECRET
 
+TENANTS: Final = "tenants"
+"""The Service that a tenant makes."""
 PATIENCE: Final = 60.0
 """Seconds for which a command of an incident's is tried again while the API server is away."""
 
@@ -59,10 +65,19 @@ def carry_out(lab: Cluster, services: Mapping[str, str], incident: Incident) -> 
     lasting = incident.end - incident.begin
     service = incident.of(list(services))
     match incident.kind:
-        case "power" | "flap" | "port-dead" | "partition" | "deaf" | "mute" | "agent-kill" | "agent-stop":
-            with broken(lab, incident.node, incident.kind):
-                time.sleep(lasting)
-        case "proxy-late" | "proxy-frozen" | "proxy-dead":
+        case (
+            "power"
+            | "flap"
+            | "port-dead"
+            | "partition"
+            | "deaf"
+            | "mute"
+            | "agent-kill"
+            | "agent-stop"
+            | "proxy-late"
+            | "proxy-frozen"
+            | "proxy-dead"
+        ):
             with broken(lab, incident.node, incident.kind):
                 time.sleep(lasting)
         case "freeze":
@@ -74,12 +89,29 @@ def carry_out(lab: Cluster, services: Mapping[str, str], incident: Incident) -> 
                 time.sleep(lasting)
         case "api-restart":
             restart_api(lab, lasting)
-        case "api-slow" | "api-half-open" | "api-quota" | "api-admission" | "api-rotate":
+        case (
+            "api-slow"
+            | "api-half-open"
+            | "api-down"
+            | "api-reset"
+            | "api-hang"
+            | "api-read-only"
+            | "api-html"
+            | "api-redirect"
+            | "api-broken-line"
+            | "api-cut-line"
+            | "api-expire-watches"
+            | "api-quota"
+            | "api-admission"
+            | "api-rotate"
+        ):
             trouble_api(lab, incident.kind.removeprefix("api-"), lasting)
         case "foreign-status":
             meddle(lab, CLUSTER, "servicelb", f"default/{service}", lasting)
         case "stripped":
             meddle(lab, CLUSTER, "operator", f"default/{service}", lasting)
+        case "tenant":
+            trespass(lab, service, services[service], lasting)
         case "key-deleted":
             persist(lambda: lab.kubectl("delete", "secret", "-n", "purelb", GOSSIP_SECRET, "--ignore-not-found"))
         case "replay":
@@ -141,6 +173,26 @@ def trouble_api(lab: Cluster, kind: str, seconds: float) -> None:
         time.sleep(seconds)
     finally:
         apifaults.end(lab.folder)
+
+
+def trespass(lab: Cluster, name: str, vip: str, seconds: float) -> None:
+    """Who may edit the namespace wants a node's own address, and says that somebody else announces a Service."""
+    nodes_own = next(str(node.ipv4.ip) for node in topology(len(lab.nodes)).nodes if node.ipv4 is not None)
+    wish = json.dumps(load_balancer(TENANTS, nodes_own))
+    key = ANNOUNCING_IPV4 if ip_address(vip).version == 4 else ANNOUNCING_IPV6
+    kubeconfig = ("--kubeconfig", str(lab.folder / "tenant-default.kubeconfig"))
+
+    def act() -> None:
+        lab.fault(CLUSTER, "tenant", "default")
+        lab.kubectl("apply", *kubeconfig, "-f", "-", stdin=wish)
+        lab.kubectl("annotate", *kubeconfig, "-n", "default", "service", name, f"{key}={TENANTS},eth0", "--overwrite")
+
+    try:
+        persist(act)
+        time.sleep(seconds)
+    finally:
+        persist(lambda: lab.kubectl("delete", "service", "-n", "default", TENANTS, "--ignore-not-found"))
+        persist(lambda: lab.heal(CLUSTER, "tenant"))
 
 
 def visit(lab: Cluster, kind: str, address: str | None, seconds: float) -> None:
