@@ -18,7 +18,7 @@ from lab.wire.topologyfile import load
 from tests.system.agentlab import service
 from tests.system.conftest import LabUnderTest, eventually
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 BRIDGED: Final = REPOSITORY / "lab" / "topologies" / "bridged.yaml"
 TRUNKS: Final = REPOSITORY / "lab" / "topologies" / "trunks.yaml"
@@ -51,7 +51,7 @@ def lab(tmp_path: Path) -> Iterator[LabUnderTest]:
 def trunks(lab: LabUnderTest) -> LabUnderTest:
     if not has_drivers():
         pytest.skip("this kernel has no bonds or no VLANs: `make kernels` has some that do")
-    lab.must("up", "--topology", str(TRUNKS))
+    lab.must("up", "--topology", str(TRUNKS), timeout=240)  # a user-mode kernel takes its time
     return lab
 
 
