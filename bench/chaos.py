@@ -31,6 +31,7 @@ from bench.wire import AddressWatch, Change, Doubled, Holdings, Pinger, doubled,
 from lab.wire.topology import topology
 from purelb.election import owner
 from purelb.names import REASON_ADDRESS_CONFLICT, REASON_ANNOUNCEMENT_FAILED
+from purelb.pace import Pace
 
 BENCH: Final = "chaos"
 INTERVAL: Final = 0.1
@@ -41,6 +42,8 @@ BELIEVED: Final = 12.0
 """Seconds for which a client may still send to a stranger who is gone: it asks him thrice (RFC 4861 section 10)."""
 WRITTEN: Final = 30.0
 """Seconds within which what couldn't be written while the API server refused is written."""
+HEARING: Final = 1.2 * Pace().watch + Pace().request
+"""Seconds after which a program has noticed that nothing comes by a watch, and hears again what is new."""
 SERVED: Final = 15.0
 """Seconds within which a Service that is made when all is over is served."""
 NEWCOMER: Final = "newcomer"
@@ -227,6 +230,9 @@ def look_back(
     lab: Cluster, incidents: Sequence[Incident], held: Holdings, changes: Sequence[Change], vips: dict[str, str]
 ) -> dict[Consequence, list[str]]:
     """What came of it for Services: what was written of them, and whether a new one is served."""
+
+    deaf = max((one.end for one in incidents if one.kind == "api-half-open"), default=0.0) + HEARING
+    time.sleep(max(0.0, deaf - time.monotonic()))
 
     def seen(told: dict[str, list[str]], unserved: Sequence[str] = ()) -> Aftermath:
         items = lab.get("services", "-n", "default")["items"]
