@@ -51,7 +51,10 @@ def lab(tmp_path: Path) -> Iterator[LabUnderTest]:
 def trunks(lab: LabUnderTest) -> LabUnderTest:
     if not has_drivers():
         pytest.skip("this kernel has no bonds or no VLANs: `make kernels` has some that do")
-    lab.must("up", "--topology", str(TRUNKS), timeout=240)  # a user-mode kernel takes its time
+    done = lab.run("up", "--topology", str(TRUNKS), timeout=240)
+    assert done.returncode == 0 or "not ready" in done.stderr, done.stderr
+    # A user-mode kernel takes its time.
+    lab.must("kubectl", "rollout", "status", "daemonset/lbnodeagent", "-n", "purelb", "--timeout=240s", timeout=270)
     return lab
 
 
