@@ -19,14 +19,13 @@ from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 from urllib.request import getproxies
 
-import aiohttp
-from aiohttp import AddrInfoType
 from yarl import URL
 
 from purelb import names
 from purelb.answers import JsonObject, Lines, decode_document, decode_event, decode_object, decode_page, refusal
 from purelb.credentials import Credentials, Login, login
 from purelb.errors import KubeError, SettingsError, UnavailableError
+from purelb.light_aiohttp import aiohttp
 from purelb.pace import Pace
 from purelb.rights import Rights
 
@@ -339,7 +338,7 @@ def _authorization(who: Credentials) -> dict[str, str]:
     return {"Authorization": f"Bearer {who.token}"} if who.token else {}
 
 
-def _lively_socket(where: AddrInfoType) -> socket.socket:
+def _lively_socket(where: aiohttp.AddrInfoType) -> socket.socket:
     """A socket that notices when its peer is gone without a word, as a watch, which only listens, never would."""
     family, kind, protocol, _, _ = where
     made = socket.socket(family, kind, protocol)

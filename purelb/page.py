@@ -15,9 +15,10 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Final, Self
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from purelb.light_aiohttp import web
 
 log = logging.getLogger(__name__)
 
