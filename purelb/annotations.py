@@ -67,6 +67,11 @@ OTHERS: Final = {
 those programs write themselves."""
 
 
+def is_of_interest(key: str) -> bool:
+    """Whether any program of ours reads this annotation, or tells its author that it means nothing."""
+    return key.startswith(PREFIX) or key in OTHERS
+
+
 def meaningless(annotations: Iterable[str]) -> tuple[str, ...]:
     """One sentence for each key that means nothing here, the first ``MOST`` in the order of their names."""
     found = []

@@ -1,4 +1,8 @@
-"""The Services that we read, as frozen views, and the patch bodies that we write to them. No I/O."""
+"""The Services that we read, as frozen views, and the patch bodies that we write to them. No I/O.
+
+Of a text that thousands of Services have, a name of an annotation or a node, one copy is kept: the JSON decoder makes
+one per Service.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,17 @@ import datetime
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, overload
 
 from purelb import names
 from purelb.addresses import MOST_PINS, Family, IPAddress, parse_address, parse_pins
+from purelb.annotations import is_of_interest
 from purelb.errors import AddressError
 
 Json: TypeAlias = Mapping[str, Any]
 
+_SHORT: Final = 64
+"""Characters."""
 _IP_MODE: Final = ("ipMode", "VIP")
 """What an entry of ours says beside its address: packets arrive with it as their destination (KEP-1860)."""
 
@@ -62,6 +69,7 @@ class ServiceView:
     selector: tuple[tuple[str, str], ...] = ()
     """Labels of the pods behind it, sorted by key."""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    """Those that mean something here, or were meant to; kubectl's copy of the whole object isn't among them."""
     ingress: tuple[IPAddress, ...] = ()
     """The addresses in status.loadBalancer, in their order, each once; host names and garbage are left out."""
     extras: tuple[tuple[IPAddress | None, Json], ...] = ()
@@ -117,7 +125,7 @@ class ServiceView:
 def service_key(body: Json) -> ServiceKey:
     """The key of a Service object."""
     metadata = body["metadata"]
-    return ServiceKey(metadata["namespace"], metadata["name"])
+    return ServiceKey(_shared(metadata["namespace"]), metadata["name"])
 
 
 def view_service(body: Json) -> ServiceView:
@@ -130,16 +138,20 @@ def view_service(body: Json) -> ServiceView:
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
         created=parse_time(metadata.get("creationTimestamp")),
-        type=spec.get("type") or "ClusterIP",
-        load_balancer_class=spec.get("loadBalancerClass"),
+        type=_shared(spec.get("type") or "ClusterIP"),
+        load_balancer_class=_shared(spec.get("loadBalancerClass")),
         load_balancer_ip=spec.get("loadBalancerIP") or None,
         cluster_ip=spec.get("clusterIP"),
         ip_families=tuple(Family(family) for family in spec.get("ipFamilies") or () if family in ("IPv4", "IPv6")),
-        ip_family_policy=spec.get("ipFamilyPolicy"),
-        external_traffic_policy=spec.get("externalTrafficPolicy"),
-        ports=frozenset(Port(port.get("protocol", "TCP"), port["port"]) for port in spec.get("ports") or ()),
-        selector=tuple(sorted((spec.get("selector") or {}).items())),
-        annotations=dict(metadata.get("annotations") or {}),
+        ip_family_policy=_shared(spec.get("ipFamilyPolicy")),
+        external_traffic_policy=_shared(spec.get("externalTrafficPolicy")),
+        ports=frozenset(Port(_shared(port.get("protocol", "TCP")), port["port"]) for port in spec.get("ports") or ()),
+        selector=tuple(sorted((sys.intern(key), value) for key, value in (spec.get("selector") or {}).items())),
+        annotations={
+            sys.intern(key): _shared(value)
+            for key, value in (metadata.get("annotations") or {}).items()
+            if is_of_interest(key)
+        },
         ingress=tuple(dict.fromkeys(_addresses(entry.get("ip") for entry in status.get("ingress") or ()))),
         extras=tuple(_extras(status.get("ingress") or ())),
         ingress_writer=_ingress_writer(managed),
@@ -147,6 +159,15 @@ def view_service(body: Json) -> ServiceView:
         recorded=_recorded(metadata.get("annotations") or {}, managed),
         deleting=metadata.get("deletionTimestamp") is not None,
     )
+
+
+@overload
+def _shared(text: str) -> str: ...
+@overload
+def _shared(text: str | None) -> str | None: ...
+def _shared(text: Any) -> Any:
+    """The one copy of a short text; long ones hardly ever are the same, and what is no text stays what it is."""
+    return sys.intern(text) if type(text) is str and len(text) <= _SHORT else text
 
 
 def parse_time(text: str | None) -> datetime.datetime:

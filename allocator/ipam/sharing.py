@@ -47,12 +47,12 @@ def obstacle(holder: Claim, service: ServiceKey, terms: Terms, *, across: bool) 
 class Tenants:
     """Who is on one address. Whether one more fits costs the same however many there are."""
 
+    __slots__ = ("_claims", "_counts")
+
     def __init__(self) -> None:
         self._claims: dict[ServiceKey, Claim] = {}
-        self._keys: Counter[str | None] = Counter()
-        self._namespaces: Counter[str] = Counter()
-        self._backends: Counter[str] = Counter()
-        self._ports: Counter[Port] = Counter()
+        self._counts: _Counts | None = None
+        """None while there is but one, as on nearly every address: counts of one take three times its own memory."""
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -63,15 +63,24 @@ class Tenants:
     def enter(self, claim: Claim) -> None:
         """A Service that isn't there comes."""
         self._claims[claim.service] = claim
-        self._count(claim, 1)
+        if self._counts is not None:
+            self._counts.count(claim, 1)
+        elif len(self) > 1:
+            self._counts = _Counts(self)
 
     def leave(self, service: ServiceKey) -> None:
         """A Service that is there goes."""
-        self._count(self._claims.pop(service), -1)
+        claim = self._claims.pop(service)
+        if len(self) <= 1:
+            self._counts = None
+        elif self._counts is not None:
+            self._counts.count(claim, -1)
 
     def rivals(self, service: ServiceKey, terms: Terms, *, across: bool) -> list[Claim]:
         """The others with whom ``service`` can't share on ``terms``."""
-        if self._fits(service, terms, across=across):
+        own = self._claims.get(service)
+        others = len(self) - (own is not None)
+        if self._counts is not None and self._counts.fit(service, own, terms, others, across=across):
             return []
         return [
             holder
@@ -79,9 +88,29 @@ class Tenants:
             if holder.service != service and obstacle(holder, service, terms, across=across) is not None
         ]
 
-    def _fits(self, service: ServiceKey, terms: Terms, *, across: bool) -> bool:
-        own = self._claims.get(service)
-        others = len(self) - (own is not None)
+
+class _Counts:
+    """How many on one address have what, so that nobody need ask them one by one."""
+
+    __slots__ = ("_backends", "_keys", "_namespaces", "_ports")
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        self._keys: Counter[str | None] = Counter()
+        self._namespaces: Counter[str] = Counter()
+        self._backends: Counter[str] = Counter()
+        self._ports: Counter[Port] = Counter()
+        for claim in claims:
+            self.count(claim, 1)
+
+    def count(self, claim: Claim, step: int) -> None:
+        _add(self._keys, claim.terms.key, step)
+        _add(self._namespaces, claim.service.namespace, step)
+        _add(self._backends, claim.terms.backend, step)
+        for port in claim.terms.ports:
+            _add(self._ports, port, step)
+
+    def fit(self, service: ServiceKey, own: Claim | None, terms: Terms, others: int, *, across: bool) -> bool:
+        """Whether ``service``, which has ``own`` there already, can share with so many others."""
         if not others:
             return True
         if not terms.key or self._keys[terms.key] - (own is not None and own.terms.key == terms.key) != others:
@@ -92,13 +121,6 @@ class Tenants:
             return False
         own_ports = own.terms.ports if own is not None else frozenset()
         return not any(self._ports[port] - (port in own_ports) for port in terms.ports)
-
-    def _count(self, claim: Claim, step: int) -> None:
-        _add(self._keys, claim.terms.key, step)
-        _add(self._namespaces, claim.service.namespace, step)
-        _add(self._backends, claim.terms.backend, step)
-        for port in claim.terms.ports:
-            _add(self._ports, port, step)
 
 
 def _add(counts: Counter[Counted], what: Counted, step: int) -> None:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import json
 from ipaddress import ip_address
 from typing import Any
 
 from purelb import names
 from purelb.addresses import Family
-from purelb.services import Port, ServiceKey, annotations_patch, describe_ingress, status_patch, view_service
+from purelb.services import (
+    Port,
+    ServiceKey,
+    ServiceView,
+    annotations_patch,
+    describe_ingress,
+    status_patch,
+    view_service,
+)
 
 
 def service(**changes: Any) -> dict[str, Any]:
@@ -191,3 +200,27 @@ def test_of_what_a_tenant_writes_there_no_more_groups_are_read_than_a_service_ca
     assert len(groups("a," * 100_000)) == 256
     assert groups("x" * 254 + ",a") == ("a",)
     assert groups(",".join(["n" * 253] * 256)) == ("n" * 253,) * 256
+
+
+def test_an_annotation_that_nobody_here_reads_is_not_kept() -> None:
+    copy = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "example.org/owner": "shop"}
+    meant = {"purelb.io/misspelt": "x", "metallb.io/address-pool": "pool"}
+
+    view = view_service(service(metadata=service()["metadata"] | {"annotations": copy | meant}))
+
+    assert view.annotations == meant
+
+
+def test_what_many_services_have_alike_is_in_memory_once() -> None:
+    def read() -> ServiceView:
+        body = service()
+        body["spec"] |= {"externalTrafficPolicy": "Local", "selector": {"app": "web"}}
+        return view_service(json.loads(json.dumps(body)))
+
+    one, other = read(), read()
+
+    assert one.key.namespace is other.key.namespace
+    assert one.type is other.type
+    assert one.external_traffic_policy is other.external_traffic_policy
+    assert next(iter(one.annotations)) is next(iter(other.annotations))
+    assert one.annotations["purelb.io/allocated-by"] is other.annotations["purelb.io/allocated-by"]
