@@ -37,6 +37,9 @@ LONGEST_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of an answer; a page of the largest Services that we give addresses to has a tenth."""
 CONNECTIONS: Final = 100
 """Requests that may be under way at once."""
+IDLE: Final = 4.0
+"""Seconds until a connection that nobody uses is closed. aiohttp takes the one that has waited longest, so that the
+renewals of a Lease keep as many open as there are in this time, and each has 256 KiB of buffers."""
 SILENCE: Final = 20
 """Seconds of silence after which a connection is asked whether it still stands; a third more, and it is given up."""
 
@@ -114,7 +117,7 @@ class Kube:
         self._login = await login(self._kubeconfig)
         self._tls = (await self._login.credentials()).tls()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, socket_factory=_lively_socket),
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=IDLE, socket_factory=_lively_socket),
             # Without a proxy to look for, aiohttp need not look for one in a thread, before each request.
             trust_env=bool(getproxies()),
             # Compressing a page of a list costs more than sending it over a cluster's own network.
