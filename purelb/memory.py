@@ -17,6 +17,9 @@ from typing import Final
 AFTERWARDS: Final = 5.0
 """Seconds after a recovery until what was before it is looked through: by then all have connected again."""
 
+_M_ARENA_MAX: Final = -8
+"""One heap for all threads: each of its own would have holes of its own, and with the interpreter's lock nearly nobody
+asks for memory at the same time as another (mallopt(3))."""
 _M_MMAP_THRESHOLD: Final = -3
 _MMAP_THRESHOLD: Final = 128 * 1024
 """glibc's default, set: it would raise it with the first large buffer that is freed, and buffers then lie in the heap
@@ -24,13 +27,14 @@ among small things, which keep it from shrinking (mallopt(3))."""
 
 
 def settle() -> None:
-    """Call it once all is imported.
+    """Call it once all is imported, and before any thread is started.
 
     What was imported stays: to look through it for garbage stops all loops for 50 ms and more, each time.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
+        mallopt(_M_ARENA_MAX, 1)
     gc.collect()
     gc.freeze()
 
