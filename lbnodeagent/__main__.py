@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+import purelb
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.driver import DataPlane
@@ -74,8 +74,7 @@ async def run(settings: AgentSettings) -> int:
         async with Netlink(ledger) as netlink:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
             gate = gate_of(settings)
-            version = parse_version(importlib.metadata.version("purelb"))
-            core = Core(settings.node_name, version, asks_first=settings.asks_first)
+            core = Core(settings.node_name, parse_version(purelb.__version__), asks_first=settings.asks_first)
             plane = DataPlane(core, netlink, sender, listener, peers, inbox, outbox, metrics, router, gate)
             await plane.start()
             control.start()

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import purelb
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"purelb": ".", "memberlist": "memberlist", "kubedouble": "kubedouble", "purelb-lab": "lab"}
 
@@ -30,7 +32,7 @@ def names(lines: list[str]) -> set[str]:
 @pytest.mark.parametrize("name", FOLDERS)
 def test_all_have_one_version_and_one_oldest_python(name: str) -> None:
     assert project(name)["name"] == name
-    assert project(name)["version"] == project("purelb")["version"]
+    assert project(name)["version"] == project("purelb")["version"] == purelb.__version__
     assert project(name)["requires-python"] == project("purelb")["requires-python"]
     assert project(name)["license"] == project("purelb")["license"]
 

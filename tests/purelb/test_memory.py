@@ -1,15 +1,36 @@
-"""What an outage leaves behind is given back: connections refer to each other in circles."""
+"""What programs take at their start, and what an outage leaves behind: connections refer to each other in circles."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import weakref
 
 import pytest
 
 from purelb import memory
 from purelb.recovery import Recovery
+
+NEEDLESS = (
+    "google.protobuf",
+    "grpc",
+    "importlib.metadata",  # brings zipfile and csv
+    "kubernetes",
+    "pynetbox",
+    "requests",
+)
+"""Large ones that came in once, each by an import that looked harmless."""
+
+
+@pytest.mark.parametrize("program", ["lbnodeagent", "allocator"])
+def test_a_program_that_starts_does_without_what_only_some_clusters_need(program: str) -> None:
+    code = f"import sys, {program}.__main__; print([name for name in {NEEDLESS!r} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
 
 
 class Circle:
