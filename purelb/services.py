@@ -1,7 +1,7 @@
 """The Services that we read, as frozen views, and the patch bodies that we write to them. No I/O.
 
-Of a text that thousands of Services have, a name of an annotation or a node, one copy is kept: the JSON decoder makes
-one per Service.
+Of what thousands of Services have alike, a name of an annotation or a node, a set of ports, one copy is kept: the JSON
+decoder makes one per Service.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import datetime
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, overload
 
 from purelb import names
@@ -145,7 +146,7 @@ def view_service(body: Json) -> ServiceView:
         ip_families=tuple(Family(family) for family in spec.get("ipFamilies") or () if family in ("IPv4", "IPv6")),
         ip_family_policy=_shared(spec.get("ipFamilyPolicy")),
         external_traffic_policy=_shared(spec.get("externalTrafficPolicy")),
-        ports=frozenset(Port(_shared(port.get("protocol", "TCP")), port["port"]) for port in spec.get("ports") or ()),
+        ports=_ports(tuple((_shared(port.get("protocol", "TCP")), port["port"]) for port in spec.get("ports") or ())),
         selector=tuple(sorted((sys.intern(key), value) for key, value in (spec.get("selector") or {}).items())),
         annotations={
             sys.intern(key): _shared(value)
@@ -168,6 +169,11 @@ def _shared(text: str | None) -> str | None: ...
 def _shared(text: Any) -> Any:
     """The one copy of a short text; long ones hardly ever are the same, and what is no text stays what it is."""
     return sys.intern(text) if type(text) is str and len(text) <= _SHORT else text
+
+
+@lru_cache(maxsize=1024)
+def _ports(pairs: tuple[tuple[str, int], ...]) -> frozenset[Port]:
+    return frozenset(Port(protocol, number) for protocol, number in pairs)
 
 
 def parse_time(text: str | None) -> datetime.datetime:

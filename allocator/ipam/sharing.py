@@ -47,40 +47,40 @@ def obstacle(holder: Claim, service: ServiceKey, terms: Terms, *, across: bool) 
 class Tenants:
     """Who is on one address. Whether one more fits costs the same however many there are."""
 
-    __slots__ = ("_claims", "_counts")
+    __slots__ = ("_only", "_several")
 
     def __init__(self) -> None:
-        self._claims: dict[ServiceKey, Claim] = {}
-        self._counts: _Counts | None = None
-        """None while there is but one, as on nearly every address: counts of one take three times its own memory."""
+        self._only: Claim | None = None
+        """While there is but one, as on nearly every address: tables of one take five times its own memory."""
+        self._several: _Several | None = None
 
     def __len__(self) -> int:
-        return len(self._claims)
+        return len(self._several.claims) if self._several is not None else int(self._only is not None)
 
     def __iter__(self) -> Iterator[Claim]:
-        return iter(self._claims.values())
+        if self._several is not None:
+            yield from self._several.claims.values()
+        elif self._only is not None:
+            yield self._only
 
     def enter(self, claim: Claim) -> None:
         """A Service that isn't there comes."""
-        self._claims[claim.service] = claim
-        if self._counts is not None:
-            self._counts.count(claim, 1)
-        elif len(self) > 1:
-            self._counts = _Counts(self)
+        if self._several is not None:
+            self._several.enter(claim)
+        elif self._only is not None:
+            self._several, self._only = _Several(self._only, claim), None
+        else:
+            self._only = claim
 
     def leave(self, service: ServiceKey) -> None:
         """A Service that is there goes."""
-        claim = self._claims.pop(service)
-        if len(self) <= 1:
-            self._counts = None
-        elif self._counts is not None:
-            self._counts.count(claim, -1)
+        self._only = self._several.leave(service) if self._several is not None else None
+        if self._only is not None:
+            self._several = None
 
     def rivals(self, service: ServiceKey, terms: Terms, *, across: bool) -> list[Claim]:
         """The others with whom ``service`` can't share on ``terms``."""
-        own = self._claims.get(service)
-        others = len(self) - (own is not None)
-        if self._counts is not None and self._counts.fit(service, own, terms, others, across=across):
+        if self._several is not None and self._several.fits(service, terms, across=across):
             return []
         return [
             holder
@@ -89,30 +89,32 @@ class Tenants:
         ]
 
 
-class _Counts:
-    """How many on one address have what, so that nobody need ask them one by one."""
+class _Several:
+    """Two or more on one address, and how many of them have what, so that nobody need ask them one by one."""
 
-    __slots__ = ("_backends", "_keys", "_namespaces", "_ports")
+    __slots__ = ("_backends", "_keys", "_namespaces", "_ports", "claims")
 
-    def __init__(self, claims: Iterable[Claim]) -> None:
+    def __init__(self, *claims: Claim) -> None:
+        self.claims: dict[ServiceKey, Claim] = {}
         self._keys: Counter[str | None] = Counter()
         self._namespaces: Counter[str] = Counter()
         self._backends: Counter[str] = Counter()
         self._ports: Counter[Port] = Counter()
         for claim in claims:
-            self.count(claim, 1)
+            self.enter(claim)
 
-    def count(self, claim: Claim, step: int) -> None:
-        _add(self._keys, claim.terms.key, step)
-        _add(self._namespaces, claim.service.namespace, step)
-        _add(self._backends, claim.terms.backend, step)
-        for port in claim.terms.ports:
-            _add(self._ports, port, step)
+    def enter(self, claim: Claim) -> None:
+        self.claims[claim.service] = claim
+        self._count(claim, 1)
 
-    def fit(self, service: ServiceKey, own: Claim | None, terms: Terms, others: int, *, across: bool) -> bool:
-        """Whether ``service``, which has ``own`` there already, can share with so many others."""
-        if not others:
-            return True
+    def leave(self, service: ServiceKey) -> Claim | None:
+        """Who is left, if that is but one."""
+        self._count(self.claims.pop(service), -1)
+        return next(iter(self.claims.values())) if len(self.claims) == 1 else None
+
+    def fits(self, service: ServiceKey, terms: Terms, *, across: bool) -> bool:
+        own = self.claims.get(service)
+        others = len(self.claims) - (own is not None)
         if not terms.key or self._keys[terms.key] - (own is not None and own.terms.key == terms.key) != others:
             return False
         if not across and self._namespaces[service.namespace] - (own is not None) != others:
@@ -121,6 +123,13 @@ class _Counts:
             return False
         own_ports = own.terms.ports if own is not None else frozenset()
         return not any(self._ports[port] - (port in own_ports) for port in terms.ports)
+
+    def _count(self, claim: Claim, step: int) -> None:
+        _add(self._keys, claim.terms.key, step)
+        _add(self._namespaces, claim.service.namespace, step)
+        _add(self._backends, claim.terms.backend, step)
+        for port in claim.terms.ports:
+            _add(self._ports, port, step)
 
 
 def _add(counts: Counter[Counted], what: Counted, step: int) -> None:

@@ -221,6 +221,7 @@ def test_what_many_services_have_alike_is_in_memory_once() -> None:
 
     assert one.key.namespace is other.key.namespace
     assert one.type is other.type
+    assert one.ports is other.ports
     assert one.external_traffic_policy is other.external_traffic_policy
     assert next(iter(one.annotations)) is next(iter(other.annotations))
     assert one.annotations["purelb.io/allocated-by"] is other.annotations["purelb.io/allocated-by"]
