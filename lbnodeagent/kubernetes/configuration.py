@@ -7,7 +7,7 @@ looks, and a series of ``purelb_lbnodeagent_config_errors``, where an alert look
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from lbnodeagent.messages import Configured
@@ -43,15 +43,15 @@ class Key(NamedTuple):
 
 
 class Configuration:
-    """This node's configuration, as LBNodeAgents and the node's labels change. Used from one loop."""
+    """This node's configuration, as LBNodeAgents and the node's labels change. Used from one loop.
 
-    def __init__(
-        self, node: str, events: EventRecorder, metrics: AgentMetrics, tell: Callable[[Configured], None]
-    ) -> None:
+    What may change it returns what the data plane is to be told, if anything is.
+    """
+
+    def __init__(self, node: str, events: EventRecorder, metrics: AgentMetrics) -> None:
         self._node = node
         self._events = events
         self._metrics = metrics
-        self._tell = tell
         self._configs: dict[Key, NodeAgentConfig] = {}
         self._refused: dict[Key, Trouble] = {}
         self._versions: dict[Key, str] = {}
@@ -66,28 +66,31 @@ class Configuration:
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def agents(self, news: News[Json]) -> None:
+    def agents(self, news: News[Json]) -> Configured | None:
         """News of LBNodeAgents; a list replaces all that was known."""
+        told: Configured | None = None
         for change in changes(news, self._versions):
             match change:
                 case Changed(_, body):
-                    self._set(body)
+                    told = self._set(body) or told
                 case Deleted(key):
-                    self._drop(Key(*key))
+                    told = self._drop(Key(*key)) or told
+        return told
 
-    def _set(self, body: Json) -> None:
+    def _set(self, body: Json) -> Configured | None:
         """One that a list repeats is no news: its author was told already what is wrong with it."""
         metadata = body["metadata"]
         key, version = Key(metadata.get("namespace", ""), metadata["name"]), metadata.get("resourceVersion", "")
-        if not version or self._versions.get(key) != version:
-            self._versions[key] = version
-            self.observe_agent(body, is_gone=False)
+        if version and self._versions.get(key) == version:
+            return None
+        self._versions[key] = version
+        return self.observe_agent(body, is_gone=False)
 
-    def _drop(self, key: Key) -> None:
+    def _drop(self, key: Key) -> Configured | None:
         self._versions.pop(key, None)
-        self.observe_agent({"metadata": key._asdict()}, is_gone=True)
+        return self.observe_agent({"metadata": key._asdict()}, is_gone=True)
 
-    def observe_agent(self, body: Json, *, is_gone: bool) -> None:
+    def observe_agent(self, body: Json, *, is_gone: bool) -> Configured | None:
         """An LBNodeAgent came, changed or went."""
         metadata = body["metadata"]
         key = Key(metadata.get("namespace", ""), metadata["name"])
@@ -101,18 +104,19 @@ class Configuration:
                 self._configs[key] = parse_node_agent(body)
             except SpecError as error:
                 self._refuse(key, metadata.get("uid", ""), error)
-        self._choose()
+        return self._choose()
 
-    def set_labels(self, labels: Mapping[str, str]) -> None:
+    def set_labels(self, labels: Mapping[str, str]) -> Configured | None:
         """This node's labels, now."""
-        if labels != self._labels:
-            self._labels = labels
-            self._choose()
+        if labels == self._labels:
+            return None
+        self._labels = labels
+        return self._choose()
 
-    def synced(self) -> None:
+    def synced(self) -> Configured | None:
         """Every LBNodeAgent and the labels are known: before that, none is chosen."""
         self._is_synced = True
-        self._choose()
+        return self._choose()
 
     def looked_around(self, found: Surroundings) -> None:
         """What the data plane found of the interfaces that the configuration names."""
@@ -134,21 +138,21 @@ class Configuration:
 
     # --- choosing ----------------------------------------------------------------------------------------------------
 
-    def _choose(self) -> None:
+    def _choose(self) -> Configured | None:
         if not self._is_synced:
-            return
+            return None
         choice = choose_config(self._configs.values(), self._labels, is_any_refused=bool(self._refused))
         self._tell_ignored(choice)
         self._show_state(choice.config)
         if choice.config == self._config:
-            return
+            return None
         self._config = choice.config
         if choice.config.announces:
             self._told_useless = set()
         self._metrics.config_loaded.set(choice.config.announces)
         log.info("configured", extra={"config": choice.config.name, "interface": choice.config.local_interface})
-        self._tell(Configured(choice.config))
         self._tell_missing()
+        return Configured(choice.config)
 
     def _show_state(self, config: NodeAgentConfig) -> None:
         if config.announces:

@@ -122,26 +122,18 @@ class ControlPlane:
                 has_router=settings.bird_socket is not None,
             )
             publisher = Publisher(settings.node_name, settings.common.namespace, kube, metrics)
-            configuration = Configuration(settings.node_name, events, metrics, self._tell)
+            configuration = Configuration(settings.node_name, events, metrics)
             warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)
             self._warnings = warnings
             lease = self._lease(kube)
-            node = NodeFeed(
-                self._tell,
-                configuration.set_labels,
-                lambda nodes: self._unheard.agents(nodes, time.monotonic()),
-                lease.node_is if lease is not None else None,
-            )
-            keys = self._keys = GossipKeys(
-                self._tell, lambda complaint, secret: warnings.gossip_key(complaint, secret, time.monotonic())
-            )
+            keys = self._keys = GossipKeys()
             servers = ((await kube.credentials()).server, settings.api_host)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()
             begun = Begun()
             self._inbox.start_over(key_of(begun), begun)
             self._outbox.open()
             if settings.gossip_key is not None:
-                keys.fixed(settings.gossip_key)
+                self._tell(*keys.fixed(settings.gossip_key).told)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     # kopf ends in its own time, up to 5 s: the program that is stopped doesn't wait for it.
@@ -157,7 +149,7 @@ class ControlPlane:
                         tasks.create_task(self._look_around(following, warnings)),
                         tasks.create_task(memory.tidy(following.recovered)),
                         tasks.create_task(
-                            self._follow(following, answers, wanted, configuration, node, keys, reporter)
+                            self._follow(following, answers, wanted, configuration, keys, reporter, warnings, lease)
                         ),
                     ]
                     if lease is not None:
@@ -182,11 +174,9 @@ class ControlPlane:
         instance = settings.common.pod[1] if settings.common.pod is not None else ""
         return NodeLease(settings.node_name, settings.common.namespace, instance, kube, random.Random())
 
-    def _tell(self, told: Told) -> None:
-        self._inbox.put(key_of(told), told)
-
-    def _tell_vips(self, told: list[VipChanged]) -> None:
-        self._inbox.put_all({key_of(one): one for one in told})
+    def _tell(self, *told: Told | None) -> None:
+        """Pass on to the data plane what there is."""
+        self._inbox.put_all({key_of(one): one for one in told if one is not None})
 
     def trouble(self, now: float) -> str | None:
         """What can't be followed for longer than a moment, or is missing, in one sentence.
@@ -208,12 +198,13 @@ class ControlPlane:
         answers: ServiceAnswers,
         wanted: WantedTable,
         configuration: Configuration,
-        node: NodeFeed,
         keys: GossipKeys,
         reporter: Reporter,
+        warnings: NodeWarnings,
+        lease: NodeLease | None,
     ) -> None:
         """Pass on what happens, and say when everything was learned once."""
-        feed, learned = ServiceFeed(wanted), self._learned
+        feed, around, learned = ServiceFeed(wanted), NodeFeed(), self._learned
         async with asyncio.TaskGroup() as tasks:
             async for news in merged(following, answers, tasks):
                 self._metrics.updates.inc()
@@ -225,13 +216,22 @@ class ControlPlane:
                     case OfSlices(one):
                         self._pass_on(feed.slices(one), reporter)
                     case OfAgents(one):
-                        configuration.agents(one)
+                        self._tell(configuration.agents(one))
                     case OfNode(one):
-                        node.node(one)
+                        of_node = around.node(one)
+                        self._tell(*of_node.told)
+                        if of_node.node is not None:
+                            self._tell(configuration.set_labels(of_node.node.labels))
+                            if lease is not None and of_node.node.uid:
+                                lease.node_is(of_node.node.uid)
                     case OfPods(one):
-                        node.pods(one)
+                        of_pods = around.pods(one)
+                        self._unheard.agents(of_pods.running, time.monotonic())
+                        self._tell(*of_pods.told)
                     case OfSecret(one):
-                        keys.heard(one)
+                        of_secret = keys.heard(one)
+                        warnings.gossip_key(of_secret.complaint, of_secret.about, time.monotonic())
+                        self._tell(*of_secret.told)
                     case _:
                         assert_never(news)
                 learned.heard(news)
@@ -242,14 +242,14 @@ class ControlPlane:
         """Everything was learned once."""
         self.is_synced = True
         log.info("synced", extra={"services": len(wanted.services), "vips": len(wanted.table)})
-        configuration.synced()
+        self._tell(configuration.synced())
         reporter.synced()
         self._tell(Synced())
 
     def _pass_on(self, then: Consequences, reporter: Reporter) -> None:
         for key in then.gone:
             reporter.service_gone(key)
-        self._tell_vips([VipChanged(vip, wanted) for vip, wanted in then.vips.items()])
+        self._tell(*(VipChanged(vip, wanted) for vip, wanted in then.vips.items()))
         for service in then.changed:
             reporter.service_changed(service)
 

@@ -7,7 +7,7 @@ gossip's (keyrotation.py there); a Secret that is gone, or wrong, changes nothin
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -31,19 +31,25 @@ class GossipSecret:
     about: ObjectReference
 
 
+@dataclass(frozen=True, slots=True)
+class KeysNews:
+    """What follows from news of the Secret."""
+
+    told: tuple[KeysKnown, ...]
+    """For the data plane."""
+    complaint: str = ""
+    """What is wrong with the entries of the Secret, each time it is looked at; empty: nothing."""
+    about: ObjectReference | None = None
+
+
 class GossipKeys:
-    """Tells the data plane the keys, and changes of them.
+    """The keys that the data plane is told, and changes of them.
 
     An agent without a key waits for the Secret, as it may start before the allocator: it could not talk to those that
     have one, and would announce what they announce.
     """
 
-    def __init__(
-        self, tell: Callable[[KeysKnown], None], complain: Callable[[str, ObjectReference | None], None]
-    ) -> None:
-        """``complain``: what is wrong with the entries of which Secret, each time it is looked at; empty: nothing."""
-        self._tell = tell
-        self._warn = complain
+    def __init__(self) -> None:
         self._told: tuple[bytes, ...] = ()
         self._complaint = ""
 
@@ -52,11 +58,11 @@ class GossipKeys:
         """Why there is no key yet, in one sentence; None: there is one."""
         return None if self._told else self._complaint or "the gossip key has not been read yet"
 
-    def fixed(self, key: bytes) -> None:
+    def fixed(self, key: bytes) -> KeysNews:
         """ML_GROUP says it: there is nothing to follow."""
-        self._use((key,))
+        return KeysNews(self._use((key,)))
 
-    def heard(self, news: News[GossipSecret]) -> None:
+    def heard(self, news: News[GossipSecret]) -> KeysNews:
         """News of the one Secret."""
         match news:
             case Replaced(items):
@@ -73,17 +79,14 @@ class GossipKeys:
             if complaint != self._complaint:
                 log.warning("gossip key", extra={"reason": complaint})
             self._complaint = complaint
-            self._warn("", None)
-            return
+            return KeysNews(())
         self._complaint = secret.complaint
-        self._warn(secret.complaint, secret.about)
-        if secret.keys:
-            self._use(secret.keys)
+        return KeysNews(self._use(secret.keys) if secret.keys else (), secret.complaint, secret.about)
 
-    def _use(self, keys: tuple[bytes, ...]) -> None:
-        if keys != self._told:
-            self._told = keys
-            self._tell(KeysKnown(keys))
+    def _use(self, keys: tuple[bytes, ...]) -> tuple[KeysKnown, ...]:
+        is_news = keys != self._told
+        self._told = keys
+        return (KeysKnown(keys),) if is_news else ()
 
 
 def parse_secret(body: Mapping[str, Any]) -> GossipSecret:

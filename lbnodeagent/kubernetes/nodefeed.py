@@ -7,7 +7,7 @@ is known of the pods, stay as they were for as long as the API server says nothi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
@@ -44,30 +44,36 @@ class AgentPod:
     """Whether an agent runs there that should be heard."""
 
 
+@dataclass(frozen=True, slots=True)
+class NodeNews:
+    """What follows from news of the Node."""
+
+    told: tuple[NodeExcluded | NodeFailing | NodeAddresses, ...]
+    """For the data plane."""
+    node: OwnNode | None
+    """As it is; None while there is none, and then what was known of its labels holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodsNews:
+    """What follows from news of the other agents' pods."""
+
+    told: tuple[PeersKnown, ...]
+    """For the data plane."""
+    running: frozenset[str]
+    """The other nodes where an agent runs that should be heard."""
+
+
 class NodeFeed:
     """Used from one loop."""
 
-    def __init__(
-        self,
-        tell: Callable[[NodeExcluded | NodeFailing | NodeAddresses | PeersKnown], None],
-        on_labels: Callable[[Mapping[str, str]], None],
-        on_agents: Callable[[frozenset[str]], None],
-        on_uid: Callable[[str], None] | None = None,
-    ) -> None:
-        """``on_labels``: labels decide which configuration applies. ``on_agents``: the other nodes where one runs.
-
-        ``on_uid``: what tells our Node from an earlier one of its name.
-        """
-        self._tell = tell
-        self._on_labels = on_labels
-        self._on_agents = on_agents
-        self._on_uid = on_uid
+    def __init__(self) -> None:
         self._pods: dict[ObjectKey, AgentPod] = {}
         self._told: PeersKnown | None = None
         self._addresses = NodeAddresses()
         self._failing: NodeFailing | None = None
 
-    def node(self, news: News[OwnNode]) -> None:
+    def node(self, news: News[OwnNode]) -> NodeNews:
         """Of the one Node that is followed."""
         match news:
             case Replaced(items):
@@ -78,20 +84,18 @@ class NodeFeed:
                 known = None
             case _:
                 assert_never(news)
+        told: list[NodeExcluded | NodeFailing | NodeAddresses] = []
         failing = NodeFailing(known.failure if known is not None else None)
         if failing != self._failing:
             self._failing = failing
-            self._tell(failing)
-        self._tell(NodeExcluded(known is None or known.is_excluded))
-        if known is not None:
-            self._on_labels(known.labels)
-            if self._on_uid is not None and known.uid:
-                self._on_uid(known.uid)
-            if known.addresses != self._addresses:
-                self._addresses = known.addresses
-                self._tell(known.addresses)
+            told.append(failing)
+        told.append(NodeExcluded(known is None or known.is_excluded))
+        if known is not None and known.addresses != self._addresses:
+            self._addresses = known.addresses
+            told.append(known.addresses)
+        return NodeNews(tuple(told), known)
 
-    def pods(self, news: News[AgentPod]) -> None:
+    def pods(self, news: News[AgentPod]) -> PodsNews:
         """Of other nodes' agents."""
         match news:
             case Replaced(items):
@@ -103,11 +107,10 @@ class NodeFeed:
             case _:
                 assert_never(news)
         running = frozenset(pod.peer.node for pod in self._pods.values() if pod.runs)
-        self._on_agents(running)
         known = PeersKnown(frozenset(pod.peer for pod in self._pods.values()), running)
-        if known != self._told:
-            self._told = known
-            self._tell(known)
+        is_news = known != self._told
+        self._told = known
+        return PodsNews((known,) if is_news else (), running)
 
 
 def parse_node(body: Mapping[str, Any]) -> OwnNode:

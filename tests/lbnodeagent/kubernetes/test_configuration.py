@@ -40,17 +40,19 @@ class Scene:
         self.registry = CollectorRegistry()
         self.told: list[NodeAgentConfig] = []
         self.events = EventRecorder(kube, "purelb-lbnodeagent")
-        self.configuration = Configuration("w11", self.events, AgentMetrics(self.registry), self._tell)
+        self.configuration = Configuration("w11", self.events, AgentMetrics(self.registry))
 
-    def _tell(self, told: Configured) -> None:
-        self.told.append(told.config)
+    def hears(self, told: Configured | None) -> None:
+        """What the data plane is told."""
+        if told is not None:
+            self.told.append(told.config)
 
     def sees(self, *bodies: dict[str, Any]) -> None:
         for body in bodies:
-            self.configuration.observe_agent(body, is_gone=False)
+            self.hears(self.configuration.observe_agent(body, is_gone=False))
 
     def misses(self, body: dict[str, Any]) -> None:
-        self.configuration.observe_agent(body, is_gone=True)
+        self.hears(self.configuration.observe_agent(body, is_gone=True))
 
     def troubles(self) -> dict[tuple[str, str], float]:
         """The metric of what is wrong, by object and reason."""
@@ -99,7 +101,7 @@ def test_before_everything_is_known_nothing_is_chosen(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(PLAIN)
         assert scene.told == []
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         assert [config.name for config in scene.told] == ["default"]
         assert scene.state() == ["configured"]
 
@@ -109,10 +111,10 @@ def test_before_everything_is_known_nothing_is_chosen(play: Play) -> None:
 def test_a_changed_label_chooses_again_and_the_one_that_stands_back_is_told(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(PLAIN, SPECIFIC)
-        scene.configuration.synced()
-        scene.configuration.set_labels({"disk": "ssd"})
+        scene.hears(scene.configuration.synced())
+        scene.hears(scene.configuration.set_labels({"disk": "ssd"}))
         assert scene.state() == ["configured"]
-        scene.configuration.set_labels({})
+        scene.hears(scene.configuration.set_labels({}))
         assert [config.name for config in scene.told] == ["default", "ssd", "default"]
         assert scene.state() == ["configured"]
 
@@ -123,7 +125,7 @@ def test_a_changed_label_chooses_again_and_the_one_that_stands_back_is_told(play
 def test_a_wrong_change_leaves_in_force_what_was_right_and_is_told_until_it_is_mended(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(PLAIN)
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         scene.sees(BROKEN)
         assert [config.local_interface for config in scene.told] == ["default"]
         assert scene.troubles() == {("default/default", "invalid"): 1.0}
@@ -139,7 +141,7 @@ def test_a_wrong_change_leaves_in_force_what_was_right_and_is_told_until_it_is_m
 def test_one_that_never_was_right_announces_nothing(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(BROKEN)
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         assert [config.announces for config in scene.told] == [False]
         assert scene.state() == ["invalid"]
         scene.misses(BROKEN)
@@ -155,7 +157,7 @@ def test_a_selector_that_cannot_be_evaluated_has_a_reason_of_its_own(play: Play)
 
     def act(scene: Scene) -> None:
         scene.sees(PLAIN, agent("odd", {"nodeSelector": selector, "local": {}}))
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         assert [config.name for config in scene.told] == ["default"]
         assert scene.troubles() == {("default/odd", "node_selector"): 1.0}
 
@@ -170,7 +172,7 @@ def test_a_selector_that_cannot_be_evaluated_has_a_reason_of_its_own(play: Play)
 def test_no_object_for_this_node_is_a_state_of_its_own(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(SPECIFIC)
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         assert [config.announces for config in scene.told] == [False]
         assert scene.state() == ["deselected"]
 
@@ -180,7 +182,7 @@ def test_no_object_for_this_node_is_a_state_of_its_own(play: Play) -> None:
 def test_an_interface_that_is_not_there_is_told_once_and_measured_until_it_comes(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(agent("default", {"local": {"interfaces": ["bond0"]}}))
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         for _ in range(2):
             scene.configuration.looked_around(Surroundings(("eth0",), ("bond0",)))
         assert scene.troubles() == {("default/default", "interface"): 1.0}
@@ -193,7 +195,7 @@ def test_an_interface_that_is_not_there_is_told_once_and_measured_until_it_comes
 def test_default_that_stands_for_no_interface_is_told_too(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(PLAIN)
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         scene.configuration.looked_around(Surroundings((), ("default",)))
 
     ((_, reason, text),) = play(act)
@@ -206,7 +208,7 @@ def test_default_that_stands_for_no_interface_is_told_too(play: Play) -> None:
 
 def test_what_an_earlier_configuration_named_in_vain_is_not_told_of_the_next(play: Play) -> None:
     def act(scene: Scene) -> None:
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         scene.configuration.looked_around(Surroundings(("eth0",), ("bond0",)))
         scene.sees(PLAIN)
         assert scene.troubles() == {}
@@ -217,7 +219,7 @@ def test_what_an_earlier_configuration_named_in_vain_is_not_told_of_the_next(pla
 def test_lbnodeagents_by_which_no_node_announces_are_told_so_once_each(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(SPECIFIC, agent("empty", {}))
-        scene.configuration.synced()
+        scene.hears(scene.configuration.synced())
         for _ in range(2):
             scene.configuration.announces_nowhere()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from lbnodeagent.kubernetes.gossipkey import GossipKeys, parse_secret
+from lbnodeagent.kubernetes.gossipkey import GossipKeys, GossipSecret, parse_secret
 from lbnodeagent.messages import KeysKnown
-from purelb.ordering import Changed, Deleted, ObjectKey
+from purelb.ordering import Changed, Deleted, News, ObjectKey
 
 OLD, NEW = b"0" * 32, b"1" * 16
 
@@ -18,17 +18,22 @@ def secret(**entries: bytes) -> dict[str, Any]:
 
 def test_what_is_wrong_with_the_secret_is_told_until_it_is_right_or_gone() -> None:
     complaints, told = list[str](), list[KeysKnown]()
-    keys = GossipKeys(told.append, lambda complaint, _: complaints.append(complaint))
+    keys = GossipKeys()
     key = ObjectKey("purelb", "purelb-gossip")
 
-    def heard(**entries: bytes) -> None:
-        metadata = {"namespace": "purelb", "name": "purelb-gossip", "uid": "u1"}
-        keys.heard(Changed(key, parse_secret({"metadata": metadata, **secret(**entries)})))
+    def heard(news: News[GossipSecret]) -> None:
+        then = keys.heard(news)
+        complaints.append(then.complaint)
+        told.extend(then.told)
 
-    heard(key=NEW)
-    heard(key=NEW, old=b"short")
-    heard(before=OLD)
-    keys.heard(Deleted(key, "u1"))
+    def has(**entries: bytes) -> None:
+        metadata = {"namespace": "purelb", "name": "purelb-gossip", "uid": "u1"}
+        heard(Changed(key, parse_secret({"metadata": metadata, **secret(**entries)})))
+
+    has(key=NEW)
+    has(key=NEW, old=b"short")
+    has(before=OLD)
+    heard(Deleted(key, "u1"))
 
     assert complaints == [
         "",

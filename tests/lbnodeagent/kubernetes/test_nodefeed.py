@@ -31,7 +31,18 @@ class Told:
         self.told: list[NodeExcluded | NodeFailing | NodeAddresses | PeersKnown] = []
         self.labels: list[Mapping[str, str]] = []
         self.agents: list[frozenset[str]] = []
-        self.feed = NodeFeed(self.told.append, self.labels.append, self.agents.append)
+        self._feed = NodeFeed()
+
+    def node(self, news: News[OwnNode]) -> None:
+        then = self._feed.node(news)
+        self.told += then.told
+        if then.node is not None:
+            self.labels.append(then.node.labels)
+
+    def pods(self, news: News[AgentPod]) -> None:
+        then = self._feed.pods(news)
+        self.told += then.told
+        self.agents.append(then.running)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +59,8 @@ def test_a_cordon_or_a_label_keeps_vips_away(node: dict[str, Any], is_excluded: 
 
 def test_labels_and_exclusion_are_told_as_they_change() -> None:
     scene = Told()
-    scene.feed.node(Replaced({NODE: OwnNode({"rack": "1"}, is_excluded=False)}, "1", 0))
-    scene.feed.node(Changed(NODE, OwnNode({"rack": "2"}, is_excluded=True)))
+    scene.node(Replaced({NODE: OwnNode({"rack": "1"}, is_excluded=False)}, "1", 0))
+    scene.node(Changed(NODE, OwnNode({"rack": "2"}, is_excluded=True)))
 
     assert scene.told == [NodeFailing(None), NodeExcluded(False), NodeExcluded(True)]
     assert scene.labels == [{"rack": "1"}, {"rack": "2"}]
@@ -64,7 +75,7 @@ def test_the_addresses_of_the_node_are_told_once_and_names_are_none() -> None:
     ]
     node = parse_node({"metadata": {"name": "w11"}, "status": {"addresses": named}})
     for _ in range(2):
-        scene.feed.node(Changed(NODE, node))
+        scene.node(Changed(NODE, node))
 
     told = [one for one in scene.told if isinstance(one, NodeAddresses)]
     assert told == [NodeAddresses(frozenset({ip_address("10.31.188.11")}), frozenset({ip_address("192.0.2.11")}))]
@@ -73,7 +84,7 @@ def test_the_addresses_of_the_node_are_told_once_and_names_are_none() -> None:
 def test_what_speaks_against_the_node_is_told_as_it_changes() -> None:
     scene = Told()
     for failure in (Failure.NOT_READY, Failure.NOT_READY, None):
-        scene.feed.node(Changed(NODE, OwnNode({}, is_excluded=False, failure=failure)))
+        scene.node(Changed(NODE, OwnNode({}, is_excluded=False, failure=failure)))
 
     told = [one for one in scene.told if isinstance(one, NodeFailing)]
     assert told == [NodeFailing(Failure.NOT_READY), NodeFailing(None)]
@@ -85,22 +96,22 @@ NOTHING: Replaced[OwnNode] = Replaced({}, "9", 0)
 @pytest.mark.parametrize("news", [Deleted(NODE, "u"), NOTHING], ids=["heard", "unseen"])
 def test_a_node_that_is_gone_counts_as_cordoned_and_its_labels_stay(news: News[OwnNode]) -> None:
     scene = Told()
-    scene.feed.node(Replaced({NODE: OwnNode({"rack": "1"}, is_excluded=False)}, "1", 0))
-    scene.feed.node(news)
+    scene.node(Replaced({NODE: OwnNode({"rack": "1"}, is_excluded=False)}, "1", 0))
+    scene.node(news)
     assert scene.told[-1] == NodeExcluded(True)
 
-    scene.feed.node(Changed(NODE, OwnNode({"rack": "2"}, is_excluded=False)))
+    scene.node(Changed(NODE, OwnNode({"rack": "2"}, is_excluded=False)))
     assert scene.told[-1] == NodeExcluded(False)
     assert scene.labels == [{"rack": "1"}, {"rack": "2"}]
 
 
 def test_a_list_of_pods_replaces_what_was_known_and_is_told_if_it_differs() -> None:
     scene = Told()
-    scene.feed.pods(Replaced({A: ON_W12, B: ON_W13}, "1", 0))
-    scene.feed.pods(Replaced({A: ON_W12, B: ON_W13}, "2", 0))
-    scene.feed.pods(Replaced({B: ON_W13}, "3", 0))
-    scene.feed.pods(Changed(A, runs("w12", "10.0.0.3")))
-    scene.feed.pods(Deleted(B, "u"))
+    scene.pods(Replaced({A: ON_W12, B: ON_W13}, "1", 0))
+    scene.pods(Replaced({A: ON_W12, B: ON_W13}, "2", 0))
+    scene.pods(Replaced({B: ON_W13}, "3", 0))
+    scene.pods(Changed(A, runs("w12", "10.0.0.3")))
+    scene.pods(Deleted(B, "u"))
 
     assert [set(one.addresses) for one in scene.told if isinstance(one, PeersKnown)] == [
         {"10.0.0.1", "10.0.0.2"},
@@ -121,7 +132,7 @@ def test_who_should_be_heard_is_told_also_when_no_pod_comes_or_goes() -> None:
 
 def test_that_there_are_no_other_agents_is_told_too() -> None:
     scene = Told()
-    scene.feed.pods(Replaced({}, "1", 0))
+    scene.pods(Replaced({}, "1", 0))
     assert scene.told == [PeersKnown(frozenset())]
 
 
@@ -167,8 +178,8 @@ def test_an_agent_is_to_be_heard_while_its_program_runs(body: dict[str, Any], is
 
 def test_where_agents_run_is_told() -> None:
     scene = Told()
-    scene.feed.pods(Replaced({A: ON_W12, B: AgentPod(Peer("w13", "10.0.0.2"), runs=False)}, "1", 0))
-    scene.feed.pods(Changed(B, ON_W13))
-    scene.feed.pods(Deleted(A, "u"))
+    scene.pods(Replaced({A: ON_W12, B: AgentPod(Peer("w13", "10.0.0.2"), runs=False)}, "1", 0))
+    scene.pods(Changed(B, ON_W13))
+    scene.pods(Deleted(A, "u"))
 
     assert scene.agents == [{"w12"}, {"w12", "w13"}, {"w13"}]
