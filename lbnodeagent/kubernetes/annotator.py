@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from lbnodeagent.kubernetes.annotation import Form, View, parse, revise, taken_over
 from lbnodeagent.kubernetes.answers import Answers
@@ -25,6 +25,7 @@ from purelb import names
 from purelb.addresses import IPAddress
 from purelb.election import owner
 from purelb.errors import ConflictError, InvalidError, KubeError, NotFoundError
+from purelb.events import EventRecorder, reference_of
 from purelb.kube import Kube, services_path
 from purelb.metrics import AgentMetrics
 from purelb.services import ServiceKey, ServiceView, annotations_patch, view_service
@@ -45,8 +46,6 @@ FORMER: Final = 4096
 """Nodes that are remembered to have been members; then the first ones to come are forgotten."""
 BURIED: Final = 16
 """Names that are remembered to have been taken away from a Service: who may write them there may invent them."""
-
-Taken: TypeAlias = Callable[[ServiceView, IPAddress, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +70,22 @@ class Annotator:
         node: str,
         form: Form,
         kube: Kube,
+        events: EventRecorder,
         wanted: WantedTable,
         standing: Mapping[IPAddress, Announcement],
         metrics: AgentMetrics,
         answers: Answers,
-        on_taken: Taken,
         policies: PolicyReset,
     ) -> None:
         self._node = node
         self._form = form
         self._kube = kube
+        self._events = events
         self._wanted = wanted
         self._standing = standing
         """How each VIP stands here, as the data plane reported it last."""
         self._metrics = metrics
         self._answers = answers
-        self._on_taken = on_taken
-        """Told of an address that this node has taken, with the node that the Service named before."""
         self._policies = policies
         self._contests = Contests(node)
         self._members: frozenset[str] = frozenset()
@@ -139,10 +137,6 @@ class Annotator:
             self.look_at(key)
         if members and may_have_gone:
             self._mourn()
-
-    def knows(self, node: str) -> bool:
-        """Whether ``node`` takes part in the election, or did."""
-        return node in self._former
 
     def _mourn(self) -> None:
         """Look for the dead when they have been gone for long enough, once for all of whom it is news by then."""
@@ -254,10 +248,14 @@ class Annotator:
                     self._contests.wrote(service.key, entry.ip, now)
 
     def _tell_taken(self, service: ServiceView, changes: Mapping[str, str | None]) -> None:
+        """Of addresses that this node has taken, and from which node by what the Service said before."""
         for key, value in changes.items():
             vips = _vips_of_family(service, key)
             for vip, other in taken_over(service.annotations.get(key), value, vips, self._node).items():
-                self._on_taken(service, vip, other)
+                # Whoever may write the annotation may name nodes there that don't exist, as many as he likes.
+                self._metrics.slot_steals.labels(other if other in self._former else "unknown", self._node).inc()
+                text = f"Node {self._node} took announcement of {vip} from node {other}"
+                self._events.record(reference_of(service), "Normal", names.REASON_ANNOUNCE_SLOT_STEAL, text)
 
     def _bury(self, service: ServiceView, changes: Mapping[str, str | None]) -> None:
         for key, value in changes.items():

@@ -7,14 +7,16 @@ an agent says in a Service's status mustn't wait for that. It owns how often tha
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from lbnodeagent.kubernetes.answers import Answers
 from lbnodeagent.kubernetes.viptable import WantedTable, vips_of
 from lbnodeagent.tables import Announcement
-from purelb.addresses import IPAddress
+from purelb import names
+from purelb.addresses import IPAddress, excerpt
 from purelb.errors import ForbiddenError, InvalidError, KubeError
+from purelb.events import EventRecorder, reference_of
 from purelb.kube import Kube, services_path
 from purelb.metrics import AgentMetrics
 from purelb.services import ServiceKey, ServiceView, annotations_patch
@@ -25,6 +27,16 @@ CALM: Final = 2.0
 """Seconds until a policy that was set to Cluster is set so again, if its user disagrees."""
 RETRY: Final = 60.0
 """Seconds until what the API server refused is tried again."""
+LOCAL_OVERRIDE: Final = (
+    "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster. "
+    f"To keep Local, annotate the Service with {names.ALLOW_LOCAL} and set the policy again."
+)
+LOCAL_UNCHANGED: Final = (
+    "ExternalTrafficPolicy Local should become Cluster (PURELB_LOCAL_POLICY=reset), and the API server refuses it: {}; "
+    "give the agents the right to patch services, set the policy by hand, or set PURELB_LOCAL_POLICY=keep"
+)
+_LONGEST_CAUSE: Final = 256
+"""Characters of an API server's sentence within one of ours."""
 
 
 class PolicyReset:
@@ -33,25 +45,22 @@ class PolicyReset:
     def __init__(
         self,
         kube: Kube,
+        events: EventRecorder,
         wanted: WantedTable,
         standing: Mapping[IPAddress, Announcement],
         metrics: AgentMetrics,
         answers: Answers,
-        on_reset: Callable[[ServiceView], None],
-        on_refused: Callable[[ServiceView, str], None],
     ) -> None:
         self._kube = kube
+        self._events = events
         self._wanted = wanted
         self._standing = standing
         """How each VIP stands here, as the data plane reported it last."""
         self._metrics = metrics
         self._answers = answers
-        self._on_reset = on_reset
-        """Told of a Service whose policy was set."""
-        self._on_refused = on_refused
-        """Told once of one whose policy could not be set, and why."""
         self._not_before: dict[ServiceKey, float] = {}
         self._refused: set[ServiceKey] = set()
+        """Of which it was told."""
 
     def forget(self, key: ServiceKey) -> None:
         """A Service is gone."""
@@ -79,14 +88,15 @@ class PolicyReset:
             if key not in self._refused:
                 self._refused.add(key)
                 log.warning("the traffic policy can't be set", extra={"service": str(key), "error": str(error)})
-                self._on_refused(service, str(error))
+                text = LOCAL_UNCHANGED.format(excerpt(str(error), _LONGEST_CAUSE))
+                self._events.record(reference_of(service), "Warning", names.REASON_LOCAL_OVERRIDE, text)
             return now + RETRY
         except KubeError:
             del self._not_before[key]
             raise
         self._refused.discard(key)
         log.info("traffic policy set to Cluster", extra={"service": str(key)})
-        self._on_reset(service)
+        self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, LOCAL_OVERRIDE)
         self._answers.answered(answer, epoch)
         return None
 

@@ -1,4 +1,5 @@
-"""Tells users what this node does: events on the Services and the announced metric. Annotations: annotator.py.
+"""Tells users what this node does: events on the Services and the announced metric. Annotations, and what is told of
+writing them: annotator.py.
 
 Level-triggered: what is told follows from how each VIP stands here, what was told before and what the Service says.
 """
@@ -21,7 +22,7 @@ from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement, Conflict, Members, Wiped
 from lbnodeagent.wire.frames import format_mac
 from purelb import names
-from purelb.addresses import IPAddress, excerpt
+from purelb.addresses import IPAddress
 from purelb.election import owner
 from purelb.events import EventRecorder, reference_of
 from purelb.kube import Kube
@@ -29,14 +30,6 @@ from purelb.metrics import AgentMetrics
 from purelb.servicegroups import PoolSource
 from purelb.services import ServiceKey, ServiceView
 
-LOCAL_OVERRIDE: Final = (
-    "ExternalTrafficPolicy Local not supported on local Interfaces, setting to Cluster. "
-    f"To keep Local, annotate the Service with {names.ALLOW_LOCAL} and set the policy again."
-)
-LOCAL_UNCHANGED: Final = (
-    "ExternalTrafficPolicy Local should become Cluster (PURELB_LOCAL_POLICY=reset), and the API server refuses it: {}; "
-    "give the agents the right to patch services, set the policy by hand, or set PURELB_LOCAL_POLICY=keep"
-)
 LOCAL_KEPT: Final = (
     "ExternalTrafficPolicy override annotation found: the policy stays Local, "
     "and only nodes with a ready endpoint announce"
@@ -45,9 +38,6 @@ LOCAL_HONOURED: Final = (
     "ExternalTrafficPolicy Local holds: one of the nodes with a ready endpoint announces, and the endpoints on that "
     "node get all traffic. To have it spread over all of them, set the policy to Cluster"
 )
-_LONGEST_CAUSE: Final = 256
-"""Characters of an API server's sentence within one of ours."""
-
 SETTLED: Final = 3.0
 """Seconds after an address was put on the dummy interface until it is told that it needs a router."""
 OFF_SUBNET: Final = (
@@ -97,8 +87,8 @@ class Reporter:
         self._double_use = DoubleUse(node, wanted)
         self._last_resorts = LastResorts()
         self._last_resorts_timer: asyncio.TimerHandle | None = None
-        policies = PolicyReset(kube, wanted, self._standing, metrics, answers, self._reset, self._reset_refused)
-        self.annotator = Annotator(node, form, kube, wanted, self._standing, metrics, answers, self._taken, policies)
+        policies = PolicyReset(kube, events, wanted, self._standing, metrics, answers)
+        self.annotator = Annotator(node, form, kube, events, wanted, self._standing, metrics, answers, policies)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
@@ -270,23 +260,6 @@ class Reporter:
                 places |= named_places(service.annotations.get(key), vips, self._node)
             self._named = service, places
         return places
-
-    def _taken(self, service: ServiceView, vip: IPAddress, other: str) -> None:
-        """The Service named another node before."""
-        # Whoever may write the annotation may name nodes there that don't exist, as many as he likes.
-        known = other if self.annotator.knows(other) else "unknown"
-        self._metrics.slot_steals.labels(known, self._node).inc()
-        text = f"Node {self._node} took announcement of {vip} from node {other}"
-        self._events.record(reference_of(service), "Normal", names.REASON_ANNOUNCE_SLOT_STEAL, text)
-
-    def _reset(self, service: ServiceView) -> None:
-        """Its traffic policy was Local."""
-        self._events.record(reference_of(service), "Normal", names.REASON_LOCAL_OVERRIDE, LOCAL_OVERRIDE)
-
-    def _reset_refused(self, service: ServiceView, why: str) -> None:
-        """Its traffic policy should be Cluster, by our operator's word, and can't be set."""
-        text = LOCAL_UNCHANGED.format(excerpt(why, _LONGEST_CAUSE))
-        self._events.record(reference_of(service), "Warning", names.REASON_LOCAL_OVERRIDE, text)
 
     def _explain_policy(self, service: ServiceView, announcement: Announcement) -> None:
         """That policy Local is kept on a NIC, once for each time that its user asks for it."""
