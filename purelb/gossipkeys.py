@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from purelb import names
-from purelb.settings import KEY_SIZES
+
+KEY_SIZES: Final = (16, 24, 32)
+"""Bytes of a gossip key: AES-128, -192 or -256."""
 
 
 def keys_of(secret: Mapping[str, Any]) -> tuple[tuple[bytes, ...], str]:

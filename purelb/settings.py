@@ -14,12 +14,11 @@ from typing import Final, Literal, NamedTuple
 from purelb.addresses import parse_address, parse_range
 from purelb.credentials import kubeconfig_from, own_namespace
 from purelb.errors import AddressError, SettingsError, SpecError
+from purelb.gossipkeys import KEY_SIZES
 from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
 from purelb.preferences import Placement, parse_rule
 from purelb.tempo import Tempo, tempo_from
 
-KEY_SIZES: Final = (16, 24, 32)
-"""Bytes of a gossip key: AES-128, -192 or -256."""
 KUBE_PROXY_PORT: Final = 10256
 """Of kube-proxy's healthz (kube-proxy --healthz-bind-address)."""
 _SWITCHES: Final = ("true", "false")
