@@ -1,6 +1,6 @@
 """The vocabulary that all PureLB programs share: names, addresses, resources, election, Kubernetes access.
 
-It knows none of the programs. Modules without I/O: names, addresses, resources, services, election.
+It knows none of the programs. Which of its modules do no I/O, pyproject.toml says, under "Pure logic".
 """
 
 __version__ = "0.1.0"

@@ -18,8 +18,9 @@ STEPS = (
     Message(USER, API, "apply Service"),
     Message(API, ALLOCATOR, "watch: Service"),
     Deed(ALLOCATOR, "request → decision, in memory"),
+    Deed(ALLOCATOR, "plan: which nodes, with placement: even"),
     Message(ALLOCATOR, API, "one PATCH of status"),
-    Message(API, CONTROL, "watch: its addresses"),
+    Message(API, CONTROL, "watch: its addresses, plan"),
     Deed(CONTROL, "table of wanted VIPs"),
     Message(CONTROL, DATA, "table (mailbox)"),
     Deed(DATA, "election: who has each VIP"),
@@ -32,7 +33,8 @@ STEPS = (
     Message(API, USER, "describe, get"),
 )
 FOOT = (
-    "Every node's agent hears of the Service and elects alike; only the owner goes on from there.",
+    "Every node's agent hears of the Service and elects alike, by the plan, else by the hash, among the nodes that "
+    "live and serve; only the owner goes on from there.",
     "A VIP of no node's subnet is owned by all: it goes to kube-lb0, and routing software says so instead of ARP.",
 )
 
