@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -23,12 +23,38 @@ from tests.allocator.memberships import publish
 from tests.allocator.stage import Json, Stage, staged, until
 from tests.allocator.test_rights import install_rights
 
+Act: TypeAlias = Callable[[Stage], Coroutine[Any, Any, None]]
+POOL: Json = local("10.1.0.0/26")
+DEFAULTS: Mapping[str, str] = {}
+SOON = {"PURELB_PLACEMENT_GIVE_UP": "0", "PURELB_PLACEMENT_INTERVAL": "0.1"}
+"""Nobody who is gone is waited for, and moves come at once."""
+
 
 async def shown(stage: Stage, name: str) -> tuple[str, ...]:
     """The nodes that a Service with one address shows."""
     body = await stage.read(name)
     text = (body["metadata"].get("annotations") or {}).get(names.PLACEMENT, "")
     return next(iter(parse_placement(text).values()), ())
+
+
+def play(
+    scene: Act, *nodes: str, before: Act | None = None, pool: Json = POOL, environ: Mapping[str, str] = DEFAULTS
+) -> None:
+    """Play a scene where the agents of these nodes are known, an allocator runs, and a group has addresses.
+
+    ``before``: what is done before that.
+    """
+
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            if before is not None:
+                await before(stage)
+            await publish(stage, nodes)
+            async with stage.allocator(**environ):
+                await stage.group("default", local=pool)
+                await scene(stage)
+
+    asyncio.run(run())
 
 
 async def is_planned(stage: Stage, name: str) -> bool:
@@ -40,34 +66,28 @@ async def owners(stage: Stage, services: Iterable[str]) -> Counter[str]:
 
 
 def test_vips_are_even_and_a_dead_nodes_go_to_their_stand_ins() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await install_rights(stage)
-            await publish(stage, ["w0", "w1", "w2"])
-            soon = {"PURELB_PLACEMENT_GIVE_UP": "0", "PURELB_PLACEMENT_INTERVAL": "0.1"}
-            async with stage.allocator(**soon):
-                await stage.group("default", local=local("10.1.0.0/26"))
-                services = [f"s{number}" for number in range(9)]
-                for name in services:
-                    await stage.service(name)
+    async def scene(stage: Stage) -> None:
+        services = [f"s{number}" for number in range(9)]
+        for name in services:
+            await stage.service(name)
 
-                async def is_even() -> bool:
-                    return await owners(stage, services) == {"w0": 3, "w1": 3, "w2": 3}
+        async def is_even() -> bool:
+            return await owners(stage, services) == {"w0": 3, "w1": 3, "w2": 3}
 
-                await until(is_even)
-                before = {name: await shown(stage, name) for name in services}
-                assert {len(nodes) for nodes in before.values()} == {2}
+        await until(is_even)
+        before = {name: await shown(stage, name) for name in services}
+        assert {len(nodes) for nodes in before.values()} == {2}
 
-                await publish(stage, ["w0", "w1"])
+        await publish(stage, ["w0", "w1"])
 
-                async def is_replaced() -> bool:
-                    return (await owners(stage, services))["w2"] == 0
+        async def is_replaced() -> bool:
+            return (await owners(stage, services))["w2"] == 0
 
-                await until(is_replaced)
-                for name, nodes in before.items():
-                    assert (await shown(stage, name))[0] == (nodes[1] if nodes[0] == "w2" else nodes[0])
+        await until(is_replaced)
+        for name, nodes in before.items():
+            assert (await shown(stage, name))[0] == (nodes[1] if nodes[0] == "w2" else nodes[0])
 
-    asyncio.run(run())
+    play(scene, "w0", "w1", "w2", before=install_rights, environ=SOON)
 
 
 async def set_endpoints(stage: Stage, service: str, *nodes: str) -> None:
@@ -118,109 +138,91 @@ def test_with_policy_local_the_plan_follows_the_endpoints() -> None:
 
 
 def test_an_address_and_its_placement_are_written_at_once() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1", "w2"])
-            async with stage.allocator():
-                await stage.group("default", local=local("10.1.0.0/26"))
-                await stage.service("first")
+    async def scene(stage: Stage) -> None:
+        await stage.service("first")
 
-                await until(lambda: is_planned(stage, "first"))
-                created = await stage.service("second")
-                await stage.addresses_when_given("second")
+        await until(lambda: is_planned(stage, "first"))
+        created = await stage.service("second")
+        await stage.addresses_when_given("second")
 
-                states = await stage.versions("second", since=created["metadata"]["resourceVersion"])
-                written = [state for state in states if (state["status"]["loadBalancer"].get("ingress"))]
-                assert names.PLACEMENT in written[0]["metadata"]["annotations"]
+        states = await stage.versions("second", since=created["metadata"]["resourceVersion"])
+        written = [state for state in states if (state["status"]["loadBalancer"].get("ingress"))]
+        assert names.PLACEMENT in written[0]["metadata"]["annotations"]
 
-    asyncio.run(run())
+    play(scene, "w0", "w1", "w2")
 
 
 def test_where_a_group_says_hash_a_plan_is_taken_away() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1"])
-            async with stage.allocator():
-                await stage.group("default", local=local("10.1.0.0/26"))
-                await stage.service("a")
+    async def scene(stage: Stage) -> None:
+        await stage.service("a")
 
-                async def is_not() -> bool:
-                    return not await is_planned(stage, "a")
+        async def is_not() -> bool:
+            return not await is_planned(stage, "a")
 
-                await until(lambda: is_planned(stage, "a"))
-                await stage.change_group("default", placement="hash")
-                await until(is_not)
-                await stage.change_group("default", placement="even")
-                await until(lambda: is_planned(stage, "a"))
+        await until(lambda: is_planned(stage, "a"))
+        await stage.change_group("default", placement="hash")
+        await until(is_not)
+        await stage.change_group("default", placement="even")
+        await until(lambda: is_planned(stage, "a"))
 
-                await publish(stage, ["w0", "w1"], others=["old"])
-                await until(is_not)
+        await publish(stage, ["w0", "w1"], others=["old"])
+        await until(is_not)
 
-    asyncio.run(run())
+    play(scene, "w0", "w1")
 
 
 def test_who_changes_a_plan_finds_it_put_back() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1"])
-            async with stage.allocator():
-                await stage.group("default", local=local("10.1.0.0/26"))
-                await stage.service("a")
+    async def scene(stage: Stage) -> None:
+        await stage.service("a")
 
-                async def is_placed() -> tuple[str, ...] | None:
-                    nodes = await shown(stage, "a")
-                    return nodes if len(nodes) == 2 else None
+        async def is_placed() -> tuple[str, ...] | None:
+            nodes = await shown(stage, "a")
+            return nodes if len(nodes) == 2 else None
 
-                planned = await until(is_placed)
-                await stage.change("a", {"metadata": {"annotations": {names.PLACEMENT: "10.1.0.0=forged"}}})
-                assert await until(is_placed) == planned
+        planned = await until(is_placed)
+        await stage.change("a", {"metadata": {"annotations": {names.PLACEMENT: "10.1.0.0=forged"}}})
+        assert await until(is_placed) == planned
 
-    asyncio.run(run())
+    play(scene, "w0", "w1")
 
 
 def test_a_webhook_that_takes_every_plan_away_is_answered_ever_more_seldom() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1"])
-            writes: list[str] = []
+    writes: list[str] = []
 
-            def take_away(table: str, event: Event) -> None:
-                annotations = event.after.obj["metadata"].get("annotations", {})
-                if table == "/services" and annotations.pop(names.PLACEMENT, None):
-                    writes.append(event.type)
+    def take_away(table: str, event: Event) -> None:
+        annotations = event.after.obj["metadata"].get("annotations", {})
+        if table == "/services" and annotations.pop(names.PLACEMENT, None):
+            writes.append(event.type)
 
-            stage.api.store.on_commit.append(take_away)
-            async with stage.allocator():
-                await stage.group("default", local=local("10.1.0.0/26"))
-                await stage.service("a")
-                await stage.addresses_when_given("a")
-                await asyncio.sleep(1.0)
+    async def scene(stage: Stage) -> None:
+        stage.api.store.on_commit.append(take_away)
+        await stage.service("a")
+        await stage.addresses_when_given("a")
+        await asyncio.sleep(1.0)
 
-            assert 1 <= len(writes) <= 4
+    play(scene, "w0", "w1")
 
-    asyncio.run(run())
+    assert 1 <= len(writes) <= 4
 
 
 def test_an_upgrade_with_an_lbnodeagent_that_says_nothing_plans_nothing() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1"])
-            agent: Json = {
-                "apiVersion": "purelb.io/v1",
-                "kind": "LBNodeAgent",
-                "metadata": {"name": "default", "namespace": "purelb"},
-                "spec": {"local": {"localint": "default"}},
-            }
-            await stage.kube.create(custom_path(names.LB_NODE_AGENTS, "purelb"), agent)
-            async with stage.allocator():
-                await stage.group("default", local=local("10.1.0.0/26"))
-                await stage.service("a")
-                assert await stage.addresses_when_given("a") == ["10.1.0.0"]
-                await asyncio.sleep(0.5)
+    async def has_one(stage: Stage) -> None:
+        agent: Json = {
+            "apiVersion": "purelb.io/v1",
+            "kind": "LBNodeAgent",
+            "metadata": {"name": "default", "namespace": "purelb"},
+            "spec": {"local": {"localint": "default"}},
+        }
+        await stage.kube.create(custom_path(names.LB_NODE_AGENTS, "purelb"), agent)
 
-                assert names.PLACEMENT not in (await stage.read("a"))["metadata"]["annotations"]
+    async def scene(stage: Stage) -> None:
+        await stage.service("a")
+        assert await stage.addresses_when_given("a") == ["10.1.0.0"]
+        await asyncio.sleep(0.5)
 
-    asyncio.run(run())
+        assert names.PLACEMENT not in (await stage.read("a"))["metadata"]["annotations"]
+
+    play(scene, "w0", "w1", before=has_one)
 
 
 def test_a_service_is_given_its_address_where_there_is_no_membership() -> None:
@@ -237,70 +239,58 @@ def test_a_service_is_given_its_address_where_there_is_no_membership() -> None:
 
 
 def test_placements_go_when_a_service_is_none_for_load_balancers_any_more() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1"])
-            async with stage.allocator():
-                await stage.group("default", local=local("10.1.0.0/26"))
-                await stage.service("a")
+    async def scene(stage: Stage) -> None:
+        await stage.service("a")
 
-                async def is_placed() -> bool:
-                    return parse_address("10.1.0.0") in parse_placement(
-                        (await stage.read("a"))["metadata"].get("annotations", {}).get(names.PLACEMENT, "")
-                    )
+        async def is_placed() -> bool:
+            return parse_address("10.1.0.0") in parse_placement(
+                (await stage.read("a"))["metadata"].get("annotations", {}).get(names.PLACEMENT, "")
+            )
 
-                await until(is_placed)
-                await stage.change("a", {"spec": {"type": "ClusterIP"}})
+        await until(is_placed)
+        await stage.change("a", {"spec": {"type": "ClusterIP"}})
 
-                async def is_clean() -> bool:
-                    return not (await stage.read("a"))["metadata"].get("annotations")
+        async def is_clean() -> bool:
+            return not (await stage.read("a"))["metadata"].get("annotations")
 
-                await until(is_clean)
+        await until(is_clean)
 
-    asyncio.run(run())
+    play(scene, "w0", "w1")
 
 
 def test_wishes_of_a_service_that_gave_its_address_up_say_nothing_of_the_next_one() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1"])
-            soon = {"PURELB_PLACEMENT_GIVE_UP": "0", "PURELB_PLACEMENT_INTERVAL": "0.1"}
-            async with stage.allocator(**soon):
-                await stage.group("default", local={"subnet": "10.1.0.0/24", "pool": "10.1.0.1-10.1.0.1"})
-                await stage.service("a", annotations={names.PREFERRED_NODES: "w1"})
+    async def scene(stage: Stage) -> None:
+        await stage.service("a", annotations={names.PREFERRED_NODES: "w1"})
 
-                async def is_owner(service: str, node: str) -> bool:
-                    return (await shown(stage, service))[:1] == (node,)
+        async def is_owner(service: str, node: str) -> bool:
+            return (await shown(stage, service))[:1] == (node,)
 
-                await until(lambda: is_owner("a", "w1"))
-                await stage.change("a", {"spec": {"type": "ClusterIP"}})
-                await stage.service("b", annotations={names.PREFERRED_NODES: "w0"})
-                await stage.addresses_when_given("b")
+        await until(lambda: is_owner("a", "w1"))
+        await stage.change("a", {"spec": {"type": "ClusterIP"}})
+        await stage.service("b", annotations={names.PREFERRED_NODES: "w0"})
+        await stage.addresses_when_given("b")
 
-                await until(lambda: is_owner("b", "w0"))
+        await until(lambda: is_owner("b", "w0"))
 
-    asyncio.run(run())
+    play(scene, "w0", "w1", pool={"subnet": "10.1.0.0/24", "pool": "10.1.0.1-10.1.0.1"}, environ=SOON)
 
 
 def test_agents_read_in_a_groups_status_which_nodes_its_selector_chooses() -> None:
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await install_rights(stage)
-            await publish(stage, ["w0", "w1", "w2"])
-            rack = {"metadata": {"labels": {"rack": "a"}}}
-            for name in ("w0", "w2"):
-                await stage.kube.patch(core_path("nodes", name=name), rack)
-            async with stage.allocator():
-                await stage.group("racked", local=local("10.1.0.0/26"), nodeSelector={"matchLabels": {"rack": "a"}})
+    rack = {"metadata": {"labels": {"rack": "a"}}}
 
-                async def chooses(*nodes: str) -> bool:
-                    return (await stage.group_status("racked")).get("nodes") == list(nodes)
+    async def scene(stage: Stage) -> None:
+        for name in ("w0", "w2"):
+            await stage.kube.patch(core_path("nodes", name=name), rack)
+        await stage.group("racked", local=local("10.2.0.0/26"), nodeSelector={"matchLabels": {"rack": "a"}})
 
-                await until(lambda: chooses("w0", "w2"))
-                await stage.kube.patch(core_path("nodes", name="w1"), rack)
-                await until(lambda: chooses("w0", "w1", "w2"))
+        async def chooses(*nodes: str) -> bool:
+            return (await stage.group_status("racked")).get("nodes") == list(nodes)
 
-    asyncio.run(run())
+        await until(lambda: chooses("w0", "w2"))
+        await stage.kube.patch(core_path("nodes", name="w1"), rack)
+        await until(lambda: chooses("w0", "w1", "w2"))
+
+    play(scene, "w0", "w1", "w2", before=install_rights)
 
 
 def test_a_mistake_of_the_planners_costs_nobody_an_address_and_one_service_its_plan(
@@ -320,26 +310,22 @@ def test_a_mistake_of_the_planners_costs_nobody_an_address_and_one_service_its_p
 
     monkeypatch.setattr(Placing, "learn", mistaken)
 
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1", "w2"])
-            async with stage.allocator():
-                await stage.group("default", local=local("10.1.0.0/26"))
-                await stage.service("before")
-                await until(lambda: is_planned(stage, "before"))
-                await stage.service("odd", annotations={"mistake": "yes"})
-                assert await stage.addresses_when_given("odd") == ["10.1.0.1"]
+    async def scene(stage: Stage) -> None:
+        await stage.service("before")
+        await until(lambda: is_planned(stage, "before"))
+        await stage.service("odd", annotations={"mistake": "yes"})
+        assert await stage.addresses_when_given("odd") == ["10.1.0.1"]
 
-                await stage.service("after")
-                await until(lambda: is_planned(stage, "after"))
-                assert await is_planned(stage, "before")
-                assert not await is_planned(stage, "odd")
-                assert mistakes == 1, "it is set aside, not tried again and again"
+        await stage.service("after")
+        await until(lambda: is_planned(stage, "after"))
+        assert await is_planned(stage, "before")
+        assert not await is_planned(stage, "odd")
+        assert mistakes == 1, "it is set aside, not tried again and again"
 
-                await stage.change("odd", {"metadata": {"annotations": {"mistake": None}}})
-                await until(lambda: is_planned(stage, "odd"))
+        await stage.change("odd", {"metadata": {"annotations": {"mistake": None}}})
+        await until(lambda: is_planned(stage, "odd"))
 
-    asyncio.run(run())
+    play(scene, "w0", "w1", "w2")
 
 
 def test_planning_that_failed_begins_anew_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,13 +341,9 @@ def test_planning_that_failed_begins_anew_by_itself(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Placing, "look", mistaken)
 
-    async def run() -> None:
-        async with staged(embedded=True) as stage:
-            await publish(stage, ["w0", "w1"])
-            async with stage.allocator():
-                await stage.group("default", local=local("10.1.0.0/26"))
-                await stage.service("a")
-                await stage.addresses_when_given("a")
-                await until(lambda: is_planned(stage, "a"))
+    async def scene(stage: Stage) -> None:
+        await stage.service("a")
+        await stage.addresses_when_given("a")
+        await until(lambda: is_planned(stage, "a"))
 
-    asyncio.run(run())
+    play(scene, "w0", "w1")
