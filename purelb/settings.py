@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from purelb.addresses import parse_address, parse_range
-from purelb.credentials import kubeconfig_from, own_namespace
+from purelb.credentials import own_namespace
 from purelb.errors import AddressError, SettingsError, SpecError
+from purelb.flags import Flags
 from purelb.gossipkeys import KEY_SIZES
-from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_PORT
+from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT
 from purelb.preferences import Placement, parse_rule
 from purelb.tempo import Tempo, tempo_from
 
@@ -65,7 +66,7 @@ class AllocatorSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AllocatorSettings:
         """Raises SettingsError; prints help and exits for ``--help``."""
-        arguments = _Parser("purelb-allocator", "Give every LoadBalancer Service an address.", environ).read(argv)
+        arguments = Flags("purelb-allocator", "Give every LoadBalancer Service an address.", environ).read(argv)
         return cls(
             common=_common(arguments, environ),
             default_announcer=environ.get("DEFAULT_ANNOUNCER") == DEFAULT_ANNOUNCER,
@@ -125,7 +126,7 @@ class AgentSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AgentSettings:
         """Raises SettingsError; prints help and exits for ``--help``."""
-        parser = _Parser("purelb-lbnodeagent", "Announce LoadBalancer addresses on this node.", environ)
+        parser = Flags("purelb-lbnodeagent", "Announce LoadBalancer addresses on this node.", environ)
         parser.add_argument(
             "--node-name",
             default=environ.get("PURELB_NODE_NAME", ""),
@@ -237,55 +238,6 @@ class AgentSettings:
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),
         )
-
-
-class _Parser(argparse.ArgumentParser):
-    """Flags that have their defaults from the environment: argparse checks what is typed, and this what is set."""
-
-    def __init__(self, program: str, description: str, environ: Mapping[str, str]) -> None:
-        super().__init__(program, description=description)
-        self._environ = environ
-        self._choices: list[tuple[str, str, tuple[str, ...]]] = []
-        """Where the value is, its variable, and what it may be."""
-        self.add_argument(
-            "--kubeconfig", type=Path, default=kubeconfig_from(environ), help="outside a cluster (KUBECONFIG)"
-        )
-        self.add_argument(
-            "--namespace", default="", help="where PureLB is installed (PURELB_NAMESPACE, else the pod's own)"
-        )
-        self.add_argument(
-            "--host",
-            default=environ.get("PURELB_HOST", ""),
-            help="address to listen on; empty: all (PURELB_HOST)",
-        )
-        self.add_argument(
-            "--port",
-            type=int,
-            default=environ.get("PURELB_METRICS_PORT", str(METRICS_PORT)),
-            help="HTTP port of /metrics, /healthz and /readyz (PURELB_METRICS_PORT)",
-        )
-        self.choice(
-            "--log-level", "PURELB_LOG_LEVEL", ("debug", "info", "warning", "error"), "of our own", default="info"
-        )
-        self.choice(
-            "--log-format", "PURELB_LOG_FORMAT", ("json", "text"), "json: a document per line; text: for people"
-        )
-
-    def choice(self, flag: str, variable: str, among: tuple[str, ...], text: str, *, default: str = "") -> None:
-        """Add a flag that takes one of these words, the first if nothing is said."""
-        value = (self._environ.get(variable) or default or among[0]).lower()
-        action = self.add_argument(flag, choices=among, default=value, help=f"{text} ({variable})")
-        self._choices.append((action.dest, variable, among))
-
-    def read(self, argv: Sequence[str]) -> argparse.Namespace:
-        """Raises SettingsError for what the environment says; exits for what is typed, and for ``--help``."""
-        arguments = self.parse_args(argv)
-        for name, variable, among in self._choices:
-            value = getattr(arguments, name)
-            if value not in among:
-                which = f"neither {among[0]} nor {among[1]}" if len(among) == 2 else f"none of {', '.join(among)}"
-                raise SettingsError(f'{variable} "{value}" is {which}')
-        return arguments
 
 
 def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> CommonSettings:
