@@ -22,7 +22,8 @@ from memberlist.delegate import Delegate
 from memberlist.detector import Detector
 from memberlist.errors import ConfigError, UnknownMember, WireError
 from memberlist.events import Member, UserMessage
-from memberlist.members import MemberTable, Record
+from memberlist.gossip import Gossip, next_tick
+from memberlist.members import MemberTable
 from memberlist.membership import INCARNATION_MAX, Membership
 from memberlist.messages import (
     META_MAX,
@@ -38,7 +39,6 @@ from memberlist.messages import (
     PacketMessage,
     Ping,
     PushPull,
-    State,
     StreamMessage,
     Suspect,
     User,
@@ -111,8 +111,7 @@ class Core:
             self._delegate,
             self._complaints,
         )
-        self._gossip_phase = 0.0
-        self._gossip_at = math.inf  # infinite while there is nothing to tell
+        self._gossip = Gossip(name, config, self.table, self._rumours, self._outbox)
         self._knock_at = math.inf
         self._parting: Rumour | None = None
         self._now = -math.inf
@@ -127,7 +126,7 @@ class Core:
         own = self.endpoint
         self._membership.start(now, own.address.packed, own.port, self._meta, self._incarnation)
         self._detector.start(now)
-        self._gossip_phase = now + self._rng.random() * self._config.gossip_interval
+        self._gossip.start(now, self._rng)
         self._push_pulls.start(now, self._rng)
         if self._config.knock_interval > 0:
             self._knock_at = now + self._rng.random() * self._config.knock_interval
@@ -216,10 +215,9 @@ class Core:
 
     def next_deadline(self) -> float:
         """When `tick` must be called next."""
-        due = min(self._detector.deadline(), self._membership.deadline(), self._push_pulls.due)
-        if self._gossip_at == math.inf and len(self._rumours):
-            self._gossip_at = _next_tick(self._gossip_phase, self._config.gossip_interval, self._now)
-        return min(due, self._gossip_at)  # knocking waits for the next probe: it is worth no wake-up of its own
+        gossip = self._gossip.deadline(self._now)
+        # Knocking waits for the next probe: it is worth no wake-up of its own.
+        return min(self._detector.deadline(), self._membership.deadline(), self._push_pulls.due, gossip)
 
     def tick(self, now: float) -> None:
         """Do what is due.  Feed all packets that wait before calling it: they may prove that somebody lives."""
@@ -230,11 +228,9 @@ class Core:
         self._detector.tick(now)
         self._membership.tick(now)
         self._confirm_suspicions(now)
-        if now >= self._gossip_at:
-            self._gossip(now)
-            self._gossip_phase, self._gossip_at = self._gossip_at, math.inf
+        self._gossip.tick(now)
         if now >= self._knock_at:
-            self._knock_at = _next_tick(self._knock_at, self._config.knock_interval, now)
+            self._knock_at = next_tick(self._knock_at, self._config.knock_interval, now)
             self._detector.knock(now)
         self._push_pulls.tick(now)
 
@@ -360,23 +356,6 @@ class Core:
     def _confirm_suspicions(self, now: float) -> None:
         for record in self._membership.take_newly_suspected():
             self._detector.confirm(now, record)
-
-    def _gossip(self, now: float) -> None:
-        recently = now - self._config.gossip_to_the_dead_time
-
-        def hears(record: Record) -> bool:
-            if record.name == self.name or record.state is State.LEFT:
-                return False
-            return record.state is not State.DEAD or record.since >= recently
-
-        for record in self.table.pick(self._config.gossip_nodes, hears):
-            if not self._outbox.gossip(record):
-                return
-
-
-def _next_tick(due: float, interval: float, now: float) -> float:
-    """The first moment after `now` on the grid of `due`; ticks that were missed are dropped."""
-    return due + ((now - due) // interval + 1) * interval
 
 
 def _checked_meta(meta: bytes) -> bytes:
