@@ -14,13 +14,13 @@ from collections.abc import Mapping
 
 from memberlist.awareness import Awareness
 from memberlist.broadcasts import Broadcasts, Rumour
-from memberlist.codec import COMPOUND_OVERHEAD, encode, encode_user_stream
+from memberlist.codec import COMPOUND_OVERHEAD, encode
 from memberlist.complaints import Complaints
 from memberlist.config import Config
 from memberlist.crypto import Keyring
 from memberlist.delegate import Delegate
 from memberlist.detector import Detector
-from memberlist.errors import ConfigError, UnknownMember, WireError
+from memberlist.errors import ConfigError, WireError
 from memberlist.events import Member, UserMessage
 from memberlist.gossip import Gossip, next_tick
 from memberlist.members import MemberTable
@@ -47,9 +47,7 @@ from memberlist.outbox import Outbox, Output
 from memberlist.packets import PacketCodec
 from memberlist.pushpull import PushPulls
 from memberlist.streams import StreamCodec, StreamDecoder
-
-PACKET_MAX = 65507
-"""Bytes of the largest UDP packet over IPv4."""
+from memberlist.usermessages import UserMessages
 
 
 class Core:
@@ -87,6 +85,7 @@ class Core:
         self._rumours = Broadcasts(config.retransmit_mult, largest)
         self.table = MemberTable(name, rng)
         self._outbox = Outbox(config, self._packets, self._rumours, self.table)
+        self._user_messages = UserMessages(config, self._packets, self.streams, self.table, self._rumours, self._outbox)
         self._complaints = Complaints()
         self._membership = Membership(
             name, config, self.table, self._rumours, self._awareness, self._outbox, self._delegate
@@ -148,38 +147,21 @@ class Core:
 
     def broadcast(self, payload: bytes) -> None:
         """Queue a user message for gossip; raises ConfigError if it fits no packet."""
-        room = self._config.udp_buffer_size - 2 - self._packets.overhead - 3
-        if len(payload) > room:
-            raise ConfigError(f"a message for gossip has at most {room} bytes, this one has {len(payload)}")
-        self._rumours.application(encode(User(payload)))
+        self._user_messages.broadcast(payload)
 
     def send(self, now: float, name: str, payload: bytes) -> int:
         """Dial a member to give it a user message; the dial's id.
 
         Raises UnknownMember if it isn't there or is dead, ConfigError above 20 MiB (with a key, 64 bytes less).
         """
-        most = self.streams.user_message_max
-        if len(payload) > most:
-            raise ConfigError(f"a message has at most {most} bytes, this one has {len(payload)}")
-        record = self.table.get(name)
-        if record is None or record.is_gone:
-            raise UnknownMember(name)
-        data = self.streams.seal(encode_user_stream(payload), dialled=True)
-        deadline = self._forward(now) + self._config.tcp_timeout
-        return self._outbox.dial(record.endpoint, data, replies=False, deadline=deadline)
+        return self._user_messages.dial(self._forward(now), name, payload)
 
     def send_best_effort(self, name: str, payload: bytes) -> None:
         """One UDP packet with a user message.
 
         Raises UnknownMember if the member isn't there or is dead, ConfigError if it fits no UDP packet.
         """
-        room = PACKET_MAX - self._packets.overhead - 6  # a CRC and the type
-        if len(payload) > room:
-            raise ConfigError(f"a message in one packet has at most {room} bytes, this one has {len(payload)}")
-        record = self.table.get(name)
-        if record is None or record.is_gone:
-            raise UnknownMember(name)
-        self._outbox.send_to_member(record, encode(User(payload)))
+        self._user_messages.packet(name, payload)
 
     def push_pull(self, now: float, to: Endpoint, *, join: bool) -> int:
         """Dial a peer to exchange all that both know; the dial's id."""
