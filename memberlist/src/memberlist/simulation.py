@@ -1,7 +1,7 @@
 """Many cores in virtual time on a network that loses, delays, doubles, reorders and parts: shipped for anybody's tests.
 
-Owns the event queue and the machines; the network between them is network.py.  The same seed and calls give the same
-run, packet by packet.  Cores are the real ones, and so are the bytes; only sockets and clocks are played here.
+Owns the event queue; machines are machine.py's, the network between them network.py's.  The same seed and calls give
+the same run, packet by packet.  Cores are the real ones, and so are the bytes; only sockets and clocks are played here.
 """
 
 from __future__ import annotations
@@ -11,22 +11,13 @@ import ipaddress
 import itertools
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from memberlist.config import Config
 from memberlist.core import Core
 from memberlist.crypto import Keyring
-from memberlist.events import (
-    Event,
-    JoinSealed,
-    MemberFailed,
-    MemberJoined,
-    MemberLeft,
-    MemberSuspected,
-    MemberUpdated,
-    NameConflict,
-    UserMessage,
-)
+from memberlist.events import Event
+from memberlist.machine import SimulatedNode
 from memberlist.messages import Endpoint, NodeState, State
 from memberlist.network import Link, Network
 from memberlist.outbox import Dial, SendPacket
@@ -34,25 +25,6 @@ from memberlist.outbox import Dial, SendPacket
 __all__ = ["Link", "Observation", "SimulatedNode", "Simulation"]
 
 PORT = 7946
-SOCKET_BUFFER = 4096
-"""Packets that wait in a stalled node's kernel; the rest are lost."""
-
-
-@dataclass(slots=True)
-class SimulatedNode:
-    """One machine with one member."""
-
-    name: str
-    core: Core
-    clock_offset: float = 0.0
-    alive: bool = True
-    stalled: bool = False
-    slowness: float = 0.0
-    """Seconds that each input waits before it is looked at."""
-    tick_at: float = float("inf")
-    backlog: list[tuple[bytes, Endpoint]] = field(default_factory=list)
-    packets_sent: int = 0
-    bytes_sent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +86,18 @@ class Simulation:
     def join(self, name: str, peer: str) -> None:
         """A push/pull with another node, as an operator would order it."""
         node = self.nodes[name]
-        node.core.push_pull(self._time_of(node), self.nodes[peer].core.endpoint, join=True)
+        node.core.push_pull(node.time(self.now), self.nodes[peer].core.endpoint, join=True)
         self._carry_out(node)
 
     def leave(self, name: str) -> None:
         node = self.nodes[name]
-        node.core.leave(self._time_of(node))
+        node.core.leave(node.time(self.now))
         self._carry_out(node)
 
     def update_meta(self, name: str, meta: bytes) -> None:
         """The node's application says something else of itself."""
         node = self.nodes[name]
-        node.core.update_meta(self._time_of(node), meta)
+        node.core.update_meta(node.time(self.now), meta)
         self._carry_out(node)
 
     def send_best_effort(self, name: str, to: str, payload: bytes) -> None:
@@ -256,9 +228,6 @@ class Simulation:
     def _after(self, seconds: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._queue, (self.now + max(0.0, seconds), next(self._order), action))
 
-    def _time_of(self, node: SimulatedNode) -> float:
-        return self.now + node.clock_offset
-
     def _carry_out(self, node: SimulatedNode) -> None:
         for output in node.core.outputs():
             match output:
@@ -266,19 +235,10 @@ class Simulation:
                     self._send(node, output)
                 case Dial():
                     self._dial(node, output)
-                case (
-                    MemberJoined()
-                    | MemberUpdated()
-                    | MemberSuspected()
-                    | MemberFailed()
-                    | MemberLeft()
-                    | UserMessage()
-                    | JoinSealed()
-                    | NameConflict()
-                ):
+                case event:
                     if self.keeps_observations:
-                        self.observations.append(Observation(self.now, node.name, output))
-        due = node.core.next_deadline() - node.clock_offset
+                        self.observations.append(Observation(self.now, node.name, event))
+        due = node.due()
         if due < node.tick_at:
             node.tick_at = due
             self._after(due - self.now, lambda: self._tick(node, due))
@@ -289,20 +249,14 @@ class Simulation:
         node.tick_at = float("inf")
         if node.stalled or not self._is_current(node):
             return
-        if node.core.next_deadline() <= self._time_of(node) + 1e-9:
-            node.core.tick(max(self._time_of(node), node.core.next_deadline()))
+        node.tick(self.now)
         self._carry_out(node)
 
     def _wake(self, node: SimulatedNode) -> None:
         node.stalled = False
         if not self._is_current(node):
             return
-        backlog, node.backlog = node.backlog, []
-        for data, source in backlog:
-            node.core.receive_packet(self._time_of(node), data, source)
-        if node.core.next_deadline() <= self._time_of(node):
-            node.core.tick(self._time_of(node))
-        node.tick_at = float("inf")
+        node.wake(self.now)
         self._carry_out(node)
 
     def _is_current(self, node: SimulatedNode) -> bool:
@@ -321,14 +275,8 @@ class Simulation:
 
     def _delivery(self, target: SimulatedNode, data: bytes, source: Endpoint) -> Callable[[], None]:
         def deliver() -> None:
-            if not self._is_current(target):
-                return
-            if target.stalled:
-                if len(target.backlog) < SOCKET_BUFFER:
-                    target.backlog.append((data, source))
-                return
-            target.core.receive_packet(self._time_of(target), data, source)
-            self._carry_out(target)
+            if self._is_current(target) and target.receive(self.now, data, source):
+                self._carry_out(target)
 
         return deliver
 
@@ -341,7 +289,7 @@ class Simulation:
 
         def fail() -> None:
             if self._is_current(node):
-                node.core.dial_failed(self._time_of(node), dial.id)
+                node.core.dial_failed(node.time(self.now), dial.id)
                 self._carry_out(node)
 
         there = self._network.stream_delay()
@@ -361,7 +309,7 @@ class Simulation:
                 return
             request = target.core.request_decoder().feed(dial.data)
             assert request is not None
-            reply = target.core.receive_request(self._time_of(target), request, node.core.endpoint)
+            reply = target.core.receive_request(target.time(self.now), request, node.core.endpoint)
             target.bytes_sent += len(reply or b"")
             self._carry_out(target)
             back = self._network.stream_delay()
@@ -376,7 +324,7 @@ class Simulation:
             elif self._is_current(node):
                 message = node.core.reply_decoder().feed(reply)
                 assert message is not None
-                node.core.dial_answered(self._time_of(node), dial.id, message, dial.to)
+                node.core.dial_answered(node.time(self.now), dial.id, message, dial.to)
                 self._carry_out(node)
 
         self._after(there, serve)
