@@ -284,7 +284,7 @@ class Engine:
 
     def _choose_pinned(self, request: Request) -> Answer:
         owners: list[ServiceGroup] = []
-        if (outside := self._keeper(request)) is not None:
+        if (outside := self._group_kept_outside(request)) is not None:
             return too_many(request, outside) or self._grants.choose(request, outside, None, self._barred)
         for address in request.pinned:
             if misfit := request.misfit(address):
@@ -305,7 +305,7 @@ class Engine:
             skip_ipv6_dad=any(owner.skip_ipv6_dad for owner in owners),
         )
 
-    def _keeper(self, request: Request) -> ServiceGroup | None:
+    def _group_kept_outside(self, request: Request) -> ServiceGroup | None:
         """The group to ask for pinned addresses that are in no pool: the Service's, if others keep its addresses."""
         if any(self._groups.owner(address) is not None for address in request.pinned):
             return None

@@ -38,7 +38,7 @@ MOST: Final = 16
 """Addresses in one answer (PureLB v0.17)."""
 _SERVICE: Final = "/purelb.ipam.v1.IPAM/"
 _OPTIONS: Final = (
-    # A sidecar that is back is found at once; who may ask one that is out, and when, is the keeper's to say.
+    # A sidecar that is back is found at once; who may ask one that is out, and when, availability.py says.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 250),
