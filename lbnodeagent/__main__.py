@@ -67,9 +67,6 @@ async def run(settings: AgentSettings) -> int:
             return control.unready() or "the gossip has not started"
         return control.unready() or peers.trouble
 
-    def still() -> str | None:
-        return plane.pulse.trouble() or control.pulse.trouble()
-
     with FrameSender() as sender, FrameListener() as listener, ledger_of(settings) as ledger:
         async with Netlink(ledger) as netlink:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
@@ -78,6 +75,10 @@ async def run(settings: AgentSettings) -> int:
             plane = DataPlane(core, netlink, sender, listener, peers, inbox, outbox, metrics, router, gate)
             await plane.start()
             control.start()
+
+            def still() -> str | None:
+                return plane.pulse.trouble() or control.pulse.trouble()
+
             async with asyncio.TaskGroup() as tasks:
                 running = [
                     tasks.create_task(plane.run()),
