@@ -6,7 +6,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab
 
-.PHONY: demo demo-ecmp test unit system lint touched bench kernels fuzz soak crds manifests drawings proto constraints locks images clean
+.PHONY: demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab system lint touched bench kernels fuzz soak crds manifests drawings proto constraints locks images clean
 
 demo:
 	@./prepare demo
@@ -24,14 +24,22 @@ test: lint unit system
 PROGRAMS := $(wildcard tests/allocator/test_*.py) $(addprefix tests/lbnodeagent/kubernetes/,test_controlplane.py test_publisher.py)
 API := tests/faults tests/install $(PROGRAMS) $(wildcard tests/test_*.py)
 
-# No unit test has a machine-wide name or port of its own: they share the cores. Half of their time is waiting for
-# sockets and pauses, so there is half as many again as cores; who has no more to do takes from who has most.
+# What pytest has compiled of a test is read the next time, also where the environment says that nothing is written.
+unexport PYTHONDONTWRITEBYTECODE
+
+# No unit test has a machine-wide name or port of its own: they share the cores, the distributions' beside each other.
+# Half of their time is waiting for sockets and pauses, so purelb's have half as many workers again as there are cores;
+# who has no more to do takes from who has most. Each distribution's output comes when its tests have ended.
 WORKERS := --numprocesses=$(shell echo $$(($$(nproc) * 3 / 2))) --dist=worksteal
 unit:
 	@./prepare test
+	@$(MAKE) --no-print-directory --jobs --output-sync --keep-going unit-purelb unit-memberlist unit-lab
+
+unit-purelb:
 	$(BIN)/pytest -q $(WORKERS) --ignore=tests/system $(addprefix --ignore=,$(API)) $(ARGS)
-	$(BIN)/pytest -q $(WORKERS) memberlist/tests
-	$(BIN)/pytest -q $(WORKERS) lab/tests
+
+unit-memberlist unit-lab: unit-%:
+	$(BIN)/pytest -q $*/tests
 
 system:
 	@./prepare test
