@@ -69,11 +69,12 @@ kernels:
 	@./prepare kernels
 	@$(BIN)/python -m kernels $(ARGS)
 
-# A hundred thousand random histories of the data plane, half of them of planned moves. SEED=n replays one's;
-# HISTORIES=n, FIRST=n: how many seeds, from which on.
+# A hundred thousand random histories of the data plane, half of them of planned moves, and each law that Hypothesis
+# tries with 2,000 examples. SEED=n replays one history; HISTORIES=n, FIRST=n: how many seeds, from which on.
 soak:
 	@./prepare test
 	@$(BIN)/python -m tests.lbnodeagent.stage.soak
+	@[ -n "$(SEED)" ] || EXAMPLES=2000 $(BIN)/pytest -q $(WORKERS) -m hypothesis --timeout=1200 tests --ignore=tests/system
 
 # Two minutes of coverage-guided fuzzing; FUZZ=-max_total_time=3600 for an hour.
 FUZZ := -max_total_time=120

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import settings
 
 from tests import loops
 
-# A busy machine is no reason to fail.
-settings.register_profile("any machine", deadline=None)
+# A busy machine is no reason to fail. `make soak` tries each law with many more examples.
+settings.register_profile("any machine", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "50")))
 settings.load_profile("any machine")
 
 LOOPS_OF = ["allocator", "lbnodeagent", "memberlist", "purelb"]

@@ -169,5 +169,5 @@ class Allocation(RuleBasedStateMachine):
         self.engine.release(probe.service)
 
 
-Allocation.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Allocation.TestCase.settings = settings(stateful_step_count=40)
 TestAllocation = Allocation.TestCase

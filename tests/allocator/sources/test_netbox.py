@@ -8,7 +8,7 @@ import time
 
 import pytest
 from aiohttp import web
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from allocator.sources import netboxclient
@@ -23,7 +23,6 @@ from tests.allocator.sources.netboxserver import NEW_TOKEN, TOKEN, Entry, Handle
 
 
 @given(st.from_regex(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True), st.uuids())
-@settings(max_examples=50, deadline=None)
 def test_a_marker_says_which_service_of_which_cluster(name: str, cluster: object) -> None:
     marker = marker_of(ServiceKey("n" * 63, name), str(cluster))
 
@@ -349,7 +348,6 @@ _JSON = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 
 @given(answers=st.lists(_JSON, min_size=1, max_size=5))
 @example(answers=[[], {"count": 0, "results": []}, {"count": 1, "results": [Entry(1, "10.5.0.1/32").json("/")]}])
-@settings(max_examples=40, deadline=None)
 def test_whatever_netbox_answers_is_told_as_its_fault(answers: list[object]) -> None:
     async def scenario(netbox: Netbox, source: NetboxSource) -> None:
         async def answer(request: web.Request) -> web.Response:
