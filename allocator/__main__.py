@@ -68,7 +68,7 @@ async def serve(
         engine, cache = Engine(), ServiceCache()
         configuration = Configuration(engine, has_netbox_token=settings.netbox_token is not None)
         external = ExternalSources(
-            SourceFactory(kube, settings.netbox_token, metrics),
+            SourceFactory(kube, settings.netbox_token, metrics, clock),
             SidecarClaims(kube, common.namespace),
             ServiceHoldings(cache, engine),
             leadership,

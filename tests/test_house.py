@@ -20,7 +20,6 @@ DRIVERS = {
     "allocator/leadership.py": "the Lease's timestamps",
     "allocator/reconcile/agentstatus.py": "a condition's timestamp",
     "allocator/reconcile/publisher.py": "a condition's timestamp",
-    "allocator/sources/netbox.py": "how long NetBox takes is what its protocol goes by",
     "allocator/sources/netboxclient.py": "deadlines and durations of requests",
     "allocator/sources/sidecar.py": "durations of calls",
     "lbnodeagent/dataplane/driver.py": "the data plane's",

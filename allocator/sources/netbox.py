@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,9 +62,18 @@ class NetboxSource:
     counts_services = False
 
     def __init__(
-        self, url: str, token: str, tenant: str, cluster: str, settle: float = SETTLE, late: float = LATE
+        self,
+        url: str,
+        token: str,
+        tenant: str,
+        cluster: str,
+        clock: Callable[[], float],
+        settle: float = SETTLE,
+        late: float = LATE,
     ) -> None:
+        """``clock``: monotonic."""
         self._client = NetboxClient(url, token, tenant)
+        self._clock = clock
         self._tenant = tenant
         self._cluster = cluster
         self._settle = settle
@@ -133,7 +142,7 @@ class NetboxSource:
 
     async def _claim_first(self, family: Family, marker: str) -> IPAddress | None:
         """The first reserved address that we get; None if there is none."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         self._refusals = {number: refusal for number, refusal in self._refusals.items() if now < refusal.until}
         lost: set[int] = set()
         tries = TRIES
@@ -172,7 +181,7 @@ class NetboxSource:
             change = await self._client.change(entry.id, lambda now: now.status == "reserved", "active", marker)
             if change is None:
                 return False
-            self._claimed[entry.address] = asyncio.get_running_loop().time()
+            self._claimed[entry.address] = self._clock()
             await asyncio.sleep(self._pause(change))
             return await self._reads_as(entry, marker)
         finally:
@@ -285,7 +294,7 @@ class NetboxSource:
 
     def _is_recent(self, address: IPAddress) -> bool:
         claimed = self._claimed.get(address)
-        return claimed is not None and asyncio.get_running_loop().time() - claimed < self._late
+        return claimed is not None and self._clock() - claimed < self._late
 
     @staticmethod
     def _owner(entry: Entry) -> tuple[ServiceKey, str] | None:

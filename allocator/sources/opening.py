@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from allocator.sources.source import Source, SourceError
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 class SourceFactory:
     """Knows what a source needs to be opened."""
 
-    def __init__(self, kube: Kube, netbox_token: str | None, metrics: AllocatorMetrics) -> None:
+    def __init__(
+        self, kube: Kube, netbox_token: str | None, metrics: AllocatorMetrics, clock: Callable[[], float]
+    ) -> None:
         self._kube = kube
+        self._clock = clock
         self._netbox_token = netbox_token
         self._metrics = metrics
         self._connections: dict[str, sidecar.Connection] = {}
@@ -33,7 +37,7 @@ class SourceFactory:
 
                     if not self._netbox_token:
                         raise SourceError("NETBOX_USER_TOKEN not set, can't connect to Netbox")
-                    return netbox.NetboxSource(url, self._netbox_token, tenant, await self._identify())
+                    return netbox.NetboxSource(url, self._netbox_token, tenant, await self._identify(), self._clock)
                 case SidecarSource(_, socket, _):
                     from allocator.sources import sidecar
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,7 +20,7 @@ SETTLE, LATE = 0.1, 0.6
 
 @asynccontextmanager
 async def source_of(netbox: Netbox, cluster: str = "here", late: float = LATE) -> AsyncIterator[NetboxSource]:
-    source = NetboxSource(netbox.url, TOKEN, "lb", cluster, SETTLE, late)
+    source = NetboxSource(netbox.url, TOKEN, "lb", cluster, time.monotonic, SETTLE, late)
     try:
         yield source
     finally:

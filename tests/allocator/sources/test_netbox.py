@@ -399,7 +399,7 @@ def test_a_token_that_may_only_read_claims_nothing_and_says_so() -> None:
 
 def test_a_tenant_that_there_is_not_is_told_in_one_sentence() -> None:
     async def scenario(netbox: Netbox, _: NetboxSource) -> None:
-        source = NetboxSource(netbox.url, TOKEN, "Load Balancer", "here", SETTLE, LATE)
+        source = NetboxSource(netbox.url, TOKEN, "Load Balancer", "here", time.monotonic, SETTLE, LATE)
         for call in (source.allocate(ask("a")), source.survey({})):
             with pytest.raises(SourceError) as caught:
                 await call
@@ -412,7 +412,7 @@ def test_a_tenant_that_there_is_not_is_told_in_one_sentence() -> None:
 
 def test_a_token_may_be_of_the_second_kind() -> None:
     async def scenario(netbox: Netbox, _: NetboxSource) -> None:
-        source = NetboxSource(netbox.url, NEW_TOKEN, "lb", "here", SETTLE, LATE)
+        source = NetboxSource(netbox.url, NEW_TOKEN, "lb", "here", time.monotonic, SETTLE, LATE)
         assert await given_to(source, ask("a")) == ["10.5.0.1"]
         await source.close()
 
@@ -426,7 +426,7 @@ def test_netbox_may_be_below_a_path_also_one_that_it_knows_nothing_of(path: str,
         netbox = Netbox(prefix="/infra/netbox", knows_prefix=knows_prefix)
         netbox.add("10.5.0.1/32")
         async with netbox.serve():
-            source = NetboxSource(netbox.url + path, TOKEN, "lb", "here", SETTLE, LATE)
+            source = NetboxSource(netbox.url + path, TOKEN, "lb", "here", time.monotonic, SETTLE, LATE)
             assert await given_to(source, ask("a")) == ["10.5.0.1"]
             await source.close()
 
