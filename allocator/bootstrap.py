@@ -10,10 +10,11 @@ import logging
 from typing import Final
 
 from purelb import names
+from purelb.backoff import Backoff
 from purelb.errors import ConflictError
 from purelb.kube import Kube, custom_path
 from purelb.preferences import Placement
-from purelb.retry import Backoff, persist
+from purelb.retry import persist
 
 log = logging.getLogger(__name__)
 

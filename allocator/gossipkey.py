@@ -19,13 +19,14 @@ from typing import Final, TypeAlias, assert_never
 
 from purelb import names
 from purelb.answers import JsonObject
+from purelb.backoff import Backoff
 from purelb.errors import ConflictError, KubeError
 from purelb.follow import Follower, Source, complaint
 from purelb.gossipkeys import keys_of
 from purelb.kube import Kube, core_path
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Changed, Deleted, News, Replaced
-from purelb.retry import Backoff, persist
+from purelb.retry import persist
 
 Data: TypeAlias = Mapping[str, str]
 

@@ -34,12 +34,12 @@ from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
 from purelb.answers import JsonObject
+from purelb.backoff import Backoff
 from purelb.errors import GoneError, KubeError, UnavailableError
 from purelb.kube import Kube
 from purelb.metrics import ClientMetrics
 from purelb.ordering import Change, News, ObjectKey, Ordering, State, key_of
 from purelb.recovery import Recovery
-from purelb.retry import Backoff
 
 T = TypeVar("T")
 H = TypeVar("H")

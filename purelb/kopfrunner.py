@@ -24,10 +24,10 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Final
 
+from purelb.backoff import Backoff
 from purelb.credentials import Credentials
 from purelb.kube import Kube
 from purelb.light_kopf import kopf
-from purelb.retry import Backoff
 
 log = logging.getLogger(__name__)
 

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from purelb.backoff import Backoff
 from purelb.errors import KubeError
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Delays in seconds: ``first``, then doubled up to ``most``."""
-
-    first: float = 0.2
-    most: float = 10.0
-
-    def delays(self) -> Iterator[float]:
-        """Without end."""
-        return (min(self.most, self.first * 2.0 ** min(step, 30)) for step in count())
 
 
 async def persist(what: str, action: Callable[[], Awaitable[T]], backoff: Backoff | None = None) -> T:

@@ -15,10 +15,10 @@ from typing import Any, Final
 from allocator.conditions import condition, timed
 from allocator.reconcile.fleet import AgentRule, Agents
 from purelb import names
+from purelb.backoff import Backoff
 from purelb.errors import ConflictError, KubeError
 from purelb.kube import Kube, custom_path
 from purelb.ordering import ObjectKey
-from purelb.retry import Backoff
 from purelb.selection import choose_config
 
 log = logging.getLogger(__name__)

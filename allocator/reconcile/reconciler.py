@@ -27,9 +27,9 @@ from allocator.reconcile.steps import Steps
 from allocator.reconcile.turns import Turns
 from allocator.reconcile.writer import Answer, Conflicted, Failed, Gone, Outcome, Read, Seen, Written
 from allocator.sources.external import ExternalSources
+from purelb.backoff import Backoff
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Changed, Deleted, News, changes
-from purelb.retry import Backoff
 from purelb.services import ServiceKey, ServiceView
 
 log = logging.getLogger(__name__)

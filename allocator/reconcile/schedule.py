@@ -12,7 +12,7 @@ from typing import Final
 
 from allocator.ipam.requests import Seniority
 from allocator.reconcile.cache import ServiceCache
-from purelb.retry import Backoff
+from purelb.backoff import Backoff
 from purelb.services import ServiceKey
 from purelb.workqueue import WorkQueue
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.schedule import AFTER_FAILURE, Schedule
-from purelb.retry import Backoff
+from purelb.backoff import Backoff
 from purelb.services import ServiceKey
 
 MOST_OBEYED: Final = 30.0

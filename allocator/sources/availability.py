@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from allocator.sources.source import SourceError
 from purelb.addresses import Family, IPAddress
-from purelb.retry import Backoff
+from purelb.backoff import Backoff
 
 Kind: TypeAlias = tuple[tuple[Family, ...], bool, tuple[IPAddress, ...]]
 """What is asked for: families, whether one of them will do, pinned addresses."""

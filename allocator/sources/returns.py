@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from purelb.retry import Backoff
+from purelb.backoff import Backoff
 from purelb.services import ServiceKey
 
 RETRY: Final = Backoff(first=1.0, most=30.0)

@@ -15,11 +15,11 @@ from typing import Final
 
 from lbnodeagent.kubernetes.publication import Publication, Published, published
 from purelb import names
+from purelb.backoff import Backoff
 from purelb.errors import ConflictError, ForbiddenError, KubeError, NotFoundError, UnavailableError
 from purelb.kube import Kube, custom_path
 from purelb.membership import NAME, Attendance, membership_status
 from purelb.metrics import AgentMetrics
-from purelb.retry import Backoff
 
 log = logging.getLogger(__name__)
 

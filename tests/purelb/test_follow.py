@@ -15,12 +15,12 @@ from kubedouble import ApiServer
 from kubedouble.store import Store
 from purelb import follow
 from purelb.answers import JsonObject
+from purelb.backoff import Backoff
 from purelb.follow import Follower, Source, Standing, complaint
 from purelb.kube import Kube, core_path, custom_path, group_path
 from purelb.metrics import ClientMetrics, new_registry
 from purelb.ordering import Changed, Deleted, News, ObjectKey, Replaced
 from purelb.recovery import Recovery
-from purelb.retry import Backoff
 from tests.purelb.conftest import Api
 
 MAPS = core_path("configmaps", "default")

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from purelb.backoff import Backoff
 from purelb.kopfrunner import run_operator
-from purelb.retry import Backoff
 from tests.purelb.conftest import Api
 
 SOON = Backoff(first=0.05, most=0.1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from purelb.backoff import Backoff
 from purelb.errors import (
     ConflictError,
     GoneError,
@@ -18,7 +19,7 @@ from purelb.errors import (
     UnavailableError,
 )
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
-from purelb.retry import Backoff, persist
+from purelb.retry import persist
 from tests.purelb.conftest import Api
 
 CONFIG_MAPS = core_path("configmaps", "default")

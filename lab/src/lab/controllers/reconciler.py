@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator
 from itertools import count
 from typing import Final, Generic, TypeVar
 
+from purelb.backoff import Backoff
 from purelb.errors import KubeError
-from purelb.retry import Backoff
 from purelb.workqueue import WorkQueue
 
 log = logging.getLogger("lab.controllers")
