@@ -30,10 +30,10 @@ from allocator.sources.opening import SourceFactory
 from purelb import logs, memory, names
 from purelb.errors import SettingsError
 from purelb.events import EventRecorder, Unsent
-from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics, new_registry
+from purelb.missingrights import own_pod, tell
 from purelb.pace import Pace
 from purelb.page import Page
 from purelb.pulse import Pulse

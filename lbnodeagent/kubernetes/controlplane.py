@@ -54,11 +54,11 @@ from lbnodeagent.tables import (
 )
 from purelb import memory, names
 from purelb.events import EventRecorder
-from purelb.forbidden import own_pod, tell
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
 from purelb.membership import Attendance
 from purelb.metrics import AgentMetrics
+from purelb.missingrights import own_pod, tell
 from purelb.pace import Pace
 from purelb.rights import Rights
 from purelb.settings import AgentSettings

@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 from purelb import names
 from purelb.errors import ForbiddenError
 from purelb.events import EventRecorder, ObjectReference
-from purelb.forbidden import tell
 from purelb.kube import Kube, core_path, services_path
 from purelb.metrics import ClientMetrics
+from purelb.missingrights import tell
 from purelb.rights import PATIENCE
 from tests.purelb.conftest import Api
 
