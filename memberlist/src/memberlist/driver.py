@@ -1,8 +1,7 @@
 """A member on the network: asyncio UDP and TCP around Core.
 
 Owns the clock, the tasks and the sending of packets; sockets.py binds, intake.py reads packets, exchanges.py does the
-streams.  Decides nothing of the protocol.
-The loop around the core: read what arrived, feed it, carry out the outputs, sleep until the next deadline.
+streams.  Decides nothing of the protocol: it feeds the core, carries out its outputs, sleeps until the next deadline.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from memberlist.exchanges import Exchanges
 from memberlist.intake import Intake
 from memberlist.messages import META_MAX, Endpoint
 from memberlist.outbox import Dial, Output, SendPacket
-from memberlist.sockets import Sockets, bind, own_address, parsed, resolved, to_socket
+from memberlist.sockets import Sockets, advertised, bind, parsed, resolved, to_socket
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +103,7 @@ class Memberlist:
         self._sockets = sockets
         self._departure.clear()
         try:
-            where = self._advertised(sockets.endpoint)
+            where = advertised(sockets.endpoint, self._advertise)
             core = Core(
                 self.name,
                 where.address,
@@ -345,13 +344,6 @@ class Memberlist:
         if self._core is None:
             raise ConfigError("the member isn't running: await started() first")
         return self._core
-
-    def _advertised(self, bound: Endpoint) -> Endpoint:
-        if self._advertise is not None:
-            return Endpoint(self._advertise.address, self._advertise.port or bound.port)
-        if bound.address.is_unspecified:
-            return Endpoint(own_address(bound.address), bound.port)
-        return bound
 
     def _now(self) -> float:
         assert self._loop is not None

@@ -103,7 +103,16 @@ def dialer(address: Address, source: Endpoint) -> socket.socket:
     return sock
 
 
-def own_address(unspecified: Address) -> Address:
+def advertised(bound: Endpoint, wish: Endpoint | None) -> Endpoint:
+    """Where others reach a socket: where they are to, else where it is bound."""
+    if wish is not None:
+        return Endpoint(wish.address, wish.port or bound.port)
+    if bound.address.is_unspecified:
+        return Endpoint(_own_address(bound.address), bound.port)
+    return bound
+
+
+def _own_address(unspecified: Address) -> Address:
     """The address that others see of a socket bound to the unspecified one; loopback if there is no route.
 
     Asks the routing table by connecting a UDP socket, which sends nothing (192.0.2.1: RFC 5737, 2001:db8::1: RFC 3849).
