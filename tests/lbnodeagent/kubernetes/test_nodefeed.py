@@ -124,8 +124,8 @@ def test_a_list_of_pods_replaces_what_was_known_and_is_told_if_it_differs() -> N
 def test_who_should_be_heard_is_told_also_when_no_pod_comes_or_goes() -> None:
     scene = Told()
     starting = AgentPod(Peer("w12", "10.0.0.1"), runs=False)
-    scene.feed.pods(Replaced({A: starting}, "1", 0))
-    scene.feed.pods(Changed(A, AgentPod(starting.peer, runs=True)))
+    scene.pods(Replaced({A: starting}, "1", 0))
+    scene.pods(Changed(A, AgentPod(starting.peer, runs=True)))
 
     assert [one.running for one in scene.told if isinstance(one, PeersKnown)] == [frozenset(), {"w12"}]
 
