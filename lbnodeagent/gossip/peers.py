@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence, Set
 from typing import Final
 
-from lbnodeagent.gossip.answers import Answers
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
 from lbnodeagent.gossip.events import (
@@ -28,6 +27,7 @@ from lbnodeagent.gossip.events import (
     PeerEvent,
     PeerGone,
 )
+from lbnodeagent.gossip.hearing import Hearing
 from lbnodeagent.gossip.joining import Joining
 from lbnodeagent.gossip.keyrotation import Rotation, fingerprint, mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
@@ -78,7 +78,7 @@ class Peers:
         self._meta = self._correspondence.meta(self._said)  # none would make it a candidate, as PureLB's own agents are
         self._gossip: Memberlist | None = None
         self._alive: set[str] = set()
-        self._answers = Answers(config.probe_interval)
+        self._hearing = Hearing(config.probe_interval)
         self._joining = Joining(random.Random())
         self._deaf_to: set[str] = set()
         """Where agents are whose answers no key of ours opens."""
@@ -225,8 +225,8 @@ class Peers:
 
     def _look_for_answers(self, gossip: Memberlist) -> None:
         now = asyncio.get_running_loop().time()
-        if self._answers.look(now, gossip.answered_at, has_peers=bool(self._alive)):
-            is_cut_off = self._answers.is_cut_off
+        if self._hearing.look(now, gossip.answered_at, has_peers=bool(self._alive)):
+            is_cut_off = self._hearing.is_cut_off
             if is_cut_off:
                 log.warning("no peer answers")
             else:
@@ -253,7 +253,7 @@ class Peers:
                     self._alive.add(node)
             case GossipEnded():
                 self._alive.clear()
-                self._answers = Answers(self._config.probe_interval)
+                self._hearing = Hearing(self._config.probe_interval)
                 self._correspondence.begin_again()
             case PeerGone(node, for_good):
                 self._alive.discard(node)

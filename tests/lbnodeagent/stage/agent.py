@@ -15,10 +15,10 @@ from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gate.looks import Looked
-from lbnodeagent.gossip.answers import Answers
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
 from lbnodeagent.gossip.events import CutOff, GossipStarted, PeerAlive, PeerGone
+from lbnodeagent.gossip.hearing import Hearing
 from lbnodeagent.kernel.notifications import Change
 from lbnodeagent.messages import Begun, BehindApi, Peer, PeersKnown
 from lbnodeagent.tables import (
@@ -83,7 +83,7 @@ class Agent:
         probe_interval: float,
     ) -> None:
         self.name = name
-        self._answers = Answers(probe_interval)
+        self._hearing = Hearing(probe_interval)
         self._peers: set[str] = set()
         self.core = Core(name, Version())
         self.control = ControlPlane(name)
@@ -166,8 +166,8 @@ class Agent:
 
     def _listen(self) -> None:
         answered_at = self._simulation.nodes[self.name].core.answered_at
-        if self._answers.look(self._now, answered_at, has_peers=bool(self._peers)):
-            self.core.peer(self._now, CutOff(self._answers.is_cut_off))
+        if self._hearing.look(self._now, answered_at, has_peers=bool(self._peers)):
+            self.core.peer(self._now, CutOff(self._hearing.is_cut_off))
 
     def claim(self, index: IfIndex, vip: IPAddress, mac: Mac) -> None:
         self._do(lambda: void(self.core.claim(self._now, index, vip, mac)))

@@ -15,7 +15,7 @@ PROBES: Final = 5
 lost, a probe fails by all its ways once in a thousand times."""
 
 
-class Answers:
+class Hearing:
     """Of one node; ``probe_interval`` in seconds."""
 
     def __init__(self, probe_interval: float) -> None:
