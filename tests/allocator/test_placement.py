@@ -302,7 +302,7 @@ def test_a_mistake_of_the_planners_costs_nobody_an_address_and_one_service_its_p
 
     def mistaken(self: Placing, service: ServiceView, *more: Any) -> None:
         nonlocal mistakes
-        if "mistake" in service.annotations:
+        if "purelb.io/mistake" in service.annotations:
             mistakes += 1
             self._users.clear()  # half of what it does, so to say
             raise RuntimeError("a mistake of ours")
@@ -313,7 +313,7 @@ def test_a_mistake_of_the_planners_costs_nobody_an_address_and_one_service_its_p
     async def scene(stage: Stage) -> None:
         await stage.service("before")
         await until(lambda: is_planned(stage, "before"))
-        await stage.service("odd", annotations={"mistake": "yes"})
+        await stage.service("odd", annotations={"purelb.io/mistake": "yes"})
         assert await stage.addresses_when_given("odd") == ["10.1.0.1"]
 
         await stage.service("after")
@@ -322,7 +322,7 @@ def test_a_mistake_of_the_planners_costs_nobody_an_address_and_one_service_its_p
         assert not await is_planned(stage, "odd")
         assert mistakes == 1, "it is set aside, not tried again and again"
 
-        await stage.change("odd", {"metadata": {"annotations": {"mistake": None}}})
+        await stage.change("odd", {"metadata": {"annotations": {"purelb.io/mistake": None}}})
         await until(lambda: is_planned(stage, "odd"))
 
     play(scene, "w0", "w1", "w2")
