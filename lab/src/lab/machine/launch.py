@@ -20,8 +20,10 @@ def main() -> None:
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, 9)
     if order.get("terminal"):
         import fcntl  # few programs have one, and the others start quicker without
+        import signal
         import termios
 
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who starts a lab in the background ignores ^C
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     if order.get("netns") is not None:
         namespaces.setns(order["netns"], namespaces.CLONE_NEWNET)
