@@ -92,7 +92,7 @@ class Implications:
         if wanted is not None:
             self._adopt(vip)
             if not state.present.ours(vip):
-                state.candidacy.doubt((vip,), now)
+                state.candidacy.doubt((vip,), now, are_new=True)
         state.mark((vip,))
         state.rollcall.mark()
 

@@ -143,15 +143,15 @@ class Candidacy:
         self.is_unanswered = not is_answered
         return self._reconsider(now)
 
-    def doubt(self, vips: Iterable[IPAddress], now: float) -> None:
-        """Of these VIPs, which are new or changed their owner, ask the wire for those that came to this node."""
+    def doubt(self, vips: Iterable[IPAddress], now: float, *, are_new: bool = False) -> None:
+        """Of these VIPs, which ``are_new`` or changed their owner, ask the wire for those that came to this node."""
         other = self._members.last_lost or UNHEARD
         may_be_cut_off = self.may_be_cut_off
         for vip in vips:
             if self._election.owner(vip) != self._node:
                 self.doubts.end(vip)
             elif may_be_cut_off:
-                self.doubts.doubt((vip,), other, now)
+                self.doubts.doubt((vip,), other, now, are_new=are_new)
 
     def is_preferred(self, vip: IPAddress) -> bool:
         """Whether this node is one of those that are to have it rather than others."""

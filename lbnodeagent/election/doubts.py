@@ -28,6 +28,9 @@ AGAIN_MOST: Final = 1.0
 """A dead agent's kernel lets its VIPs go after a while: for so long nobody has them then."""
 RATE: Final = 200.0
 """VIPs for which it is asked again in a second: with more of them each has to wait longer."""
+DETECTING: Final = 3.0
+"""Seconds for which a new IPv6 address isn't asked for: who places it just then looks for duplicates, and would take
+the question for one (RFC 4862 section 5.4.3)."""
 RETRY: Final = 0.5
 """Seconds until it is asked again where the wire itself says nothing."""
 OWN_MOST: Final = 32.0
@@ -94,10 +97,10 @@ class Doubts:
         """This node may be cut off: does another one have its VIPs?"""
         self._own_at, self._own_pause = now, 1.0
 
-    def doubt(self, vips: Iterable[IPAddress], to: str, now: float) -> None:
-        """These became this node's; ``to`` was the last one to fall silent."""
+    def doubt(self, vips: Iterable[IPAddress], to: str, now: float, *, are_new: bool = False) -> None:
+        """These became this node's; ``to`` was the last one to fall silent. ``are_new``: nobody had them before."""
         for vip in vips:
-            self._of.setdefault(vip, _Doubt(to, now, now))
+            self._of.setdefault(vip, _Doubt(to, now, now + (DETECTING if are_new and vip.version == 6 else 0.0)))
 
     def heard(self, vip: IPAddress, by: str | None, now: float) -> bool:
         """A host, perhaps a node of the cluster, answers for ``vip``. Whether that is of interest."""

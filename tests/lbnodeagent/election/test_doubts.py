@@ -6,7 +6,17 @@ from itertools import count
 
 import pytest
 
-from lbnodeagent.election.doubts import AGAIN, AGAIN_MOST, OWN_MOST, PATIENCE, PAUSE, QUESTIONS, RETRY, Doubts
+from lbnodeagent.election.doubts import (
+    AGAIN,
+    AGAIN_MOST,
+    DETECTING,
+    OWN_MOST,
+    PATIENCE,
+    PAUSE,
+    QUESTIONS,
+    RETRY,
+    Doubts,
+)
 from purelb.addresses import IPAddress
 from tests.lbnodeagent.scenes import VIP, VIP6
 
@@ -49,6 +59,14 @@ def test_what_somebody_answers_for_is_left_to_that_one() -> None:
     assert doubts.heard(VIP, "w13", 0.001)
     assert doubts.to(VIP) == "w13"
     assert not doubts.is_open(VIP)
+
+
+def test_a_new_ipv6_address_is_not_asked_for_while_another_node_may_look_for_duplicates() -> None:
+    doubts = Doubts()
+    doubts.doubt((VIP, VIP6), "w12", 0.0, are_new=True)
+
+    assert doubts.due(0.0).questions == (VIP,)
+    assert doubts.due(DETECTING).questions == (VIP, VIP6)
 
 
 def test_it_is_asked_for_again_ever_more_seldom() -> None:
