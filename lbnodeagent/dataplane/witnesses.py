@@ -75,8 +75,11 @@ class Witnesses:
 
     def has_taken(self, vip: IPAddress, mac: Mac, now: float) -> bool | None:
         """A node has a VIP that is here and this node's: whether it is left to that one; None: no doubt about it."""
-        candidacy, node = self._candidacy, self._members.node_with(mac)
-        if not candidacy.may_be_cut_off or node is None:
+        candidacy = self._candidacy
+        if not candidacy.may_be_cut_off:
+            return None
+        node = self._members.node_with(mac) or self._members.unmet
+        if node is None:
             return None
         is_first = digest(self._members.node, vip) < digest(node, vip)
         is_left = candidacy.doubts.claimed_own(vip, node, now, is_first=is_first)

@@ -256,7 +256,7 @@ class Candidacy:
         """Peers came or went, or answer or don't: whether the wire has to be asked for this node's own VIPs."""
         was, self._was_doubtful = self._was_doubtful, self.may_be_cut_off
         if not self._was_doubtful:
-            return self.doubts.over()
+            return self.doubts.over(now) if was or len(self.doubts) else set()
         if not was:
             self.doubts.begin(now)
         return set()

@@ -10,6 +10,7 @@ Knows no wire: ``due`` says what to ask, ``heard`` is told of answers. ``now`` i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,8 @@ RATE: Final = 200.0
 DETECTING: Final = 3.0
 """Seconds for which a new IPv6 address isn't asked for: who places it just then looks for duplicates, and would take
 the question for one (RFC 4862 section 5.4.3)."""
+OVER: Final = 1.0
+"""Seconds after which own VIPs are asked for once more when peers are heard again."""
 RETRY: Final = 0.5
 """Seconds until it is asked again where the wire itself says nothing."""
 OWN_MOST: Final = 32.0
@@ -167,10 +170,13 @@ class Doubts:
         self._of.pop(vip, None)
         self._claimed.pop(vip, None)
 
-    def over(self) -> set[IPAddress]:
-        """Peers are heard again: what they say counts. The VIPs that were in doubt."""
+    def over(self, now: float) -> set[IPAddress]:
+        """Peers are heard again: what they say counts. The VIPs that were in doubt.
+
+        Own ones are asked for once more: who has one too, and was taken for a node, is told of now.
+        """
         vips = set(self._of)
         self._of.clear()
         self._claimed.clear()
-        self._own_at = None
+        self._own_at, self._own_pause = now + OVER, math.inf
         return vips

@@ -83,6 +83,11 @@ class Members:
         """The last one of them to fail."""
         return next(reversed(self._failed_at), None)
 
+    @property
+    def unmet(self) -> str | None:
+        """A node where an agent runs whose NICs this one was never told: an unknown MAC may be its."""
+        return min((self.expected or frozenset()) - self._known.keys() - {self.node}, default=None)
+
     def set_own(self, meta: Meta) -> None:
         """What this node says of itself."""
         self.own = meta

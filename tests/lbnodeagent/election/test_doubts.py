@@ -10,6 +10,7 @@ from lbnodeagent.election.doubts import (
     AGAIN,
     AGAIN_MOST,
     DETECTING,
+    OVER,
     OWN_MOST,
     PATIENCE,
     PAUSE,
@@ -156,7 +157,11 @@ def test_when_peers_are_heard_again_nothing_is_in_doubt() -> None:
     doubts.begin(0.0)
     doubts.doubt((VIP,), "w12", 0.0)
 
-    assert doubts.over() == {VIP}
+    assert doubts.over(5.0) == {VIP}
+    assert doubts.to(VIP) is None
+
+    assert doubts.deadline == 5.0 + OVER
+    assert doubts.due(5.0 + OVER).own, "whoever has one too is told of"
     assert not doubts.is_active
     assert doubts.deadline is None
 

@@ -45,6 +45,33 @@ FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
             History(732, 2, 0.1, (Step(5.2, 6.84, "power", "n1"), Step(6.16, 27.68, "deaf", "n2"))),
             id="who started alone went on to leave a VIP to a peer that it heard later",
         ),
+        pytest.param(
+            History(
+                7574,
+                3,
+                0.0,
+                (
+                    Step(6.8200434, 0.0282245, "deaf", "n1", number=58, stays=True),
+                    Step(5.6990326, 0.0274616, "kill", "n1", number=27),
+                    Step(4.5079098, 2.8249133, "exclude", "n2", number=26),
+                    Step(5.3798382, 2.4507181, "label the node", "n1", number=50),
+                ),
+            ),
+            id="who had not heard yet which NICs are its peers' kept a VIP beside one of them",
+        ),
+        pytest.param(
+            History(
+                9148,
+                2,
+                0.02,
+                (
+                    Step(1.5587645, 0.6359991, "cut the second NIC", "n1", number=59),
+                    Step(6.2133888, 0.5284050, "kill", "n1", number=57),
+                    Step(7.6708066, 0.3166987, "stranger", "n2", number=15, stays=True),
+                ),
+            ),
+            id="a stranger that was heard before any peer was never told of",
+        ),
         *(
             pytest.param(
                 History(4877, 3, 0.1, (Step(0.04, 13.52, "edit the configuration", "n3", number), FOR_GOOD)),
