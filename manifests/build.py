@@ -2,7 +2,8 @@
 
 - crds/legacy/: the CRDs of crds/ for API servers before 1.31, without the rules that need CEL's `ip()` and `cidr()`.
 - manifests/purelb-complete.yaml, purelb-complete-legacy.yaml: the overlays layer2 and legacy, each in one file.
-- charts/purelb/: those templates and CRDs of the chart that say the same as purelb-complete.yaml.
+- charts/purelb/: those templates and CRDs of the chart that say the same as purelb-complete.yaml, manifests/bird,
+  manifests/monitoring and manifests/networkpolicy, and its README, from the comments of its values.
 
 A test compares what is there with what this makes.
 """
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import yaml
 
-from manifests import chart
+from manifests import chart, chartreadme
 
 ROOT: Final = Path(__file__).parents[1]
 RULES: Final = "x-kubernetes-validations"
@@ -82,10 +83,12 @@ def complete_files() -> Iterator[tuple[Path, str]]:
 
 def chart_files() -> Iterator[tuple[Path, str]]:
     """Path and text of each generated file of the chart."""
-    return chart.chart_files(complete("layer2"), ROOT / "crds")
+    yield from chart.chart_files(complete("layer2"), ROOT / "crds", ROOT / "manifests")
+    yield chart.CHART / "README.md", chartreadme.readme(chart.CHART)
 
 
 if __name__ == "__main__":
     for made in (legacy_crds, complete_files, chart_files):
         for path, text in made():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

@@ -6,80 +6,37 @@ counterpart there are written by hand, beside the generated ones; `build` writes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from manifests.slots import Slots
+
 Object = dict[str, Any]
 
 CHART: Final = Path(__file__).parents[1] / "charts" / "purelb"
 NAMESPACE: Final = "purelb"
-_HEADER: Final = "{{- /* Made by `make manifests` from purelb-complete.yaml. */ -}}\n"
-_PULL_POLICY: Final = (
-    '{{- with .Values.image.pullPolicy }}{{ nindent INDENT (printf "imagePullPolicy: %s" .) }}{{- end }}'
-)
-_BOTH: Final = '{{- include "purelb.environment" . | nindent INDENT }}'
-_FORBIDDEN: Final = '{{- include "purelb.forbidden" . | nindent INDENT }}'
-_AGENT: Final = '{{- include "purelb.agentEnvironment" . | nindent INDENT }}'
+_HEADER: Final = "{{- /* Made by `make manifests` from SOURCE. */ -}}\n"
+_PROGRAMS: Final = ("allocator", "lbnodeagent")
+_ENVIRONMENT: Final = {
+    "allocator": ("purelb.forbidden",),
+    "lbnodeagent": ("purelb.agentEnvironment", "purelb.gossipKey"),
+}
+"""Program: what of its environment is not both programs' own."""
 _LEASE: Final = "lbnodeagent-lease"
 """The role that is there only where agents publish Leases."""
-_GOSSIP_KEY: Final = '{{- include "purelb.gossipKey" . | nindent INDENT }}'
-
-
-class Slots:
-    """Places in a manifest that are the chart's to fill: a mark in the YAML, and the template text for its line."""
-
-    def __init__(self) -> None:
-        self._texts: list[Callable[[str, str], str]] = []
-
-    def scalar(self, expression: str) -> str:
-        """A value that is one expression."""
-        return self._mark(lambda indent, key: f"{indent}{key} {expression}\n")
-
-    def block(self, value: str, default: Any) -> str:
-        """A value of the chart that replaces the manifests' whole block when it is set."""
-
-        def text(indent: str, key: str) -> str:
-            inner = indent.replace("-", " ") + "  "
-            lines = "".join(f"{inner}{line}\n" for line in _dump(default).splitlines())
-            return (
-                f"{indent}{key}\n{inner}{{{{- with {value} }}}}\n{inner}{{{{- toYaml . | nindent {len(inner)} }}}}\n"
-                f"{inner}{{{{- else }}}}\n{lines}{inner}{{{{- end }}}}\n"
-            )
-
-        return self._mark(text)
-
-    def line(self, template: str) -> str:
-        """A whole line instead of `key: mark`, or of `- key: mark`; INDENT in it becomes the depth of that line."""
-
-        def text(indent: str, _: str) -> str:
-            depth = indent.replace("-", " ") if indent.endswith("- ") and not indent.strip(" -") else indent
-            depth = depth.removesuffix("  ") if indent.endswith("- ") else depth
-            return f"{depth}{template.replace('INDENT', str(len(depth)))}\n"
-
-        return self._mark(text)
-
-    def _mark(self, text: Callable[[str, str], str]) -> str:
-        self._texts.append(text)
-        return f"__slot{len(self._texts) - 1}__"
-
-    def fill(self, manifest: str) -> str:
-        """The template of a manifest with marks in it."""
-        lines = []
-        for line in manifest.splitlines(keepends=True):
-            key, _, mark = line.rstrip("\n").rpartition(" ")
-            if mark.startswith("__slot") and mark.endswith("__"):
-                indent = key[: len(key) - len(key.lstrip(" -"))]
-                lines.append(self._texts[int(mark.removeprefix("__slot").removesuffix("__"))](indent, key.strip(" -")))
-            else:
-                lines.append(line)
-        return "".join(lines)
-
-
-def _dump(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False, width=10_000)
+_OPTIONAL: Final = {
+    "bird/bird-cm.yml": ("bird-configuration.yaml", "(.Values.bird).enabled"),
+    "bird/bird.yml": ("bird.yaml", "(.Values.bird).enabled"),
+    "monitoring/podmonitor.yaml": ("podmonitor.yaml", "((.Values.monitoring).podMonitor).enabled"),
+    "monitoring/servicemonitor.yaml": ("servicemonitor.yaml", "((.Values.monitoring).serviceMonitor).enabled"),
+    "monitoring/prometheusrule.yaml": ("prometheusrule.yaml", "((.Values.monitoring).prometheusRule).enabled"),
+    "networkpolicy/allocator.yaml": ("networkpolicy.yaml", "(.Values.networkPolicy).enabled"),
+}
+"""File in manifests/: the template made of it, and the value that it is there by."""
+_KEPT: Final = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n"
 
 
 def is_templated(obj: Object) -> bool:
@@ -87,38 +44,152 @@ def is_templated(obj: Object) -> bool:
     return obj["kind"] not in ("CustomResourceDefinition", "Namespace")
 
 
-def template_of(obj: Object, slots: Slots) -> Object:
-    """The object with marks where the chart's values go."""
-    metadata = obj["metadata"]
+def template_of(obj: Object) -> str:
+    """The template of an object: its YAML with the chart's values in it."""
+    slots, metadata, program = Slots(), obj["metadata"], obj["metadata"]["name"]
+    condition = _condition(obj["kind"], program)
+    match obj["kind"]:
+        case "ServiceAccount":
+            metadata["name"] = slots.scalar(_account(program))
+            metadata["annotations"] = slots.optional("annotations", f"(.Values.{program}.serviceAccount).annotations")
+        case "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding":
+            _template_access(obj, slots)
+        case "Deployment" | "DaemonSet":
+            metadata["name"] = slots.scalar(_name(program))
+            _template_workload(obj["spec"], program, slots)
+        case "ConfigMap":
+            metadata["name"] = slots.scalar(_name(program))
+            obj["data"]["bird.conf"] = slots.text(".Values.bird.config", obj["data"]["bird.conf"])
+        case "PodMonitor" | "ServiceMonitor" | "PrometheusRule":
+            metadata["name"] = slots.scalar(_name(program))
+            metadata["labels"] = slots.mapping(".Values.monitoring.labels", metadata["labels"], ours_win=True)
+            for endpoint in obj["spec"].get("endpoints") or obj["spec"].get("podMetricsEndpoints") or ():
+                endpoint["interval"] = slots.scalar(
+                    f'{{{{ .Values.monitoring.interval | default "{endpoint["interval"]}" }}}}'
+                )
+        case "NetworkPolicy":
+            metadata["name"] = slots.scalar(_name(program))
+            more = "{{- with .Values.networkPolicy.extraEgress }}{{ toYaml . | nindent INDENT }}{{- end }}"
+            obj["spec"]["egress"].append({"name": slots.line(more)})
+        case _:
+            metadata["name"] = slots.scalar(_name(program))
     if metadata.get("namespace") == NAMESPACE:
         metadata["namespace"] = slots.scalar("{{ .Release.Namespace }}")
+    text = slots.fill(obj)
+    return f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n" if condition else text
+
+
+def _condition(kind: str, name: str) -> str:
+    """The value that an object of the programs is there by; empty: it is always there."""
+    match kind:
+        case "ServiceAccount":
+            return f'ne (toString (.Values.{name}.serviceAccount).create) "false"'
+        case "PodDisruptionBudget":
+            return "gt (int (.Values.allocator.replicas | default 2)) 1"
+        case _:
+            return ""
+
+
+def _template_access(obj: Object, slots: Slots) -> None:
+    obj["metadata"]["name"] = slots.scalar(_role(obj["metadata"]["name"]))
+    if reference := obj.get("roleRef"):
+        reference["name"] = slots.scalar(_role(reference["name"]))
     for subject in obj.get("subjects") or ():
-        if subject.get("namespace") == NAMESPACE:
-            subject["namespace"] = slots.scalar("{{ .Release.Namespace }}")
-    if obj["kind"] in ("Deployment", "DaemonSet"):
-        _template_pod(obj["spec"]["template"]["spec"], metadata["name"], slots)
-    return obj
+        subject["name"] = slots.scalar(_account(subject["name"]))
+        subject["namespace"] = slots.scalar("{{ .Release.Namespace }}")
 
 
-def _template_pod(spec: Object, program: str, slots: Slots) -> None:
-    if name := spec.get("priorityClassName"):
-        spec["priorityClassName"] = slots.scalar(f'{{{{ .Values.priorityClassName | default "{name}" }}}}')
-    if program == "allocator" and "securityContext" in spec:
-        spec["securityContext"] = slots.block(_own("securityContext"), spec["securityContext"])
-    for key in ("tolerations", "nodeSelector"):
+def _template_workload(spec: Object, program: str, slots: Slots) -> None:
+    if "replicas" in spec:
+        spec["replicas"] = slots.scalar(f"{{{{ .Values.{program}.replicas | default {spec['replicas']} }}}}")
+    for key in ("strategy", "updateStrategy"):
         if key in spec:
-            spec[key] = slots.block(f".Values.{program}.{key}", spec[key])
-    (container,) = (one for one in spec["containers"] if one["name"] == program)
-    image = container["image"]
-    _insert_after(container, "image", "imagePullPolicy", slots.line(_PULL_POLICY))
-    container["image"] = slots.scalar(f'{{{{ include "purelb.image" (list . "{program}" "{image}") }}}}')
-    for key, values in (("resources", f".Values.{program}.resources"), ("securityContext", _context(program))):
-        container[key] = slots.block(values, container[key])
+            spec[key] = slots.block(f".Values.{program}.updateStrategy", spec[key])
+    metadata = spec["template"]["metadata"]
+    metadata["labels"] = slots.mapping(f".Values.{program}.podLabels", metadata["labels"], ours_win=True)
+    annotations = metadata.get("annotations")
+    if annotations:
+        metadata["annotations"] = slots.mapping(f".Values.{program}.podAnnotations", annotations, ours_win=False)
+    else:
+        metadata["annotations"] = slots.optional("annotations", f".Values.{program}.podAnnotations")
+    _template_pod(spec["template"]["spec"], program, slots)
+
+
+def _template_pod(pod: Object, program: str, slots: Slots) -> None:
+    pod["imagePullSecrets"] = slots.optional("imagePullSecrets", ".Values.imagePullSecrets")
+    pod["affinity"] = slots.optional("affinity", f".Values.{program}.affinity")
+    priority = f".Values.{program}.priorityClassName | default .Values.priorityClassName"
+    pod["priorityClassName"] = slots.scalar(f'{{{{ {priority} | default "{pod["priorityClassName"]}" }}}}')
+    for key in ("tolerations", "nodeSelector", "topologySpreadConstraints"):
+        if key in pod:
+            pod[key] = slots.block(f".Values.{program}.{key}", pod[key])
+    (container,) = (one for one in pod["containers"] if one["name"] == program)
+    container["resources"] = slots.block(f".Values.{program}.resources", container["resources"])
+    _template_image(container, program, slots)
+    if program in _PROGRAMS:
+        _template_program(pod, container, program, slots)
+    else:
+        _template_bird(pod, container, slots)
+    container["env"].append({"name": slots.line(_list(f".Values.{program}.extraEnv"))})
+
+
+def _template_program(pod: Object, container: Object, program: str, slots: Slots) -> None:
+    pod["serviceAccountName"] = slots.scalar(_account(program))
+    if program == "allocator":
+        pod["securityContext"] = slots.block(_own("securityContext"), pod["securityContext"])
+    container["securityContext"] = slots.block(_context(program), container["securityContext"])
     for entry in container["env"]:
         if entry["name"] == "DEFAULT_ANNOUNCER":
             entry["value"] = slots.scalar("{{ .Values.defaultAnnouncer | quote }}")
-    for line in (_BOTH, *((_AGENT, _GOSSIP_KEY) if program == "lbnodeagent" else (_FORBIDDEN,))):
+    both = f'{{{{- include "purelb.environment" (list . "{program}") | nindent INDENT }}}}'
+    ours = (f'{{{{- include "{name}" . | nindent INDENT }}}}' for name in _ENVIRONMENT[program])
+    for line in (both, *ours):
         container["env"].append({"name": slots.line(line)})
+    if program == "lbnodeagent":
+        for where, name in ((container["volumeMounts"], "purelb.birdMount"), (pod["volumes"], "purelb.birdVolume")):
+            where.append({"name": slots.line(f'{{{{- include "{name}" . | nindent INDENT }}}}')})
+
+
+def _template_bird(pod: Object, container: Object, slots: Slots) -> None:
+    values = {
+        "UPLINK": '.Values.bird.uplink | default "gateway"',
+        "NODE_AS": ".Values.bird.nodeAS | default 64515 | int64",
+        "INTERFACE": '.Values.bird.interface | default "kube-lb0"',
+        "BFD_SECONDS": ".Values.bird.bfdSeconds | default 1 | int64",
+    }
+    for entry in container["env"]:
+        if value := values.get(entry["name"]):
+            entry["value"] = slots.scalar(f"{{{{ {value} | quote }}}}")
+    pod["tolerations"] = slots.line('{{- include "purelb.birdTolerations" . | nindent INDENT }}')
+    (configuration,) = (one for one in pod["volumes"] if one["name"] == "config")
+    configuration["configMap"]["name"] = slots.scalar(_name("bird-cm"))
+
+
+def _template_image(container: Object, program: str, slots: Slots) -> None:
+    policy = f'include "purelb.pullPolicy" (list . "{program}")'
+    image = container["image"]
+    container["image"] = slots.scalar(f'{{{{ include "purelb.image" (list . "{program}" "{image}") }}}}')
+    if default := container.get("imagePullPolicy"):
+        container["imagePullPolicy"] = slots.scalar(f'{{{{ {policy} | default "{default}" }}}}')
+    else:
+        _insert_after(container, "image", "imagePullPolicy", slots.optional("imagePullPolicy", policy))
+
+
+def _list(value: str) -> str:
+    """Further entries of a list."""
+    return f"{{{{- with {value} }}}}{{{{ toYaml . | nindent INDENT }}}}{{{{- end }}}}"
+
+
+def _name(name: str) -> str:
+    return f'{{{{ include "purelb.name" (list . "{name}") }}}}'
+
+
+def _role(name: str) -> str:
+    return f'{{{{ include "purelb.role" (list . "{name.partition(":")[2]}") }}}}'
+
+
+def _account(program: str) -> str:
+    return f'{{{{ include "purelb.serviceAccount" (list . "{program}") }}}}'
 
 
 def _context(program: str) -> str:
@@ -142,20 +213,35 @@ def _insert_after(mapping: Object, after: str, key: str, value: Any) -> None:
             mapping[key] = value
 
 
-def chart_files(complete: str, crds: Path) -> Iterator[tuple[Path, str]]:
-    """Path and text of each generated file: of `complete`, all objects in one text, and of the CRDs in that folder."""
+def chart_files(complete: str, crds: Path, manifests: Path) -> Iterator[tuple[Path, str]]:
+    """Path and text of each generated file: of `complete`, all objects in one text, of the CRDs in that folder, and of
+    what else is in manifests/."""
+    yield from _program_files(complete)
+    for name, (template, condition) in _OPTIONAL.items():
+        objects = [one for one in yaml.safe_load_all((manifests / name).read_text()) if one]
+        for one in objects:
+            one["metadata"].setdefault("namespace", NAMESPACE)
+        text = "---\n".join(template_of(one) for one in objects)
+        header = _HEADER.replace("SOURCE", f"manifests/{name}")
+        yield CHART / "templates" / template, f"{header}{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n"
+    for folder in ("", "legacy"):
+        for source in sorted((crds / folder).glob("*.purelb.io.yaml")):
+            text = source.read_text()
+            if not folder:
+                yield CHART / "crds" / source.name, text
+            yield CHART / "files" / "crds" / folder / source.name, text.replace("metadata:\n", _KEPT, 1)
+
+
+def _program_files(complete: str) -> Iterator[tuple[Path, str]]:
     files: dict[str, list[str]] = {}
     for obj in yaml.safe_load_all(complete):
         if obj and is_templated(obj):
-            slots = Slots()
-            files.setdefault(_file_of(obj), []).append(slots.fill(_dump(template_of(obj, slots))))
+            files.setdefault(_file_of(obj), []).append(template_of(obj))
     for name, documents in files.items():
         text = "---\n".join(documents)
         if name.startswith(_LEASE):
             text = f"{{{{- if .Values.lbnodeagent.nodeLease }}}}\n{text}{{{{- end }}}}\n"
-        yield CHART / "templates" / name, _HEADER + text
-    for source in sorted(crds.glob("*.purelb.io.yaml")):
-        yield CHART / "crds" / source.name, source.read_text()
+        yield CHART / "templates" / name, _HEADER.replace("SOURCE", "purelb-complete.yaml") + text
 
 
 def _file_of(obj: Object) -> str:

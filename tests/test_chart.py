@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,38 +12,14 @@ from helm_python import Chart, HelmError
 from helm_python.chart import lint
 
 from manifests.build import chart_files
-from manifests.chart import CHART, is_templated
-
-ROOT = Path(__file__).parents[1]
-Json = dict[str, Any]
-Key = tuple[str, str]
-"""Kind and name."""
+from manifests.chart import CHART
+from tests.charts import ROOT, Json, container, manifests, render
 
 
 @pytest.fixture(scope="module")
 def chart() -> Iterator[Chart]:
     with Chart.load(CHART) as loaded:
         yield loaded
-
-
-def render(chart: Chart, values: Json | None = None, namespace: str = "purelb") -> dict[Key, Json]:
-    """All objects of a release."""
-    texts = chart.render(values=values, name="purelb", namespace=namespace).values()
-    objects = [one for text in texts for one in yaml.safe_load_all(text) if one]
-    return {(one["kind"], one["metadata"]["name"]): one for one in objects}
-
-
-def manifests() -> dict[Key, Json]:
-    """What purelb-complete.yaml installs besides the CRDs and the namespace."""
-    documents = yaml.safe_load_all((ROOT / "manifests" / "purelb-complete.yaml").read_text())
-    return {(one["kind"], one["metadata"]["name"]): one for one in documents if one and is_templated(one)}
-
-
-def container(objects: dict[Key, Json], kind: str, name: str) -> Json:
-    found: Json = next(
-        one for one in objects[kind, name]["spec"]["template"]["spec"]["containers"] if one["name"] == name
-    )
-    return found
 
 
 def test_what_is_generated_is_up_to_date() -> None:
@@ -97,7 +72,7 @@ def test_images_come_from_where_the_values_say(chart: Chart) -> None:
 
     for kind, name in (("Deployment", "allocator"), ("DaemonSet", "lbnodeagent")):
         found = container(objects, kind, name)
-        assert (found["image"], found["imagePullPolicy"]) == (f"registry.example/purelb/{name}:v1", "Always")
+        assert (found["image"], found["imagePullPolicy"]) == (f"registry.example/purelb/purelb-{name}:v1", "Always")
 
 
 def test_a_tag_alone_keeps_the_local_names(chart: Chart) -> None:
@@ -172,7 +147,7 @@ def test_first_objects_can_be_had_with_the_release(chart: Chart) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"monitoring": {}}, "monitoring"),
+        ({"metrics": {}}, "metrics"),
         ({"memberlistSecretKey": "short"}, "memberlistSecretKey"),
         ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),
         ({"lbnodeagent": {"sendgarp": "no"}}, "sendgarp"),
@@ -217,12 +192,11 @@ def test_the_values_of_v0_17_are_understood(chart: Chart) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"fullnameOverride": "lb"}, "the objects have fixed names"),
         ({"leaseConfig": {"leaseDuration": "10s"}}, "agents elect by gossip"),
         ({"gobgp": {"enabled": True}}, "let BIRD or FRR export the routes"),
         (
             {"Prometheus": {"lbnodeagent": {"serviceMonitor": {"enabled": True}}}},
-            "Prometheus.lbnodeagent.serviceMonitor: the chart makes no monitoring objects",
+            "Prometheus.lbnodeagent.serviceMonitor: set it to false; monitoring.podMonitor.enabled",
         ),
     ],
 )

@@ -1,14 +1,43 @@
+{{/* What the names of all objects begin with; empty unless the values say otherwise. */}}
+{{- define "purelb.prefix" -}}
+{{- .Values.fullnameOverride | default .Values.nameOverride | default "" -}}
+{{- end }}
+
+{{/* The name of an object: (list $ NAME). */}}
+{{- define "purelb.name" -}}
+{{- with include "purelb.prefix" (index . 0) }}{{ . }}-{{ end }}{{ index . 1 -}}
+{{- end }}
+
+{{/* The name of a role and of its binding: (list $ NAME). */}}
+{{- define "purelb.role" -}}
+{{ include "purelb.prefix" (index . 0) | default "purelb" }}:{{ index . 1 }}
+{{- end }}
+
+{{/* The service account of a program: (list $ PROGRAM). */}}
+{{- define "purelb.serviceAccount" -}}
+{{- $values := index (index . 0).Values (index . 1) -}}
+{{ ($values.serviceAccount).name | default (include "purelb.name" .) }}
+{{- end }}
+
 {{/* The image of a program: (list $ PROGRAM DEFAULT). */}}
 {{- define "purelb.image" -}}
 {{- $root := index . 0 -}}
-{{- $image := $root.Values.image -}}
-{{- if $image.repository -}}
-{{ $image.repository }}/{{ index . 1 }}:{{ $image.tag | default $root.Chart.AppVersion }}
-{{- else if $image.tag -}}
-{{ (index . 2) | splitList ":" | first }}:{{ $image.tag }}
+{{- $name := index . 2 | splitList ":" | first -}}
+{{- $all := $root.Values.image -}}
+{{- $own := (index $root.Values (index . 1)).image | default dict -}}
+{{- $repository := $own.repository | default (ternary (printf "%s/%s" (trimSuffix "/" ($all.repository | default "")) $name) $name (not (empty $all.repository))) -}}
+{{- $tag := ternary (index . 2 | splitList ":" | last) ($all.tag | default $root.Chart.AppVersion) (eq (index . 1) "bird") -}}
+{{- if $own.digest -}}
+{{ $repository }}@{{ $own.digest }}
 {{- else -}}
-{{ index . 2 }}
+{{ $repository }}:{{ $own.tag | default $tag }}
 {{- end -}}
+{{- end }}
+
+{{/* When the image of a program is pulled, empty for Kubernetes' own rule: (list $ PROGRAM). */}}
+{{- define "purelb.pullPolicy" -}}
+{{- $values := (index . 0).Values -}}
+{{ ((index $values (index . 1)).image).pullPolicy | default $values.image.pullPolicy | default "" }}
 {{- end }}
 
 {{/* Environment of the allocator that says which addresses are never given. */}}
@@ -19,10 +48,15 @@
 {{- end }}
 {{- end }}
 
-{{/* Environment of both programs that differs from their defaults. */}}
+{{/* Environment of both programs that differs from their defaults: (list $ PROGRAM). */}}
 {{- define "purelb.environment" -}}
-{{- with .Values.logFormat }}
+{{- $values := (index . 0).Values -}}
+{{- with $values.logFormat }}
 - name: PURELB_LOG_FORMAT
+  value: {{ . | quote }}
+{{- end }}
+{{- with (index $values (index . 1)).logLevel | default $values.logLevel }}
+- name: PURELB_LOG_LEVEL
   value: {{ . | quote }}
 {{- end }}
 {{- end }}
@@ -32,6 +66,18 @@
 {{- if not .Values.lbnodeagent.nodeLease }}
 - name: PURELB_NODE_LEASE
   value: "false"
+{{- end }}
+{{- with .Values.lbnodeagent.gossipProfile }}
+- name: PURELB_GOSSIP_PROFILE
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.lbnodeagent.announcingFormat }}
+- name: PURELB_ANNOUNCING_FORMAT
+  value: {{ . | quote }}
+{{- end }}
+{{- if include "purelb.agentWaits" . }}
+- name: PURELB_BIRD_SOCKET
+  value: /run/bird/bird.ctl
 {{- end }}
 {{- end }}
 
@@ -43,5 +89,48 @@
     secretKeyRef:
       name: purelb-memberlist
       key: secretkey
+{{- end }}
+{{- end }}
+
+{{/* Whether agents hold addresses of the dummy interface back until BIRD has a session; empty: they don't. */}}
+{{- define "purelb.agentWaits" -}}
+{{- if (.Values.bird).enabled }}
+{{- if ne (toString .Values.bird.agentWaits) "false" }}true{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* Where the agent finds BIRD's socket. */}}
+{{- define "purelb.birdMount" -}}
+{{- if include "purelb.agentWaits" . }}
+- mountPath: /run/bird
+  name: bird
+{{- end }}
+{{- end }}
+
+{{/* The node's folder with BIRD's socket, as bird.yaml has it. */}}
+{{- define "purelb.birdVolume" -}}
+{{- if include "purelb.agentWaits" . }}
+- hostPath:
+    path: /run/purelb-bird
+    type: DirectoryOrCreate
+  name: bird
+{{- end }}
+{{- end }}
+
+{{/* Which tainted nodes BIRD is on too. */}}
+{{- define "purelb.birdTolerations" -}}
+{{- if or .Values.bird.controlPlane .Values.bird.tolerations }}
+tolerations:
+{{- if .Values.bird.controlPlane }}
+- effect: NoSchedule
+  key: node-role.kubernetes.io/control-plane
+  operator: Exists
+- effect: NoSchedule
+  key: node-role.kubernetes.io/master
+  operator: Exists
+{{- end }}
+{{- with .Values.bird.tolerations }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 {{- end }}
