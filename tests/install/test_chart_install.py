@@ -1,4 +1,4 @@
-"""The chart's objects, of three sets of values, on a server; and what `helm test` says of them there."""
+"""The chart, installed by Helm's own library with three sets of values; and what `helm test` says of it there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helm_python import Chart
+from helm_python import Chart, Config
 
 from kubedouble.testing.clusters import Embedded, Real
 from manifests.chart import CHART
-from tests.charts import Json, render_all
+from tests.charts import Json, render, render_all
 from tests.install.conftest import Kubectl
 
 VALUES: dict[str, Json] = {
@@ -40,28 +40,32 @@ VALUES: dict[str, Json] = {
 
 
 @pytest.fixture(scope="module")
+def helm(kubeconfig: Path) -> Iterator[Config]:
+    with Config(kubeconfig_path=kubeconfig, namespace="purelb") as config:
+        yield config
+
+
+@pytest.fixture
 def chart() -> Iterator[Chart]:
     with Chart.load(CHART) as loaded:
         yield loaded
 
 
-@pytest.fixture(scope="module", autouse=True)
-def crds(kubectl: Kubectl) -> None:
-    """As Helm brings them, before all else."""
-    assert kubectl("apply", "-f", str(CHART / "crds")).returncode == 0
-    kubectl("create", "namespace", "purelb")
-
-
 @pytest.mark.parametrize("values", VALUES.values(), ids=list(VALUES))
-def test_a_server_takes_every_object(chart: Chart, kubectl: Kubectl, values: Json) -> None:
-    chart.validate_schema(values)
-    objects = render_all(chart, values)
-    if kubectl("get", "pod", "purelb-test", "--namespace=purelb").returncode == 0:  # Helm deletes a hook of before, too
-        kubectl("delete", "pod", "purelb-test", "--namespace=purelb", "--force")
+def test_helm_installs_it_upgrades_it_and_takes_it_away(
+    helm: Config, kubectl: Kubectl, chart: Chart, values: Json
+) -> None:
+    objects = render(chart, values)
 
-    done = kubectl("apply", "--validate=strict", "-f", "-", document=yaml.safe_dump_all(objects.values()))
+    helm.install(chart, "purelb", values, namespace="purelb", create_namespace=True)
+    helm.upgrade(chart, "purelb", values, namespace="purelb")
+    there = [kubectl("get", kind, name, "--namespace=purelb").returncode for kind, name in objects]
+    helm.uninstall("purelb")
 
-    assert done.returncode == 0, done.stderr
+    assert there == [0] * len(objects)
+    left = kubectl("get", "deployments,daemonsets,clusterroles", "-o", "name", "--namespace=purelb").stdout.split()
+    assert [name for name in left if name.endswith((":allocator", ":lbnodeagent", "/allocator", "/lbnodeagent"))] == []
+    assert "servicegroups.purelb.io" in kubectl("get", "crds", "-o", "name").stdout
 
 
 def played_account(cluster: Embedded | Real, folder: Path) -> dict[str, str]:
@@ -86,10 +90,12 @@ def played_account(cluster: Embedded | Real, folder: Path) -> dict[str, str]:
 
 
 def test_helm_test_sees_whether_all_programs_run(
-    chart: Chart, kubectl: Kubectl, cluster: Embedded | Real, tmp_path: Path
+    helm: Config, kubectl: Kubectl, chart: Chart, cluster: Embedded | Real, tmp_path: Path
 ) -> None:
+    helm.install(chart, "purelb", namespace="purelb", create_namespace=True)
     objects = render_all(chart)
-    kubectl("apply", "-f", "-", document=yaml.safe_dump_all(objects.values()))
+    for kind in ("ServiceAccount", "Role", "RoleBinding"):
+        kubectl("apply", "-f", "-", document=yaml.safe_dump(objects[kind, "purelb-test"]))
     script = objects["Pod", "purelb-test"]["spec"]["containers"][0]["args"][0]
     environment = {"PATH": os.environ["PATH"], **played_account(cluster, tmp_path)}
 
@@ -111,6 +117,7 @@ def test_helm_test_sees_whether_all_programs_run(
     for path, status in statuses.items():
         cluster.api.merge(f"/apis/apps/v1/namespaces/purelb/{path}/status", {"status": status}).ok()
     after = run()
+    helm.uninstall("purelb")
 
     assert (before.returncode, before.stderr) == (1, "")
     assert before.stdout.splitlines()[:2] == ["the CRDs are served", "allocator: 0 of 2 ready"]
