@@ -1,4 +1,5 @@
-# make demo | demo-ecmp | test | lint | bench: each sets up what it needs first (see ./prepare).
+# `make` alone says what there is. Each target sets up what it needs first (see ./prepare).
+.DEFAULT_GOAL := help
 BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
 BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_scale failover handover footprint moves chaos apikills churn ecmp external_ipam
@@ -6,17 +7,26 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab
 
-.PHONY: demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab system lint touched bench kernels fuzz soak crds manifests drawings proto constraints locks images clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab system lint touched bench kernels fuzz soak crds manifests drawings proto constraints locks images clean
 
-demo:
+# What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
+help:  ## this list
+	@echo 'PureLB in Python. Each target sets up what it needs (.venv, Debian packages) and changes nothing of this machine else.'
+	@echo
+	@sed -n 's/^\([a-z][a-z -]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+	  printf '  make %-15s %s\n' "$$name" "$$what"; done
+	@echo
+	@echo 'Begin with: make demo. ARGS="..." goes to the program or to pytest: make unit ARGS="-k placement"'
+
+demo:  ## the walkthrough on three nodes of this machine, without a cluster; about a minute
 	@./prepare demo
 	@$(BIN)/purelb-lab demo $(ARGS)
 
-demo-ecmp:
+demo-ecmp:  ## the same, then ECMP with BIRD and FRR
 	@./prepare demo-ecmp
 	@$(BIN)/purelb-lab demo --ecmp $(ARGS)
 
-test: lint unit system
+test: lint unit system  ## lint, unit and system: all that must be green; about a quarter of an hour
 
 # API-level tests, with kubectl as a process, count as system tests, and so do those of what is installed, the table of
 # the API server's faults, and those of a whole program beside an API server. Two files at a time: a lab is its own
@@ -31,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Half of their time is waiting for sockets and pauses, so purelb's have half as many workers again as there are cores;
 # who has no more to do takes from who has most. Each distribution's output comes when its tests have ended.
 WORKERS := --numprocesses=$(shell echo $$(($$(nproc) * 3 / 2))) --dist=worksteal
-unit:
+unit:  ## unit tests; about a minute
 	@./prepare test
 	@$(MAKE) --no-print-directory --jobs --output-sync --keep-going unit-purelb unit-memberlist unit-lab
 
@@ -41,13 +51,13 @@ unit-purelb:
 unit-memberlist unit-lab: unit-%:
 	$(BIN)/pytest -q $*/tests
 
-system:
+system:  ## tests with an API server and with labs
 	@./prepare test
 	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile kubedouble/tests
 	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile $(API) $(ARGS)
 	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile tests/system $(ARGS)
 
-lint:
+lint:  ## style, types, who may import whom
 	@./prepare lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,57 +66,57 @@ lint:
 	$(BIN)/lint-imports
 
 # Which distributions a change touches, by its files and by who uses whom: make touched BASE=main
-touched:
+touched:  ## which distributions a change touches: BASE=main
 	@python3 .ci/touched.py $(BASE)
 
-bench:
+bench:  ## the measurements, as JSON lines; hours
 	@./prepare bench
 	@failed=; for name in $(BENCHES); do $(BIN)/python -m bench.$$name $(ARGS) || failed="$$failed $$name"; done; \
 	  [ -z "$$failed" ] || { echo "not as it must be:$$failed" >&2; exit 1; }
 
 # The agent's system tests on other kernels: a line for each. ARGS="--kernel 5.10 -k restart"; see docs/lab.md.
-kernels:
+kernels:  ## the agent's system tests on other kernels
 	@./prepare kernels
 	@$(BIN)/python -m kernels $(ARGS)
 
 # A hundred thousand random histories of the data plane, half of them of planned moves, and each law that Hypothesis
 # tries with 2,000 examples. SEED=n replays one history; HISTORIES=n, FIRST=n: how many seeds, from which on.
-soak:
+soak:  ## 100,000 random histories and every law 2,000 times; hours
 	@./prepare test
 	@$(BIN)/python -m tests.lbnodeagent.stage.soak
 	@[ -n "$(SEED)" ] || EXAMPLES=2000 $(BIN)/pytest -q $(WORKERS) -m hypothesis --timeout=1200 tests --ignore=tests/system
 
 # Two minutes of coverage-guided fuzzing; FUZZ=-max_total_time=3600 for an hour.
 FUZZ := -max_total_time=120
-fuzz:
+fuzz:  ## coverage-guided fuzzing of the gossip; two minutes
 	@./prepare lint
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	PYTHONPATH=memberlist/tests $(BIN)/python -m fuzz.gossip $(FUZZ)
 
 # What users apply, from its parts: crds/legacy, purelb-complete.yaml, purelb-complete-legacy.yaml, the chart.
-crds manifests:
+crds manifests:  ## what users apply and the chart, from their parts
 	@./prepare lint
 	@$(BIN)/python -m manifests.build
 
 # The pictures in docs/img that show what the code says.
-drawings:
+drawings:  ## the pictures in docs/img
 	@./prepare lint
 	@$(BIN)/python -m docs.drawings
 
 # ipam_pb2.py, from ipam.proto.
-proto:
+proto:  ## ipam_pb2.py, from ipam.proto
 	@./prepare lint
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[proto]'
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. purelb/ipam.proto
 
 # The newest versions that pyproject.toml allows.
-constraints:
+constraints:  ## the newest versions that pyproject.toml allows
 	@rm -rf .venv && python3 -m venv .venv && $(BIN)/pip install --quiet -e '.[dev]' $(addprefix -e ./,$(DISTRIBUTIONS))
 	@{ printf '# Exact versions of everything that is installed: `pip install -c constraints.txt`. Renew with `make constraints`.\n'; \
 	  $(BIN)/pip freeze --exclude-editable; } > constraints.txt
 
 # What the images install: the versions of constraints.txt with the hashes of all architectures' wheels.
-locks:
+locks:  ## requirements/ with hashes, from constraints.txt
 	@./prepare lint
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
 	@for pair in allocator:ipam lbnodeagent:agent; do \
@@ -115,9 +125,9 @@ locks:
 	    || exit 1; done
 
 # Both images, as folders: purelb-lab demo --images .lab/images
-images:
+images:  ## both images as folders for the lab
 	@./prepare test
 	@$(BIN)/python -m lab.command.buildimages .lab/images
 
-clean:
+clean:  ## remove all that was set up or built here
 	rm -rf .venv .lab .software build ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
