@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helm_python import Chart, Config
+from helm_python import Chart, Config, HelmError
 
 from kubedouble.testing.clusters import Embedded, Real
 from manifests.chart import CHART
@@ -49,6 +50,24 @@ def helm(kubeconfig: Path) -> Iterator[Config]:
 def chart() -> Iterator[Chart]:
     with Chart.load(CHART) as loaded:
         yield loaded
+
+
+def test_a_release_that_has_the_crds_keeps_them_when_it_goes(helm: Config, kubectl: Kubectl, tmp_path: Path) -> None:
+    """Without the chart's crds/, as with --skip-crds; the first of all tests, on a server that has no CRDs yet."""
+    shutil.copytree(CHART, tmp_path / "purelb")
+    shutil.rmtree(tmp_path / "purelb" / "crds")
+    managed = {"crds": {"managed": True}}
+    with_group = {**managed, "serviceGroup": VALUES["ecmp"]["serviceGroup"]}
+    with Chart.load(tmp_path / "purelb") as chart:
+        with pytest.raises(HelmError, match='no matches for kind "ServiceGroup"'):
+            helm.install(chart, "early", with_group, namespace="purelb", create_namespace=True)
+        helm.install(chart, "purelb", managed, namespace="purelb", create_namespace=True)
+        helm.upgrade(chart, "purelb", with_group, namespace="purelb")
+        group = kubectl("get", "servicegroup", "default", "--namespace=purelb")
+        helm.uninstall("purelb")
+
+    assert group.returncode == 0, group.stderr
+    assert "servicegroups.purelb.io" in kubectl("get", "crds", "-o", "name").stdout
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=list(VALUES))
