@@ -70,10 +70,10 @@ def readme(chart: Path) -> str:
     """The text of the README of the chart in that folder."""
     about = yaml.safe_load((chart / "Chart.yaml").read_text())
     parts = {
-        "chart.header": f"# {about['name']}\n",
+        "chart.header": f"# {about['name']}\n\n",
         "chart.description": f"{about['description']}\n",
         "chart.kubeVersionLine": f"Kubernetes: `{about['kubeVersion']}`\n",
-        "chart.valuesSection": f"## Values\n\n{table((chart / 'values.yaml').read_text())}\n",
+        "chart.valuesSection": f"## Values\n\n{table((chart / 'values.yaml').read_text())}",
     }
     text = (chart / "README.md.gotmpl").read_text()
     for name, part in parts.items():

@@ -15,9 +15,7 @@ pytestmark = pytest.mark.timeout(180)
 LAYER2: Json = {
     "create": True,
     "spec": {
-        "local": {
-            "v4pool": {"subnet": "10.31.0.0/16", "pool": "10.31.188.64-10.31.188.69", "aggregation": "default"}
-        }
+        "local": {"v4pool": {"subnet": "10.31.0.0/16", "pool": "10.31.188.64-10.31.188.69", "aggregation": "default"}}
     },
 }
 ROUTED: Json = {
