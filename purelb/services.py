@@ -123,6 +123,17 @@ class ServiceView:
         )
 
 
+def is_ours(service: ServiceView, *, default_announcer: bool) -> bool:
+    """Whether PureLB answers this Service.
+
+    A class decides. Without one our brand does: an API server clears the class when the type changes, and what we gave
+    we must take back.
+    """
+    if service.load_balancer_class is not None:
+        return service.load_balancer_class in names.CLASSES
+    return service.is_branded or default_announcer
+
+
 def service_key(body: Json) -> ServiceKey:
     """The key of a Service object."""
     metadata = body["metadata"]

@@ -1,7 +1,7 @@
 """Who announces a VIP on a NIC, as its Service's annotations say. Pure.
 
-The forms are the agents' (lbnodeagent.kubernetes.annotation): ``node,interface``, or ``node,interface,ip`` for each
-address, divided by blanks. Tenants can write there what they like, so little of it is read.
+The forms are those of purelb/announcing.py: ``node,interface``, or ``node,interface,ip`` for each address, divided by
+blanks. Tenants can write there what they like, so little of it is read.
 """
 
 from __future__ import annotations

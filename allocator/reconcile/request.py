@@ -13,7 +13,7 @@ from allocator.ipam.requests import Claim, Reason, Refusal, Request, Seniority, 
 from purelb import names
 from purelb.addresses import IPAddress, excerpt, parse_address, parse_pins
 from purelb.errors import AddressError
-from purelb.services import ServiceView
+from purelb.services import ServiceView, is_ours
 
 LONGEST_KEY: Final = 253
 """Characters of a sharing key, as many as a name in Kubernetes may have: each is kept with every address under it."""
@@ -49,17 +49,6 @@ def case_of(service: ServiceView, *, default_announcer: bool) -> Case:
     if not service.is_branded:
         return Case.UNBRANDED
     return Case.LEAVING if service.deleting else Case.SERVED
-
-
-def is_ours(service: ServiceView, *, default_announcer: bool) -> bool:
-    """Whether PureLB answers this Service.
-
-    A class decides. Without one our brand does: an API server clears the class when the type changes, and what we gave
-    we must take back.
-    """
-    if service.load_balancer_class is not None:
-        return service.load_balancer_class in names.CLASSES
-    return service.is_branded or default_announcer
 
 
 def _has_cluster_ip(service: ServiceView) -> bool:

@@ -1,39 +1,20 @@
 """The value of ``purelb.io/announcing-IPv4`` and ``-IPv6``: which node announces which address on a NIC. Pure.
 
-There are two forms, and either is read. PureLB v0.6.1's ``node,interface`` has room for one address; v0.17's has an
-entry ``node,interface,ip`` for each, sorted by address and divided by blanks. Several addresses of one family, which
-only v0.17 gives, are always written in its form.
+Its two forms, and how either is read: purelb/announcing.py. Several addresses of one family, which only v0.17 gives,
+are always written in its form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
-from purelb.addresses import IPAddress, parse_address
-from purelb.errors import AddressError
+from purelb.addresses import IPAddress
+from purelb.announcing import Entry, parse
 
 Form: TypeAlias = Literal["v1", "v2"]
 """Named after the API version with which it came."""
-
-
-_LONGEST: Final = 320
-"""Characters of an entry: a node's name has at most 253, an interface's 15, an address 45."""
-_STRAYS: Final = 16
-"""Entries that are read beyond one for each address and another for its last owner: tenants write what they like."""
-
-
-class Entry(NamedTuple):
-    """Who announces an address, and where."""
-
-    node: str
-    interface: str
-    ip: IPAddress | None = None
-    """None in v0.6.1's form."""
-
-    def __str__(self) -> str:
-        return f"{self.node},{self.interface}" + (f",{self.ip}" if self.ip is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +28,6 @@ class View:
     """Those that no node owns as far as it knows."""
     is_dead: Callable[[str], bool]
     """Whether a node takes no part any more, and it is for this one to take that one's name away."""
-
-
-def parse(value: str | None, vips: Sequence[IPAddress]) -> list[Entry]:
-    """The entries of a value; one of v0.6.1's form is about the first of the Service's ``vips``.
-
-    Whatever somebody wrote there, they are bounded by the number of ``vips``.
-    """
-    most = 2 * len(vips) + _STRAYS
-    return [_entry(text, vips) for text in (value or "").split(maxsplit=most)[:most] if len(text) <= _LONGEST]
-
-
-def _entry(text: str, vips: Sequence[IPAddress]) -> Entry:
-    # From the first and the last comma: an interface's name may have commas.
-    node, _, rest = text.partition(",")
-    interface, comma, last = rest.rpartition(",")
-    if comma:
-        try:
-            return Entry(node, interface, parse_address(last))
-        except AddressError:
-            pass
-    return Entry(node, rest, vips[0] if vips else None)
 
 
 def revise(value: str | None, vips: Sequence[IPAddress], view: View, form: Form) -> str | None:

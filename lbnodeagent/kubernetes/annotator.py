@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lbnodeagent.kubernetes.annotation import Form, View, parse, revise, taken_over
+from lbnodeagent.kubernetes.annotation import Form, View, revise, taken_over
 from lbnodeagent.kubernetes.answers import Answers
 from lbnodeagent.kubernetes.contests import OVER, Contests
 from lbnodeagent.kubernetes.policyreset import PolicyReset
@@ -23,6 +23,7 @@ from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
 from lbnodeagent.tables import Announcement
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.announcing import parse
 from purelb.election import owner
 from purelb.errors import ConflictError, InvalidError, KubeError, NotFoundError
 from purelb.events import EventRecorder, reference_of

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from lab.command.lifecycle import MANIFEST
-from lbnodeagent.kubernetes.annotation import parse
+from purelb.announcing import parse
 from purelb.election import owner
 from tests.system.agentlab import MASTER, NODES, WORKER11, WORKER12, AgentLab
 from tests.system.conftest import LabUnderTest, eventually
