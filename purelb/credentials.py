@@ -104,10 +104,11 @@ class ServiceAccount:
 
 
 class Kubeconfig:
-    """A kubeconfig's current context, which ``renew`` reads, and whose plugins it asks."""
+    """A context of a kubeconfig, its current one unless another is named; ``renew`` reads it and asks its plugins."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, context: str | None = None) -> None:
         self._path = path
+        self._context = context
         self._found: Credentials | None = None
 
     async def credentials(self) -> Credentials:
@@ -125,7 +126,7 @@ class Kubeconfig:
         found = client.Configuration()
         try:
             loader = await config.load_kube_config(
-                config_file=str(self._path), client_configuration=found, persist_config=False
+                config_file=str(self._path), context=self._context, client_configuration=found, persist_config=False
             )
             bearer = (await found.auth_settings()).get("BearerToken")
             URL(found.host)
@@ -149,9 +150,16 @@ class Kubeconfig:
         )
 
 
-async def login(kubeconfig: Path | None) -> Login:
+async def login(kubeconfig: Path | Kubeconfig | None) -> Login:
     """Who we are by a kubeconfig, or else by the pod's service account. Raises SettingsError if neither tells."""
-    found: Login = ServiceAccount() if kubeconfig is None else Kubeconfig(kubeconfig)
+    found: Login
+    match kubeconfig:
+        case None:
+            found = ServiceAccount()
+        case Kubeconfig():
+            found = kubeconfig
+        case _:
+            found = Kubeconfig(kubeconfig)
     try:
         await found.credentials()
     except UnavailableError as error:

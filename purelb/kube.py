@@ -23,7 +23,7 @@ from yarl import URL
 
 from purelb import names
 from purelb.answers import JsonObject, Lines, decode_document, decode_event, decode_object, decode_page, refusal
-from purelb.credentials import Credentials, Login, login
+from purelb.credentials import Credentials, Kubeconfig, Login, login
 from purelb.errors import KubeError, SettingsError, UnavailableError
 from purelb.light_aiohttp import aiohttp
 from purelb.pace import Pace
@@ -101,7 +101,9 @@ class Kube:
     read again as it is rotated, and at once when the server doesn't take it.
     """
 
-    def __init__(self, kubeconfig: Path | None = None, *, user_agent: str = "purelb", pace: Pace | None = None) -> None:
+    def __init__(
+        self, kubeconfig: Path | Kubeconfig | None = None, *, user_agent: str = "purelb", pace: Pace | None = None
+    ) -> None:
         self.pace = pace or Pace()
         self._kubeconfig = kubeconfig
         self._user_agent = user_agent

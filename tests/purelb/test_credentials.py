@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from purelb import credentials
-from purelb.credentials import ServiceAccount
-from purelb.errors import SettingsError
+from purelb.credentials import Kubeconfig, ServiceAccount
+from purelb.errors import SettingsError, UnavailableError
 
 IN_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
@@ -52,6 +53,19 @@ def test_outside_of_a_cluster_that_is_said(account: Path) -> None:
     (account / "token").write_text("")
     with pytest.raises(SettingsError, match="token is missing or empty"):
         ServiceAccount(IN_POD, account)
+
+
+def test_another_context_of_a_kubeconfig_than_its_current_one_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    clusters = [{"name": name, "cluster": {"server": f"https://{name}.example:6443"}} for name in ("one", "two")]
+    contexts = [{"name": name, "context": {"cluster": name, "user": "me"}} for name in ("one", "two")]
+    users = [{"name": "me", "user": {"token": "t"}}]
+    path.write_text(json.dumps({"current-context": "one", "clusters": clusters, "contexts": contexts, "users": users}))
+
+    assert asyncio.run(Kubeconfig(path).credentials()).server == "https://one.example:6443"
+    assert asyncio.run(Kubeconfig(path, "two").credentials()).server == "https://two.example:6443"
+    with pytest.raises(UnavailableError, match="three"):
+        asyncio.run(Kubeconfig(path, "three").credentials())
 
 
 @pytest.mark.parametrize("program", ["lbnodeagent", "allocator"])
