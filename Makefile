@@ -5,9 +5,9 @@ BIN := .venv/bin
 BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_scale failover handover footprint moves chaos apikills churn ecmp external_ipam
 
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
-DISTRIBUTIONS := memberlist kubedouble lab
+DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab system lint touched bench kernels fuzz soak crds manifests drawings proto constraints locks images clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests drawings proto constraints locks images clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -32,7 +32,7 @@ test: lint unit system  ## lint, unit and system: all that must be green; about 
 # the API server's faults, and those of a whole program beside an API server. Two files at a time: a lab is its own
 # world, and mostly waits.
 PROGRAMS := $(wildcard tests/allocator/test_*.py) $(addprefix tests/lbnodeagent/kubernetes/,test_controlplane.py test_publisher.py)
-API := tests/faults tests/install $(PROGRAMS) $(wildcard tests/test_*.py)
+API := tests/faults tests/install tests/plugin $(PROGRAMS) $(wildcard tests/test_*.py)
 
 # What pytest has compiled of a test is read the next time, also where the environment says that nothing is written.
 unexport PYTHONDONTWRITEBYTECODE
@@ -43,12 +43,12 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS := --numprocesses=$(shell echo $$(($$(nproc) * 3 / 2))) --dist=worksteal
 unit:  ## unit tests; about a minute
 	@./prepare test
-	@$(MAKE) --no-print-directory --jobs --output-sync --keep-going unit-purelb unit-memberlist unit-lab
+	@$(MAKE) --no-print-directory --jobs --output-sync --keep-going unit-purelb unit-memberlist unit-lab unit-kubectl_purelb
 
 unit-purelb:
 	$(BIN)/pytest -q $(WORKERS) --ignore=tests/system $(addprefix --ignore=,$(API)) $(ARGS)
 
-unit-memberlist unit-lab: unit-%:
+unit-memberlist unit-lab unit-kubectl_purelb: unit-%:
 	$(BIN)/pytest -q $*/tests
 
 system:  ## tests with an API server and with labs

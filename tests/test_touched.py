@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / ".ci" / "touched.py"
-EVERY = {"kubedouble", "memberlist", "purelb", "purelb-lab"}
+EVERY = {"kubectl-purelb", "kubedouble", "memberlist", "purelb", "purelb-lab"}
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,13 @@ def script() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changed", "touched"),
     [
-        ("memberlist/src/memberlist/core.py", {"memberlist", "purelb", "purelb-lab"}),
+        ("memberlist/src/memberlist/core.py", {"kubectl-purelb", "memberlist", "purelb", "purelb-lab"}),
         ("kubedouble/tests/test_store.py", {"kubedouble", "purelb-lab"}),
         ("lab/pyproject.toml", {"purelb-lab"}),
-        ("allocator/ipam/engine.py", {"purelb", "purelb-lab"}),
-        ("pyproject.toml", {"purelb", "purelb-lab"}),
-        ("tests/purelb/test_kube.py", {"purelb", "purelb-lab"}),
+        ("allocator/ipam/engine.py", {"kubectl-purelb", "purelb", "purelb-lab"}),
+        ("pyproject.toml", {"kubectl-purelb", "purelb", "purelb-lab"}),
+        ("tests/purelb/test_kube.py", {"kubectl-purelb", "purelb", "purelb-lab"}),
+        ("kubectl_purelb/pyproject.toml", {"kubectl-purelb"}),
         ("docs/gossip.md", set()),
         ("bench/failover.py", set()),
         ("constraints.txt", EVERY),

@@ -12,7 +12,13 @@ import pytest
 import purelb
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = {"purelb": ".", "memberlist": "memberlist", "kubedouble": "kubedouble", "purelb-lab": "lab"}
+FOLDERS = {
+    "purelb": ".",
+    "memberlist": "memberlist",
+    "kubedouble": "kubedouble",
+    "kubectl-purelb": "kubectl_purelb",
+    "purelb-lab": "lab",
+}
 
 
 def described(name: str) -> dict[str, Any]:
@@ -45,17 +51,28 @@ def test_each_has_a_page_and_tests(name: str) -> None:
     assert list((folder / "tests").rglob("test_*.py"))
 
 
-def test_purelb_installs_no_lab_and_no_double() -> None:
+def test_purelb_installs_no_lab_no_double_and_no_plugin() -> None:
     told = project("purelb")
 
-    assert "purelb-lab" not in told["scripts"]
+    assert not {"kubectl-purelb", "purelb-lab"} & told["scripts"].keys()
     assert described("purelb")["tool"]["setuptools"]["packages"]["find"]["include"] == [
         "allocator*", "lbnodeagent*", "purelb*",
     ]  # fmt: skip
     for extra, lines in told["optional-dependencies"].items():
         if extra != "dev":
-            assert not names(lines) & {"kubedouble", "purelb-lab"}
+            assert not names(lines) & {"kubectl-purelb", "kubedouble", "purelb-lab"}
     assert not names(told["dependencies"]) & FOLDERS.keys()
+
+
+def test_no_image_has_the_plugin() -> None:
+    for file in (
+        "Dockerfile.agent",
+        "Dockerfile.allocator",
+        "requirements/allocator.txt",
+        "requirements/lbnodeagent.txt",
+    ):
+        assert not re.search(r"kubectl.purelb|^rich\b", (ROOT / file).read_text(), re.MULTILINE)
+    assert "kubectl_purelb" in (ROOT / ".dockerignore").read_text().split()
 
 
 def test_the_libraries_depend_on_none_of_us() -> None:

@@ -1,0 +1,83 @@
+"""``kubectl purelb``, or ``kubectl-purelb``: reads the command line and the clock, asks the API server, prints."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+from kubectl_purelb.answers import Answer
+from kubectl_purelb.arguments import Arguments, parse_arguments
+from kubectl_purelb.commands.nodes import nodes
+from kubectl_purelb.commands.pools import pools
+from kubectl_purelb.commands.services import services
+from kubectl_purelb.commands.status import status
+from kubectl_purelb.commands.version import version
+from kubectl_purelb.printing import print_answer, printable
+from kubectl_purelb.reading import read_cluster
+from purelb.credentials import Kubeconfig
+from purelb.errors import PureLBError
+from purelb.kube import Kube
+
+WELL, NOT_WELL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Answer one command; the exit code."""
+    try:
+        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+        answer = asyncio.run(_ask(arguments))
+        print_answer(answer, arguments.output, sys.stdout)
+        sys.stdout.flush()
+    except PureLBError as error:
+        print(f"kubectl purelb: {printable(str(error))}", file=sys.stderr)
+        return NO_ANSWER
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever reads, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_ANSWER
+    return WELL if answer.is_well else NOT_WELL
+
+
+async def _ask(arguments: Arguments) -> Answer:
+    async with Kube(kubeconfig_of(arguments, os.environ), user_agent="kubectl-purelb") as kube:
+        cluster = await read_cluster(kube, arguments.purelb_namespace)
+    now = datetime.datetime.now(datetime.UTC)
+    match arguments.command:
+        case "status":
+            return status(cluster, now)
+        case "pools":
+            return pools(cluster)
+        case "services":
+            return services(cluster, arguments.namespace)
+        case "nodes":
+            return nodes(cluster)
+        case _:
+            return version(cluster, version_of("kubectl-purelb"))
+
+
+def kubeconfig_of(arguments: Arguments, environ: Mapping[str, str]) -> Kubeconfig | None:
+    """As kubectl finds it: the flag, KUBECONFIG (several files, if it names them), ``~/.kube/config``.
+
+    None without any: then this may be a pod, with a service account.
+    """
+    usual = Path(environ.get("HOME", "/")) / ".kube" / "config"
+    if arguments.kubeconfig is not None:
+        path = arguments.kubeconfig
+    elif environ.get("KUBECONFIG"):
+        path = Path(environ["KUBECONFIG"])  # the official client reads all files of a list
+    elif usual.exists() or arguments.context is not None:
+        path = usual
+    else:
+        return None
+    return Kubeconfig(path, arguments.context)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""The command line, as a value. kubectl gives what follows ``kubectl purelb`` to this program as it is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubectl_purelb.printing import Format
+from purelb.errors import SettingsError
+
+COMMANDS = {
+    "status": "one screen: healthy, or what isn't, and what to do about it",
+    "pools": "the ServiceGroups, and how full they are",
+    "services": "each address, with its pool, the node that announces it, and its state",
+    "nodes": "who takes part, as the gossip sees them",
+    "version": "of this command, the programs and the agents that run",
+}
+_EPILOG = """exit codes: 0 all is well, 1 something isn't, 2 the question could not be answered (a wrong command
+line, no cluster, no right to read)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What is asked."""
+
+    command: str
+    output: Format = "table"
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str | None = None
+    """Of Services; None: all."""
+    purelb_namespace: str | None = None
+
+
+def parse_arguments(argv: Sequence[str]) -> Arguments:
+    """Ends the program with exit code 2 and a sentence for what can't be read. Raises SettingsError."""
+    found = _parser().parse_args(argv)
+    if found.all_namespaces and found.namespace is not None:
+        raise SettingsError("-A and -n exclude each other")
+    return Arguments(
+        command=found.command,
+        output=found.output,
+        kubeconfig=found.kubeconfig,
+        context=found.context,
+        namespace=found.namespace,
+        purelb_namespace=found.purelb_namespace,
+    )
+
+
+def _common() -> argparse.ArgumentParser:
+    """The options of all commands. Each may stand before the command or after it: one that isn't said sets nothing."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("-o", "--output", choices=("table", "json", "yaml"), help="for people, or for programs")
+    common.add_argument("--kubeconfig", type=Path, metavar="FILE", help="instead of $KUBECONFIG or ~/.kube/config")
+    common.add_argument("--context", metavar="NAME", help="of the kubeconfig, instead of its current one")
+    common.add_argument("-n", "--namespace", metavar="NAME", help="only Services in this namespace (all, if not given)")
+    common.add_argument("-A", "--all-namespaces", action="store_true", help="Services of all namespaces, as without -n")
+    common.add_argument("--purelb-namespace", metavar="NAME", help="where PureLB is (it is found, if not given)")
+    return common
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kubectl purelb",
+        description="Which node has a load balancer's address, and why it doesn't answer. It reads, and never writes.",
+        epilog=_EPILOG,
+        parents=[_common()],
+    )
+    parser.set_defaults(
+        output="table", kubeconfig=None, context=None, namespace=None, all_namespaces=False, purelb_namespace=None
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, told in COMMANDS.items():
+        # With options of its own: argparse would give parents' the defaults above, which would undo what was said.
+        commands.add_parser(name, help=told, description=told, parents=[_common()])
+    return parser

@@ -1,0 +1,105 @@
+"""Reads from the API server what the commands look at. The only module that speaks to it; it asks and never writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final, TypeAlias
+
+from kubectl_purelb.cluster import (
+    AGENT,
+    ALLOCATOR,
+    Cluster,
+    component_of,
+    says_default_announcer,
+    view_config,
+    view_gathering,
+    view_group,
+    view_program,
+)
+from purelb import membership, names
+from purelb.errors import SettingsError, UnavailableError
+from purelb.kube import Kube, core_path, custom_path, group_path, services_path
+from purelb.services import ServiceKey, view_service
+
+Json: TypeAlias = dict[str, Any]
+
+USUAL: Final = "purelb"
+"""The namespace of the manifests."""
+_LABEL: Final = "app=purelb"
+
+
+async def read_cluster(kube: Kube, namespace: str | None) -> Cluster:
+    """All that tells how PureLB is. ``namespace``: PureLB's; None: it is looked for.
+
+    Raises KubeError, and SettingsError where there are several installations and none was chosen.
+    """
+    members = await _custom(kube, names.MEMBERSHIPS)
+    workloads = [await _workloads(kube, plural, kind) for plural, kind in _KINDS]
+    programs = [body for bodies in workloads for body in bodies if component_of(body) in (ALLOCATOR, AGENT)]
+    home = namespace or _find_home(members, programs)
+    groups = await _custom(kube, names.SERVICE_GROUPS)
+    configs = await _custom(kube, names.LB_NODE_AGENTS)
+    services = (await kube.list(services_path())).items
+    own = [body for body in programs if body["metadata"]["namespace"] == home]
+    gatherings = [view_gathering(body) for body in members if body["metadata"]["namespace"] == home]
+    allocators = [body for body in own if component_of(body) == ALLOCATOR]
+    return Cluster(
+        namespace=home,
+        services=tuple(sorted(map(view_service, services), key=lambda service: service.key)),
+        groups=tuple(sorted(map(view_group, groups), key=lambda group: (group.name, group.namespace))),
+        configs=tuple(sorted(map(view_config, configs), key=lambda config: config.name)),
+        gathering=next((one for one in gatherings if one is not None), None),
+        programs={program.name: program for program in map(view_program, own)},
+        default_announcer=says_default_announcer(allocators[0]) if allocators else True,
+    )
+
+
+_KINDS: Final = (("deployments", "Deployment"), ("daemonsets", "DaemonSet"))
+
+
+async def _workloads(kube: Kube, plural: str, kind: str) -> Sequence[Json]:
+    listing = await kube.list(group_path("apps/v1", plural), labelSelector=_LABEL)
+    return [body | {"kind": kind} for body in listing.items]  # in a list the server leaves it out
+
+
+async def _custom(kube: Kube, plural: str) -> Sequence[Json]:
+    """All objects of a kind of ours; none where the cluster doesn't know the kind."""
+    try:
+        return (await kube.list(custom_path(plural))).items
+    except UnavailableError as error:
+        if error.status == 404:
+            return []
+        raise
+
+
+def _find_home(members: Collection[Json], programs: Collection[Json]) -> str:
+    """PureLB's namespace: where its agents say who is there, or else where its programs are.
+
+    Anybody may label a Deployment of their own, but not make a Membership.
+    """
+    for bodies in (members, programs):
+        found = {body["metadata"]["namespace"] for body in bodies if _may_tell(body)}
+        if len(found) > 1 and USUAL not in found:
+            raise SettingsError(
+                f"PureLB seems to be in several namespaces ({', '.join(sorted(found))}): say which with "
+                "--purelb-namespace"
+            )
+        if found:
+            return USUAL if USUAL in found else found.pop()
+    return USUAL
+
+
+def _may_tell(body: Json) -> bool:
+    return body.get("kind") in ("Deployment", "DaemonSet") or body["metadata"]["name"] == membership.NAME
+
+
+async def read_events(kube: Kube, key: ServiceKey) -> Sequence[Json]:
+    """The events on a Service, in no order."""
+    selector = f"involvedObject.kind=Service,involvedObject.name={key.name}"
+    return (await kube.list(core_path("events", key.namespace), fieldSelector=selector)).items
+
+
+async def read_slices(kube: Kube, key: ServiceKey) -> Sequence[Json]:
+    """The EndpointSlices of a Service."""
+    path = group_path("discovery.k8s.io/v1", "endpointslices", key.namespace)
+    return (await kube.list(path, labelSelector=f"kubernetes.io/service-name={key.name}")).items

@@ -1,0 +1,145 @@
+"""kubectl purelb against an API server with a real allocator, as an operator runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from purelb import names
+from purelb.addresses import parse_network
+from purelb.kube import custom_path, group_path, services_path
+from purelb.membership import MemberNode, Standing, membership_status
+from tests.allocator.stage import Stage, play
+
+LAYER2 = {"v4pool": {"subnet": "10.31.0.0/16", "pool": "10.31.188.64-10.31.188.65", "aggregation": "/32"}}
+ROUTED = {"v4pool": {"subnet": "10.189.0.0/16", "pool": "10.189.0.0/24", "aggregation": "/32"}}
+OBSERVED = "2999-01-01T00:00:00Z"
+
+
+async def purelb(stage: Stage, *arguments: str, kubeconfig: Path | None = None) -> tuple[int, str, str]:
+    """Exit code, output and errors of `kubectl purelb ...`."""
+    kubectl = Path(sys.executable).with_name("kubectl")
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig or stage.kubeconfig),
+        "PATH": f"{kubectl.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        kubectl, "purelb", *arguments, stdout=pipe, stderr=pipe, env=environment
+    )
+    output, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def document(stage: Stage, *arguments: str) -> Any:
+    _, output, errors = await purelb(stage, *arguments, "-o", "json")
+    assert not errors
+    return json.loads(output)
+
+
+def workload(kind: str, name: str) -> dict[str, Any]:
+    labels = {"app": "purelb", "component": name}
+    env = [{"name": "DEFAULT_ANNOUNCER", "value": "PureLB"}]
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": name, "image": f"{name}:1", "env": env}]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "purelb", "labels": labels},
+        "spec": {"selector": {"matchLabels": labels}, "template": pod},
+    }
+
+
+async def nodes_are(stage: Stage, *nodes: MemberNode) -> None:
+    """What an agent would publish of them."""
+    path = custom_path(names.MEMBERSHIPS, "purelb")
+    head = {"apiVersion": "purelb.io/v1", "kind": "Membership", "metadata": {"name": "purelb", "namespace": "purelb"}}
+    await stage.kube.create(path, head)
+    status = membership_status({node.name: node for node in nodes}, 2, spokesman="w11", observed=OBSERVED)
+    await stage.kube.patch(f"{path}/purelb/status", {"status": status})
+
+
+async def install(stage: Stage) -> None:
+    """The two programs' objects, as if their pods ran, and two nodes."""
+    for plural, kind, name, status in (
+        ("deployments", "Deployment", "allocator", {"replicas": 1, "readyReplicas": 1}),
+        (
+            "daemonsets",
+            "DaemonSet",
+            "lbnodeagent",
+            {"desiredNumberScheduled": 2, "currentNumberScheduled": 2, "numberReady": 2, "numberMisscheduled": 0},
+        ),
+    ):
+        path = group_path("apps/v1", plural, "purelb")
+        await stage.kube.create(path, workload(kind, name))
+        await stage.kube.patch(f"{path}/{name}/status", {"status": status})
+    subnets = frozenset({parse_network("10.31.0.0/16")})
+    await nodes_are(
+        stage,
+        MemberNode("w11", Standing.SERVING, subnets=subnets, version="0.1.0"),
+        MemberNode("w12", Standing.SERVING, subnets=subnets, version="0.1.0"),
+    )
+
+
+async def announce(stage: Stage, name: str, value: str) -> None:
+    """What an agent writes to a Service that it announces."""
+    body = {"metadata": {"annotations": {names.ANNOUNCING_IPV4: value}}}
+    await stage.kube.patch(services_path("default", name, "status"), body)
+
+
+def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
+    async def scenario(stage: Stage) -> None:
+        await install(stage)
+        await stage.group("wire", local=LAYER2)
+        await stage.group("routed", local=ROUTED)
+        await stage.service("web", annotations={names.SERVICE_GROUP: "wire"})
+        await stage.service("far", annotations={names.SERVICE_GROUP: "routed"})
+        assert await stage.addresses_when_given("web") == ["10.31.188.64"]
+        await stage.addresses_when_given("far")
+        await announce(stage, "web", "w11,eth0")
+
+        code, output, errors = await purelb(stage, "status")
+        assert (code, errors) == (0, ""), output
+        assert output.splitlines()[0] == "PureLB in namespace purelb: healthy"
+        assert "1 announced, 1 routed" in output
+
+        web, far = sorted(await document(stage, "services"), key=lambda place: place["name"], reverse=True)
+        assert (web["node"], web["interface"], web["state"], web["pool"]) == ("w11", "eth0", "Announced", "wire")
+        assert (far["address"], far["state"]) == ("10.189.0.0", "Routed")
+        pools = {pool["name"]: pool for pool in await document(stage, "pools")}
+        assert pools["wire"]["addresses"] == {"IPv4": {"used": 1, "free": 1}}
+        assert [node["standing"] for node in await document(stage, "nodes")] == ["Serving", "Serving"]
+        assert (await document(stage, "version"))["images"]["allocator"] == "allocator:1"
+
+        await stage.service("waits", annotations={names.SERVICE_GROUP: "nowhere"})
+        await announce(stage, "web", "w13,eth0")
+        code, output, _ = await purelb(stage, "status")
+        assert code == 1
+        assert "✗ service default/waits: it has no address yet" in output
+        assert "✗ service default/web: 10.31.188.64: the node that announced it takes no part any more" in output
+        code, output, _ = await purelb(stage, "services", "-n", "kube-system")
+        assert (code, output) == (0, "no Service of type LoadBalancer is PureLB's in namespace kube-system\n")
+
+    play(scenario)
+
+
+def test_what_cannot_be_asked_is_said_in_a_sentence_with_code_2(tmp_path: Path) -> None:
+    async def scenario(stage: Stage) -> None:
+        code, output, errors = await purelb(stage, "status", "--context", "elsewhere")
+        assert (code, output) == (2, "")
+        assert "elsewhere" in errors
+        assert "Traceback" not in errors
+
+        code, _, errors = await purelb(stage, "status", kubeconfig=tmp_path / "none")
+        assert (code, "Traceback" in errors) == (2, False)
+
+        code, output, _ = await purelb(stage, "status")
+        assert code == 1
+        assert "✗ PureLB: neither its programs nor its agents' word are in namespace purelb" in output
+
+    play(scenario)
