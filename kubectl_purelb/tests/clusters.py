@@ -119,3 +119,24 @@ def cluster(
         programs=programs,
         default_announcer=default_announcer,
     )
+
+
+def event(reason: str, message: str, *, age: float = 1.0, by: str = "purelb-lbnodeagent", warns: bool = True) -> Json:
+    """What one of our programs said ``age`` seconds ago."""
+    at = (NOW - datetime.timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "metadata": {"name": "e", "namespace": "default", "creationTimestamp": at},
+        "source": {"component": by},
+        "reason": reason,
+        "message": message,
+        "type": "Warning" if warns else "Normal",
+        "lastTimestamp": at,
+    }
+
+
+def endpoint_slice(*nodes: str, ready: bool = True) -> Json:
+    endpoints = [
+        {"addresses": [f"10.0.0.{number}"], "nodeName": node, "conditions": {"ready": ready}}
+        for number, node in enumerate(nodes, 1)
+    ]
+    return {"metadata": {"name": "s", "namespace": "default"}, "endpoints": endpoints}

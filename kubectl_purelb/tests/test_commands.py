@@ -53,7 +53,7 @@ def test_status_says_what_is_not_well_and_what_to_do() -> None:
     assert shown(answer)[0] == "PureLB in namespace purelb: 1 thing is not well"
     assert shown(answer)[-2:] == [
         "✗ service default/web: it has no address yet",
-        "  → kubectl describe service web -n default",
+        "  → kubectl purelb inspect default/web",
     ]
     assert document(answer)["healthy"] is False
     assert document(answer)["findings"][0]["about"] == "service default/web"

@@ -116,12 +116,24 @@ def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
         assert [node["standing"] for node in await document(stage, "nodes")] == ["Serving", "Serving"]
         assert (await document(stage, "version"))["images"]["allocator"] == "allocator:1"
 
+        code, output, _ = await purelb(stage, "inspect", "default/web")
+        assert code == 1
+        assert "✓ Announced: 10.31.188.64 is on eth0 of w11" in output
+        assert "✗ Pods: no endpoint of it is ready" in output
+        (held,) = await document(stage, "vip", "10.31.188.64")
+        assert (held["service"], held["node"], held["interface"]) == ("default/web", "w11", "eth0")
+        assert (await purelb(stage, "vip", "10.31.188.65"))[0] == 1
+
         await stage.service("waits", annotations={names.SERVICE_GROUP: "nowhere"})
         await announce(stage, "web", "w13,eth0")
         code, output, _ = await purelb(stage, "status")
         assert code == 1
         assert "✗ service default/waits: it has no address yet" in output
         assert "✗ service default/web: 10.31.188.64: the node that announced it takes no part any more" in output
+        code, output, _ = await purelb(stage, "inspect", "waits")
+        assert code == 1
+        assert "✗ Pool: there is no ServiceGroup nowhere" in output
+        assert "What to do: name one of those that there are (routed, wire)" in output
         code, output, _ = await purelb(stage, "services", "-n", "kube-system")
         assert (code, output) == (0, "no Service of type LoadBalancer is PureLB's in namespace kube-system\n")
 
@@ -137,6 +149,10 @@ def test_what_cannot_be_asked_is_said_in_a_sentence_with_code_2(tmp_path: Path) 
 
         code, _, errors = await purelb(stage, "status", kubeconfig=tmp_path / "none")
         assert (code, "Traceback" in errors) == (2, False)
+
+        for arguments in (("vip", "10.9.9"), ("inspect", "nobody"), ("inspect", "nobody", "-n", "web")):
+            code, output, errors = await purelb(stage, *arguments)
+            assert (code, output, errors.count("\n")) == (2, "", 1)
 
         code, output, _ = await purelb(stage, "status")
         assert code == 1

@@ -60,8 +60,26 @@ def test_what_it_says_of_a_service_is_what_its_node_has(agents: AgentLab) -> Non
 
     said = place(agents, "plug")
     assert "10.31.188.90" in agents.hosts.output(said["node"], "ip", "addr", "show", said["interface"])
+    (held,) = asked(agents, "vip", "10.31.188.90")
+    assert (held["service"], held["node"]) == ("default/plug", said["node"])
+    assert held["since"] is not None
+    done = purelb(agents, "inspect", "plug")
+    assert (done.returncode, done.stdout.count("✓")) == (0, 6), done.stdout
     assert eventually(lambda: purelb(agents, "status").returncode == 0), purelb(agents, "status").stdout
     assert purelb(agents, "status").stdout.splitlines()[0] == "PureLB in namespace purelb: healthy"
+
+
+def test_a_stranger_that_has_an_address_already_is_named(agents: AgentLab) -> None:
+    agents.lab.must("fault", "wire", "answer", "10.31.188.91")
+    try:
+        agents.apply(service("taken", "wire", ip="10.31.188.91"))
+        assert eventually(lambda: "✗ Announced: Another host, 52:54:00" in purelb(agents, "inspect", "taken").stdout)
+        done = purelb(agents, "inspect", "taken")
+        assert done.returncode == 1
+        assert "What to do: find that host by its MAC" in done.stdout
+    finally:
+        agents.lab.must("heal", "wire")
+        agents.delete("taken")
 
 
 def test_a_node_that_fails_is_named_with_its_reason_and_its_addresses_are_elsewhere(agents: AgentLab) -> None:

@@ -12,13 +12,17 @@ from pathlib import Path
 
 from kubectl_purelb.answers import Answer
 from kubectl_purelb.arguments import Arguments, parse_arguments
+from kubectl_purelb.commands.inspect import inspect
 from kubectl_purelb.commands.nodes import nodes
 from kubectl_purelb.commands.pools import pools
 from kubectl_purelb.commands.services import services
 from kubectl_purelb.commands.status import status
 from kubectl_purelb.commands.version import version
+from kubectl_purelb.commands.vip import holders, vip
+from kubectl_purelb.inspection.case import Case
 from kubectl_purelb.printing import print_answer, printable
-from kubectl_purelb.reading import read_cluster
+from kubectl_purelb.reading import read_backends, read_cluster, read_events
+from purelb.addresses import parse_address
 from purelb.credentials import Kubeconfig
 from purelb.errors import PureLBError
 from purelb.kube import Kube
@@ -48,18 +52,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 async def _ask(arguments: Arguments) -> Answer:
     async with Kube(kubeconfig_of(arguments, os.environ), user_agent="kubectl-purelb") as kube:
         cluster = await read_cluster(kube, arguments.purelb_namespace)
-    now = datetime.datetime.now(datetime.UTC)
-    match arguments.command:
-        case "status":
-            return status(cluster, now)
-        case "pools":
-            return pools(cluster)
-        case "services":
-            return services(cluster, arguments.namespace)
-        case "nodes":
-            return nodes(cluster)
-        case _:
-            return version(cluster, version_of("kubectl-purelb"))
+        now = datetime.datetime.now(datetime.UTC)
+        match arguments.command:
+            case "status":
+                return status(cluster, now)
+            case "pools":
+                return pools(cluster)
+            case "services":
+                return services(cluster, arguments.namespace)
+            case "nodes":
+                return nodes(cluster)
+            case "vip":
+                address = parse_address(arguments.subject)
+                keys = {place.service for place in holders(address, cluster)}
+                return vip(address, cluster, {key: await read_events(kube, key) for key in keys})
+            case "inspect":
+                service = cluster.find(arguments.subject, arguments.namespace)
+                events, backends = await read_events(kube, service.key), await read_backends(kube, service.key)
+                return inspect(Case(service, cluster, events, backends, now))
+            case _:
+                return version(cluster, version_of("kubectl-purelb"))
 
 
 def kubeconfig_of(arguments: Arguments, environ: Mapping[str, str]) -> Kubeconfig | None:

@@ -15,8 +15,15 @@ COMMANDS = {
     "pools": "the ServiceGroups, and how full they are",
     "services": "each address, with its pool, the node that announces it, and its state",
     "nodes": "who takes part, as the gossip sees them",
+    "vip": "which Service has an address, which node announces it, and since when",
+    "inspect": "one Service from its pool to the wire: each step, or why not, and what to do",
     "version": "of this command, the programs and the agents that run",
 }
+SUBJECTS = {
+    "vip": ("ADDRESS", "such as 192.168.1.200"),
+    "inspect": ("[NAMESPACE/]SERVICE", "without its namespace where its name is unambiguous"),
+}
+"""What a command is about."""
 _EPILOG = """exit codes: 0 all is well, 1 something isn't, 2 the question could not be answered (a wrong command
 line, no cluster, no right to read)"""
 
@@ -26,6 +33,8 @@ class Arguments:
     """What is asked."""
 
     command: str
+    subject: str = ""
+    """What it is about: an address, or a Service; empty for the other commands."""
     output: Format = "table"
     kubeconfig: Path | None = None
     context: str | None = None
@@ -41,6 +50,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         raise SettingsError("-A and -n exclude each other")
     return Arguments(
         command=found.command,
+        subject=found.subject,
         output=found.output,
         kubeconfig=found.kubeconfig,
         context=found.context,
@@ -69,10 +79,19 @@ def _parser() -> argparse.ArgumentParser:
         parents=[_common()],
     )
     parser.set_defaults(
-        output="table", kubeconfig=None, context=None, namespace=None, all_namespaces=False, purelb_namespace=None
+        subject="",
+        output="table",
+        kubeconfig=None,
+        context=None,
+        namespace=None,
+        all_namespaces=False,
+        purelb_namespace=None,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, told in COMMANDS.items():
         # With options of its own: argparse would give parents' the defaults above, which would undo what was said.
-        commands.add_parser(name, help=told, description=told, parents=[_common()])
+        command = commands.add_parser(name, help=told, description=told, parents=[_common()])
+        if name in SUBJECTS:
+            metavar, explained = SUBJECTS[name]
+            command.add_argument("subject", metavar=metavar, help=explained)
     return parser

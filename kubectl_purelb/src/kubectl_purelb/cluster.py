@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from purelb import membership, names
-from purelb.addresses import Family
-from purelb.errors import SpecError
+from purelb.addresses import Family, listed
+from purelb.errors import SettingsError, SpecError
 from purelb.membership import MemberNode, parse_membership
 from purelb.nodeagents import parse_node_agent
 from purelb.servicegroups import ServiceGroup, parse_service_group
-from purelb.services import ServiceKey, ServiceView, is_ours, parse_time
+from purelb.services import ServiceView, is_ours, parse_time
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -108,8 +108,19 @@ class Cluster:
     def is_ours(self, service: ServiceView) -> bool:
         return service.is_load_balancer and is_ours(service, default_announcer=self.default_announcer)
 
-    def service(self, key: ServiceKey) -> ServiceView | None:
-        return next((service for service in self.services if service.key == key), None)
+    def find(self, text: str, namespace: str | None) -> ServiceView:
+        """The Service that is meant by ``NAMESPACE/NAME``, or by a name that is unambiguous. Raises SettingsError."""
+        said, slash, name = text.rpartition("/")
+        where = said if slash else namespace
+        named = [one for one in self.services if one.key.name == name and where in (None, one.key.namespace)]
+        if not named:
+            place = f"in namespace {where}" if where is not None else "in any namespace"
+            raise SettingsError(f'there is no Service "{name}" {place}')
+        ours = [one for one in named if self.is_ours(one)] or named
+        if len(ours) > 1:
+            keys = listed([str(one.key) for one in ours], 5)
+            raise SettingsError(f'there is more than one Service "{name}": say which ({keys})')
+        return ours[0]
 
     def group(self, name: str) -> Group | None:
         """The one of that name; of several in different namespaces the one that is served."""

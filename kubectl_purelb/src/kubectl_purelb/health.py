@@ -123,7 +123,7 @@ def _of_services(cluster: Cluster, places: Sequence[Place]) -> Iterable[Finding]
             yield Finding(
                 f"service {place.service}",
                 what,
-                f"kubectl describe service {place.service.name} -n {place.service.namespace}",
+                f"kubectl purelb inspect {place.service}",
             )
     nowhere = sum(place.state is State.NOWHERE for place in places)
     if cluster.gathering is not None and cluster.gathering.nowhere > nowhere:

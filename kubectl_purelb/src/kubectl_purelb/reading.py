@@ -16,7 +16,9 @@ from kubectl_purelb.cluster import (
     view_group,
     view_program,
 )
+from kubectl_purelb.happenings import Backends, Event, view_backends, view_events
 from purelb import membership, names
+from purelb.endpoints import SERVICE_NAME_LABEL
 from purelb.errors import SettingsError, UnavailableError
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.services import ServiceKey, view_service
@@ -93,13 +95,13 @@ def _may_tell(body: Json) -> bool:
     return body.get("kind") in ("Deployment", "DaemonSet") or body["metadata"]["name"] == membership.NAME
 
 
-async def read_events(kube: Kube, key: ServiceKey) -> Sequence[Json]:
-    """The events on a Service, in no order."""
+async def read_events(kube: Kube, key: ServiceKey) -> tuple[Event, ...]:
+    """What PureLB's programs said of a Service, the newest first. Raises KubeError."""
     selector = f"involvedObject.kind=Service,involvedObject.name={key.name}"
-    return (await kube.list(core_path("events", key.namespace), fieldSelector=selector)).items
+    return view_events((await kube.list(core_path("events", key.namespace), fieldSelector=selector)).items)
 
 
-async def read_slices(kube: Kube, key: ServiceKey) -> Sequence[Json]:
-    """The EndpointSlices of a Service."""
+async def read_backends(kube: Kube, key: ServiceKey) -> Backends:
+    """The endpoints of a Service. Raises KubeError."""
     path = group_path("discovery.k8s.io/v1", "endpointslices", key.namespace)
-    return (await kube.list(path, labelSelector=f"kubernetes.io/service-name={key.name}")).items
+    return view_backends((await kube.list(path, labelSelector=f"{SERVICE_NAME_LABEL}={key.name}")).items)
