@@ -1,0 +1,80 @@
+"""The ClusterRole of the plugin: enough for all that it asks, nothing too much, and nothing of it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from purelb import names
+from purelb.kube import core_path, group_path
+from tests.allocator.stage import Stage, staged
+from tests.plugin.scene import LAYER2, install, purelb
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+ROLE: dict[str, Any] = yaml.safe_load((MANIFESTS / "plugin" / "reader.yaml").read_text())
+ASKING = (["status"], ["pools"], ["services"], ["nodes"], ["version"], ["vip", "10.31.188.64"], ["inspect", "web"])
+
+
+def resources() -> Iterator[tuple[str, str]]:
+    for rule in ROLE["rules"]:
+        for resource in rule["resources"]:
+            yield rule["apiGroups"][0], resource
+
+
+async def reader(stage: Stage, name: str, without: str = "") -> Path:
+    """A kubeconfig of somebody who has the role, but for one resource."""
+    rules = [
+        {"apiGroups": [group], "resources": [resource], "verbs": ["list"]}
+        for group, resource in resources()
+        if resource != without
+    ]
+    role = {**ROLE, "metadata": {"name": name}, "rules": rules}
+    binding = {
+        "apiVersion": ROLE["apiVersion"],
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "default"}],
+    }
+    await stage.kube.create(core_path("serviceaccounts", "default"), {"metadata": {"name": name}})
+    await stage.kube.create(group_path(ROLE["apiVersion"], "clusterroles"), role)
+    await stage.kube.create(group_path(ROLE["apiVersion"], "clusterrolebindings"), binding)
+    kubeconfig = stage.server.kubeconfig()
+    kubeconfig["users"][0]["user"] = {"token": stage.server.service_account_token("default", name)}
+    path = stage.kubeconfig.with_name(name)
+    path.write_text(json.dumps(kubeconfig))
+    return path
+
+
+def test_it_only_reads() -> None:
+    assert {verb for rule in ROLE["rules"] for verb in rule["verbs"]} == {"list"}
+    assert not {"secrets", "configmaps", "pods/exec"} & {resource for _, resource in resources()}
+
+
+def test_what_is_installed_for_the_programs_has_none_of_it() -> None:
+    for file in MANIFESTS.glob("purelb-complete*.yaml"):
+        assert ROLE["metadata"]["name"] not in file.read_text()
+
+
+def test_it_is_enough_for_all_that_is_asked_and_each_part_of_it_is_needed() -> None:
+    async def run() -> None:
+        async with staged() as stage:
+            await install(stage)
+            await stage.group("wire", local=LAYER2)
+            await stage.service("web", annotations={names.SERVICE_GROUP: "wire"})
+            enough = await reader(stage, "enough")
+            for asked in ASKING:
+                code, _, errors = await purelb(stage, *asked, kubeconfig=enough)
+                assert (code in (0, 1), errors) == (True, ""), asked
+            for _, resource in resources():
+                short = await reader(stage, f"without-{resource}", without=resource)
+                code, output, errors = await purelb(stage, "inspect", "web", kubeconfig=short)
+                assert (code, output) == (2, "")
+                assert f'cannot list resource "{resource}"' in errors
+
+    asyncio.run(run())
