@@ -8,6 +8,7 @@ import pytest
 
 from kubectl_purelb.__main__ import kubeconfig_of, main
 from kubectl_purelb.arguments import Arguments, parse_arguments
+from kubectl_purelb.forecast import Event
 from purelb.errors import SettingsError
 
 
@@ -30,7 +31,26 @@ def test_services_of_all_namespaces_are_shown_unless_one_is_named() -> None:
         parse_arguments(["services", "-A", "-n", "web"])
 
 
-@pytest.mark.parametrize("argv", [[], ["stauts"], ["status", "-o", "xml"]])
+def test_a_command_says_what_it_is_about() -> None:
+    assert parse_arguments(["inspect", "web/nginx"]).subject == "web/nginx"
+    assert parse_arguments(["election"]) == Arguments("election")
+    assert parse_arguments(["election", "web/nginx", "--simulate-death", "w11"]) == Arguments(
+        "election", "web/nginx", node="w11", event=Event.DEATH
+    )
+    assert parse_arguments(["election", "--simulate-drain", "w11"]).event is Event.DRAIN
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["stauts"],
+        ["status", "-o", "xml"],
+        ["inspect"],
+        ["vip"],
+        ["election", "--simulate-death", "a", "--simulate-drain", "b"],
+    ],
+)
 def test_what_cannot_be_read_ends_with_code_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(argv)

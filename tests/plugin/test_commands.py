@@ -40,6 +40,11 @@ def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
         (held,) = await document(stage, "vip", "10.31.188.64")
         assert (held["service"], held["node"], held["interface"]) == ("default/web", "w11", "eth0")
         assert (await purelb(stage, "vip", "10.31.188.65"))[0] == 1
+        (one,) = await document(stage, "election")
+        assert {one["owner"], one["next"]} == {"w11", "w12"}
+        code, output, _ = await purelb(stage, "election", "web", "--simulate-death", one["owner"])
+        assert code == 0
+        assert output.startswith(f"if {one['owner']} dies, 1 of 1 addresses move: 1 to {one['next']}\n")
 
         await stage.service("waits", annotations={names.SERVICE_GROUP: "nowhere"})
         await announce(stage, "web", "w13,eth0")

@@ -17,7 +17,16 @@ from tests.plugin.scene import LAYER2, install, purelb
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 ROLE: dict[str, Any] = yaml.safe_load((MANIFESTS / "plugin" / "reader.yaml").read_text())
-ASKING = (["status"], ["pools"], ["services"], ["nodes"], ["version"], ["vip", "10.31.188.64"], ["inspect", "web"])
+ASKING = (
+    ["status"],
+    ["pools"],
+    ["services"],
+    ["nodes"],
+    ["version"],
+    ["vip", "10.31.188.64"],
+    ["inspect", "web"],
+    ["election"],
+)
 
 
 def resources() -> Iterator[tuple[str, str]]:
@@ -66,7 +75,7 @@ def test_it_is_enough_for_all_that_is_asked_and_each_part_of_it_is_needed() -> N
         async with staged() as stage:
             await install(stage)
             await stage.group("wire", local=LAYER2)
-            await stage.service("web", annotations={names.SERVICE_GROUP: "wire"})
+            await stage.service("web", annotations={names.SERVICE_GROUP: "wire"}, externalTrafficPolicy="Local")
             enough = await reader(stage, "enough")
             for asked in ASKING:
                 code, _, errors = await purelb(stage, *asked, kubeconfig=enough)

@@ -94,3 +94,21 @@ def test_a_node_that_fails_is_named_with_its_reason_and_its_addresses_are_elsewh
     finally:
         agents.lab.must("heal", before)
     assert eventually(lambda: purelb(agents, "status").returncode == 0, seconds=30), purelb(agents, "status").stdout
+
+
+def test_what_it_foresees_of_a_death_is_what_happens(agents: AgentLab) -> None:
+    numbers = range(100, 106)
+    agents.apply(*(service(f"many-{number}", "wire", ip=f"10.31.188.{number}") for number in numbers))
+    assert eventually(lambda: all(place(agents, f"many-{number}")["state"] == "Announced" for number in numbers))
+    for entry in asked(agents, "election"):
+        (name,) = entry["services"]
+        assert asked(agents, "vip", entry["address"])[0]["node"] == entry["owner"], name
+
+    foreseen = asked(agents, "election", "--simulate-death", WORKER12)
+    assert (foreseen["nowhere"], bool(foreseen["moves"])) == (0, True)
+    agents.lab.must("fault", WORKER12, "power")
+    try:
+        for move in foreseen["moves"]:
+            assert eventually(lambda move=move: move["next"] in agents.holders(move["address"])), move  # type: ignore[misc]
+    finally:
+        agents.lab.must("heal", WORKER12)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from kubectl_purelb.answers import Answer
 from kubectl_purelb.arguments import Arguments, parse_arguments
+from kubectl_purelb.cluster import Cluster
+from kubectl_purelb.commands.election import election
 from kubectl_purelb.commands.inspect import inspect
 from kubectl_purelb.commands.nodes import nodes
 from kubectl_purelb.commands.pools import pools
@@ -19,11 +21,13 @@ from kubectl_purelb.commands.services import services
 from kubectl_purelb.commands.status import status
 from kubectl_purelb.commands.version import version
 from kubectl_purelb.commands.vip import holders, vip
+from kubectl_purelb.forecast import needs_endpoints
 from kubectl_purelb.inspection.case import Case
 from kubectl_purelb.printing import print_answer, printable
-from kubectl_purelb.reading import read_backends, read_cluster, read_events
+from kubectl_purelb.reading import read_backends, read_cluster, read_endpoints, read_events
 from purelb.addresses import parse_address
 from purelb.credentials import Kubeconfig
+from purelb.endpoints import Endpoints
 from purelb.errors import PureLBError
 from purelb.kube import Kube
 
@@ -70,8 +74,16 @@ async def _ask(arguments: Arguments) -> Answer:
                 service = cluster.find(arguments.subject, arguments.namespace)
                 events, backends = await read_events(kube, service.key), await read_backends(kube, service.key)
                 return inspect(Case(service, cluster, events, backends, now))
+            case "election":
+                return await _election(kube, cluster, arguments)
             case _:
                 return version(cluster, version_of("kubectl-purelb"))
+
+
+async def _election(kube: Kube, cluster: Cluster, arguments: Arguments) -> Answer:
+    service = cluster.find(arguments.subject, arguments.namespace).key if arguments.subject else None
+    endpoints = await read_endpoints(kube) if needs_endpoints(cluster) else Endpoints()
+    return election(cluster, endpoints.of, service, arguments.node, arguments.event)
 
 
 def kubeconfig_of(arguments: Arguments, environ: Mapping[str, str]) -> Kubeconfig | None:

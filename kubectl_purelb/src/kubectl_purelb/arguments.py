@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubectl_purelb.forecast import Event
 from kubectl_purelb.printing import Format
 from purelb.errors import SettingsError
 
@@ -17,13 +18,17 @@ COMMANDS = {
     "nodes": "who takes part, as the gossip sees them",
     "vip": "which Service has an address, which node announces it, and since when",
     "inspect": "one Service from its pool to the wire: each step, or why not, and what to do",
+    "election": "who owns each address by the agents' rule, who is next, and what a death or a drain would move",
     "version": "of this command, the programs and the agents that run",
 }
 SUBJECTS = {
     "vip": ("ADDRESS", "such as 192.168.1.200"),
     "inspect": ("[NAMESPACE/]SERVICE", "without its namespace where its name is unambiguous"),
+    "election": ("[NAMESPACE/]SERVICE", "of its addresses alone"),
 }
 """What a command is about."""
+_OPTIONAL = {"election"}
+"""Those that can be about all."""
 _EPILOG = """exit codes: 0 all is well, 1 something isn't, 2 the question could not be answered (a wrong command
 line, no cluster, no right to read)"""
 
@@ -35,6 +40,9 @@ class Arguments:
     command: str
     subject: str = ""
     """What it is about: an address, or a Service; empty for the other commands."""
+    node: str = ""
+    """What would become of it?"""
+    event: Event | None = None
     output: Format = "table"
     kubeconfig: Path | None = None
     context: str | None = None
@@ -51,6 +59,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     return Arguments(
         command=found.command,
         subject=found.subject,
+        node=found.death or found.drain,
+        event=Event.DEATH if found.death else Event.DRAIN if found.drain else None,
         output=found.output,
         kubeconfig=found.kubeconfig,
         context=found.context,
@@ -80,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(
         subject="",
+        death="",
+        drain="",
         output="table",
         kubeconfig=None,
         context=None,
@@ -93,5 +105,12 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=told, description=told, parents=[_common()])
         if name in SUBJECTS:
             metavar, explained = SUBJECTS[name]
-            command.add_argument("subject", metavar=metavar, help=explained)
+            many = "?" if name in _OPTIONAL else None
+            command.add_argument("subject", metavar=metavar, help=explained, nargs=many, default=argparse.SUPPRESS)
+        if name == "election":
+            becomes = command.add_mutually_exclusive_group()
+            for flag, told_so in (("death", "if it died"), ("drain", "if it were drained")):
+                becomes.add_argument(
+                    f"--simulate-{flag}", dest=flag, metavar="NODE", default=argparse.SUPPRESS, help=told_so
+                )
     return parser

@@ -18,7 +18,7 @@ from kubectl_purelb.cluster import (
 )
 from kubectl_purelb.happenings import Backends, Event, view_backends, view_events
 from purelb import membership, names
-from purelb.endpoints import SERVICE_NAME_LABEL
+from purelb.endpoints import SERVICE_NAME_LABEL, Endpoints, endpoint_slice
 from purelb.errors import SettingsError, UnavailableError
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.services import ServiceKey, view_service
@@ -105,3 +105,11 @@ async def read_backends(kube: Kube, key: ServiceKey) -> Backends:
     """The endpoints of a Service. Raises KubeError."""
     path = group_path("discovery.k8s.io/v1", "endpointslices", key.namespace)
     return view_backends((await kube.list(path, labelSelector=f"{SERVICE_NAME_LABEL}={key.name}")).items)
+
+
+async def read_endpoints(kube: Kube) -> Endpoints:
+    """On which nodes the endpoints of all Services are. Raises KubeError."""
+    bodies = (await kube.list(group_path("discovery.k8s.io/v1", "endpointslices"))).items
+    endpoints = Endpoints()
+    endpoints.take_all(one for one in map(endpoint_slice, bodies) if one is not None)
+    return endpoints

@@ -1,0 +1,131 @@
+"""Who owns each address by the agents' own rule, now and if a node died or were drained. Pure.
+
+The rule is purelb's (planned.py, election.py); what it goes by here is what the cluster says: standings, subnets and
+versions in the Membership object, plans in annotations, endpoints. It is what agents do at once. What the allocator
+plans after that, to have all even again, isn't foreseen.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from kubectl_purelb.cluster import Cluster, Gathering
+from kubectl_purelb.places import is_routed
+from purelb import names
+from purelb.addresses import IPAddress
+from purelb.membership import MemberNode, Standing
+from purelb.placement import parse_placement
+from purelb.planned import PlannedElection
+from purelb.services import ServiceKey, ServiceView
+from purelb.sharers import nodes_for, sharer
+
+EndpointsOf: TypeAlias = Callable[[ServiceKey], frozenset[str]]
+"""The nodes with a ready endpoint of a Service."""
+
+_RANKS: Final = {Standing.SERVING: 0, Standing.EXCLUDED: 1, Standing.FAILING: 2}
+"""As the agents rank each other; who starts or leaves is no candidate."""
+
+
+class Event(enum.Enum):
+    """What may become of a node."""
+
+    DEATH = "death"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An address that belongs on a NIC, and who may have it."""
+
+    address: IPAddress
+    services: tuple[ServiceKey, ...]
+    only: frozenset[str] | None
+    preferred: frozenset[str] | None
+    plan: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of an election."""
+
+    wanted: Wanted
+    owner: str | None
+    then: str | None
+    """Who has it after what was asked; without that, who would if the owner died."""
+
+
+def needs_endpoints(cluster: Cluster) -> bool:
+    """Whether where endpoints are matters to any address."""
+    return any(sharer(service) is not None for service in cluster.ours)
+
+
+def wanted(cluster: Cluster, gathering: Gathering, endpoints_of: EndpointsOf) -> tuple[Wanted, ...]:
+    """The addresses that belong on a NIC, in their order."""
+    users: dict[IPAddress, list[ServiceView]] = {}
+    for service in cluster.ours:
+        for address in service.ingress if service.is_branded else ():
+            users.setdefault(address, []).append(service)
+    return tuple(
+        _wanted(address, users[address], cluster, endpoints_of)
+        for address in sorted(users, key=lambda one: (one.version, one))
+        if not is_routed(address, _group_of(address, users[address][0]), cluster, gathering)
+    )
+
+
+def _group_of(address: IPAddress, service: ServiceView) -> str:
+    groups = service.allocated_from
+    return groups[min(service.ingress.index(address), len(groups) - 1)] if groups else ""
+
+
+def _wanted(address: IPAddress, users: list[ServiceView], cluster: Cluster, endpoints_of: EndpointsOf) -> Wanted:
+    group = cluster.group(_group_of(address, users[0]))
+    announcers = group.spec.announcers if group is not None and group.spec is not None else None
+    only, preferred = nodes_for(map(sharer, users), endpoints_of)
+    if only is not None and announcers is not None:
+        only &= announcers
+    plans = (parse_placement(user.annotations.get(names.PLACEMENT, "")).get(address, ()) for user in users)
+    keys = tuple(user.key for user in users)
+    return Wanted(address, keys, announcers if only is None else only, preferred, next(filter(None, plans), ()))
+
+
+def elect(one: Wanted, nodes: Mapping[str, MemberNode]) -> str | None:
+    """The owner among these nodes; None: nobody can have it."""
+    election = PlannedElection()
+    election.set_vip(one.address, one.only, one.preferred, one.plan)
+    for node in nodes.values():
+        if node.standing in _RANKS:
+            # An agent of another make doesn't say which subnets it is on: it may be on any.
+            reach = node.subnets if node.subnets or node.speaks else None
+            election.set_candidate(node.name, reach, _RANKS[node.standing], reads_plans=node.speaks)
+    return election.owner(one.address)
+
+
+def after(nodes: Mapping[str, MemberNode], name: str, event: Event) -> dict[str, MemberNode]:
+    """The nodes when that has become of one of them."""
+    match event:
+        case Event.DEATH:
+            return {node.name: node for node in nodes.values() if node.name != name}
+        case Event.DRAIN:
+            worse = max((nodes[name].standing, Standing.EXCLUDED), key=lambda one: _RANKS.get(one, 0))
+            return {**nodes, name: replace(nodes[name], standing=worse)}
+
+
+def outcomes(
+    all_wanted: tuple[Wanted, ...], gathering: Gathering, name: str = "", event: Event | None = None
+) -> tuple[Outcome, ...]:
+    """Who has each address, and who has it when ``event`` has become of the node ``name``."""
+    nodes = gathering.nodes
+    changed = after(nodes, name, event) if event is not None else None
+    found = []
+    for one in all_wanted:
+        owner = elect(one, nodes)
+        then = owner
+        if changed is not None:
+            then = elect(one, changed)
+        elif owner is not None:
+            then = elect(one, after(nodes, owner, Event.DEATH))
+        found.append(Outcome(one, owner, then))
+    return tuple(found)
