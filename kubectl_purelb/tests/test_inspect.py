@@ -51,7 +51,7 @@ def test_of_a_service_that_is_well_each_step_is_ticked() -> None:
         "  ✓ Announced: 10.31.188.64 is on eth0 of w11",
         "  ✓ Pods: 1 ready endpoint on w11",
     ]
-    assert lines(answer)[-1].startswith("What to do: nothing")
+    assert lines(answer)[-1].startswith("Nothing to do: ")
 
 
 def test_of_a_routed_one_too() -> None:

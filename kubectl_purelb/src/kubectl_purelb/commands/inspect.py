@@ -11,8 +11,8 @@ from kubectl_purelb.inspection.way import steps
 _SIGNS: Final = {Mark.DONE: "✓", Mark.DOUBTFUL: "!", Mark.FAILED: "✗"}
 _TONES: Final = {Mark.DONE: Tone.GOOD, Mark.DOUBTFUL: Tone.DOUBTFUL, Mark.FAILED: Tone.BAD}
 WELL: Final = (
-    "nothing: as far as the cluster knows, it answers. If it doesn't, look from a client: arping and ip neigh on its "
-    "subnet, ip route elsewhere"
+    "Nothing to do: as far as the cluster knows, it answers. If it doesn't, look from a client: arping and ip neigh on "
+    "its subnet, ip route elsewhere"
 )
 
 
@@ -21,9 +21,8 @@ def inspect(case: Case) -> Answer:
     taken = steps(case)
     is_well = all(step.mark is not Mark.FAILED for step in taken)
     remedies = [step.remedy for step in taken if step.remedy and (is_well or step.mark is Mark.FAILED)]
-    todo = remedies or [WELL if is_well else "see the sentence"]
-    lines = [Text(f"Service {case.service.key}"), *map(_line, taken), Text("")]
-    lines += [Text(f"What to do: {remedy}") for remedy in todo]
+    todo = [Text(f"What to do: {remedy}") for remedy in remedies] or [Text(WELL)]
+    lines = [Text(f"Service {case.service.key}"), *map(_line, taken), Text(""), *todo]
     document = {
         "service": str(case.service.key),
         "well": is_well,
