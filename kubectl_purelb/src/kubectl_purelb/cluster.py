@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from purelb import membership, names
-from purelb.addresses import Family, listed
+from purelb.addresses import Family, IPNetwork, listed
 from purelb.errors import SettingsError, SpecError
 from purelb.membership import MemberNode, parse_membership
 from purelb.nodeagents import parse_node_agent
@@ -58,6 +58,7 @@ class AgentConfig:
     """An LBNodeAgent."""
 
     name: str
+    namespace: str
     dummy: str
     """The interface that routed addresses are on; empty where it can't be read."""
     trouble: str = ""
@@ -69,6 +70,8 @@ class Gathering:
     """The Membership object: which nodes there are, as one of their agents wrote it."""
 
     nodes: Mapping[str, MemberNode]
+    on: Mapping[IPNetwork, frozenset[str]]
+    """The nodes with a NIC on each subnet: there are few of these, whatever the number of nodes."""
     vips: int
     nowhere: int
     spokesman: str
@@ -171,12 +174,13 @@ def _condition(status: Json, kind: str) -> tuple[bool, str] | None:
 
 def view_config(body: Json) -> AgentConfig:
     """Read an LBNodeAgent."""
-    name, ready = body["metadata"]["name"], _condition(body.get("status") or {}, "Ready")
+    metadata, ready = body["metadata"], _condition(body.get("status") or {}, "Ready")
     try:
         dummy, trouble = parse_node_agent(body).dummy_interface, ""
     except SpecError as error:
         dummy, trouble = "", str(error)
-    return AgentConfig(name, dummy, ready[1] if ready is not None and not ready[0] else trouble)
+    said = ready[1] if ready is not None and not ready[0] else trouble
+    return AgentConfig(metadata["name"], metadata.get("namespace", ""), dummy, said)
 
 
 def view_gathering(body: Json) -> Gathering | None:
@@ -184,8 +188,14 @@ def view_gathering(body: Json) -> Gathering | None:
     status = body.get("status") or {}
     if body["metadata"]["name"] != membership.NAME or not status:
         return None
+    nodes = parse_membership(body)
+    on: dict[IPNetwork, set[str]] = {}
+    for node in nodes.values():
+        for subnet in node.subnets:
+            on.setdefault(subnet, set()).add(node.name)
     return Gathering(
-        nodes=parse_membership(body),
+        nodes=nodes,
+        on={subnet: frozenset(there) for subnet, there in on.items()},
         vips=status.get("vips") or 0,
         nowhere=status.get("nowhere") or 0,
         spokesman=str(status.get("spokesman") or ""),

@@ -113,7 +113,8 @@ def _of_configuration(cluster: Cluster) -> Iterable[Finding]:
             yield Finding(f"pool {group.name}", group.trouble, remedy)
     for config in cluster.configs:
         if config.trouble:
-            yield Finding(f"LBNodeAgent {config.name}", config.trouble, f"kubectl edit lbnodeagent {config.name}")
+            remedy = f"kubectl edit lbnodeagent {config.name} -n {config.namespace}"
+            yield Finding(f"LBNodeAgent {config.name}", config.trouble, remedy)
 
 
 def _of_services(cluster: Cluster, places: Sequence[Place]) -> Iterable[Finding]:

@@ -88,9 +88,7 @@ def announcers(service: ServiceView) -> Iterable[Entry]:
 
 def on_link(address: IPAddress, gathering: Gathering) -> frozenset[str]:
     """The nodes with a NIC in the address's subnet."""
-    return frozenset(
-        name for name, node in gathering.nodes.items() if any(address in subnet for subnet in node.subnets)
-    )
+    return frozenset[str]().union(*(there for subnet, there in gathering.on.items() if address in subnet))
 
 
 def is_routed(address: IPAddress, group: str, cluster: Cluster, gathering: Gathering) -> bool:
