@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from purelb import names
-from tests.allocator.stage import Stage, play
+from tests.allocator.stage import DEFINITIONS, Stage, play
 from tests.plugin.scene import LAYER2, ROUTED, announce, document, install, purelb
 
 
@@ -81,3 +81,19 @@ def test_what_cannot_be_asked_is_said_in_a_sentence_with_code_2(tmp_path: Path) 
         assert "✗ PureLB: neither its programs nor its agents' word are in namespace purelb" in output
 
     play(scenario)
+
+
+def test_a_cluster_without_the_kind_of_object_that_says_who_is_there_is_told_so() -> None:
+    """One with PureLB's own CRDs, or with those of before."""
+
+    async def scenario(stage: Stage) -> None:
+        await install(stage)
+        await stage.kube.delete(f"{DEFINITIONS}/memberships.purelb.io")
+
+        code, output, errors = await purelb(stage, "status")
+        assert (code, errors) == (1, "")
+        assert "✗ nodes: no agent says which nodes take part" in output
+        code, output, _ = await purelb(stage, "nodes")
+        assert (code, output) == (1, "no agent says which nodes take part: see kubectl purelb status\n")
+
+    play(scenario, embedded=True)

@@ -38,7 +38,7 @@ async def read_cluster(kube: Kube, namespace: str | None) -> Cluster:
     members = await _custom(kube, names.MEMBERSHIPS)
     workloads = [await _workloads(kube, plural, kind) for plural, kind in _KINDS]
     programs = [body for bodies in workloads for body in bodies if component_of(body) in (ALLOCATOR, AGENT)]
-    home = namespace or _find_home(members, programs)
+    home = namespace or find_home(members, programs)
     groups = await _custom(kube, names.SERVICE_GROUPS)
     configs = await _custom(kube, names.LB_NODE_AGENTS)
     services = (await kube.list(services_path())).items
@@ -74,7 +74,7 @@ async def _custom(kube: Kube, plural: str) -> Sequence[Json]:
         raise
 
 
-def _find_home(members: Collection[Json], programs: Collection[Json]) -> str:
+def find_home(members: Collection[Json], programs: Collection[Json]) -> str:
     """PureLB's namespace: where its agents say who is there, or else where its programs are.
 
     Anybody may label a Deployment of their own, but not make a Membership.
