@@ -39,6 +39,7 @@ from memberlist import (
     MemberFailed,
     MemberJoined,
     Memberlist,
+    MemberSuspected,
     MemberUpdated,
     State,
     UnknownMember,
@@ -54,8 +55,8 @@ TURN: Final = 2.0
 """Likewise while the keys are being changed, as some of that is a matter of time."""
 REBIND: Final = 0.5
 """Seconds until the gossip port is tried again when it's taken (by an agent that is just stopping)."""
-LISTEN: Final = 0.1
-"""Seconds between two looks whether anybody answers."""
+LISTEN: Final = 0.25
+"""Seconds between two looks whether anybody answers, while nothing happens in the gossip: each suspicion is one too."""
 UNREAD: Final = 1024
 """Hand-over messages that wait to be read; more are dropped, who sent them asks again."""
 
@@ -234,7 +235,7 @@ class Peers:
             self._happens(CutOff(is_cut_off))
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, MemberFailed) and self._gossip is not None:
+        if isinstance(event, MemberFailed | MemberSuspected | MemberUpdated) and self._gossip is not None:
             self._look_for_answers(self._gossip)  # what follows from a death depends on it
         if isinstance(event, JoinSealed):
             self._sealed.add(str(event.address))

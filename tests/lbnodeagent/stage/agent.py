@@ -43,7 +43,7 @@ from lbnodeagent.tables import (
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
 from memberlist.errors import UnknownMember
-from memberlist.events import Event, MemberFailed
+from memberlist.events import Event, MemberFailed, MemberSuspected, MemberUpdated
 from memberlist.simulation import Simulation
 from purelb.addresses import IPAddress
 from purelb.membership import Attendance
@@ -144,7 +144,7 @@ class Agent:
 
     def gossip(self, event: Event) -> None:
         def hear() -> None:
-            if isinstance(event, MemberFailed):
+            if isinstance(event, MemberFailed | MemberSuspected | MemberUpdated):
                 self._listen()
             happened = self.correspondence.hear(event)
             match happened:

@@ -49,7 +49,7 @@ LOOK = 1.0
 """Seconds between two looks of an agent for peers that it should join."""
 PEEP = 2.0
 """Seconds between two looks of an agent at its node's data path."""
-LISTEN = 1.0
+LISTEN = 3.0
 """Seconds between two looks of an agent whether any peer answers."""
 HEARD: tuple[float, float] = (0.005, 0.03)
 """Seconds until agents hear of an object that changed."""
