@@ -71,14 +71,16 @@ class Witnesses:
         if not self._candidacy.doubts.is_active or not self._neighbours.is_foreign(index, mac):
             return False
         self._heard_at[index] = now
-        return self._candidacy.doubts.heard(vip, self._members.node_with(mac), now)
+        node = self._node_with(mac)
+        # What a host of somebody else has is a node's all the same, and is told of as ever.
+        return node is not None and self._candidacy.doubts.heard(vip, node, now)
 
     def has_taken(self, vip: IPAddress, mac: Mac, now: float) -> bool | None:
         """A node has a VIP that is here and this node's: whether it is left to that one; None: no doubt about it."""
         candidacy = self._candidacy
         if not candidacy.may_be_cut_off:
             return None
-        node = self._members.node_with(mac) or self._members.unmet
+        node = self._node_with(mac)
         if node is None:
             return None
         is_first = digest(self._members.node, vip) < digest(node, vip)
@@ -86,6 +88,10 @@ class Witnesses:
         if is_left:
             log.warning("no peer answers, and one of them has it", extra={"vip": str(vip), "node": node})
         return is_left
+
+    def _node_with(self, mac: Mac) -> str | None:
+        """Whose NIC it is, or may be; None: no node's."""
+        return self._members.node_with(mac) or self._members.unmet
 
     def _is_telling(self, vip: IPAddress, since: float) -> bool:
         """Whether it means something that nobody answered."""

@@ -105,8 +105,8 @@ class Doubts:
         for vip in vips:
             self._of.setdefault(vip, _Doubt(to, now, now + (DETECTING if are_new and vip.version == 6 else 0.0)))
 
-    def heard(self, vip: IPAddress, by: str | None, now: float) -> bool:
-        """A host, perhaps a node of the cluster, answers for ``vip``. Whether that is of interest."""
+    def heard(self, vip: IPAddress, by: str, now: float) -> bool:
+        """The node ``by`` answers for ``vip``. Whether that is of interest."""
         doubt = self._of.get(vip)
         if doubt is None:
             return False
@@ -115,7 +115,7 @@ class Doubts:
             doubt.ask_at = now + max(doubt.pause, len(self._of) / RATE)
             doubt.pause = min(2 * doubt.pause, AGAIN_MOST)
         doubt.is_answered = True
-        doubt.to = by or doubt.to
+        doubt.to = by
         return True
 
     def claimed_own(self, vip: IPAddress, by: str, now: float, *, is_first: bool) -> bool:

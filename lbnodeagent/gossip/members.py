@@ -59,6 +59,8 @@ class Members:
         self._known: dict[str, Meta] = {}
         """What each node last said of where it is, also of those that are gone: a VIP there is no routed address, and a
         dead agent's kernel may still answer."""
+        self._met: set[str] = set()
+        """The nodes that ever said where they are, as long as an agent runs there, or is heard."""
         self._failed_at: dict[str, float] = {}
         self._said_leaving: dict[str, float] = {}
         """Who told us to be leaving, and when, and has said nothing else since."""
@@ -86,7 +88,7 @@ class Members:
     @property
     def unmet(self) -> str | None:
         """A node where an agent runs whose NICs this one was never told: an unknown MAC may be its."""
-        return min((self.expected or frozenset()) - self._known.keys() - {self.node}, default=None)
+        return min((self.expected or frozenset()) - self._met - {self.node}, default=None)
 
     def set_own(self, meta: Meta) -> None:
         """What this node says of itself."""
@@ -136,6 +138,7 @@ class Members:
     def forget_old(self, now: float) -> None:
         """Forget where nodes were that failed long ago, and that one said to leave that is still there."""
         self._news |= self.hosts.forget_old(now)
+        self._met &= self._known.keys() | (self.expected or frozenset())
         for node in [node for node, said_at in self._said_leaving.items() if now - said_at >= LEAVING]:
             del self._said_leaving[node]
             meta = self._others[node]
@@ -159,6 +162,7 @@ class Members:
         if meta.is_ready or meta.reach or meta.idle:  # else it has just started and doesn't know yet where it is
             self._count(node, -1)
             self._known[node] = meta
+            self._met.add(node)
             self._count(node, +1)
 
     def _forget(self, node: str) -> None:

@@ -32,6 +32,7 @@ ANOTHER_MAC = Mac(bytes.fromhex("020000000001"))
 class Node:
     """It lost its only peer at 10 s, which had VIP; whom it asked is in ``asked``."""
 
+    members: Members
     candidacy: Candidacy
     witnesses: Witnesses
     neighbours: Neighbours
@@ -67,7 +68,7 @@ def node(*gateways: IPAddress) -> Node:
         pytest.fail("the scene wants w12 to be its owner")
     members.gone("w12", 10.0, for_good=False)
     candidacy.update(10.0)
-    return Node(candidacy, Witnesses(members, candidacy, present, subnets, neighbours), neighbours)
+    return Node(members, candidacy, Witnesses(members, candidacy, present, subnets, neighbours), neighbours)
 
 
 def test_the_vip_and_the_gateway_are_asked_for_on_the_nic_of_its_subnet() -> None:
@@ -120,7 +121,18 @@ def test_its_own_frames_are_no_answer() -> None:
 
 def test_what_a_host_of_somebody_else_says_to_have_is_left_to_no_node() -> None:
     alone = node()
-    alone.after_all_questions()
+    alone.asked(10.0)
+    assert not alone.witnesses.heard(ETH0, VIP, ANOTHER_MAC, 10.001)
 
+    assert alone.after_all_questions() == {VIP}
     assert alone.witnesses.has_taken(VIP, ANOTHER_MAC, 11.0) is None
     assert alone.witnesses.has_taken(VIP, PEER_MAC, 11.0) is False
+
+
+def test_an_unknown_host_may_be_a_node_that_never_said_where_it_is() -> None:
+    alone = node()
+    alone.members.expected = frozenset({"w12", "w13"})
+    alone.asked(10.0)
+
+    assert alone.witnesses.heard(ETH0, VIP, ANOTHER_MAC, 10.001)
+    assert alone.candidacy.owner(VIP) == "w13"

@@ -72,6 +72,18 @@ FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
             ),
             id="a stranger that was heard before any peer was never told of",
         ),
+        pytest.param(
+            History(
+                11108,
+                2,
+                0.02,
+                (
+                    Step(6.9353682, 5.2806331, "stop", "n1", number=6, stays=True),
+                    Step(4.7469132, 0.0346504, "stranger", "n2", number=36, stays=True),
+                ),
+            ),
+            id="a VIP was left to a stranger without a word when the last peer had left",
+        ),
         *(
             pytest.param(
                 History(4877, 3, 0.1, (Step(0.04, 13.52, "edit the configuration", "n3", number), FOR_GOOD)),
