@@ -15,6 +15,12 @@ PROBES: Final = 5
 lost, a probe fails by all its ways once in a thousand times."""
 
 
+DEATH: Final = 3
+"""Turns likewise when a peer has just been taken for dead: if another one lives, it has answered since."""
+LEAST_AT_DEATH: Final = 0.25
+"""Seconds, likewise."""
+
+
 class Hearing:
     """Of one node; ``probe_interval`` in seconds."""
 
@@ -22,18 +28,27 @@ class Hearing:
         self.is_cut_off = False
         """Nobody has answered for too long."""
         self._patience = max(LEAST, PROBES * probe_interval)
+        self._patience_at_death = max(LEAST_AT_DEATH, DEATH * probe_interval)
         self._asks_since: float | None = None
+        self._last_answer = 0.0
+        """When it was cut off, that was the last one."""
 
-    def look(self, now: float, answered_at: float, *, has_peers: bool) -> bool:
+    def look(self, now: float, answered_at: float, *, has_peers: bool, is_death: bool = False) -> bool:
         """Whether it is cut off changed: ``answered_at`` is when a probe was answered last.
 
-        Without peers nobody is asked, and it stays as it was.
+        ``is_death``: a peer has just been taken for dead, and what follows from that depends on it. Without peers
+        nobody is asked, and it stays as it was.
         """
         if not has_peers:
             self._asks_since = None
             return False
         if self._asks_since is None:
             self._asks_since = now
-        was, age = self.is_cut_off, now - max(answered_at, self._asks_since)
-        self.is_cut_off = age > self._patience or (was and answered_at < self._asks_since)
+        was = self.is_cut_off
+        if was:
+            self.is_cut_off = answered_at <= self._last_answer
+        else:
+            age = now - max(answered_at, self._asks_since)
+            self.is_cut_off = age > (self._patience_at_death if is_death else self._patience)
+            self._last_answer = answered_at
         return self.is_cut_off != was

@@ -224,9 +224,9 @@ class Peers:
             self._look_for_answers(gossip)
             await asyncio.sleep(LISTEN)
 
-    def _look_for_answers(self, gossip: Memberlist) -> None:
+    def _look_for_answers(self, gossip: Memberlist, *, is_death: bool = False) -> None:
         now = asyncio.get_running_loop().time()
-        if self._hearing.look(now, gossip.answered_at, has_peers=bool(self._alive)):
+        if self._hearing.look(now, gossip.answered_at, has_peers=bool(self._alive), is_death=is_death):
             is_cut_off = self._hearing.is_cut_off
             if is_cut_off:
                 log.warning("no peer answers")
@@ -236,7 +236,7 @@ class Peers:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, MemberFailed | MemberSuspected | MemberUpdated) and self._gossip is not None:
-            self._look_for_answers(self._gossip)  # what follows from a death depends on it
+            self._look_for_answers(self._gossip, is_death=isinstance(event, MemberFailed))
         if isinstance(event, JoinSealed):
             self._sealed.add(str(event.address))
         if isinstance(event, MemberJoined | MemberUpdated) and event.member.name != self._node:

@@ -145,7 +145,7 @@ class Agent:
     def gossip(self, event: Event) -> None:
         def hear() -> None:
             if isinstance(event, MemberFailed | MemberSuspected | MemberUpdated):
-                self._listen()
+                self._listen(is_death=isinstance(event, MemberFailed))
             happened = self.correspondence.hear(event)
             match happened:
                 case None:
@@ -164,9 +164,9 @@ class Agent:
         """Whether anybody answers, as gossip/peers.py looks."""
         self._do(self._listen)
 
-    def _listen(self) -> None:
+    def _listen(self, *, is_death: bool = False) -> None:
         answered_at = self._simulation.nodes[self.name].core.answered_at
-        if self._hearing.look(self._now, answered_at, has_peers=bool(self._peers)):
+        if self._hearing.look(self._now, answered_at, has_peers=bool(self._peers), is_death=is_death):
             self.core.peer(self._now, CutOff(self._hearing.is_cut_off))
 
     def claim(self, index: IfIndex, vip: IPAddress, mac: Mac) -> None:
