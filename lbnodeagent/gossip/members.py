@@ -24,6 +24,8 @@ REMEMBER: Final = 24 * 3600.0
 LEAVING: Final = 15.0
 """Seconds after which a node that said so should have left: a message that came late, or was sent again, moves no VIPs
 for longer than until the next sweep after that."""
+_MACS_MOST: Final = 16
+"""NICs that are remembered of a node, also those that it doesn't name any more: it tells of seven at a time."""
 _DEAD_MOST: Final = 4096
 """Failed nodes that are remembered; then the first ones to fail are forgotten."""
 
@@ -161,9 +163,18 @@ class Members:
     def _remember(self, node: str, meta: Meta) -> None:
         if meta.is_ready or meta.reach or meta.idle:  # else it has just started and doesn't know yet where it is
             self._count(node, -1)
-            self._known[node] = meta
-            self._met.add(node)
+            self._known[node] = replace(meta, macs=self._macs_of(node, meta))
+            if self._known[node].macs:
+                self._met.add(node)
             self._count(node, +1)
+
+    def _macs_of(self, node: str, meta: Meta) -> frozenset[Mac]:
+        """A NIC that loses its addresses, or its cable, is the node's all the same: who doesn't hear when it has them
+        back knows it then. Of somebody who names ever more of them the last ones count.
+        """
+        before = self._known.get(node)
+        macs = meta.macs if before is None else meta.macs | before.macs
+        return macs if len(macs) <= _MACS_MOST else meta.macs
 
     def _forget(self, node: str) -> None:
         self._count(node, -1)

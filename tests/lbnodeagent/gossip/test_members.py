@@ -206,3 +206,31 @@ def test_a_stranger_is_who_is_none_of_the_nodes_if_all_of_them_are_known() -> No
 
     members.joined("old", b"", ip_address("10.0.0.13"), 1.0)
     assert not members.is_stranger(foreign), "PureLB's own agents don't tell their NICs"
+
+
+def macs(*numbers: int) -> frozenset[Mac]:
+    return frozenset(Mac(number.to_bytes(6, "big")) for number in numbers)
+
+
+def test_a_nic_without_addresses_is_its_node_s_all_the_same() -> None:
+    members = roster(w12=replace(READY, macs=macs(1, 2)))
+
+    members.joined("w12", encode_meta(replace(READY, macs=macs(2))), HOST, NOW)
+
+    assert [members.node_with(mac) for mac in sorted(macs(1, 2))] == ["w12", "w12"]
+
+
+def test_who_names_ever_more_nics_fills_no_memory() -> None:
+    members = roster()
+    for number in range(1, 100):
+        members.joined("w12", encode_meta(replace(READY, macs=macs(number))), HOST, NOW)
+
+    assert sum(members.node_with(mac) is not None for mac in macs(*range(100))) <= 16
+    assert members.node_with(min(macs(99))) == "w12"
+
+
+def test_who_has_named_no_nic_yet_may_have_any() -> None:
+    members = roster(w12=READY, w13=replace(READY, macs=macs(1)))
+    members.expected = frozenset({"w12", "w13"})
+
+    assert members.unmet == "w12"

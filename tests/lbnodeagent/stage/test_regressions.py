@@ -84,6 +84,18 @@ FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
             ),
             id="a VIP was left to a stranger without a word when the last peer had left",
         ),
+        pytest.param(
+            History(
+                4980,
+                4,
+                0.0,
+                (
+                    Step(4.5125992, 0.0335357, "deaf", "n4", number=9, stays=True),
+                    Step(3.2306629, 7.4558584, "wipe the node's own", "n1", number=25),
+                ),
+            ),
+            id="of a NIC that was without addresses for a while it was forgotten whose it is",
+        ),
         *(
             pytest.param(
                 History(4877, 3, 0.1, (Step(0.04, 13.52, "edit the configuration", "n3", number), FOR_GOOD)),
