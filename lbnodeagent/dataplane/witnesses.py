@@ -67,10 +67,11 @@ class Witnesses:
         return taken
 
     def heard(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> bool:
-        """A host says on an interface that it has ``vip``. Whether that is of interest."""
-        if not self._candidacy.doubts.is_active or not self._neighbours.is_foreign(index, mac):
+        """A host says on an interface that it has ``vip``. Whether that is news of a VIP in doubt."""
+        if not len(self._candidacy.doubts) or not self._neighbours.is_foreign(index, mac):
             return False
-        self._heard_at[index] = now
+        if any(subnet.index == index for subnet in self._subnets.here):  # pods' interfaces come and go
+            self._heard_at[index] = now
         node = self._node_with(mac)
         # What a host of somebody else has is a node's all the same, and is told of as ever.
         return node is not None and self._candidacy.doubts.heard(vip, node, now)

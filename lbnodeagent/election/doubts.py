@@ -71,6 +71,8 @@ class Doubts:
         self._own_pause = 1.0
         self._claimed: dict[IPAddress, tuple[float, float]] = {}
         """Own VIPs that a node was heard to have, and when that was first and last."""
+        self._claimed_at: float | None = None
+        """When these are asked for again."""
 
     def __len__(self) -> int:
         return len(self._of)
@@ -78,7 +80,7 @@ class Doubts:
     @property
     def deadline(self) -> float | None:
         """When ``due`` has something to say next."""
-        own = () if self._own_at is None else (self._own_at,)
+        own = (at for at in (self._own_at, self._claimed_at) if at is not None)
         return min((*own, *(doubt.ask_at for doubt in self._of.values())), default=None)
 
     def to(self, vip: IPAddress) -> str | None:
@@ -91,11 +93,6 @@ class Doubts:
         doubt = self._of.get(vip)
         return doubt is not None and not doubt.is_answered
 
-    @property
-    def is_active(self) -> bool:
-        """Whether any answer is of interest."""
-        return bool(self._of) or self._own_at is not None
-
     def begin(self, now: float) -> None:
         """This node may be cut off: does another one have its VIPs?"""
         self._own_at, self._own_pause = now, 1.0
@@ -106,7 +103,7 @@ class Doubts:
             self._of.setdefault(vip, _Doubt(to, now, now + (DETECTING if are_new and vip.version == 6 else 0.0)))
 
     def heard(self, vip: IPAddress, by: str, now: float) -> bool:
-        """The node ``by`` answers for ``vip``. Whether that is of interest."""
+        """The node ``by`` answers for ``vip``. Whether that is news: it goes on answering as long as it has it."""
         doubt = self._of.get(vip)
         if doubt is None:
             return False
@@ -114,9 +111,9 @@ class Doubts:
             doubt.unanswered = 0
             doubt.ask_at = now + max(doubt.pause, len(self._of) / RATE)
             doubt.pause = min(2 * doubt.pause, AGAIN_MOST)
-        doubt.is_answered = True
-        doubt.to = by
-        return True
+        before = doubt.is_answered, doubt.to
+        doubt.is_answered, doubt.to = True, by
+        return before != (True, by)
 
     def claimed_own(self, vip: IPAddress, by: str, now: float, *, is_first: bool) -> bool:
         """The node ``by`` has ``vip``, which is here and this node's. Whether it is left to that one from now on.
@@ -129,7 +126,8 @@ class Doubts:
             first = now
         self._claimed[vip] = first, now
         if now - first < (PATIENCE if is_first else AGAIN):
-            self._own_at = min(self._own_at or now + AGAIN, now + AGAIN)
+            # For this one alone: else who speaks as a node has this one ask for all that it has, over and over.
+            self._claimed_at = now + AGAIN if self._claimed_at is None else min(self._claimed_at, now + AGAIN)
             return False
         del self._claimed[vip]
         self._of[vip] = _Doubt(by, now, now + AGAIN_MOST, AGAIN_MOST, is_answered=True)
@@ -141,8 +139,12 @@ class Doubts:
         if own:
             self._own_at = now + self._own_pause if self._own_pause <= OWN_MOST else None
             self._own_pause *= 2
+        questions: list[IPAddress] = []
+        silent: list[tuple[IPAddress, float]] = []
+        if self._claimed_at is not None and now >= self._claimed_at:
+            self._claimed_at = None
             self._claimed = {vip: at for vip, at in self._claimed.items() if now - at[1] <= 2 * AGAIN}
-        questions, silent = [], []
+            questions += self._claimed
         for vip, doubt in self._of.items():
             if now < doubt.ask_at:
                 continue
@@ -178,5 +180,6 @@ class Doubts:
         vips = set(self._of)
         self._of.clear()
         self._claimed.clear()
+        self._claimed_at = None
         self._own_at, self._own_pause = now + OVER, math.inf
         return vips

@@ -60,6 +60,8 @@ def test_what_somebody_answers_for_is_left_to_that_one() -> None:
     assert doubts.heard(VIP, "w13", 0.001)
     assert doubts.to(VIP) == "w13"
     assert not doubts.is_open(VIP)
+    assert not doubts.heard(VIP, "w13", 0.002), "nothing new"
+    assert doubts.heard(VIP, "w12", 0.003)
 
 
 def test_a_new_ipv6_address_is_not_asked_for_while_another_node_may_look_for_duplicates() -> None:
@@ -117,11 +119,27 @@ def test_an_own_vip_is_left_to_a_node_that_has_it_at_the_second_answer() -> None
 
     assert not doubts.claimed_own(VIP, "w12", 0.0, is_first=False)
     assert doubts.to(VIP) is None
-    assert doubts.due(AGAIN).own
+    assert doubts.due(AGAIN).questions == (VIP,)
 
     assert doubts.claimed_own(VIP, "w12", AGAIN + 0.001, is_first=False)
     assert doubts.to(VIP) == "w12"
     assert not doubts.is_open(VIP)
+
+
+def test_who_claims_one_own_vip_has_no_others_asked_for() -> None:
+    doubts = Doubts()
+    doubts.begin(0.0)
+    doubts.due(0.0)
+
+    asked = []
+    for number in range(30):
+        now = 0.03 * number
+        if number % 10 == 0:
+            doubts.claimed_own(VIP, "w12", now, is_first=True)
+        asked.append(doubts.due(now))
+
+    assert not any(due.own for due in asked)
+    assert sum(len(due.questions) for due in asked) == 3
 
 
 def test_of_two_that_both_have_it_the_first_by_the_hash_rule_waits_for_the_other() -> None:
@@ -131,7 +149,7 @@ def test_of_two_that_both_have_it_the_first_by_the_hash_rule_waits_for_the_other
         while not doubts.claimed_own(VIP, "w12", now, is_first=is_first):
             assert doubts.deadline is not None
             now = doubts.deadline
-            assert doubts.due(now).own
+            assert doubts.due(now).questions == (VIP,)
         left[is_first] = now
 
     assert left[False] == pytest.approx(AGAIN)
@@ -162,7 +180,6 @@ def test_when_peers_are_heard_again_nothing_is_in_doubt() -> None:
 
     assert doubts.deadline == 5.0 + OVER
     assert doubts.due(5.0 + OVER).own, "whoever has one too is told of"
-    assert not doubts.is_active
     assert doubts.deadline is None
 
 
