@@ -139,3 +139,37 @@ def test_an_agent_that_thaws_lets_go_of_what_others_took_meanwhile() -> None:
     world.run(8.0)
 
     assert world.holders(VIP4) == {owner}
+
+
+def speaks_as(world: World, name: str, vip: IPAddress, seconds: float) -> list[set[str]]:
+    """A stranger says with a node's MAC that it has a VIP, for so long; who had it at each moment."""
+    (mac, *_) = (nic.mac for nic in world.nodes[name].kernel.nics)
+    holders = []
+    for _ in range(int(seconds / 0.03)):
+        world.wire.say(vip, mac)
+        world.run(0.03)
+        holders.append(world.holders(vip))
+    return holders
+
+
+def test_who_speaks_as_a_node_moves_nothing_as_long_as_peers_answer() -> None:
+    world = cluster(3)
+    (owner,) = world.holders(VIP4)
+    other = next(name for name in world.nodes if name != owner)
+
+    assert speaks_as(world, other, VIP4, 30.0) == [{owner}] * 1000
+
+
+def test_a_lone_node_leaves_an_address_to_who_speaks_as_its_peer_and_takes_it_when_that_falls_silent() -> None:
+    world = cluster(2)
+    (owner,) = world.holders(VIP4)
+    (heir,) = set(world.nodes) - {owner}
+    world.cut_power(owner)
+    world.run(30.0)
+    assert world.holders(VIP4) == {heir}
+
+    left = speaks_as(world, owner, VIP4, 10.0)
+    assert left[-1] == set()
+
+    world.run(1.5)
+    assert world.holders(VIP4) == {heir}
