@@ -322,7 +322,7 @@ class Core:
     def _run_timers(self, now: float) -> None:
         state = self._state
         state.mark(state.negotiation.run_due(now))
-        self._implied.owners_changed(state.witnesses.ask(now))
+        self._implied.ask_wire(now)
         state.neighbours.run_due(now)
         state.mark(state.statuses.due(now))
         state.mark(state.linger.due(now))

@@ -29,6 +29,7 @@ class Implications:
         self._told_members = tables.Members(frozenset())
         self._circumstances = state.circumstances()
         self._was_spokesman = False
+        self._silence = ""
         self._adopted: list[tuple[PresentAddress, str]] = []
         self._outputs: list[Output] = []
 
@@ -170,10 +171,18 @@ class Implications:
             log.warning("the node's data path doesn't work", extra={"reason": failing.clause})
         self._outputs.append(self.serving())
 
+    def ask_wire(self, now: float) -> None:
+        """What is to be asked while this node may be cut off; what nobody has is its own."""
+        witnesses = self._state.witnesses
+        self.owners_changed(witnesses.ask(now))
+        if witnesses.trouble != self._silence:
+            self._silence = witnesses.trouble
+            self._outputs.append(self.serving())
+
     def serving(self) -> tables.Serving:
         """Whether this node serves, to be told."""
         failing = self._state.candidacy.failing
-        return tables.Serving("" if failing in (None, Failure.UNSEEN) else failing.clause)
+        return tables.Serving(self._silence if failing in (None, Failure.UNSEEN) else failing.clause)
 
     def _tell_members(self) -> None:
         members = self._changes.members()

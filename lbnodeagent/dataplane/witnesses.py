@@ -1,13 +1,15 @@
 """Asks the wire who has a VIP, while this node may be the one that is cut off (election/doubts.py). Pure.
 
 Joins the doubts with the NICs: where to ask, and whether silence means anything there. A wire on which not even the
-gateway answers is one that this node isn't on any more: nothing is taken. ``now`` is monotonic seconds.
+gateway answers is one that this node isn't on any more: nothing is taken, and if that lasts it is ``trouble``. ``now``
+is monotonic seconds.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.subnets import Subnets
@@ -16,10 +18,14 @@ from lbnodeagent.kernel.interfaces import subnet_for
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import IfIndex, Mac
 from lbnodeagent.wire.neighbours import Neighbours
-from purelb.addresses import IPAddress
+from purelb.addresses import IPAddress, listed
 from purelb.election import digest
 
 log = logging.getLogger(__name__)
+
+SILENT: Final = 5.0
+"""Seconds for which a wire says nothing until the user is told."""
+_NAMED: Final = 8
 
 
 class Witnesses:
@@ -34,6 +40,9 @@ class Witnesses:
         self._subnets = subnets
         self._neighbours = neighbours
         self._heard_at: dict[IfIndex, float] = {}
+        self._silent_since: dict[IfIndex, float] = {}
+        self.trouble = ""
+        """Why this node takes nothing on some NICs, a clause about it; empty: it does."""
 
     @property
     def deadline(self) -> float | None:
@@ -64,7 +73,19 @@ class Witnesses:
                 doubts.hold(vip, now)
         if taken:
             log.info("no other host has them", extra={"vips": len(taken)})
+        self._note_silence([vip for vip, _ in due.silent if vip not in taken], now)
         return taken
+
+    def _note_silence(self, held: Iterable[IPAddress], now: float) -> None:
+        """These were asked for on a wire that says nothing."""
+        for subnet in (subnet_for(vip, self._subnets.here) for vip in held):
+            if subnet is not None:
+                self._silent_since.setdefault(subnet.index, now)
+        if not len(self._candidacy.doubts):
+            self._silent_since.clear()
+        lasting = [index for index, since in self._silent_since.items() if now - since >= SILENT]
+        nics = sorted(self._present.links[index].name for index in lasting if index in self._present.links)
+        self.trouble = f"no peer answers, nor does anybody on {listed(nics, _NAMED)}" if nics else ""
 
     def heard(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> bool:
         """A host says on an interface that it has ``vip``. Whether that is news of a VIP in doubt."""
@@ -72,6 +93,7 @@ class Witnesses:
             return False
         if any(subnet.index == index for subnet in self._subnets.here):  # pods' interfaces come and go
             self._heard_at[index] = now
+            self._silent_since.pop(index, None)
         node = self._node_with(mac)
         # What a host of somebody else has is a node's all the same, and is told of as ever.
         return node is not None and self._candidacy.doubts.heard(vip, node, now)

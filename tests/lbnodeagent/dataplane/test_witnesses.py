@@ -7,9 +7,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from lbnodeagent.dataplane.witnesses import Witnesses
+from lbnodeagent.dataplane.witnesses import SILENT, Witnesses
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.election.doubts import PAUSE, QUESTIONS
+from lbnodeagent.election.doubts import PAUSE, QUESTIONS, RETRY
 from lbnodeagent.election.subnets import Subnets
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
@@ -89,6 +89,36 @@ def test_where_not_even_the_gateway_answers_nothing_is_taken() -> None:
 
     assert alone.after_all_questions() == set()
     assert not alone.candidacy.is_owner(VIP)
+
+
+def silent_for(alone: Node, seconds: float, begin: float = 10.0) -> None:
+    """It asks all the time, and nobody answers."""
+    for step in range(int(seconds / PAUSE) + 1):
+        alone.asked(begin + step * PAUSE)
+
+
+def test_a_wire_that_stays_silent_is_a_trouble_until_somebody_speaks() -> None:
+    alone = node(GATEWAY)
+    silent_for(alone, SILENT - RETRY)
+    assert alone.witnesses.trouble == ""
+
+    silent_for(alone, 2 * RETRY, 10.0 + SILENT)
+    assert alone.witnesses.trouble == "no peer answers, nor does anybody on eth0"
+
+    alone.witnesses.heard(ETH0, GATEWAY, ANOTHER_MAC, 20.0)
+    silent_for(alone, RETRY, 20.0)
+    assert alone.witnesses.trouble == ""
+
+
+def test_when_peers_answer_again_no_wire_is_silent() -> None:
+    alone = node(GATEWAY)
+    silent_for(alone, SILENT + RETRY)
+    assert alone.witnesses.trouble
+
+    alone.candidacy.doubts.over(30.0)
+    alone.asked(30.0)
+
+    assert alone.witnesses.trouble == ""
 
 
 def test_whoever_else_speaks_there_shows_that_the_wire_works() -> None:

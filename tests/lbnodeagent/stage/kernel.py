@@ -71,6 +71,7 @@ class FakeKernel:
     _detections: dict[AddressKey, tuple[float, bool]] = field(default_factory=dict)
     news: list[News] = field(default_factory=list)
     """What wasn't taken yet: without any no deadline changed either."""
+    gateway: IPAddress | None = None
     _defaults: tuple[DefaultRoute, ...] = ()
     _next_index: int = 10
 
@@ -141,7 +142,10 @@ class FakeKernel:
         if not self.links[ETH0].is_up:
             return ()
         there = (one for one in self.nics[0].own if (ETH0, one.ip, one.network.prefixlen) in self.addresses)
-        return tuple(DefaultRoute(family_of(one.ip), 100, (ETH0,)) for one in there)
+        return tuple(
+            DefaultRoute(family_of(one.ip), 100, (ETH0,), gateways=() if self.gateway is None else (self.gateway,))
+            for one in there
+        )
 
     # --- what an agent asks for --------------------------------------------------------------------------------------
 

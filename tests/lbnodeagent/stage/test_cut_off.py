@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import pytest
 
+from lbnodeagent.tables import Mac, Serving
 from purelb.addresses import IPAddress
 from purelb.election import ranking
 from tests.lbnodeagent.stage.topology import ROUTED4, VIP4, VIP6, one_subnet
@@ -15,9 +17,11 @@ SLOWER = 12
 """By which the gossip of the stage is slower than that of agents."""
 
 
-def cluster(size: int) -> World:
+def cluster(size: int, *, gateway: IPAddress | None = None) -> World:
     """Each VIP on its owner."""
     world = World(3, size, of=one_subnet(size))
+    for node in world.nodes.values():
+        node.kernel.gateway = gateway
     for vip in (VIP4, VIP6, ROUTED4[0]):
         world.api.want(vip)
     world.begin()
@@ -173,3 +177,24 @@ def test_a_lone_node_leaves_an_address_to_who_speaks_as_its_peer_and_takes_it_wh
 
     world.run(1.5)
     assert world.holders(VIP4) == {heir}
+
+
+def test_who_hears_nobody_on_its_wire_takes_nothing_and_says_so() -> None:
+    gateway = ip_address("10.31.254.251")
+    world = cluster(2, gateway=gateway)
+    (owner,) = world.holders(VIP4)
+    (heir,) = set(world.nodes) - {owner}
+    agent = world.nodes[heir].agent
+    assert agent is not None
+
+    world.cut_power(owner)
+    world.run(30.0)
+    said = [report.trouble for report in agent.reports if isinstance(report, Serving)]
+    assert world.holders(VIP4) == set()
+    assert said[-1] == "no peer answers, nor does anybody on eth0"
+
+    world.wire.strangers[gateway] = Mac(bytes.fromhex("020000000001"))
+    world.run(2.0)
+    said = [report.trouble for report in agent.reports if isinstance(report, Serving)]
+    assert world.holders(VIP4) == {heir}
+    assert said[-1] == ""
