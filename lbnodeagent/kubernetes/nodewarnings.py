@@ -54,9 +54,10 @@ class NodeWarnings:
         if nodes:
             whose = f"{'node' if len(nodes) == 1 else 'nodes'} {listed(nodes, _NAMED)}"
             text = (
-                f"Node {self._node} does not hear the PureLB agents of {whose}, which run: until it does, the "
-                f"same addresses are on several nodes; see that port {self._port}, UDP and TCP, is open between the "
-                "nodes in both directions, and that all agents have the same gossip key"
+                f"Node {self._node} does not hear the PureLB agents of {whose}, which run: until it does, an "
+                "address may be on two nodes, or come late from one to the other; see that port "
+                f"{self._port}, UDP and TCP, is open between the nodes in both directions, and that all agents have "
+                "the same gossip key"
             )
         self.unheard = text or None
         self._say(names.REASON_AGENTS_UNHEARD, text, now)

@@ -1,6 +1,6 @@
 """Which agents run, by the API, and aren't heard in the gossip: a port that is closed, or another key. Pure.
 
-Who isn't heard elects for itself, and an address is then on several nodes. Both sources have their delays, so an agent
+Who isn't heard elects for itself: an address may then be on two nodes. Both sources have their delays, so an agent
 is told of only after a while: one that never was heard soon, for its pod is ready only when its gossip is; one that was
 heard and failed later, for the API server calls the pod of a dead node running for 40 s and more. One that comes and
 goes all the time, as where one direction is closed, counts as not heard until it stays.

@@ -41,6 +41,7 @@ def test_unheard_agents_are_named_with_the_port_on_the_node_and_in_the_log(caplo
     assert (event_type, reason) == ("Warning", "AgentsUnheard")
     assert "nodes w11, w12" in text
     assert "port 7934, UDP and TCP" in text
+    assert "may be on two nodes" in text, "for the wire is asked where nobody is heard"
     assert len(caplog.records) == 1
     assert registry.get_sample_value("purelb_lbnodeagent_unheard_peers") == 2
     assert made.unheard == text
