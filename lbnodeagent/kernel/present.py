@@ -101,11 +101,10 @@ class Present:
         spots = self._by_address.setdefault(present.address, {})
         before = spots.get((present.index, present.prefix_length))
         spots[present.index, present.prefix_length] = present
-        of_interface = self._foreign.setdefault(present.index, {})
         if present.is_ours:
-            of_interface.pop(present.address, None)
+            self._drop_foreign(present.index, present.address)
         else:
-            of_interface[present.address] = present
+            self._foreign.setdefault(present.index, {})[present.address] = present
         return before is None or replace(before, expires=present.expires) != present
 
     def drop_address(self, index: IfIndex, address: IPAddress, prefix_length: int) -> PresentAddress | None:
@@ -115,8 +114,14 @@ class Present:
         if not spots:
             self._by_address.pop(address, None)
         if present is not None and not present.is_ours:
-            self._foreign.get(index, {}).pop(address, None)
+            self._drop_foreign(index, address)
         return present
+
+    def _drop_foreign(self, index: IfIndex, address: IPAddress) -> None:
+        of_interface = self._foreign.get(index, {})
+        of_interface.pop(address, None)
+        if not of_interface:
+            self._foreign.pop(index, None)
 
     def set_routes(self, routes: Iterable[DefaultRoute]) -> bool:
         """Replace the default routes. True if they changed."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.tables import DefaultRoute, Link
+from lbnodeagent.tables import DefaultRoute, IfIndex, Link
 from purelb.addresses import Family
 from tests.lbnodeagent.scenes import DUMMY, ETH0, VIP, link, node, on_dummy, own, placed
 
@@ -61,3 +62,15 @@ def test_the_preferred_default_route_comes_first_and_order_is_no_news() -> None:
     assert present.default_routes(Family.IPV4) == [fast, slow]
     assert not present.set_routes([fast, slow])
     assert present.set_routes([slow])
+
+
+def test_nothing_is_left_of_the_interfaces_of_pods_that_come_and_go() -> None:
+    present = node()
+    before = len(pickle.dumps(present))
+    for number in range(100, 200):
+        index = IfIndex(number)
+        present.set_link(link(index, f"veth{number}"))
+        present.set_address(own(index, f"fe80::{number}/64"))
+        present.drop_link(index)
+
+    assert len(pickle.dumps(present)) == before
