@@ -72,7 +72,11 @@ def test_our_own_namespace_can_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not IS_AMONG_ALL_PROCESSES, reason="an agent that doesn't see the node's processes")
 def test_a_process_of_this_network_is_named() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as beside:
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as beside:
+        assert beside.stdout is not None
+        beside.stdout.readline()  # before that it may still have the name of who started it
+
         assert (read_process(beside.pid) or "").startswith("python")
 
     assert read_process(beside.pid) is None
