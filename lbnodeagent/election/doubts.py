@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from lbnodeagent.wire.neighbours import BURST, SPACING
 from purelb.addresses import IPAddress
 
 QUESTIONS: Final = 3
@@ -50,6 +51,15 @@ class _Doubt:
     is_answered: bool = False
 
 
+@dataclass(slots=True)
+class _Claim:
+    """A node was heard to have an own VIP."""
+
+    first: float
+    last: float
+    ask_at: float = math.inf
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """What is due now."""
@@ -69,10 +79,9 @@ class Doubts:
         self._of: dict[IPAddress, _Doubt] = {}
         self._own_at: float | None = None
         self._own_pause = 1.0
-        self._claimed: dict[IPAddress, tuple[float, float]] = {}
-        """Own VIPs that a node was heard to have, and when that was first and last."""
-        self._claimed_at: float | None = None
-        """When these are asked for again."""
+        self._claimed: dict[IPAddress, _Claim] = {}
+        self._not_before = 0.0
+        """When the next BURST may be asked for."""
 
     def __len__(self) -> int:
         return len(self._of)
@@ -80,8 +89,11 @@ class Doubts:
     @property
     def deadline(self) -> float | None:
         """When ``due`` has something to say next."""
-        own = (at for at in (self._own_at, self._claimed_at) if at is not None)
-        return min((*own, *(doubt.ask_at for doubt in self._of.values())), default=None)
+        own = math.inf if self._own_at is None else self._own_at
+        claims = (claim.ask_at for claim in self._claimed.values())
+        doubts = (doubt.ask_at for doubt in self._of.values())
+        soonest = min(own, max(min((*claims, *doubts), default=math.inf), self._not_before))
+        return soonest if soonest < math.inf else None
 
     def to(self, vip: IPAddress) -> str | None:
         """The node that may have ``vip`` instead of this one; None: there is no doubt."""
@@ -121,13 +133,13 @@ class Doubts:
         Not at the first answer: in the middle of a hand-over that node may just be about to let go. And of two nodes
         that are both cut off and have it both, the one that ``is_first`` by the hash rule waits for the other one.
         """
-        first, last = self._claimed.get(vip, (now, now))
-        if now - last > 2 * AGAIN:
-            first = now
-        self._claimed[vip] = first, now
-        if now - first < (PATIENCE if is_first else AGAIN):
+        claim = self._claimed.get(vip)
+        if claim is None or now - claim.last > 2 * AGAIN:
+            claim = self._claimed[vip] = _Claim(now, now)
+        claim.last = now
+        if now - claim.first < (PATIENCE if is_first else AGAIN):
             # For this one alone: else who speaks as a node has this one ask for all that it has, over and over.
-            self._claimed_at = now + AGAIN if self._claimed_at is None else min(self._claimed_at, now + AGAIN)
+            claim.ask_at = min(claim.ask_at, now + AGAIN)
             return False
         del self._claimed[vip]
         self._of[vip] = _Doubt(by, now, now + AGAIN_MOST, AGAIN_MOST, is_answered=True)
@@ -141,21 +153,28 @@ class Doubts:
             self._own_pause *= 2
         questions: list[IPAddress] = []
         silent: list[tuple[IPAddress, float]] = []
-        if self._claimed_at is not None and now >= self._claimed_at:
-            self._claimed_at = None
-            self._claimed = {vip: at for vip, at in self._claimed.items() if now - at[1] <= 2 * AGAIN}
-            questions += self._claimed
+        self._claimed = {vip: claim for vip, claim in self._claimed.items() if now - claim.last <= 2 * AGAIN}
+        if now < self._not_before:
+            return Due(own=own)
+        for vip, claim in self._claimed.items():
+            if now >= claim.ask_at and len(questions) < BURST:
+                claim.ask_at = math.inf
+                questions.append(vip)
         for vip, doubt in self._of.items():
             if now < doubt.ask_at:
                 continue
             if doubt.unanswered >= QUESTIONS:
                 silent.append((vip, doubt.since))
                 continue
+            if len(questions) >= BURST:
+                continue
             if not doubt.unanswered:
                 doubt.since = now
             doubt.unanswered += 1
             doubt.ask_at = now + PAUSE
             questions.append(vip)
+        if len(questions) >= BURST:
+            self._not_before = now + SPACING
         return Due(tuple(questions), own, tuple(silent))
 
     def settle(self, vip: IPAddress) -> None:
@@ -180,6 +199,5 @@ class Doubts:
         vips = set(self._of)
         self._of.clear()
         self._claimed.clear()
-        self._claimed_at = None
         self._own_at, self._own_pause = now + OVER, math.inf
         return vips

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, TypeAlias
 
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.interfaces import IPVS_INTERFACE
 from lbnodeagent.kernel.present import Present
-from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Mac
+from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Link, Mac
 from lbnodeagent.wire.conflicts import Conflicts
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.frames import format_mac
@@ -31,6 +32,11 @@ QUIET: Final = 0.01
 neighbours go on believing it. Whoever asks for the VIP meanwhile is answered."""
 PROBE_AGAIN: Final = 60.0
 """Seconds between two such questions for all VIPs that are here."""
+BURST: Final = 64
+"""VIPs for which it is asked at once. The answers come at once too, and a socket's buffer holds some 250 (of
+net.core.rmem_default): an answer that is lost there looks like none."""
+SPACING: Final = 0.01
+"""Seconds until the next ones are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +142,15 @@ class Neighbours:
             self._unprobed |= here
             self._probe_at = now
         if now >= self._probe_at:
-            self._probe_at = FOREVER
-            for vip in self._unprobed:
+            asked = list(islice(self._unprobed, BURST))
+            self._unprobed.difference_update(asked)
+            self._probe_at = now + SPACING if self._unprobed else FOREVER
+            for vip in asked:
                 self._probe(vip)
-            self._unprobed.clear()
 
     def ask_for(self, address: IPAddress, index: IfIndex) -> None:
         """Ask on an interface who has an address; an answer is heard as a claim."""
-        link = self._present.links.get(index)
-        if link is not None and link.mac is not None:
-            self._frames.append(Probe(address, link.name, link.mac))
+        self._ask(address, self._present.links.get(index))
 
     def ask_for_all(self, now: float) -> None:
         """Ask now whether another host has one of the VIPs that are here."""
@@ -178,9 +183,8 @@ class Neighbours:
 
     def ask_whether_free(self, vip: IPAddress, interface: str, now: float) -> None:
         """``vip`` can't be placed on an interface: if another host has it, ask whether it still does."""
-        link = self._present.link_named(interface)
-        if vip.version == 4 and self._detection.is_duplicate(vip, now) and link is not None and link.mac is not None:
-            self._frames.append(Probe(vip, link.name, link.mac))
+        if vip.version == 4 and self._detection.is_duplicate(vip, now):
+            self._ask(vip, self._present.link_named(interface))
 
     def claimed_unheard(self, vip: IPAddress) -> None:
         """Another host answered for ``vip``, which is here, while peers could not be heard."""
@@ -217,8 +221,11 @@ class Neighbours:
 
     def _probe(self, vip: IPAddress) -> None:
         for link in self._present.nics_with(vip):
-            if link.mac is not None:
-                self._frames.append(Probe(vip, link.name, link.mac))
+            self._ask(vip, link)
+
+    def _ask(self, address: IPAddress, link: Link | None) -> None:
+        if link is not None and link.mac is not None:
+            self._frames.append(Probe(address, link.name, link.mac))
 
     def _here(self) -> set[IPAddress]:
         """The VIPs on NICs of this node."""

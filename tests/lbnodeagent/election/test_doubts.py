@@ -18,6 +18,7 @@ from lbnodeagent.election.doubts import (
     RETRY,
     Doubts,
 )
+from lbnodeagent.wire.neighbours import BURST
 from purelb.addresses import IPAddress
 from tests.lbnodeagent.scenes import VIP, VIP6
 
@@ -112,6 +113,26 @@ def test_with_many_vips_each_is_asked_for_more_seldom() -> None:
     asked, _ = played(doubts, 20.0, answers=vips)
 
     assert asked / 20 < 260
+
+
+def test_no_more_are_asked_for_at_once_than_answers_fit_into_a_socket_s_buffer() -> None:
+    vips = frozenset(VIP + number for number in range(1000))
+    doubts = Doubts()
+    doubts.doubt(vips, "w12", 0.0)
+
+    asked: dict[float, int] = {}
+    silent = set[IPAddress]()
+    while (now := doubts.deadline) is not None:
+        due = doubts.due(now)
+        asked[now] = len(due.questions)
+        for vip, _ in due.silent:
+            doubts.settle(vip)
+            silent.add(vip)
+
+    assert silent == vips
+    assert sum(asked.values()) == 3 * len(vips)
+    assert all(sum(asked[at] for at in asked if now <= at < now + 0.009) <= BURST for now in asked)
+    assert max(asked) < 0.7
 
 
 def test_an_own_vip_is_left_to_a_node_that_has_it_at_the_second_answer() -> None:

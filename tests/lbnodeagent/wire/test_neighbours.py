@@ -10,7 +10,7 @@ from lbnodeagent.gossip.members import Members
 from lbnodeagent.wire.conflicts import Conflicts
 from lbnodeagent.wire.dad import DuplicateDetection
 from lbnodeagent.wire.garp import Announce
-from lbnodeagent.wire.neighbours import QUIET, Neighbours, Probe
+from lbnodeagent.wire.neighbours import BURST, QUIET, SPACING, Neighbours, Probe
 from purelb.nodeagents import GarpConfig
 from tests.lbnodeagent.scenes import ETH0, NOW, VIP, link, node, placed
 
@@ -63,6 +63,23 @@ def test_a_vip_that_stays_is_announced_before_switches_forget_it() -> None:
 
     assert max(later - earlier for earlier, later in pairwise([NOW, *times])) <= 241
     assert len(times) < 3 + 1500 / 200  # the repeats of the placement, and no more than it takes
+
+
+def test_for_many_vips_is_asked_in_bursts_whose_answers_fit_into_a_socket_s_buffer() -> None:
+    present = node(*(placed(ETH0, f"{VIP + number}/16") for number in range(150)))
+    neighbours = Neighbours(present, Members("w11"), Conflicts(), DuplicateDetection())
+    neighbours.run_due(NOW)
+    neighbours.take_frames()
+
+    neighbours.ask_for_all(NOW + 1)
+    bursts = []
+    while (due := neighbours.deadline) < NOW + 2:
+        neighbours.run_due(due)
+        bursts.append((due, [one.vip for one in neighbours.take_frames() if isinstance(one, Probe)]))
+
+    assert [len(vips) for _, vips in bursts] == [BURST, BURST, 150 - 2 * BURST]
+    assert len({vip for _, vips in bursts for vip in vips}) == 150
+    assert bursts[-1][0] == pytest.approx(NOW + 1 + 2 * SPACING)
 
 
 def test_what_is_given_away_is_not_refreshed() -> None:
