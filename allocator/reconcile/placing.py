@@ -52,7 +52,7 @@ class Placing:
         self._wishes: dict[ServiceKey, dict[IPAddress, Vip]] = {}
         self._users: defaultdict[IPAddress, set[ServiceKey]] = defaultdict(set)
         self._follows: dict[ServiceKey, Sharer] = {}
-        """Of the Services whose endpoints matter."""
+        """Of the Services with wishes whose endpoints matter."""
         self._unread: set[ServiceKey] = set()
         """Those of them whose endpoints may be elsewhere than the planner knows."""
         self._begun: float | None = None
@@ -84,6 +84,8 @@ class Placing:
             group = self._group_of(address, groups)
             if group is not None and self._is_placed(group):
                 wishes[address] = _wish(service, address, group, shown.get(address, ()), spread, follows)
+        if not wishes:
+            follows = None
         before = self._wishes.get(service.key, {})
         if before == wishes and self._follows.get(service.key) == follows:
             return
@@ -109,7 +111,7 @@ class Placing:
     @property
     def needs_endpoints(self) -> bool:
         """Whether where endpoints are matters to any Service that is placed."""
-        return any(self._wishes.get(key) for key in self._follows)
+        return bool(self._follows)
 
     def _is_placed(self, group: ServiceGroup) -> bool:
         """Whether the planner is to decide."""

@@ -187,6 +187,22 @@ def test_a_service_that_becomes_cluster_may_be_anywhere() -> None:
     assert not scene.placing.needs_endpoints
 
 
+def test_nobody_follows_endpoints_for_services_that_are_not_placed_until_they_are() -> None:
+    scene = Followed(3, a=("w1", "w2"))
+    placed, scene.group = scene.group, None
+    one = local_service("a", "10.1.0.1")
+    scene.begin(one)
+    assert not scene.placing.needs_endpoints
+
+    scene.group = placed
+    assert set(nodes_of(scene.text(one))[0]) == {"w1", "w2"}
+    assert scene.placing.needs_endpoints
+
+    scene.group = None
+    assert scene.text(one) is None
+    assert not scene.placing.needs_endpoints
+
+
 def test_the_endpoints_of_thousands_of_services_are_read_in_portions() -> None:
     scene = Scene(3)
     services = [local_service(f"s{number:04}", f"10.1.0.{number % 250}") for number in range(2 * PORTION + 1)]
