@@ -156,9 +156,13 @@ def branding(service: ServiceView, groups: Sequence[str], served: Sequence[Servi
 def recording(service: ServiceView) -> Write:
     """For a Service whose addresses are ours, and were written once more by somebody else, with a port say.
 
-    From then on the status doesn't tell whose they are, and their pools may change: so that is noted beside it.
+    From then on the status doesn't tell whose they are, and their pools may change: so that is noted beside it. Where
+    somebody else has noted the same, the API server would still have him as its writer: his is taken away first.
     """
-    return Write(service, service.ingress, {names.ALLOCATED_ADDRESSES: _joined(service.ingress)}, is_restoration=True)
+    note = _joined(service.ingress)
+    is_anothers = service.annotations.get(names.ALLOCATED_ADDRESSES) == note
+    changes = {names.ALLOCATED_ADDRESSES: None if is_anothers else note}
+    return Write(service, service.ingress, changes, is_restoration=True)
 
 
 def abstention(service: ServiceView) -> Plan:

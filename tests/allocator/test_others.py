@@ -234,6 +234,23 @@ def test_what_a_tenant_notes_there_is_no_proof_and_is_put_right() -> None:
     play(scenario)
 
 
+def test_what_a_tenant_notes_as_it_is_becomes_the_allocators_word() -> None:
+    async def scenario(stage: Stage) -> None:
+        await stage.group("default", local=local("10.1.0.0/30"))
+        await stage.service("a", annotations={names.ALLOCATED_ADDRESSES: "10.1.0.0"})
+        await stage.addresses_when_given("a")
+
+        await add_port(stage, "a", "10.1.0.0")
+
+        async def is_recorded() -> bool:
+            view = view_service(await stage.read("a"))
+            return bool(view.recorded) and view.recorded == view.ingress
+
+        await until(is_recorded)
+
+    play(scenario)
+
+
 def test_annotations_that_go_from_a_service_whose_status_others_wrote_come_back_too() -> None:
     async def scenario(stage: Stage) -> None:
         await stage.group("default", local=local("10.1.0.0/30"))
