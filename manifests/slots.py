@@ -35,13 +35,13 @@ class Slots:
         return self._mark(text)
 
     def text(self, value: str, default: str) -> str:
-        """A value of several lines that replaces the manifests' own when it is set."""
+        """A value of several lines, the first of which may be indented; set, it replaces the manifests' own."""
 
         def text(indent: str, key: str) -> str:
             inner = indent + "  "
             lines = "".join(f"{inner}{line}".rstrip() + "\n" for line in escaped(default).splitlines())
             return (
-                f"{indent}{key} |\n{inner}{{{{- with {value} }}}}\n{inner}{{{{- . | nindent {len(inner)} }}}}\n"
+                f"{indent}{key} |2\n{inner}{{{{- with {value} }}}}\n{inner}{{{{- . | nindent {len(inner)} }}}}\n"
                 f"{inner}{{{{- else }}}}\n{lines}{inner}{{{{- end }}}}\n"
             )
 

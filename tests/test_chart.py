@@ -207,6 +207,11 @@ def test_what_only_v0_17_s_chart_can_do_is_refused_with_the_way_to_have_it_here(
         render(chart, values)
 
 
+@pytest.mark.parametrize("value", ["leaseConfig", "gobgp", "Prometheus"])
+def test_who_takes_a_value_of_v0_17_out_altogether_asks_for_nothing(chart: Chart, value: str) -> None:
+    assert render(chart, {value: None}).keys() == manifests().keys()
+
+
 def test_without_leases_of_nodes_there_is_no_right_to_them_either(chart: Chart) -> None:
     objects = render(chart, {"lbnodeagent": {"nodeLease": False}})
 

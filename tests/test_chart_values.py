@@ -179,6 +179,13 @@ def test_birds_values_reach_its_pod(chart: Chart) -> None:
     assert "PURELB_BIRD_SOCKET" not in environment(objects, "DaemonSet", "lbnodeagent")
 
 
+@pytest.mark.parametrize("config", ["  log stderr all;\nprotocol device {}\n", "\n\tlog stderr all;\n\n  # end\n"])
+def test_a_configuration_of_birds_is_taken_as_it_is_however_it_is_indented(chart: Chart, config: str) -> None:
+    objects = render(chart, {"bird": {"enabled": True, "config": config}})
+
+    assert objects["ConfigMap", "bird-cm"]["data"] == {"bird.conf": config}
+
+
 @pytest.mark.parametrize(
     ("values", "file"),
     [
