@@ -73,6 +73,13 @@ def test_what_is_scraped_are_our_pods() -> None:
         assert service["spec"]["ports"][0]["targetPort"] in ports
 
 
+def test_whoever_scrapes_them_gives_their_metrics_the_labels_that_alerts_name() -> None:
+    pods = yaml.safe_load((MONITORING / "podmonitor.yaml").read_text())["spec"]["podMetricsEndpoints"]
+    _, services = yaml.safe_load_all((MONITORING / "servicemonitor.yaml").read_text())
+
+    assert services["spec"]["endpoints"][0]["relabelings"] == pods[0]["relabelings"]
+
+
 def test_the_network_policy_is_about_the_allocator_alone_and_lets_its_probes_in() -> None:
     policy = yaml.safe_load((ROOT / "networkpolicy" / "allocator.yaml").read_text())["spec"]
 
