@@ -72,6 +72,7 @@ async def serve(
             SidecarClaims(kube, common.namespace),
             ServiceHoldings(cache, engine),
             leadership,
+            metrics,
             clock,
         )
         cluster = ClusterObjects(told_by_operator(settings.forbidden))

@@ -125,6 +125,14 @@ class AllocatorMetrics(ClientMetrics):
             ["reason"],
             registry=registry,
         )
+        self.mistakes = Counter(
+            "purelb_allocator_mistakes_total",
+            "Mistakes of the program's own with a Service or a group, each in the log; the others are served on.",
+            ["part"],
+            registry=registry,
+        )
+        for part in ("review", "planning", "asking", "returning", "survey"):
+            self.mistakes.labels(part)  # shown as 0 from the beginning
         self.group_status_writes = Counter(
             "purelb_allocator_sg_status_writes_total",
             "Writes of a ServiceGroup's status.",

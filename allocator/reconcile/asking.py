@@ -13,6 +13,7 @@ from allocator.ipam.requests import Consultation, Reason, Refusal
 from allocator.sources.external import ExternalSources
 from allocator.sources.source import SourceError
 from purelb.addresses import IPAddress
+from purelb.metrics import AllocatorMetrics
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Denied:
 Reply: TypeAlias = Granted | Denied
 
 
-async def ask(external: ExternalSources, consultation: Consultation) -> Reply:
+async def ask(external: ExternalSources, consultation: Consultation, metrics: AllocatorMetrics) -> Reply:
     """Never raises what a source may do."""
     try:
         return Granted(consultation.group, await external.ask(consultation))
@@ -49,4 +50,5 @@ async def ask(external: ExternalSources, consultation: Consultation) -> Reply:
         # Our mistake, and on one Service: the others are served on.
         service = str(consultation.request.service)
         log.exception("asking failed", extra={"service": service, "group": consultation.group})
+        metrics.mistakes.labels("asking").inc()
         return Denied(None, 0.0)

@@ -77,7 +77,7 @@ class Controller:
         self._notices = notices
         self._turns = Turns(cache, clock)
         self._following = following
-        self._steps = Steps(Writer(kube), following, external, term, clock)
+        self._steps = Steps(Writer(kube), following, external, term, metrics, clock)
         self._reconciler = Reconciler(
             following,
             engine,

@@ -191,6 +191,7 @@ class Planning:
             return action()
         except Exception:  # our mistake, which ends nobody's service
             log.exception("planning failed", extra={"service": str(service.key)} if service is not None else {})
+            self._metrics.mistakes.labels("planning").inc()
         if service is not None:
             self._set_aside[service.key] = self._clock() + SET_ASIDE
         self._begins_at = self._clock() + AFTER_MISTAKE

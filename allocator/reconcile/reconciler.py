@@ -142,6 +142,7 @@ class Reconciler:
         except Exception:
             # Our mistake, and on one Service: the others are served on.
             log.exception("review failed", extra={"service": str(key)})
+            self._metrics.mistakes.labels("review").inc()
             self._look_again(key)
             return False
         if not isinstance(plan.step, Consultation):

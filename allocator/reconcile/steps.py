@@ -18,6 +18,7 @@ from allocator.reconcile.following import Following
 from allocator.reconcile.plan import Write
 from allocator.reconcile.writer import Outcome, Read, Writer
 from allocator.sources.external import ExternalSources
+from purelb.metrics import AllocatorMetrics
 from purelb.services import ServiceKey
 
 WRITES: Final = 32
@@ -36,12 +37,14 @@ class Steps:
         following: Following,
         external: ExternalSources,
         term: Term,
+        metrics: AllocatorMetrics,
         clock: Callable[[], float],
     ) -> None:
         self._writer = writer
         self._following = following
         self._external = external
         self._term = term
+        self._metrics = metrics
         self._clock = clock
         self._slots = asyncio.Semaphore(WRITES)
         self._asks: set[asyncio.Task[None]] = set()
@@ -85,7 +88,7 @@ class Steps:
                 case Read():
                     outcome = await self._writer.read(step, self._following.epoch)
                 case Consultation():
-                    outcome = await ask(self._external, step)
+                    outcome = await ask(self._external, step, self._metrics)
         finally:
             self._busy.discard(entry.service.key)
             if not isinstance(step, Consultation):

@@ -26,6 +26,7 @@ from allocator.sources.returns import Return, Returns
 from allocator.sources.source import Ask, Capacity, Disputed, Holdings, Room, Source, SourceError, SourceNews, Survey
 from purelb.addresses import IPAddress
 from purelb.errors import KubeError
+from purelb.metrics import AllocatorMetrics
 from purelb.servicegroups import AddressSource, PoolSource, SidecarSource
 from purelb.services import ServiceKey
 
@@ -64,12 +65,14 @@ class ExternalSources:
         claims: SidecarClaims,
         holdings: Holdings,
         term: Term,
+        metrics: AllocatorMetrics,
         clock: Callable[[], float],
     ) -> None:
         self._factory = factory
         self._claims = claims
         self._holdings = holdings
         self._term = term
+        self._metrics = metrics
         self._clock = clock
         self._groups: dict[str, ExternalGroup] = {}
         self._locks: WeakValueDictionary[ServiceKey, asyncio.Lock] = WeakValueDictionary()
@@ -267,6 +270,7 @@ class ExternalSources:
         except Exception:
             # Our mistake: whoever needs no source is served on.
             log.exception("giving back failed", extra={"service": str(service), "group": item.group})
+            self._metrics.mistakes.labels("returning").inc()
             self._returns.failed(item, self._clock(), None)
         else:
             self._returns.done(item)
@@ -316,6 +320,7 @@ class ExternalSources:
             log.warning("claims of sidecars not read", extra={"reason": str(error)})
         except Exception:
             log.exception("survey failed", extra={"group": group.name})  # our mistake, as above
+            self._metrics.mistakes.labels("survey").inc()
         group.availability.end_survey(self._clock(), is_complete=is_complete)
 
     async def _survey(self, group: ExternalGroup) -> None:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusterobjects import Part, Reading
 from allocator.reconcile.fleet import Said, read_rule
 from allocator.reconcile.following import OfCluster, OfMembership, OfNodeAgents
-from allocator.reconcile.planning import Planning
+from allocator.reconcile.placing import Placing
+from allocator.reconcile.planning import AFTER_MISTAKE, Planning
 from allocator.reconcile.turns import Turns
 from purelb import names
 from purelb.addresses import parse_network
 from purelb.membership import MemberNode, Standing
 from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Changed, ObjectKey, Replaced
+from purelb.services import ServiceKey
 from purelb.tempo import Tempo
 from tests.allocator.builders import engine_with, group, local, service
 
 LAN = frozenset({parse_network("10.1.0.0/24")})
+
+
+def mistakes(registry: CollectorRegistry) -> float | None:
+    return registry.get_sample_value("purelb_allocator_mistakes_total", {"part": "planning"})
 
 
 def there(version: int, *nodes: str) -> OfMembership:
@@ -58,4 +65,39 @@ def test_the_plan_s_moves_are_counted_by_their_reasons() -> None:
         await look()
         assert [counted(reason) for reason in ("lost", "preferred", "apart", "share")] == [1, 0, 0, 0]
 
+    asyncio.run(run())
+
+
+def test_planning_that_fails_by_a_mistake_of_ours_is_counted_and_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry, now, cache = CollectorRegistry(), 1000.0, ServiceCache()
+    engine, metrics = engine_with(group("default", local=local("10.1.0.0/26"))), AllocatorMetrics(registry)
+    planning = Planning(engine, Tempo(), metrics, lambda: now, lambda: None, default_announcer=True)
+    look, looks = Placing.look, 0
+
+    def mistaken(self: Placing, at: float) -> set[ServiceKey] | None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise RuntimeError("a mistake of ours")
+        return look(self, at)
+
+    async def look_once() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await planning.run(Turns(cache, lambda: now))
+
+    async def run() -> None:
+        nonlocal now
+        planning.begin(cache)
+        assert mistakes(registry) == 1
+
+        await look_once()
+        assert looks == 1, "it waits"
+
+        now += AFTER_MISTAKE
+        await look_once()
+        assert looks > 1
+        assert mistakes(registry) == 1
+
+    monkeypatch.setattr(Placing, "look", mistaken)
     asyncio.run(run())
