@@ -137,6 +137,38 @@ def test_with_policy_local_the_plan_follows_the_endpoints() -> None:
     asyncio.run(run())
 
 
+async def let_read_endpoints(stage: Stage, of: Iterable[str]) -> None:
+    """The allocator's ClusterRole knows these EndpointSlices by name; none: all of them."""
+    path = f"{group_path('rbac.authorization.k8s.io/v1', 'clusterroles')}/purelb:allocator"
+    rules = (await stage.kube.get(path))["rules"]
+    (rule,) = (one for one in rules if one["resources"] == ["endpointslices"])
+    rule.pop("resourceNames", None)
+    rule.update({"resourceNames": [*of]} if of else {})
+    await stage.kube.patch(path, {"rules": rules})
+
+
+def test_under_an_older_versions_role_services_are_served_and_planned_once_it_knows_endpoints() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            await install_rights(stage)
+            await let_read_endpoints(stage, ["kubernetes"])
+            await publish(stage, ["w0", "w1", "w2"])
+            await set_endpoints(stage, "a", "w1", "w2")
+            async with stage.allocator():
+                await stage.group("default", local=POOL)
+                await stage.service("a", externalTrafficPolicy="Local")
+                assert await stage.addresses_when_given("a") == ["10.1.0.0"]
+                await stage.service("b")
+                await until(lambda: is_planned(stage, "b"))
+                assert not await is_planned(stage, "a")
+
+                await let_read_endpoints(stage, [])
+                await until(lambda: is_planned(stage, "a"))
+                assert set(await shown(stage, "a")) == {"w1", "w2"}
+
+    asyncio.run(run())
+
+
 def test_an_address_and_its_placement_are_written_at_once() -> None:
     async def scene(stage: Stage) -> None:
         await stage.service("first")
