@@ -74,7 +74,7 @@ def template_of(obj: Object) -> str:
         case _:
             metadata["name"] = slots.scalar(_name(program))
     if metadata.get("namespace") == NAMESPACE:
-        metadata["namespace"] = slots.scalar("{{ .Release.Namespace }}")
+        metadata["namespace"] = slots.scalar("{{ .Release.Namespace | quote }}")
     text = slots.fill(obj)
     return f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n" if condition else text
 
@@ -96,7 +96,7 @@ def _template_access(obj: Object, slots: Slots) -> None:
         reference["name"] = slots.scalar(_role(reference["name"]))
     for subject in obj.get("subjects") or ():
         subject["name"] = slots.scalar(_account(subject["name"]))
-        subject["namespace"] = slots.scalar("{{ .Release.Namespace }}")
+        subject["namespace"] = slots.scalar("{{ .Release.Namespace | quote }}")
 
 
 def _template_workload(spec: Object, program: str, slots: Slots) -> None:
@@ -189,7 +189,7 @@ def _role(name: str) -> str:
 
 
 def _account(program: str) -> str:
-    return f'{{{{ include "purelb.serviceAccount" (list . "{program}") }}}}'
+    return f'{{{{ include "purelb.serviceAccount" (list . "{program}") | quote }}}}'
 
 
 def _context(program: str) -> str:

@@ -151,6 +151,18 @@ def test_a_service_account_that_is_there_gets_the_rights(chart: Chart) -> None:
     assert objects["ServiceAccount", "lbnodeagent"]["metadata"]["annotations"] == {"example.com/role": "x"}
 
 
+def test_names_that_yaml_takes_for_numbers_or_truths_are_names(chart: Chart) -> None:
+    account = {"serviceAccount": {"name": "007"}}
+    values = {"allocator": account, "lbnodeagent": account, "serviceGroup": {"create": True, "name": "on"}}
+
+    objects = render_all(chart, values, namespace="42")
+
+    assert ("ServiceGroup", "on") in objects
+    assert pod(objects, "Deployment", "allocator")["serviceAccountName"] == "007"
+    assert objects["RoleBinding", "purelb:allocator"]["subjects"][0]["name"] == "007"
+    assert {one["metadata"].get("namespace", "42") for one in objects.values()} == {"42"}
+
+
 def test_with_bird_it_is_the_overlay_for_ecmp(chart: Chart) -> None:
     values = {"bird": {"enabled": True, "uplink": "10.31.254.251", "controlPlane": True}}
     overlay = yaml.safe_load_all(build(ROOT / "manifests" / "overlays" / "ecmp"))
