@@ -90,6 +90,11 @@ class ServiceView:
         return self.type == "LoadBalancer"
 
     @property
+    def is_written_by_others(self) -> bool:
+        """Whether the API server knows who wrote the addresses, and it wasn't an allocator of PureLB's."""
+        return self.ingress_writer not in names.ALLOCATORS | names.UNKNOWN_MANAGERS
+
+    @property
     def allocated_from(self) -> tuple[str, ...]:
         """The groups that its addresses are of, as its annotation says: one of all, or one for each, in their order.
 

@@ -155,8 +155,7 @@ class Reviewer:
 
         What is in its groups' pools counts as given whoever wrote it, a restore from a backup say.
         """
-        writer = service.ingress_writer
-        if writer in names.ALLOCATORS or writer in names.UNKNOWN_MANAGERS:
+        if not service.is_written_by_others:
             return None
         claim = self._engine.claim(service.key)
         if claim is not None and claim.is_ours and set(service.ingress) <= set(claim.addresses):
@@ -164,7 +163,8 @@ class Reviewer:
         if service.recorded and set(service.ingress) <= set(service.recorded):
             return None
         groups = service.allocated_from
-        return None if all(self._engine.may_give(address, groups) for address in service.ingress) else writer
+        can_be_ours = all(self._engine.may_give(address, groups) for address in service.ingress)
+        return None if can_be_ours else service.ingress_writer
 
     def _reclaim(self, service: ServiceView, seniority: Seniority, stranger: str) -> Plan:
         """Another controller wrote its own addresses over ours: ours are put back, which it may undo again."""
@@ -224,5 +224,4 @@ def _is_anothers(service: ServiceView) -> bool:
 
 def _is_to_be_noted(service: ServiceView) -> bool:
     """Whether somebody else wrote our addresses, so that the status alone doesn't tell whose they are any more."""
-    writer = service.ingress_writer
-    return writer not in names.ALLOCATORS | names.UNKNOWN_MANAGERS and set(service.recorded) != set(service.ingress)
+    return service.is_written_by_others and set(service.recorded) != set(service.ingress)

@@ -19,11 +19,6 @@ def claims(service: ServiceView) -> bool:
     return service.is_load_balancer and service.is_branded
 
 
-def is_written_by_others(service: ServiceView) -> bool:
-    """Whether the API server knows who wrote the addresses, and it wasn't an allocator of PureLB's."""
-    return service.ingress_writer not in names.ALLOCATORS | names.UNKNOWN_MANAGERS
-
-
 def is_given(service: ServiceView) -> bool:
     """Whether an allocator of PureLB's said of which groups the addresses are, by the API server's word.
 
@@ -63,7 +58,7 @@ def given(
     """
     if not claims(service):
         return Gift()
-    if not is_written_by_others(service):
+    if not service.is_written_by_others:
         return Gift(service.ingress, service.ingress)
     named = [group for name in service.allocated_from for group in groups.get(name, ())]
     known = {*before, *service.recorded}

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from lbnodeagent.kubernetes.given import Gift, claims, given, is_written_by_others
+from lbnodeagent.kubernetes.given import Gift, claims, given
 from lbnodeagent.kubernetes.plans import Plans
 from lbnodeagent.tables import WantedVip
 from purelb import names
@@ -81,7 +81,7 @@ class WantedTable:
         before = self._services.get(service.key)
         old = set(vips_of(before)) if before else set()
         gift = self._given(service)
-        if claims(service) and is_written_by_others(service):
+        if claims(service) and service.is_written_by_others:
             self._mixed[service.key], self._proven[service.key] = service, gift.proven
         else:
             self._unmix(service.key)
@@ -112,7 +112,7 @@ class WantedTable:
         return frozenset(service.ingress) - set(self._vips(key)) if service is not None else frozenset()
 
     def _given(self, service: ServiceView) -> Gift:
-        if not is_written_by_others(service):
+        if not service.is_written_by_others:
             return given(service, {}, are_all_known=False)
         groups = {name: tuple(self._groups.get(name, {}).values()) for name in service.allocated_from}
         return given(service, groups, self._proven_before(service), are_all_known=self._knows_groups)
