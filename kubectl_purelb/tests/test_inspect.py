@@ -103,7 +103,7 @@ FAILURES = {
         service("web", annotations={"purelb.io/service-group": "wier"}),
         "Pool",
         "there is no ServiceGroup wier",
-        "kubectl annotate service web -n default purelb.io/service-group=NAME",
+        "kubectl annotate service web -n default --overwrite purelb.io/service-group=NAME",
     ),
     "a group that is refused": failure(
         service("web", annotations={"purelb.io/service-group": "wire"}),

@@ -80,7 +80,7 @@ def _pool_to_take_from(case: Case) -> Step:
         told = f"there is no ServiceGroup {name}"
         told += "" if names.SERVICE_GROUP in service.annotations else ", which serves a Service that names none"
         remedy = f"name one of those that there are ({others})" if others else "make one"
-        return Step("Pool", Mark.FAILED, told, f"{remedy}: {case.command('annotate', f'{names.SERVICE_GROUP}=NAME')}")
+        return Step("Pool", Mark.FAILED, told, f"{remedy}: {case.annotate(f'{names.SERVICE_GROUP}=NAME')}")
     return _usable(case, group)
 
 

@@ -53,9 +53,13 @@ class Case:
         """A kubectl command about this Service."""
         return f"kubectl {verb} service {self.service.key.name} -n {self.service.key.namespace} {more}"
 
+    def annotate(self, said: str) -> str:
+        """The command that sets an annotation; kubectl changes one that is there only if it is told so."""
+        return self.command("annotate", f"--overwrite {said}")
+
     def anew(self) -> str:
         """The command that has the allocator give it other addresses."""
-        return self.command("annotate", f"{names.RE_EVALUATE}=true")
+        return self.annotate(f"{names.RE_EVALUATE}=true")
 
 
 def edit(group: Group) -> str:
