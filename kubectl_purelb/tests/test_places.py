@@ -73,6 +73,14 @@ def test_an_announced_address_is_on_a_nic_of_a_node() -> None:
     assert (place.group, place.node, place.interface) == ("wire", "w11", "eth0")
 
 
+def test_that_of_a_remote_pool_whose_subnet_a_node_is_on_is_elected_as_any_other() -> None:
+    """By their subnets alone the agents decide, as PureLB's do."""
+    near = group(scope="remote")
+    place = place_of(cluster(service("web", "10.31.188.64"), groups=[near]))
+
+    assert (place.state, place.node, place.interface) == (State.ANNOUNCED, "w11", "eth0")
+
+
 def test_a_routed_one_is_on_the_dummy_interface_that_is_configured() -> None:
     config = {"metadata": {"name": "default"}, "spec": {"local": {"extlbint": "lb1"}}}
     place = place_of(cluster(service("web", "10.189.0.1", group="far"), groups=[REMOTE], configs=[config]))

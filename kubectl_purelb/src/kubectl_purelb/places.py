@@ -92,11 +92,12 @@ def on_link(address: IPAddress, gathering: Gathering) -> frozenset[str]:
 
 
 def is_routed(address: IPAddress, group: str, cluster: Cluster, gathering: Gathering) -> bool:
-    """Whether an address belongs on the dummy interface of every node, not on one node's NIC."""
+    """Whether an address belongs on the dummy interface of every node, not on one node's NIC.
+
+    As the agents decide it: by their subnets alone, so that an address of a remote pool that a NIC fits is on that NIC.
+    """
     known = cluster.group(group)
     spec = known.spec if known is not None else None
-    if spec is not None and spec.scope == "remote":
-        return True
     return not on_link(address, gathering) and not (spec is not None and spec.is_onlink_only)
 
 

@@ -43,7 +43,7 @@ def _who_can(case: Case, address: IPAddress, group_name: str) -> Step:
     spec = group.spec if group is not None else None
     if is_routed(address, group_name, cluster, gathering):
         serving = sum(node.standing is Standing.SERVING for node in gathering.nodes.values())
-        told = f"{address} is on no node's subnet, or its pool is remote: it is routed by {serving} nodes that serve"
+        told = f"{address} is on no node's subnet: it is routed by {serving} nodes that serve"
         return Step("Nodes", Mark.DONE, told)
     near = on_link(address, gathering)
     if not near:
