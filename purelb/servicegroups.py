@@ -6,7 +6,7 @@ Source of names, defaults and meanings: PureLB v0.6.1 to v0.17.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias
@@ -213,6 +213,15 @@ def _parse_source(kind: str, block: Json) -> AddressSource:
                 socket=block.get("socket") or "/var/run/purelb/ipam.sock",
                 announce=announce,
             )
+
+
+def default_of(listing: Sequence[ServiceGroup]) -> ServiceGroup | None:
+    """Who serves the Services of a namespace that name no group, of the groups that list the namespace.
+
+    The only one, or the only one that is marked ``namespaceDefault``. None: the one called ``default``. PureLB v0.17.
+    """
+    marked = [group for group in listing if group.namespace_default]
+    return next((some[0] for some in (listing, marked) if len(some) == 1), None)
 
 
 def _parse_pools(scope: Scope, block: Json) -> PoolSource:

@@ -139,6 +139,11 @@ def is_ours(service: ServiceView, *, default_announcer: bool) -> bool:
     return service.is_branded or default_announcer
 
 
+def named_group(service: ServiceView) -> str | None:
+    """The group that a Service names; an empty name is none, and blanks around it mean nothing."""
+    return service.annotations.get(names.SERVICE_GROUP, "").strip() or None
+
+
 def service_key(body: Json) -> ServiceKey:
     """The key of a Service object."""
     metadata = body["metadata"]

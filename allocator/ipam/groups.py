@@ -19,7 +19,7 @@ from allocator.ipam.requests import Claim, Reason, Refusal
 from purelb import names
 from purelb.addresses import AddressRange, IPAddress, excerpt
 from purelb.names import DEFAULT_GROUP
-from purelb.servicegroups import NetboxSource, PoolSource, ServiceGroup
+from purelb.servicegroups import NetboxSource, PoolSource, ServiceGroup, default_of
 
 Owner = TypeVar("Owner")
 
@@ -117,18 +117,14 @@ class Groups:
         name = named
         if name is None:
             listing = self._listing.get(namespace, [])
-            preferred = [group for group in listing if group.namespace_default]
-            if len(listing) == 1:
-                name = listing[0].name
-            elif len(preferred) == 1:
-                name = preferred[0].name
-            else:
-                name = DEFAULT_GROUP
-            if len(listing) > 1 and len(preferred) != 1:
+            own = default_of(listing)
+            name = own.name if own is not None else DEFAULT_GROUP
+            if listing and own is None:
+                is_marked = any(group.namespace_default for group in listing)
                 names = ", ".join(sorted(group.name for group in listing))
                 ambiguity = (
                     f'ambiguous namespace default: groups {names} serve namespace "{namespace}" and '
-                    f"{'several are' if preferred else 'none is'} marked namespaceDefault"
+                    f"{'several are' if is_marked else 'none is'} marked namespaceDefault"
                 )
                 if any(group.enforce_namespaces for group in listing):
                     return Refusal(Reason.AMBIGUOUS_DEFAULT, ambiguity)

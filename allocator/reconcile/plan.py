@@ -12,13 +12,12 @@ from allocator import wording
 from allocator.ipam.groups import Stray
 from allocator.ipam.requests import Answer, Claim, Consultation, Decision, Refusal, Request
 from allocator.notice import Notice
-from allocator.reconcile.request import named_group
 from purelb import names
 from purelb.addresses import IPAddress
 from purelb.annotations import USERS, meaningless
 from purelb.preferences import misread
 from purelb.servicegroups import Scope, ServiceGroup
-from purelb.services import ServiceView
+from purelb.services import ServiceView, named_group
 
 _OWN_ANNOTATIONS = (
     names.ALLOCATED_BY,

@@ -103,11 +103,6 @@ def shown_by_group(service: ServiceView) -> dict[str, frozenset[IPAddress]]:
 # --- what it asks for ------------------------------------------------------------------------------------------------
 
 
-def named_group(service: ServiceView) -> str | None:
-    """The group that a Service names; an empty name is none, and blanks around it mean nothing."""
-    return service.annotations.get(names.SERVICE_GROUP, "").strip() or None
-
-
 def wants_re_evaluation(service: ServiceView) -> bool:
     """Whether the Service's owner asks us to apply its present wishes to the addresses that it has."""
     return service.annotations.get(names.RE_EVALUATE) == "true"

@@ -17,13 +17,12 @@ from allocator.reconcile.request import (
     Case,
     case_of,
     claim_of,
-    named_group,
     request_of,
     terms_of,
     wants_re_evaluation,
 )
 from purelb import names
-from purelb.services import ServiceView
+from purelb.services import ServiceView, named_group
 
 OURS: Final = {names.ALLOCATED_BY, names.ALLOCATED_FROM}
 """The annotations that no Service with addresses of ours is without."""

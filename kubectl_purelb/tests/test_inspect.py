@@ -286,6 +286,20 @@ def test_what_is_over_counts_no_more() -> None:
     assert inspected(SERVED, events=[event("AddressConflict", conflict.replace(".64", ".6"))]).is_well
 
 
+@pytest.mark.parametrize(
+    ("listing", "chosen"),
+    [({}, "default"), ({"a": False}, "a"), ({"a": True, "b": False}, "a"), ({"a": True, "b": True}, "default")],
+)
+def test_a_service_that_names_no_group_takes_from_that_of_its_namespace(listing: dict[str, bool], chosen: str) -> None:
+    groups = [group("default", availableIPv4=0), group("a"), group("b")]
+    for one in groups:
+        if (name := one["metadata"]["name"]) in listing:
+            one["spec"] |= {"namespaces": ["default"], "namespaceDefault": listing[name]}
+    answer = inspected(service("web"), groups=groups)
+
+    assert lines(answer)[2].startswith(f"  {'✗' if chosen == 'default' else '✓'} Pool: ServiceGroup {chosen}")
+
+
 def test_a_service_is_found_by_its_name_where_that_is_unambiguous() -> None:
     seen = cluster(service("web"), service("db"), service("db", namespace="other"))
 

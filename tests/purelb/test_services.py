@@ -7,6 +7,8 @@ import json
 from ipaddress import ip_address
 from typing import Any
 
+import pytest
+
 from purelb import names
 from purelb.addresses import Family
 from purelb.services import (
@@ -15,6 +17,7 @@ from purelb.services import (
     ServiceView,
     annotations_patch,
     describe_ingress,
+    named_group,
     status_patch,
     view_service,
 )
@@ -225,3 +228,10 @@ def test_what_many_services_have_alike_is_in_memory_once() -> None:
     assert one.external_traffic_policy is other.external_traffic_policy
     assert next(iter(one.annotations)) is next(iter(other.annotations))
     assert one.annotations["purelb.io/allocated-by"] is other.annotations["purelb.io/allocated-by"]
+
+
+@pytest.mark.parametrize(("text", "name"), [("shop", "shop"), (" shop\n", "shop"), (" ", None), ("", None)])
+def test_blanks_around_the_name_of_a_group_mean_nothing(text: str, name: str | None) -> None:
+    metadata = service()["metadata"] | {"annotations": {names.SERVICE_GROUP: text}}
+
+    assert named_group(view_service(service(metadata=metadata))) == name

@@ -15,8 +15,8 @@ from purelb.addresses import Family, IPNetwork, listed
 from purelb.errors import SettingsError, SpecError
 from purelb.membership import MemberNode, parse_membership
 from purelb.nodeagents import parse_node_agent
-from purelb.servicegroups import ServiceGroup, parse_service_group
-from purelb.services import ServiceView, is_ours, parse_time
+from purelb.servicegroups import ServiceGroup, default_of, parse_service_group
+from purelb.services import ServiceView, is_ours, named_group, parse_time
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -124,6 +124,16 @@ class Cluster:
             keys = listed([str(one.key) for one in ours], 5)
             raise SettingsError(f'there is more than one Service "{name}": say which ({keys})')
         return ours[0]
+
+    def group_to_take_from(self, service: ServiceView) -> str:
+        """The name of the group that is to give a Service its addresses, where it names none by pins."""
+        listing = [
+            group.spec
+            for group in self.groups
+            if group.is_served and group.spec is not None and service.key.namespace in (group.spec.namespaces or ())
+        ]
+        own = default_of(listing)
+        return named_group(service) or (own.name if own is not None else names.DEFAULT_GROUP)
 
     def group(self, name: str) -> Group | None:
         """The one of that name; of several in different namespaces the one that is served."""

@@ -57,7 +57,7 @@ def places_of(service: ServiceView, cluster: Cluster) -> tuple[Place, ...]:
     """Where the addresses of a Service of ours are, in their order."""
     groups = service.allocated_from
     if not service.ingress:
-        wanted = service.annotations.get(names.SERVICE_GROUP, "").strip() or names.DEFAULT_GROUP
+        wanted = cluster.group_to_take_from(service)
         return (Place(service.key, State.PENDING, group=wanted, why="it has no address yet"),)
     if not service.is_branded:
         by = f"{service.ingress_writer or 'another program'} wrote it, and PureLB leaves it alone"

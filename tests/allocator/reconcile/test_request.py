@@ -12,7 +12,6 @@ from allocator.reconcile.request import (
     LONGEST_KEY,
     Case,
     case_of,
-    named_group,
     request_of,
     shown_by_group,
     terms_of,
@@ -80,8 +79,3 @@ def test_addresses_of_several_groups_are_told_apart_by_their_order() -> None:
     shown = shown_by_group(service("a", annotations=annotations, ingress=["10.1.0.1", "10.2.0.1"]))
 
     assert shown == {"one": {ip("10.1.0.1")}, "two": {ip("10.2.0.1")}}
-
-
-@pytest.mark.parametrize(("text", "name"), [("shop", "shop"), (" shop\n", "shop"), (" ", None), ("", None)])
-def test_blanks_around_the_name_of_a_group_mean_nothing(text: str, name: str | None) -> None:
-    assert named_group(service("a", annotations={names.SERVICE_GROUP: text})) == name

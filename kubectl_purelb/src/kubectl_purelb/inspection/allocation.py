@@ -10,6 +10,7 @@ from kubectl_purelb.inspection.case import NAMED, Case, Mark, Step, edit
 from purelb import names
 from purelb.addresses import Family, IPAddress, listed, parse_pins
 from purelb.errors import AddressError
+from purelb.services import named_group
 
 
 def kind(case: Case) -> Iterator[Step]:
@@ -71,23 +72,15 @@ def _pool_in_use(case: Case, name: str) -> Step:
 
 def _pool_to_take_from(case: Case) -> Step:
     service, cluster = case.service, case.cluster
-    name = service.annotations.get(names.SERVICE_GROUP, "").strip() or names.DEFAULT_GROUP
+    name = cluster.group_to_take_from(service)
     group = cluster.group(name)
-    if group is None and names.SERVICE_GROUP not in service.annotations and _serves_by_namespace(case):
-        return Step("Pool", Mark.DONE, "the ServiceGroup that is the default of its namespace")
     if group is None:
         others = listed([other.name for other in cluster.groups if other.is_served], NAMED)
         told = f"there is no ServiceGroup {name}"
-        told += "" if names.SERVICE_GROUP in service.annotations else ", which serves a Service that names none"
+        told += "" if named_group(service) else ", which serves a Service that names none"
         remedy = f"name one of those that there are ({others})" if others else "make one"
         return Step("Pool", Mark.FAILED, told, f"{remedy}: {case.annotate(f'{names.SERVICE_GROUP}=NAME')}")
     return _usable(case, group)
-
-
-def _serves_by_namespace(case: Case) -> bool:
-    namespace = case.service.key.namespace
-    specs = [group.spec for group in case.cluster.groups if group.is_served and group.spec is not None]
-    return any(spec.namespace_default and namespace in (spec.namespaces or ()) for spec in specs)
 
 
 def _pinned(case: Case, pin: IPAddress) -> Step:
