@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from purelb import names
 from purelb.addresses import parse_network
-from purelb.kube import custom_path, group_path, services_path
+from purelb.kube import core_path, custom_path, group_path, services_path
 from purelb.membership import MemberNode, Standing, membership_status
 from tests.allocator.stage import Stage
 
@@ -90,3 +91,19 @@ async def announce(stage: Stage, name: str, value: str) -> None:
     """What an agent writes to a Service that it announces."""
     body = {"metadata": {"annotations": {names.ANNOUNCING_IPV4: value}}}
     await stage.kube.patch(services_path("default", name, "status"), body)
+
+
+async def conflict(stage: Stage, name: str, uid: str, address: str) -> None:
+    """What an agent says of a Service whose address another host has."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.{uid}", "namespace": "default"},
+        "involvedObject": {"apiVersion": "v1", "kind": "Service", "namespace": "default", "name": name, "uid": uid},
+        "type": "Warning",
+        "reason": names.REASON_ADDRESS_CONFLICT,
+        "message": f"Another host answers for {address}",
+        "source": {"component": names.AGENT_COMPONENT},
+        "lastTimestamp": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    await stage.kube.create(core_path("events", "default"), body)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from purelb import names
+from purelb.kube import services_path
 from tests.allocator.stage import DEFINITIONS, Stage, play
-from tests.plugin.scene import LAYER2, ROUTED, announce, document, install, purelb
+from tests.plugin.scene import LAYER2, ROUTED, announce, conflict, document, install, purelb
 
 
 def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
@@ -58,6 +59,23 @@ def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
         assert "What to do: name one of those that there are (routed, wire)" in output
         code, output, _ = await purelb(stage, "services", "-n", "kube-system")
         assert (code, output) == (0, "no Service of type LoadBalancer is PureLB's in namespace kube-system\n")
+
+    play(scenario)
+
+
+def test_what_was_said_of_a_service_that_had_the_name_before_says_nothing_of_this_one() -> None:
+    async def scenario(stage: Stage) -> None:
+        await install(stage)
+        await stage.group("wire", local=LAYER2)
+        await stage.service("web", annotations={names.SERVICE_GROUP: "wire"})
+        (address,) = await stage.addresses_when_given("web")
+        await announce(stage, "web", "w11,eth0")
+        uid = (await stage.kube.get(services_path("default", "web")))["metadata"]["uid"]
+
+        await conflict(stage, "web", "00000000-0000-0000-0000-000000000000", address)
+        assert "✗ Wire" not in (await purelb(stage, "inspect", "web"))[1]
+        await conflict(stage, "web", uid, address)
+        assert f"✗ Wire: Another host answers for {address}" in (await purelb(stage, "inspect", "web"))[1]
 
     play(scenario)
 

@@ -69,10 +69,11 @@ async def _ask(arguments: Arguments) -> Answer:
             case "vip":
                 address = parse_address(arguments.subject)
                 keys = {place.service for place in holders(address, cluster)}
-                return vip(address, cluster, {key: await read_events(kube, key) for key in keys})
+                held = [service for service in cluster.services if service.key in keys]
+                return vip(address, cluster, {one.key: await read_events(kube, one) for one in held})
             case "inspect":
                 service = cluster.find(arguments.subject, arguments.namespace)
-                events, backends = await read_events(kube, service.key), await read_backends(kube, service.key)
+                events, backends = await read_events(kube, service), await read_backends(kube, service.key)
                 return inspect(Case(service, cluster, events, backends, now))
             case "election":
                 return await _election(kube, cluster, arguments)

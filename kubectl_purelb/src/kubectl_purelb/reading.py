@@ -21,7 +21,7 @@ from purelb import membership, names
 from purelb.endpoints import SERVICE_NAME_LABEL, Endpoints, endpoint_slice
 from purelb.errors import SettingsError, UnavailableError
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
-from purelb.services import ServiceKey, view_service
+from purelb.services import ServiceKey, ServiceView, view_service
 
 Json: TypeAlias = dict[str, Any]
 
@@ -95,10 +95,14 @@ def _may_tell(body: Json) -> bool:
     return body.get("kind") in ("Deployment", "DaemonSet") or body["metadata"]["name"] == membership.NAME
 
 
-async def read_events(kube: Kube, key: ServiceKey) -> tuple[Event, ...]:
-    """What PureLB's programs said of a Service, the newest first. Raises KubeError."""
-    selector = f"involvedObject.kind=Service,involvedObject.name={key.name}"
-    return view_events((await kube.list(core_path("events", key.namespace), fieldSelector=selector)).items)
+async def read_events(kube: Kube, service: ServiceView) -> tuple[Event, ...]:
+    """What PureLB's programs said of a Service, the newest first; not of one before it that had its name.
+
+    Raises KubeError.
+    """
+    key = service.key
+    about = f"involvedObject.kind=Service,involvedObject.name={key.name},involvedObject.uid={service.uid}"
+    return view_events((await kube.list(core_path("events", key.namespace), fieldSelector=about)).items)
 
 
 async def read_backends(kube: Kube, key: ServiceKey) -> Backends:
