@@ -92,6 +92,15 @@ def test_worse_nodes_have_only_what_no_better_one_can() -> None:
     assert set(owners(answer).values()) == {None}
 
 
+@pytest.mark.parametrize("standing", ["Starting", "Leaving", "Failing", "Excluded"])
+def test_a_drain_makes_no_candidate_of_a_node_that_is_none_and_none_better_than_it_is(standing: str) -> None:
+    nodes = membership(member("w11", standing=standing), member("w12"))
+
+    assert document(elected(*MANY, members=nodes, node="w11", event=Event.DRAIN))["moves"] == []
+    alone = membership(member("w11", standing=standing))
+    assert document(elected(*MANY, members=alone, node="w11", event=Event.DRAIN))["moves"] == []
+
+
 def test_selectors_and_endpoints_confine() -> None:
     choosy = group(nodes=["w12"])
     choosy["spec"]["nodeSelector"] = {"matchLabels": {"rack": "a"}}

@@ -8,7 +8,7 @@ plans after that, to have all even again, isn't foreseen.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -91,41 +91,40 @@ def _wanted(address: IPAddress, users: list[ServiceView], cluster: Cluster, endp
     return Wanted(address, keys, announcers if only is None else only, preferred, next(filter(None, plans), ()))
 
 
-def elect(one: Wanted, nodes: Mapping[str, MemberNode]) -> str | None:
-    """The owner among these nodes; None: nobody can have it."""
-    election = PlannedElection()
-    election.set_vip(one.address, one.only, one.preferred, one.plan)
-    for node in nodes.values():
-        if node.standing in _RANKS:
-            # An agent of another make doesn't say which subnets it is on: it may be on any.
-            reach = node.subnets if node.subnets or node.speaks else None
-            election.set_candidate(node.name, reach, _RANKS[node.standing], reads_plans=node.speaks)
-    return election.owner(one.address)
-
-
-def after(nodes: Mapping[str, MemberNode], name: str, event: Event) -> dict[str, MemberNode]:
-    """The nodes when that has become of one of them."""
-    match event:
-        case Event.DEATH:
-            return {node.name: node for node in nodes.values() if node.name != name}
-        case Event.DRAIN:
-            worse = max((nodes[name].standing, Standing.EXCLUDED), key=lambda one: _RANKS.get(one, 0))
-            return {**nodes, name: replace(nodes[name], standing=worse)}
-
-
 def outcomes(
-    all_wanted: tuple[Wanted, ...], gathering: Gathering, name: str = "", event: Event | None = None
+    all_wanted: Iterable[Wanted], gathering: Gathering, name: str = "", event: Event | None = None
 ) -> tuple[Outcome, ...]:
     """Who has each address, and who has it when ``event`` has become of the node ``name``."""
-    nodes = gathering.nodes
-    changed = after(nodes, name, event) if event is not None else None
+    nodes, election = gathering.nodes, PlannedElection()
+    for node in nodes.values():
+        _stand(election, node)
     found = []
     for one in all_wanted:
-        owner = elect(one, nodes)
-        then = owner
-        if changed is not None:
-            then = elect(one, changed)
-        elif owner is not None:
-            then = elect(one, after(nodes, owner, Event.DEATH))
+        # One at a time: a node that goes and comes back costs a table of all of them one hash for each.
+        election.set_vip(one.address, one.only, one.preferred, one.plan)
+        owner = then = election.owner(one.address)
+        concerned = name if event is not None else owner
+        if concerned is not None:
+            _befall(election, nodes[concerned], event or Event.DEATH)
+            then = election.owner(one.address)
+            _stand(election, nodes[concerned])
+        election.remove_vip(one.address)
         found.append(Outcome(one, owner, then))
     return tuple(found)
+
+
+def _stand(election: PlannedElection, node: MemberNode) -> None:
+    """A node takes part as its standing says."""
+    if node.standing in _RANKS:
+        # An agent of another make doesn't say which subnets it is on: it may be on any.
+        reach = node.subnets if node.subnets or node.speaks else None
+        election.set_candidate(node.name, reach, _RANKS[node.standing], reads_plans=node.speaks)
+
+
+def _befall(election: PlannedElection, node: MemberNode, event: Event) -> None:
+    match event:
+        case Event.DEATH:
+            election.remove_candidate(node.name)
+        case Event.DRAIN:
+            if node.standing is Standing.SERVING:  # the others stand behind those that serve already
+                _stand(election, replace(node, standing=Standing.EXCLUDED))
