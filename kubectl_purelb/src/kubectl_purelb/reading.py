@@ -41,13 +41,14 @@ async def read_cluster(kube: Kube, namespace: str | None) -> Cluster:
     home = namespace or find_home(members, programs)
     groups = await _custom(kube, names.SERVICE_GROUPS)
     configs = await _custom(kube, names.LB_NODE_AGENTS)
-    services = (await kube.list(services_path())).items
+    # What is read of them, a page at a time: there may be tens of thousands.
+    services = [view_service(body) async for page in kube.pages(services_path()) for body in page.items]
     own = [body for body in programs if body["metadata"]["namespace"] == home]
     gatherings = [view_gathering(body) for body in members if body["metadata"]["namespace"] == home]
     allocators = [body for body in own if component_of(body) == ALLOCATOR]
     return Cluster(
         namespace=home,
-        services=tuple(sorted(map(view_service, services), key=lambda service: service.key)),
+        services=tuple(sorted(services, key=lambda service: service.key)),
         groups=tuple(sorted(map(view_group, groups), key=lambda group: (group.name, group.namespace))),
         configs=tuple(sorted(map(view_config, configs), key=lambda config: config.name)),
         gathering=next((one for one in gatherings if one is not None), None),
@@ -113,7 +114,8 @@ async def read_backends(kube: Kube, key: ServiceKey) -> Backends:
 
 async def read_endpoints(kube: Kube) -> Endpoints:
     """On which nodes the endpoints of all Services are. Raises KubeError."""
-    bodies = (await kube.list(group_path("discovery.k8s.io/v1", "endpointslices"))).items
+    pages = kube.pages(group_path("discovery.k8s.io/v1", "endpointslices"))
+    slices = [one async for page in pages for one in map(endpoint_slice, page.items) if one is not None]
     endpoints = Endpoints()
-    endpoints.take_all(one for one in map(endpoint_slice, bodies) if one is not None)
+    endpoints.take_all(slices)
     return endpoints
