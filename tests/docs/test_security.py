@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-PLACES = ("tests", "memberlist/tests", "kubedouble/tests")
+PLACES = ("tests", "memberlist/tests", "kubedouble/tests", "kubectl_purelb/tests")
 NAMED = re.compile(r"`(test_\w+)`")
 
 
