@@ -72,8 +72,8 @@ class Gathering:
     nodes: Mapping[str, MemberNode]
     on: Mapping[IPNetwork, frozenset[str]]
     """The nodes with a NIC on each subnet: there are few of these, whatever the number of nodes."""
-    vips: int
     nowhere: int
+    """VIPs that no node has, as the agents say."""
     spokesman: str
     observed: datetime.datetime
 
@@ -206,7 +206,6 @@ def view_gathering(body: Json) -> Gathering | None:
     return Gathering(
         nodes=nodes,
         on={subnet: frozenset(there) for subnet, there in on.items()},
-        vips=status.get("vips") or 0,
         nowhere=status.get("nowhere") or 0,
         spokesman=str(status.get("spokesman") or ""),
         observed=parse_time(status.get("observed")),
