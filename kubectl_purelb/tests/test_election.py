@@ -110,6 +110,13 @@ def test_selectors_and_endpoints_confine() -> None:
     assert owners(elected(local, endpoints={KEY: frozenset({"w13"})})) == {str(ADDRESSES[0]): "w13"}
 
 
+def test_it_can_be_of_some_services_alone() -> None:
+    known, first = cluster(*MANY, members=THREE), {ServiceKey("default", f"web-{ADDRESSES[0]}")}
+
+    assert owners(election(known, lambda _: frozenset(), first)).keys() == {str(ADDRESSES[0])}
+    assert owners(election(known, lambda _: frozenset(), frozenset())) == {}
+
+
 def test_routed_addresses_are_not_elected() -> None:
     answer = elected(service("far", "10.189.0.1"))
 

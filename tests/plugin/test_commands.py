@@ -43,6 +43,8 @@ def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
         assert (await purelb(stage, "vip", "10.31.188.65"))[0] == 1
         (one,) = await document(stage, "election")
         assert {one["owner"], one["next"]} == {"w11", "w12"}
+        assert await document(stage, "election", "-n", "default") == [one]
+        assert await document(stage, "election", "-n", "kube-system") == []
         code, output, _ = await purelb(stage, "election", "web", "--simulate-death", one["owner"])
         assert code == 0
         assert output.startswith(f"if {one['owner']} dies, 1 of 1 addresses move: 1 to {one['next']}\n")

@@ -82,9 +82,13 @@ async def _ask(arguments: Arguments) -> Answer:
 
 
 async def _election(kube: Kube, cluster: Cluster, arguments: Arguments) -> Answer:
-    service = cluster.find(arguments.subject, arguments.namespace).key if arguments.subject else None
+    asked = None
+    if arguments.subject:
+        asked = {cluster.find(arguments.subject, arguments.namespace).key}
+    elif arguments.namespace is not None:
+        asked = {service.key for service in cluster.ours if service.key.namespace == arguments.namespace}
     endpoints = await read_endpoints(kube) if needs_endpoints(cluster) else Endpoints()
-    return election(cluster, endpoints.of, service, arguments.node, arguments.event)
+    return election(cluster, endpoints.of, asked, arguments.node, arguments.event)
 
 
 def kubeconfig_of(arguments: Arguments, environ: Mapping[str, str]) -> Kubeconfig | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 
 from kubectl_purelb.answers import Answer, Cell, Table, Text, Tone
 from kubectl_purelb.cluster import Cluster
@@ -18,17 +19,21 @@ MOVES = ("ADDRESS", "SERVICE", "FROM", "TO")
 def election(
     cluster: Cluster,
     endpoints_of: EndpointsOf,
-    service: ServiceKey | None = None,
+    services: Set[ServiceKey] | None = None,
     node: str = "",
     event: Event | None = None,
 ) -> Answer:
-    """``service``: of its addresses alone; ``event``: what is to become of ``node``. Raises SettingsError."""
+    """``services``: of their addresses alone, None: of all; ``event``: what is to become of ``node``.
+
+    Raises SettingsError.
+    """
     gathering = cluster.gathering
     if gathering is None:
         raise SettingsError("no agent says which nodes take part, so nobody can tell who owns what")
     if event is not None and node not in gathering.nodes:
         raise SettingsError(f'"{node}" is none of the nodes that take part: {listed(sorted(gathering.nodes), 8)}')
-    asked = tuple(one for one in wanted(cluster, gathering, endpoints_of) if service is None or service in one.services)
+    all_wanted = wanted(cluster, gathering, endpoints_of)
+    asked = [one for one in all_wanted if services is None or not services.isdisjoint(one.services)]
     found = outcomes(asked, gathering, node, event)
     if event is not None:
         return _moved(found, node, event)
