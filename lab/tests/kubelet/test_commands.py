@@ -127,21 +127,27 @@ def test_a_command_is_killed_with_its_container(tmp_path: Path) -> None:
     assert run(tmp_path, "sleep 60", meanwhile=end).code == 137
 
 
+async def end_of(pid: int) -> None:
+    """Until this process has ended, a stranger's child too."""
+    process, over = os.pidfd_open(pid), asyncio.Event()
+    asyncio.get_running_loop().add_reader(process, over.set)
+    await over.wait()
+    asyncio.get_running_loop().remove_reader(process)
+    os.close(process)
+
+
 @pytest.mark.parametrize("farewell", [b"\x09nonsense", None], ids=["nonsense", "close"])
 def test_a_command_ends_with_its_client(tmp_path: Path, farewell: bytes | None) -> None:
     async def leave(socket: ClientWebSocketResponse, container: Child) -> None:
         first = await socket.receive_bytes()
-        process = os.pidfd_open(int(first[1:]))
+        ended = asyncio.create_task(end_of(int(first[1:])))
+        await asyncio.sleep(0)
         if farewell is None:
             await socket.close()
         else:
             await socket.send_bytes(farewell)
             assert (await socket.receive()).type is WSMsgType.CLOSE
-        over = asyncio.Event()
-        asyncio.get_running_loop().add_reader(process, over.set)
-        await over.wait()
-        asyncio.get_running_loop().remove_reader(process)
-        os.close(process)
+        await ended
 
     assert not run(tmp_path, "echo $$; exec sleep 60", stdin=True, meanwhile=leave).streams
 
@@ -154,6 +160,18 @@ def test_a_command_is_ended_when_it_writes_too_much(tmp_path: Path) -> None:
 def test_a_command_is_ended_when_it_takes_too_long(tmp_path: Path) -> None:
     heard = run(tmp_path, "sleep 60", limits=Limits(seconds=0.2))
     assert heard.status["message"] == "the command ran longer than 0.2 s, and was ended"
+
+
+def test_what_left_a_command_behind_has_no_hold_of_the_lab(tmp_path: Path) -> None:
+    """It loses the pipes when the command is over: descriptors here would else last as long as it does."""
+
+    async def wait(socket: ClientWebSocketResponse, container: Child) -> None:
+        first = await socket.receive_bytes()
+        await end_of(int(first[1:]))
+
+    left_behind = "setsid sh -c 'echo $$; while sleep 0.05; do echo still here || exit; done' & wait"
+    heard = run(tmp_path, left_behind, meanwhile=wait, limits=Limits(seconds=0.5))
+    assert heard.status["message"] == "the command ran longer than 0.5 s, and was ended"
 
 
 def test_a_program_that_is_not_there_is_a_failure_with_its_name(tmp_path: Path) -> None:

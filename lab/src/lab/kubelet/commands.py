@@ -19,8 +19,6 @@ from lab.kubelet.terminal import Terminal
 from lab.machine.processes import Child, start_piped
 
 _PIECE: Final = 32 * 1024
-_LET_GO: Final = 1.0
-"""Seconds: what the command started may have left its process group, and hold its pipes open."""
 _KILLED: Final = 128 + 9
 
 
@@ -78,25 +76,10 @@ async def _carry(
         pass  # the client is gone: nobody is left to be told
     finally:
         child.kill()
-        await _let_go(child)
+        child.let_go()
+        await child.wait()
     if last:
         await socket.send_bytes(last)
-
-
-async def _let_go(child: Child) -> None:
-    """Of its pipes, by which somebody may still have been sending."""
-    process = child.process
-    if process.stdin is None:  # it had a terminal
-        await child.wait()
-        return
-    process.stdin.close()
-    with contextlib.suppress(ConnectionError, TimeoutError):
-        async with asyncio.timeout(_LET_GO):
-            for stream in (process.stdout, process.stderr):
-                while stream is not None and await stream.read(_PIECE):
-                    pass
-            await child.wait()
-            await process.stdin.wait_closed()
 
 
 async def _run(

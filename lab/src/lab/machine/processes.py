@@ -23,6 +23,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 """The folder that the package `lab` lies in."""
 REPOSITORY = SOURCE.parents[1]
 """The checkout: manifests, and modules of tests and benches that are no part of a distribution."""
+_UNREAD = 64 * 1024
+"""Bytes of a program's output that may wait here for its reader."""
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from lab.machine.launch import main; main()"
 # What every program gets; pods get nothing else of the environment that the lab was started in.
 BASE_ENVIRONMENT = {
@@ -57,9 +59,12 @@ class Program:
 class Child:
     """A running program. Made by `start`."""
 
-    def __init__(self, program: Program, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, program: Program, process: asyncio.subprocess.Process, transport: asyncio.SubprocessTransport
+    ) -> None:
         self.program = program
         self._process = process
+        self._transport = transport
 
     @property
     def pid(self) -> int:
@@ -88,6 +93,16 @@ class Child:
         """SIGKILL the program and all that it started (it leads its process group)."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def let_go(self) -> None:
+        """Close its pipes here, also where something that it started has left its process group, and holds them."""
+        for number in (0, 1, 2):
+            pipe = self._transport.get_pipe_transport(number)
+            if isinstance(pipe, asyncio.WriteTransport):
+                with contextlib.suppress(AttributeError):  # CPython 3.11 can't abort what has ended
+                    pipe.abort()  # what waits to be sent would keep it open
+            elif pipe is not None:
+                pipe.close()
 
     async def stop(self, grace: float) -> int:
         """SIGTERM, and SIGKILL after `grace` seconds; returns the exit code."""
@@ -139,7 +154,10 @@ async def _spawn(program: Program, stdin: int, output: int | IO[bytes], *, has_t
     }
     fds = program.pass_fds if program.netns is None else (*program.pass_fds, program.netns)
     command = [sys.executable, "-I", "-S", "-c", _BOOT, str(SOURCE), json.dumps(order)]
-    process = await asyncio.create_subprocess_exec(
+    # As asyncio.create_subprocess_exec does it, which gives no hold of the pipes.
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_UNREAD, loop=loop),
         *command,
         stdin=stdin,
         stdout=output,
@@ -149,7 +167,7 @@ async def _spawn(program: Program, stdin: int, output: int | IO[bytes], *, has_t
         cwd="/",
         start_new_session=True,
     )
-    return Child(program, process)
+    return Child(program, asyncio.subprocess.Process(transport, protocol, loop), transport)
 
 
 async def reap_orphans(interval: float = 1.0) -> None:
