@@ -174,6 +174,11 @@ def test_what_left_a_command_behind_has_no_hold_of_the_lab(tmp_path: Path) -> No
     assert heard.status["message"] == "the command ran longer than 0.5 s, and was ended"
 
 
+def test_who_writes_into_a_pipe_that_nobody_reads_ends_without_a_word(tmp_path: Path) -> None:
+    heard = run(tmp_path, "yes | head -n 1")
+    assert (heard.streams[Channel.STDOUT], heard.streams[Channel.STDERR]) == (b"y\n", b"")
+
+
 def test_a_program_that_is_not_there_is_a_failure_with_its_name(tmp_path: Path) -> None:
     heard = run(tmp_path, "exec no-such-program")
     assert heard.code == 127

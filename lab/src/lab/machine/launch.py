@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 
 from lab.machine import namespaces
@@ -20,7 +21,6 @@ def main() -> None:
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, 9)
     if order.get("terminal"):
         import fcntl  # few programs have one, and the others start quicker without
-        import signal
         import termios
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # who starts a lab in the background ignores ^C
@@ -40,6 +40,8 @@ def main() -> None:
             _mount_pod_volumes(order["mounts"])
         if order.get("capabilities") is not None:
             namespaces.keep_capabilities(order["capabilities"])
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and what it becomes would inherit that
+        signal.signal(ignored, signal.SIG_DFL)
     argv = order["argv"]
     try:
         os.execvp(argv[0], argv)
