@@ -1,12 +1,15 @@
 """A proxy before a real API server that does what bad proxies do: `purelb-lab fault api html`, and the like.
 
 Owns ending TLS with the server's own certificate, and carrying on all that the fault doesn't meet. What a fault does to
-a request is `kubedouble.misdeeds`', which connections come here `wire.forward`'s.
+a request is `kubedouble.misdeeds`', which connections come here `wire.forward`'s. A connection that is upgraded, that
+of `kubectl exec`, it doesn't carry.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +17,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from kubedouble.connections import Connections
+from kubedouble.connections import Connections, abort
 from kubedouble.errors import StatusError
 from kubedouble.fault import Fault, Meeting
 from kubedouble.misdeeds import MISDEEDS
@@ -36,22 +39,29 @@ class Front:
     def __init__(self, url: str, tls: Path, fault: Fault) -> None:
         self._url, self._tls, self._fault = url, tls, fault
         self._connections = Connections()
+        self._mine = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._theirs = ssl.create_default_context()
+        self.renew()
+        self.port = 0
+        """On loopback, once it is open."""
         self._runner: web.ServerRunner | None = None
         self._session: aiohttp.ClientSession | None = None
 
-    async def open(self) -> int:
-        """Its port on loopback."""
-        mine = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        mine.load_cert_chain(self._tls / "apiserver.crt", self._tls / "apiserver.key")
-        theirs = ssl.create_default_context(cafile=self._tls / "ca.crt")
-        connector = aiohttp.TCPConnector(ssl=theirs, limit=0)
+    def renew(self) -> None:
+        """Connections that begin from now on have what is in `tls` now."""
+        self._mine.load_cert_chain(self._tls / "apiserver.crt", self._tls / "apiserver.key")
+        self._theirs.load_verify_locations(cafile=self._tls / "ca.crt")
+
+    async def open(self) -> None:
+        """Serve at `port`."""
+        connector = aiohttp.TCPConnector(ssl=self._theirs, limit=0)
         whenever = aiohttp.ClientTimeout(total=None)
         self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, timeout=whenever)
-        self._runner = web.ServerRunner(web.Server(self._serve, handler_cancellation=True, access_log=None))
+        server = web.Server(self._serve, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=mine, shutdown_timeout=0.1).start()
-        port: int = self._runner.addresses[0][1]
-        return port
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._mine).start()
+        self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
         """End all connections."""
@@ -84,15 +94,23 @@ class Front:
         url = URL(self._url + request.raw_path, encoded=True)
         body = await request.read()
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _OF_ONE_HOP]
-        async with self._session.request(
-            request.method, url, headers=headers, data=body or None, allow_redirects=False
-        ) as answer:
-            response = web.StreamResponse(status=answer.status, reason=answer.reason)
-            for name, value in answer.headers.items():
-                if name.lower() not in _OF_ONE_HOP:
-                    response.headers.add(name, value)
-            await response.prepare(request)
-            async for piece in answer.content.iter_any():
-                await response.write(piece)
-            await response.write_eof()
+        response: web.StreamResponse | None = None
+        try:
+            async with self._session.request(
+                request.method, url, headers=headers, data=body or None, allow_redirects=False
+            ) as answer:
+                response = web.StreamResponse(status=answer.status, reason=answer.reason)
+                for name, value in answer.headers.items():
+                    if name.lower() not in _OF_ONE_HOP:
+                        response.headers.add(name, value)
+                await response.prepare(request)
+                async for piece in answer.content.iter_any():
+                    await response.write(piece)
+                await response.write_eof()
+        except aiohttp.ClientError as failure:
+            if response is None:
+                text = f"no answer of the API server: {failure}"
+                return error_response(StatusError(HTTPStatus.BAD_GATEWAY, "", text))
+            if isinstance(request.transport, asyncio.Transport):  # the client has a part, and must not take it for all
+                abort(request.transport)
         return response

@@ -61,7 +61,7 @@ class ServerFaults:
         return f"API server: {kind}: it {done}"
 
     def _kinds(self) -> Mapping[str, tuple[Callable[[], Awaitable[None]], str]]:
-        rotation = {"rotate": (self._rotation.run, "has another authority, and no token of pods is good any more")}
+        rotation = {"rotate": (self._rotate, "has another authority, and no token of pods is good any more")}
         real, way = self._plane.real, self._plane.forward
         if real is None or way is None:
             return rotation
@@ -97,6 +97,11 @@ class ServerFaults:
         """What lasts."""
         return sorted(set(self._active))
 
+    async def _rotate(self) -> None:
+        await self._rotation.run()
+        if self._front is not None:
+            self._front.renew()
+
     async def _fail(self, way: Forwarder, kind: str) -> None:
         await self._take_away()
         self._active = [one for one in self._active if one not in (*WAY_FAULTS, *FRONT_FAULTS)] + [kind]
@@ -105,12 +110,12 @@ class ServerFaults:
 
     async def _put_before(self, real: RealControlPlane, way: Forwarder, kind: str) -> None:
         front = Front(real.url, real.tls_folder, Fault(kind, user_agent=PROGRAMS))
-        port = await front.open()
+        await front.open()
         await self._take_away()
         self._front = front
         self._active = [one for one in self._active if one not in (*WAY_FAULTS, *FRONT_FAULTS)] + [kind]
         way.heal()
-        way.divert(port)
+        way.divert(front.port)
 
     async def _take_away(self) -> None:
         if self._front is not None:

@@ -55,10 +55,11 @@ class KubeletServer:
         context = self._tls.context(Path(scratch))
         context.load_verify_locations(cadata=self._tls.ca.decode())
         context.verify_mode = ssl.CERT_REQUIRED
-        runner = web.ServerRunner(web.Server(self._serve, handler_cancellation=True, access_log=None))
+        server = web.Server(self._serve, handler_cancellation=True, access_log=None)
+        runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context, shutdown_timeout=1.0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
         self.port = runner.addresses[0][1]
         return self
 
