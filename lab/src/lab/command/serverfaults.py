@@ -103,19 +103,23 @@ class ServerFaults:
             self._front.renew()
 
     async def _fail(self, way: Forwarder, kind: str) -> None:
-        await self._take_away()
-        self._active = [one for one in self._active if one not in (*WAY_FAULTS, *FRONT_FAULTS)] + [kind]
-        way.heal()
+        await self._clear(way)
+        self._active.append(kind)
         way.fail(kind)
 
     async def _put_before(self, real: RealControlPlane, way: Forwarder, kind: str) -> None:
         front = Front(real.url, real.tls_folder, Fault(kind, user_agent=PROGRAMS))
         await front.open()
-        await self._take_away()
+        await self._clear(way)
+        self._active.append(kind)
         self._front = front
-        self._active = [one for one in self._active if one not in (*WAY_FAULTS, *FRONT_FAULTS)] + [kind]
-        way.heal()
         way.divert(front.port)
+
+    async def _clear(self, way: Forwarder) -> None:
+        """One thing is wrong with the way at a time: what was ends."""
+        self._active = [one for one in self._active if one not in (*WAY_FAULTS, *FRONT_FAULTS)]
+        await self._take_away()
+        way.heal()
 
     async def _take_away(self) -> None:
         if self._front is not None:
