@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Wire:
         subprocess.run(["ip", *arguments], check=True)
 
 
-class Cluster:
+class Cluster(ABC):
     """One member per node; remembers who believes what since when."""
 
     def __init__(self, title: str, wire: Wire) -> None:
@@ -81,12 +82,13 @@ class Cluster:
         self._processes: dict[int, subprocess.Popen[str]] = {}
         self._beliefs: dict[tuple[int, str], tuple[str, float]] = {}
 
+    @abstractmethod
     def command(self, node: int) -> list[str]:
-        raise NotImplementedError
+        """What runs the member on a node."""
 
+    @abstractmethod
     def heard(self, line: str) -> tuple[str, str, float] | None:
         """Member, state and time that a line of output reports."""
-        raise NotImplementedError
 
     def start(self) -> None:
         for node in self._wire.nodes:
@@ -115,6 +117,7 @@ class Cluster:
             for other in self._wire.nodes
         )
 
+    @abstractmethod
     def rejoin(self, node: int) -> None:
         """Help the node whose cable is back to find the others."""
 
@@ -155,6 +158,9 @@ class Ours(Cluster):
         said: dict[str, Any] = json.loads(line)
         states = {"join": "alive", "update": "alive", "failed": "failed"}
         return (said["node"], states[said["event"]], said["time"]) if said["event"] in states else None
+
+    def rejoin(self, node: int) -> None:
+        """It needs no help: it asks those whom it knew."""
 
 
 class Serf(Cluster):
