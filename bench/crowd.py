@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,7 +156,7 @@ async def crowd(which: str = EMBEDDED) -> AsyncIterator[Crowd]:
             await kube.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
         for name in ("purelb", "default"):
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            await persistently(lambda body=namespace: kube.create(core_path("namespaces"), body))  # type: ignore[misc]
+            await persistently(partial(kube.create, core_path("namespaces"), namespace))
         group = {
             "apiVersion": "purelb.io/v1",
             "kind": "ServiceGroup",

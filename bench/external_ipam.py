@@ -13,7 +13,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,11 @@ async def steadily(whole: Crowd, group: str, prefix: str, count: int) -> list[fl
     return sorted(1000 * (whole.addressed[name] - sent[name]) for name in sent)
 
 
+def creation(whole: Crowd, group: str) -> Callable[[int], Awaitable[None]]:
+    """Of a Service by its number."""
+    return lambda number: create(whole, f"{group}-b{number:03}", group)
+
+
 async def latency_and_bursts(count: int) -> None:
     """One after the other, then all at once, of each kind."""
     async with crowd() as whole, allocator(whole) as program:
@@ -97,7 +102,7 @@ async def latency_and_bursts(count: int) -> None:
                     services=count,
                 )
                 begun = time.perf_counter()
-                await whole.create_all(count, lambda number, group=group: create(whole, f"{group}-b{number:03}", group))  # type: ignore[misc]
+                await whole.create_all(count, creation(whole, group))
                 await whole.wait_for(f"{group}-b{number:03}" for number in range(count))
                 took = time.perf_counter() - begun
                 figure(BENCH, f"{group}: {count} at once, in all", took, "s", "-", None)

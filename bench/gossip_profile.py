@@ -62,7 +62,8 @@ def stall_survival(config: Config, stall: float, seeds: int) -> float:
         simulation.run(1 + seed * 0.0137)
         simulation.stall("n1", stall)
         simulation.run(stall + 1)
-        died += any(seen.event.member.name == "n1" for seen in simulation.seen(MemberFailed))  # type: ignore[union-attr]
+        events = [seen.event for seen in simulation.seen(MemberFailed)]
+        died += any(isinstance(event, MemberFailed) and event.member.name == "n1" for event in events)
     return died / seeds
 
 

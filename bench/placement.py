@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from random import Random
 from typing import Final
@@ -121,7 +122,7 @@ def evenness() -> bool:
         more = {"hash_rule": hashed, "hash_rule_even_per_cent": even, "peer": PEER}
         holds &= bool(figure(BENCH, what, value, "VIPs", "<= 1", value <= 1, **more))
         value = after_a_death(world.elected, names)
-        hashed = after_a_death(lambda alive, world=world: by_hash(world.vips, alive), names)  # type: ignore[misc]
+        hashed = after_a_death(partial(by_hash, world.vips), names)
         what = f"{what}, after the worst death"
         holds &= bool(figure(BENCH, what, value, "VIPs", "<= 2", value <= 2, hash_rule=hashed))
     return holds

@@ -6,7 +6,8 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -125,8 +126,8 @@ def test_down_cuts_everything_until_it_is_over(api: Api, faults: Faults) -> None
     assert api.as_user(api.token).get(MAPS).status == 200
 
 
-def _until_cut(watch: object) -> Iterator[object]:
-    yield from watch  # type: ignore[misc]
+def _until_cut(watch: Iterable[object]) -> Iterator[object]:
+    yield from watch
     raise ConnectionError("the stream ended")
 
 
@@ -271,7 +272,7 @@ def test_an_older_snapshot_brings_back_objects_and_versions(api: Api, faults: Fa
     api.post(MAPS, config_map("kept", a="1")).ok()
     api.post(MAPS, config_map("lost")).ok()
     version = api.get(MAPS).ok()["metadata"]["resourceVersion"]
-    service = {"metadata": {"name": "later"}, "spec": {"ports": [{"port": 80}]}}
+    service: dict[str, Any] = {"metadata": {"name": "later"}, "spec": {"ports": [{"port": 80}]}}
     faults.remember()
     api.merge(f"{MAPS}/kept", {"data": {"a": "2"}}).ok()
     api.delete(f"{MAPS}/lost").ok()
@@ -288,7 +289,7 @@ def test_an_older_snapshot_brings_back_objects_and_versions(api: Api, faults: Fa
     assert found["kept"] == {"a": "1"}
     assert "lost" in found
     assert "new" not in found
-    again = {**service, "spec": {**service["spec"], "clusterIP": ip}}  # type: ignore[dict-item]
+    again = {**service, "spec": {**service["spec"], "clusterIP": ip}}
     api.post("/api/v1/namespaces/default/services", again).ok()
     with api.watch(MAPS, resourceVersion=future) as watch:
         api.post(MAPS, config_map("in-its-past")).ok()

@@ -23,6 +23,8 @@ _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 class CustomKind(Kind):
     """One served version of a custom resource."""
 
+    keeps_status_at_creation = True
+
     def __init__(self, version: JsonObject, kind: str) -> None:
         self.kind = kind
         self.schema: JsonObject = (version.get("schema") or {}).get("openAPIV3Schema") or {_KEEP: True}
@@ -65,10 +67,6 @@ class CustomKind(Kind):
 
     def status_takes_metadata(self) -> bool:
         return False
-
-    @property
-    def keeps_status_at_creation(self) -> bool:  # type: ignore[override]
-        return True
 
     def generation_moves(self, old: JsonObject, new: JsonObject) -> bool:
         ignored = {"metadata", "status"} if self.has_status else {"metadata"}

@@ -131,7 +131,7 @@ def _binds(binding: JsonObject, user: User, namespace: str) -> bool:
 
 
 def _has(values: list[str] | None, wanted: str) -> bool:
-    return bool(values) and ("*" in values or wanted in values)  # type: ignore[operator]
+    return values is not None and ("*" in values or wanted in values)
 
 
 def _rule_allows(rule: JsonObject, attributes: Attributes) -> bool:

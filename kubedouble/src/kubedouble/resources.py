@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 REVIEW = ("create",)
@@ -57,11 +58,11 @@ STATUS = Subresource("status")
 SCALE = Subresource("scale", kind="Scale", group_version="autoscaling/v1")
 
 
-def _core(plural: str, kind: str, short: str = "", **more: object) -> Resource:
+def _core(plural: str, kind: str, short: str = "", **more: Any) -> Resource:
     return _of("", "v1", plural, kind, short, **more)
 
 
-def _of(group: str, version: str, plural: str, kind: str, short: str = "", **more: object) -> Resource:
+def _of(group: str, version: str, plural: str, kind: str, short: str = "", **more: Any) -> Resource:
     return Resource(
         group,
         version,
@@ -70,7 +71,7 @@ def _of(group: str, version: str, plural: str, kind: str, short: str = "", **mor
         short_names=tuple(short.split()),
         singular=kind.lower(),
         key=str(more.pop("key", f"{group}/{plural}")),
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 

@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,15 @@ async def _answer(connection: socket.socket, handle: Handler) -> None:
             text += part
         request = json.loads(text)
         fds: tuple[int, ...] = ()
+        line: Mapping[str, object]
         try:
             answer = await handle(request["op"], request.get("arguments", {}))
             line, fds = {"ok": answer.values}, answer.fds
         except (LabError, KubeError) as failure:
-            line = {"error": f"{failure}"}  # type: ignore[dict-item]
+            line = {"error": f"{failure}"}
         except Exception as failure:  # a mistake of ours: one request fails, and the lab goes on
             log.exception("request %s", request["op"])
-            line = {"error": f"{request['op']}: {type(failure).__name__}: {failure}"}  # type: ignore[dict-item]
+            line = {"error": f"{request['op']}: {type(failure).__name__}: {failure}"}
         raw = json.dumps(line).encode() + b"\n"
         if fds:
             socket.send_fds(connection, [raw], fds)
