@@ -167,3 +167,9 @@ def service_body(
 def service(name: str, **parts: Any) -> ServiceView:
     """A Service as our programs see it."""
     return view_service(service_body(name, **parts))
+
+
+LAYER2 = group("default", local=local("10.31.188.64-10.31.188.66"))
+"""Three addresses."""
+DUAL = group("default", local=local("10.0.0.0/30", "fd00::/126"))
+"""Four of each family."""

@@ -6,6 +6,8 @@ import pytest
 
 from allocator.ipam.requests import Decision, Reason, Refusal
 from tests.allocator.builders import (
+    DUAL,
+    LAYER2,
     configured,
     engine_with,
     entries,
@@ -16,10 +18,6 @@ from tests.allocator.builders import (
     refused,
     request,
 )
-
-LAYER2 = group("default", local=local("10.31.188.64-10.31.188.66"))
-DUAL = group("default", local=local("10.0.0.0/30", "fd00::/126"))
-
 
 # --- first free ------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ from allocator.ipam.engine import Usage
 from allocator.ipam.requests import Claim, Terms
 from purelb.addresses import Family
 from tests.allocator.builders import (
+    DUAL,
+    LAYER2,
     configured,
     engine_with,
     given,
@@ -17,9 +19,6 @@ from tests.allocator.builders import (
     request,
     seniority,
 )
-
-LAYER2 = group("default", local=local("10.31.188.64-10.31.188.66"))
-DUAL = group("default", local=local("10.0.0.0/30", "fd00::/126"))
 
 
 def claim(name: str, *addresses: str, rank: int = 0, groups: tuple[str, ...] = ("default",), **terms: str) -> Claim:

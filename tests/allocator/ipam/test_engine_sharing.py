@@ -6,6 +6,8 @@ import pytest
 
 from allocator.ipam.requests import Reason, Refusal
 from tests.allocator.builders import (
+    DUAL,
+    LAYER2,
     engine_with,
     given,
     group,
@@ -14,9 +16,6 @@ from tests.allocator.builders import (
     refused,
     request,
 )
-
-LAYER2 = group("default", local=local("10.31.188.64-10.31.188.66"))
-DUAL = group("default", local=local("10.0.0.0/30", "fd00::/126"))
 
 
 def test_services_with_one_key_and_different_ports_share_an_address() -> None:
