@@ -41,6 +41,8 @@ class Server:
         await self._runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/headers":
+            return web.Response(text=" ".join(sorted(request.headers)))
         if "watch" not in request.query:
             return web.Response(text=f"{request.method} {request.raw_path} {(await request.read()).decode()}")
         response = web.StreamResponse()
@@ -80,6 +82,17 @@ def test_whom_the_fault_meets_it_meets_and_others_are_carried_on(tmp_path: Path)
             assert "Please sign in." in await answer.text()
         async with session.put("/api/v1/x%2Fy?a=b%20c", data=b"body") as answer:
             assert await answer.text() == "PUT /api/v1/x%2Fy?a=b%20c body"
+
+    scene(tmp_path, act)
+
+
+def test_it_asks_in_no_other_words_than_the_client(tmp_path: Path) -> None:
+    """A client that takes no gzip would else get it."""
+
+    async def act(_: Server, __: Front, session: ClientSession) -> None:
+        bare = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+        async with session.put("/headers", data=b"body", skip_auto_headers=bare) as answer:
+            assert (await answer.text()).split() == ["Content-Length", "Host"]
 
     scene(tmp_path, act)
 

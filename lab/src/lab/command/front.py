@@ -31,6 +31,8 @@ _OF_ONE_HOP: Final = frozenset(
     ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length", "host")
 )
 """Headers that a proxy doesn't pass on (RFC 9110 section 7.6.1), and what each side says anew."""
+_OF_A_CLIENT: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""Headers that aiohttp would add where the client has none: what a client doesn't take would come, gzip for one."""
 
 
 class Front:
@@ -40,7 +42,7 @@ class Front:
         self._url, self._tls, self._fault = url, tls, fault
         self._connections = Connections()
         self._mine = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._theirs = ssl.create_default_context()
+        self._theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody but whom `renew` names
         self.renew()
         self.port = 0
         """On loopback, once it is open."""
@@ -56,7 +58,9 @@ class Front:
         """Serve at `port`."""
         connector = aiohttp.TCPConnector(ssl=self._theirs, limit=0)
         whenever = aiohttp.ClientTimeout(total=None)
-        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False, timeout=whenever)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, timeout=whenever, skip_auto_headers=_OF_A_CLIENT
+        )
         server = web.Server(self._serve, handler_cancellation=True, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
