@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 
 import pytest
 
@@ -148,6 +149,20 @@ def test_a_way_that_resets_does_so_to_what_stands_and_to_whoever_asks() -> None:
             healed[1].close()
 
     asyncio.run(converse())
+
+
+def test_a_client_that_resets_first_is_nothing_to_speak_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def converse() -> None:
+        async with Way() as way:
+            way.forwarder.fail("reset")
+            client = socket.create_connection(way.address)
+            await asyncio.sleep(0.05)  # it is accepted, and waited for
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            await asyncio.sleep(0.05)
+
+    asyncio.run(converse())
+    assert not caplog.records
 
 
 def test_a_diverted_way_leads_elsewhere_until_it_is_healed_and_all_come_anew() -> None:

@@ -1,0 +1,173 @@
+"""A node or its agent dies, is stopped, or comes back: who has its addresses, and what is lost meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lbnodeagent.dataplane.planner import LEFT_BEHIND
+from purelb.election import ranking
+from tests.system.agentlab import MASTER, NODES, SHORT, WORKER11, WORKER12, AgentLab, service, three_nodes
+from tests.system.conftest import eventually
+
+pytestmark = pytest.mark.timeout(120)
+
+VIP = "10.31.188.64"  # worker-188-11, then worker-188-12, by the election's rule
+VIP6 = "fd00:10:31::1:64"
+ROUTED = "10.189.0.9"
+FOREVER = 0xFFFFFFFF  # as `ip` shows it
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[AgentLab]:
+    with three_nodes() as lab:
+        yield lab
+
+
+@pytest.fixture
+def agents(cluster: AgentLab) -> Iterator[AgentLab]:
+    """Three healthy nodes without Services."""
+    with cluster.at_rest():
+        yield cluster
+
+
+@pytest.mark.parametrize("ip", [VIP, VIP6], ids=["IPv4", "IPv6"])
+def test_when_the_owners_cable_is_cut_another_node_answers_within_a_second(agents: AgentLab, ip: str) -> None:
+    agents.apply(service("one", "wire", ip=ip))
+    node = agents.owner(ip)
+
+    with agents.pinging(ip) as seen:
+        agents.lab.must("fault", SHORT[node], "power")
+        time.sleep(1.5)
+
+    assert seen[0].longest <= 1000
+    assert agents.holders(ip) == [ranking(NODES, ip)[1]]  # a NIC without a cable has let go too
+
+    with agents.pinging(ip) as seen:
+        agents.lab.must("heal", SHORT[node])
+        assert eventually(lambda: agents.holders(ip) == [node])
+
+    assert seen[0].lost <= 1
+    family = "IPv4" if ip == VIP else "IPv6"
+    assert eventually(lambda: agents.annotation("one", family) == f"{node},eth0")
+
+
+def test_a_stopped_agent_hands_over_without_a_lost_reply_and_takes_back_likewise(agents: AgentLab) -> None:
+    agents.apply(service("one", "wire", ip=VIP), service("two", "routed", ip=ROUTED))
+    node = agents.owner(VIP)
+    assert eventually(lambda: len(agents.holders(ROUTED, "kube-lb0")) == 3)
+
+    with agents.pinging(VIP) as seen:
+        agents.lab.must("fault", SHORT[node], "agent-stop")
+        assert eventually(lambda: agents.holders(VIP) == [WORKER12])
+    assert seen[0].lost <= 1
+    # A restart is nothing that routers need to hear of: the routed address stays, though not for ever.
+    assert eventually(lambda: 0 < agents.addresses(node, "kube-lb0")[ROUTED]["valid_life_time"] <= LEFT_BEHIND)
+    assert eventually(lambda: agents.annotation("one") == f"{WORKER12},eth0")
+
+    with agents.pinging(VIP) as seen:
+        agents.lab.must("heal", SHORT[node])
+        assert eventually(lambda: agents.holders(VIP) == [node], seconds=20)
+    assert seen[0].lost <= 1
+    assert eventually(lambda: agents.annotation("one") == f"{node},eth0")
+    assert eventually(lambda: agents.addresses(node, "kube-lb0")[ROUTED]["valid_life_time"] == FOREVER)
+
+
+def test_a_killed_agents_addresses_are_taken_over_and_expire_and_come_back_once(agents: AgentLab) -> None:
+    agents.apply(service("one", "wire", ip=VIP), service("gone", "wire", ip="10.31.188.66"))
+    node = agents.owner(VIP)
+    assert agents.owner("10.31.188.66") == node == WORKER11
+
+    with agents.pinging(VIP) as seen:
+        agents.lab.must("fault", SHORT[node], "agent-kill")
+        assert eventually(lambda: WORKER12 in agents.holders(VIP), seconds=3)
+        agents.delete("gone")
+        time.sleep(2)
+        agents.lab.must("heal", SHORT[node])
+        assert eventually(lambda: agents.holders(VIP) == [node] and agents.is_settled(), seconds=20)
+    assert seen[0].longest <= 1000
+    assert eventually(lambda: not agents.holders("10.31.188.66"))
+
+
+def test_a_killed_agent_finds_its_routed_addresses_without_a_flap_and_sweeps_what_nobody_wants(
+    agents: AgentLab,
+) -> None:
+    swept = "10.189.0.10"
+    agents.apply(service("stays", "routed", ip=ROUTED), service("gone", "routed", ip=swept))
+    assert eventually(lambda: agents.holders(ROUTED, "kube-lb0") == agents.holders(swept, "kube-lb0") == list(NODES))
+
+    monitor = agents.hosts.spawn(MASTER, "tests.system.monitor")
+    try:
+        agents.lab.must("fault", SHORT[MASTER], "agent-kill")
+        agents.delete("gone")
+        assert swept in agents.addresses(MASTER, "kube-lb0")
+        agents.lab.must("heal", SHORT[MASTER])
+        assert eventually(lambda: swept not in agents.addresses(MASTER, "kube-lb0"), seconds=20)
+        assert eventually(agents.is_settled, seconds=30)
+    finally:
+        monitor.terminate()
+        seen = monitor.communicate()[0]
+
+    assert [line for line in seen.splitlines() if f" {ROUTED}/" in line] == []
+    assert len([line for line in seen.splitlines() if line.startswith("Deleted") and f" {swept}/" in line]) == 1
+
+
+def test_an_agent_that_comes_back_without_api_and_peers_gives_up_what_another_node_answers_for(
+    agents: AgentLab,
+) -> None:
+    lasting = {"addressConfig": {"localInterface": {"validLifetime": 300}}}
+    agents.patch("lbnodeagent", "default", {"local": lasting}, "purelb")
+    try:
+        agents.apply(service("one", "wire", ip=VIP))
+        assert agents.owner(VIP) == WORKER11
+        assert eventually(lambda: agents.addresses(WORKER11)[VIP]["valid_life_time"] > 100)
+
+        agents.lab.must("fault", SHORT[WORKER11], "agent-kill")
+        assert eventually(lambda: agents.holders(VIP) == [WORKER11, WORKER12], seconds=3)
+        with agents.api_away():
+            agents.lab.must("heal", SHORT[WORKER11])
+            assert eventually(lambda: agents.holders(VIP) == [WORKER12], seconds=30)
+        assert eventually(lambda: agents.holders(VIP) == [WORKER11], seconds=30)
+    finally:
+        agents.patch("lbnodeagent", "default", {"local": {"addressConfig": None}}, "purelb")
+
+
+def test_an_agent_that_stays_dead_leaves_no_address_on_its_nic_after_20_seconds(agents: AgentLab) -> None:
+    agents.apply(service("one", "wire", ip=VIP))
+    assert eventually(lambda: agents.holders(VIP) == [WORKER11])
+
+    agents.lab.must("fault", SHORT[WORKER11], "agent-kill")
+
+    assert eventually(lambda: agents.holders(VIP) == [WORKER12], seconds=20)
+
+
+def test_a_rolling_restart_of_all_agents_loses_at_most_one_reply_each(agents: AgentLab) -> None:
+    agents.apply(service("one", "wire", ip=VIP))
+    agents.owner(VIP)
+
+    with agents.pinging(VIP) as seen:
+        agents.lab.kubectl("rollout", "restart", "daemonset/lbnodeagent", "-n", "purelb")
+        agents.lab.kubectl("rollout", "status", "daemonset/lbnodeagent", "-n", "purelb", "--timeout=50s")
+        assert eventually(lambda: agents.holders(VIP) == [WORKER11])
+    assert seen[0].lost <= 3
+
+
+def test_with_the_api_away_every_address_stays_and_failover_works_and_is_told_afterwards(agents: AgentLab) -> None:
+    agents.apply(service("one", "wire", ip=VIP), service("two", "routed", ip=ROUTED))
+    node = agents.owner(VIP)
+    assert eventually(lambda: len(agents.holders(ROUTED, "kube-lb0")) == 3)
+    assert eventually(lambda: agents.annotation("one") == f"{node},eth0")
+
+    with agents.api_away(), agents.pinging(VIP) as seen:
+        time.sleep(3)
+        agents.lab.must("fault", SHORT[node], "power")
+        time.sleep(22)  # longer than an address lives that nobody renews
+        assert agents.holders(VIP) == [WORKER12]
+        assert set(agents.holders(ROUTED, "kube-lb0")) >= {MASTER, WORKER12}
+
+    assert seen[0].longest <= 1000
+    assert eventually(lambda: agents.annotation("one") == f"{WORKER12},eth0", seconds=5)
+    text = f"Node {WORKER12} announcing {VIP} on interface eth0"
+    assert eventually(lambda: text in agents.events("one", "AnnouncingLocal"), seconds=5)
