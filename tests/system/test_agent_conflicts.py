@@ -148,7 +148,7 @@ def test_an_ipv4_address_that_another_host_has_is_left_to_it_and_its_neighbours_
         agents.hosts.run(ROGUE, ["ip", "addr", "del", f"{VIP}/32", "dev", "eth0"])
 
 
-def see_it_left_to_the_other(agents: AgentLab, name: str, ip: str, node: str) -> None:
+def see_it_left_to_the_other(agents: AgentLab, name: str, ip: str, node: str | None) -> None:
     """The Service's node doesn't have the address, and the Service's events say who does."""
     text = f"Another host, {mac_of(agents, ROGUE)}, answers for {ip}, which node {node}"
     assert eventually(lambda: any(one.startswith(text) for one in agents.events(name, "AddressConflict")))

@@ -155,7 +155,7 @@ def test_a_client_that_resets_first_is_nothing_to_speak_of(caplog: pytest.LogCap
     async def converse() -> None:
         async with Way() as way:
             way.forwarder.fail("reset")
-            client = socket.create_connection(way.address)
+            client = socket.create_connection(way.door.getsockname())
             await asyncio.sleep(0.05)  # it is accepted, and waited for
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             client.close()

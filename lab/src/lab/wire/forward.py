@@ -85,7 +85,8 @@ class Forwarder:
                 abort(transport)
                 return
             case "reset":
-                await reader.read(1)  # whoever asks for something meets it
+                with contextlib.suppress(OSError):  # a client may give up first
+                    await reader.read(1)  # whoever asks for something meets it
                 reset(transport)
                 return
         connection = _Connection(transport, is_dead=self._fault == "half-open")
