@@ -16,8 +16,9 @@ PAUSE: Final = 10.0
 """Seconds after which an address that another host had is tried again (as RFC 5227 section 1.1 has it for IPv4)."""
 ANSWERED: Final = 15.0
 """Likewise of an IPv4 address, from the last answer on: it is asked for every ten seconds meanwhile."""
-WINDOW: Final = 0.3
-"""Seconds after an IPv4 address was placed for the first time in which an answer is one to the question of then."""
+WINDOW: Final = 0.25
+"""Seconds after an IPv4 address was placed for the first time in which an answer is one to the question of then, and
+for which it isn't announced."""
 
 
 class DuplicateDetection:

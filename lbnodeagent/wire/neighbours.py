@@ -17,7 +17,7 @@ from lbnodeagent.kernel.interfaces import IPVS_INTERFACE
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import FOREVER, Conflict, IfIndex, Link, Mac
 from lbnodeagent.wire.conflicts import Conflicts
-from lbnodeagent.wire.dad import DuplicateDetection
+from lbnodeagent.wire.dad import WINDOW, DuplicateDetection
 from lbnodeagent.wire.frames import format_mac
 from lbnodeagent.wire.garp import Announce, Garp, Refresh
 from purelb.addresses import IPAddress
@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 
 PROBE_FIRST: Final = 0.5
 """Seconds after placing a VIP until it is asked whether another host has it too."""
-QUIET: Final = 0.01
-"""Seconds for which an IPv4 VIP that nobody had yet isn't announced: the host that has it answers within them, and its
-neighbours go on believing it. Whoever asks for the VIP meanwhile is answered."""
 PROBE_AGAIN: Final = 60.0
 """Seconds between two such questions for all VIPs that are here."""
 BURST: Final = 64
@@ -69,7 +66,8 @@ class Neighbours:
         """VIPs that are here until their new owner has them: that one has announced them last, or will."""
         self._unprobed: set[IPAddress] = set()
         self._quiet_until: dict[IPAddress, float] = {}
-        """In their order."""
+        """Of IPv4 VIPs that nobody had yet, in their order: the host that has one may answer until then, and its
+        neighbours go on believing it. Whoever asks for the VIP meanwhile is answered."""
         self._probe_at = FOREVER
         self._probe_all_at = 0.0
 
@@ -97,7 +95,7 @@ class Neighbours:
         self._unprobed.add(vip)
         self._probe_at = min(self._probe_at, now + PROBE_FIRST)
         if self._present.nics_with(vip) and self._detection.asks(vip, now):
-            self._quiet_until[vip] = now + QUIET
+            self._quiet_until[vip] = now + WINDOW
             self._probe(vip)
 
     def announce_placed(self, vips: Iterable[IPAddress], now: float) -> None:

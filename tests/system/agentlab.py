@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import LabUnderTest, eventually
+from tests.system.recording import recorded
 
 MASTER = "tiny-cilium-master-188-1.k8s.tcinternal"
 WORKER11 = "tiny-cilium-worker-188-11.k8s.tcinternal"
@@ -206,21 +207,22 @@ class AgentLab:
     def pinging(self, ip: str) -> Iterator[list[Silence]]:
         """The client pings every 5 ms; the list holds what it saw afterwards."""
         seen: list[Silence] = []
-        process = self.hosts.spawn("client", "tests.system.pinger", ip)
-        try:
+        with recorded(self.hosts, "client", "tests.system.pinger", ip, end=signal.SIGINT) as lines:
             time.sleep(1.0)
             yield seen
             time.sleep(0.5)
-        finally:
-            process.send_signal(signal.SIGINT)
-            output = process.communicate()[0]
-        replies = re.findall(r"\[([\d.]+)\] \d+ bytes from .* icmp_seq=(\d+) ", output)
-        pairs = list(pairwise((float(at), int(number)) for at, number in replies))
+            ended = time.time()
+        replies = re.findall(r"\[([\d.]+)\] \d+ bytes from .* icmp_seq=(\d+) ", "\n".join(lines))
+        found = [(float(at), int(number)) for at, number in replies]
+        pairs = list(pairwise(found))
+        silences = [later[0] - earlier[0] for earlier, later in pairs]
+        if found:
+            silences.append(ended - found[-1][0])
         seen.append(
             Silence(
                 replies=len(replies),
                 lost=sum(max(0, later[1] - earlier[1] - 1) for earlier, later in pairs),
-                longest=max((later[0] - earlier[0] for earlier, later in pairs), default=float("inf")) * 1000,
+                longest=max(silences, default=float("inf")) * 1000,
             )
         )
 
@@ -228,14 +230,11 @@ class AgentLab:
     def capturing(self, host: str) -> Iterator[list[bytes]]:
         """The ARP and neighbour discovery frames that come to a host; the list is filled afterwards."""
         frames: list[bytes] = []
-        process = self.hosts.spawn(host, "tests.system.capture")
-        try:
+        with recorded(self.hosts, host, "tests.system.capture", end=signal.SIGTERM) as lines:
             time.sleep(0.7)
             yield frames
             time.sleep(0.3)
-        finally:
-            process.terminate()
-            frames += (bytes.fromhex(line) for line in process.communicate()[0].split())
+        frames += map(bytes.fromhex, lines)
 
 
 @contextmanager

@@ -46,6 +46,14 @@ def versions(agents: AgentLab, name: str, seconds: int) -> int:
     return len(seen) - 1
 
 
+def at_home(agents: AgentLab, vip: str) -> str:
+    """The node that is first by the hash rule, once it alone has the address: then all nodes hear each other again."""
+    first = owner(NODES, vip)
+    assert first
+    assert eventually(lambda: agents.holders(vip) == [first], seconds=30), agents.holders(vip)
+    return first
+
+
 def settled(agents: AgentLab, vip: str) -> str:
     """The one node that has an address, which it is within a few seconds."""
     assert eventually(lambda: len(agents.holders(vip)) == 1, seconds=30)
@@ -80,13 +88,13 @@ def test_agents_that_never_heard_each_other_say_so_with_port_and_names_and_share
         assert versions(agents, "deaf", 10) <= 3
         assert agents.holders(VIP) == [holder]
 
-    assert eventually(lambda: agents.holders(VIP) == [owner(NODES, VIP)], seconds=30)
+    at_home(agents, VIP)
     assert eventually(lambda: agents.annotation("deaf") == f"{owner(NODES, VIP)},eth0")
 
 
 def test_with_the_port_closed_everything_stays_where_it_is(agents: AgentLab) -> None:
     agents.apply(service("stays", "wire", ip=OTHER))
-    holder = agents.owner(OTHER, seconds=30.0)
+    holder = at_home(agents, OTHER)
 
     with closed(agents):
         seen = watched(agents, OTHER, 12.0)
@@ -98,7 +106,7 @@ def test_with_the_port_closed_everything_stays_where_it_is(agents: AgentLab) -> 
 @pytest.mark.parametrize("fault", ["deaf", "mute"])
 def test_what_a_node_had_that_others_do_not_hear_is_soon_on_one_of_them_alone(agents: AgentLab, fault: str) -> None:
     agents.apply(service("moves", "wire", ip=OTHER))
-    first = agents.owner(OTHER, seconds=30.0)
+    first = at_home(agents, OTHER)
 
     agents.lab.must("fault", SHORT[first], fault)
     try:
@@ -108,12 +116,12 @@ def test_what_a_node_had_that_others_do_not_hear_is_soon_on_one_of_them_alone(ag
         agents.lab.must("heal", SHORT[first], fault)
 
     assert all(len(holders) == 1 and first not in holders for holders in seen)
-    assert eventually(lambda: agents.holders(OTHER) == [first], seconds=30)
+    assert at_home(agents, OTHER) == first
 
 
 def test_a_node_behind_a_dead_port_takes_nothing(agents: AgentLab) -> None:
     agents.apply(service("elsewhere", "wire", ip=OTHER))
-    holder = agents.owner(OTHER, seconds=30.0)
+    holder = at_home(agents, OTHER)
     lonely = next(node for node in NODES if node != holder)
 
     agents.lab.must("fault", SHORT[lonely], "port-dead")

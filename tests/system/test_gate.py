@@ -16,6 +16,7 @@ import pytest
 
 from purelb.membership import Standing, parse_membership
 from tests.system.conftest import LabUnderTest, eventually
+from tests.system.recording import recorded
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -74,16 +75,13 @@ class Cluster:
     @contextlib.contextmanager
     def pinged(self, vip: str) -> Iterator[Callable[[], int]]:
         """Ping a VIP every 5 ms from the client; gives how many replies were lost, once it's over."""
-        ping = self.lab.hosts.spawn("client", "tests.system.pinger", vip)
         counted: list[int] = []
-        try:
+        with recorded(self.lab.hosts, "client", "tests.system.pinger", vip, end=signal.SIGINT) as lines:
             yield lambda: counted[0]
-        finally:
-            ping.send_signal(signal.SIGINT)
-            text, _ = ping.communicate(timeout=10)
-            found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
-            assert found, text
-            counted.append(int(found[1]) - int(found[2]))
+        text = "\n".join(lines)
+        found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+        assert found, text
+        counted.append(int(found[1]) - int(found[2]))
 
 
 @pytest.fixture(scope="module")

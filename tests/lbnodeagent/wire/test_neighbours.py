@@ -8,9 +8,9 @@ import pytest
 
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.wire.conflicts import Conflicts
-from lbnodeagent.wire.dad import DuplicateDetection
+from lbnodeagent.wire.dad import WINDOW, DuplicateDetection
 from lbnodeagent.wire.garp import Announce
-from lbnodeagent.wire.neighbours import BURST, QUIET, SPACING, Neighbours, Probe
+from lbnodeagent.wire.neighbours import BURST, SPACING, Neighbours, Probe
 from purelb.nodeagents import GarpConfig
 from tests.lbnodeagent.scenes import ETH0, NOW, VIP, link, node, placed
 
@@ -111,9 +111,9 @@ def placed_first() -> tuple[Neighbours, DuplicateDetection]:
 def test_the_wire_is_asked_for_a_new_vip_at_once_and_told_a_moment_later() -> None:
     neighbours, _ = placed_first()
     assert neighbours.take_frames() == [Probe(VIP, "eth0", TOLD.mac)]
-    assert neighbours.deadline <= NOW + QUIET
+    assert neighbours.deadline <= NOW + WINDOW
 
-    neighbours.run_due(NOW + QUIET)
+    neighbours.run_due(NOW + WINDOW)
     assert TOLD in neighbours.take_frames()
 
 
@@ -124,5 +124,5 @@ def test_it_is_not_told_of_one_that_turned_out_to_be_anothers_or_went_to_another
     gone.gives_away(VIP, is_given=True)
 
     for neighbours in (left, gone):
-        neighbours.run_due(NOW + QUIET)
+        neighbours.run_due(NOW + WINDOW)
         assert TOLD not in neighbours.take_frames()

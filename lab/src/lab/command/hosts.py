@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lab.command import control
 from lab.command.kubectl import run_kubectl
@@ -64,12 +64,14 @@ class Hosts:
             raise LabError(f"{' '.join(command)} on {host}: {done.stderr.strip() or done.returncode}")
         return done.stdout
 
-    def spawn(self, host: str, module: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start one of our own modules on a host; its output is a pipe, and it is the caller's to end."""
+    def spawn(
+        self, host: str, module: str, *arguments: str, output: int | IO[str] = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """Start one of our own modules on a host; it is the caller's to end, and to read if it goes to a pipe."""
         prefix, fds = self._entrance(host)
         command = [*prefix, sys.executable, "-m", module, *arguments]
         environment = {**os.environ, **python_path()}
-        return subprocess.Popen(command, pass_fds=fds, text=True, stdout=subprocess.PIPE, env=environment)
+        return subprocess.Popen(command, pass_fds=fds, text=True, stdout=output, env=environment)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return run_kubectl(self.folder, arguments, stdin)
