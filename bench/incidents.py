@@ -21,6 +21,7 @@ Kind = Literal[
     "port-dead",
     "deaf",
     "mute",
+    "deaf-to-one",
     "cordon",
     "drain",
     "proxy-late",
@@ -43,6 +44,8 @@ Kind = Literal[
     "api-quota",
     "api-admission",
     "api-rotate",
+    "api-code",
+    "api-go-back",
     "foreign-status",
     "stripped",
     "tenant",
@@ -65,6 +68,7 @@ _WEIGHTS: Final[dict[Kind, int]] = {
     "port-dead": 2,
     "deaf": 2,
     "mute": 2,
+    "deaf-to-one": 2,
     "cordon": 3,
     "drain": 2,
     "proxy-late": 1,
@@ -87,6 +91,8 @@ _WEIGHTS: Final[dict[Kind, int]] = {
     "api-quota": 2,
     "api-admission": 2,
     "api-rotate": 2,
+    "api-code": 2,
+    "api-go-back": 2,
     "foreign-status": 2,
     "stripped": 2,
     "tenant": 2,
@@ -106,6 +112,7 @@ _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "port-dead": (1.0, 8.0),
     "deaf": (1.0, 8.0),
     "mute": (1.0, 8.0),
+    "deaf-to-one": (1.0, 8.0),
     "cordon": (2.0, 10.0),
     "drain": (2.0, 10.0),
     "proxy-late": (2.0, 10.0),
@@ -128,6 +135,8 @@ _SECONDS: Final[dict[Kind, tuple[float, float]]] = {
     "api-quota": (3.0, 20.0),
     "api-admission": (3.0, 20.0),
     "api-rotate": (8.0, 15.0),
+    "api-code": (3.0, 10.0),
+    "api-go-back": (1.0, 3.0),
     "foreign-status": (1.0, 1.0),
     "stripped": (1.0, 1.0),
     "tenant": (1.0, 8.0),
@@ -145,6 +154,8 @@ NODELESS: Final = API | STRANGERS | frozenset[Kind](("foreign-status", "stripped
 """What befalls no node."""
 HARMLESS: Final = frozenset[Kind](("replay",))
 """What a node is named for, but must not be broken by."""
+ALONE: Final = frozenset[Kind](("api-go-back",))
+"""What nothing else may begin or end in: it would be undone too, a cordon's end say that an older snapshot lacks."""
 PAUSE: Final = 3.0
 """Seconds between two incidents, on average."""
 MOST_BROKEN: Final = 2
@@ -161,11 +172,11 @@ class Incident:
     begin: float
     end: float
     choice: float = 0.0
-    """In [0, 1): which of the Services, where that is still to be chosen."""
+    """In [0, 1): which of the Services, say, where that is still to be chosen."""
 
-    def of(self, services: Sequence[str]) -> str:
-        """That Service, or its VIP, among all of them."""
-        return services[int(self.choice * len(services))]
+    def of(self, those: Sequence[str]) -> str:
+        """That Service, or its VIP, or another choice, among all of them."""
+        return those[int(self.choice * len(those))]
 
 
 def plan_incidents(nodes: Sequence[str], seconds: float, chance: random.Random) -> list[Incident]:
@@ -180,6 +191,8 @@ def plan_incidents(nodes: Sequence[str], seconds: float, chance: random.Random) 
             return planned
         if end > seconds:
             continue
+        if any((kind in ALONE or one.kind in ALONE) and one.end + REST > at for one in planned):
+            continue
         if kind in NODELESS or kind in HARMLESS:
             rivals = next((group for group in (API, STRANGERS) if kind in group), frozenset((kind,)))
             if not any(one.kind in rivals and one.end + 1 > at for one in planned):
@@ -192,7 +205,7 @@ def plan_incidents(nodes: Sequence[str], seconds: float, chance: random.Random) 
         whole = [node for node in nodes if node not in resting]
         # With one node of three or fewer broken, a second would leave no majority to look at.
         if whole and len(broken) < min(MOST_BROKEN, (len(nodes) - 1) // 2):
-            planned.append(Incident(kind, chance.choice(whole), at, end))
+            planned.append(Incident(kind, chance.choice(whole), at, end, chance.random()))
 
 
 def cause_of(begin: float, nodes: Collection[str], incidents: Sequence[Incident]) -> Incident | None:

@@ -24,6 +24,8 @@ from purelb.names import ANNOUNCING_IPV4, ANNOUNCING_IPV6, GOSSIP_SECRET
 
 TENANTS: Final = "tenants"
 """The Service that a tenant makes."""
+CODES: Final = ("401", "403", "404", "409", "410", "429", "500", "503")
+"""With which an API server says no."""
 PATIENCE: Final = 60.0
 """Seconds for which a command of an incident's is tried again while the API server is away."""
 
@@ -80,6 +82,10 @@ def carry_out(lab: Cluster, services: Mapping[str, str], incident: Incident) -> 
         ):
             with broken(lab, incident.node, incident.kind):
                 time.sleep(lasting)
+        case "deaf-to-one":
+            peer = incident.of([node for node in lab.nodes if node != incident.node])
+            with broken(lab, incident.node, "deaf", peer):
+                time.sleep(lasting)
         case "freeze":
             lab.freeze(incident.node, FREEZE)
         case "cordon" | "drain":
@@ -106,6 +112,12 @@ def carry_out(lab: Cluster, services: Mapping[str, str], incident: Incident) -> 
             | "api-rotate"
         ):
             trouble_api(lab, incident.kind.removeprefix("api-"), lasting)
+        case "api-code":
+            trouble_api(lab, incident.of(CODES), lasting)
+        case "api-go-back":
+            apifaults.begin(lab.folder, "remember", None)
+            time.sleep(lasting)
+            apifaults.begin(lab.folder, "go-back", None)
         case "foreign-status":
             meddle(lab, CLUSTER, "servicelb", f"default/{service}", lasting)
         case "stripped":
@@ -125,9 +137,9 @@ def carry_out(lab: Cluster, services: Mapping[str, str], incident: Incident) -> 
 
 
 @contextlib.contextmanager
-def broken(lab: Cluster, node: str, kind: str) -> Iterator[None]:
+def broken(lab: Cluster, node: str, kind: str, subject: str | None = None) -> Iterator[None]:
     """With a fault of a node's."""
-    lab.fault(node, kind)
+    lab.fault(node, kind, subject)
     try:
         yield
     finally:

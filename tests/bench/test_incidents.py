@@ -12,7 +12,7 @@ import pytest
 from bench.chaos import placed, two_owners
 from bench.cluster import is_exception, is_pooled, vips_of
 from bench.constitution import Placed
-from bench.incidents import API, HARMLESS, REST, STRANGERS, Incident, Kind, cause_of, plan_incidents
+from bench.incidents import ALONE, API, HARMLESS, REST, STRANGERS, Incident, Kind, cause_of, plan_incidents
 from bench.keepalived import INSTANCES, configuration
 from bench.wire import Change, Doubled
 from purelb.election import ranking
@@ -35,6 +35,14 @@ def test_at_most_two_nodes_are_broken_at_a_time_and_none_twice(seed: int) -> Non
     for group in (API, STRANGERS):
         for one, other in combinations([one for one in planned if one.kind in group], 2):
             assert one.end + 1 <= other.begin
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_else_happens_while_the_api_server_goes_back_in_time(seed: int) -> None:
+    planned = plan_incidents(NODES, 600.0, random.Random(seed))
+
+    for alone in (one for one in planned if one.kind in ALONE):
+        assert all(one.end <= alone.begin or alone.end <= one.begin for one in planned if one is not alone)
 
 
 def test_over_an_hour_everything_happens() -> None:
