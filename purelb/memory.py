@@ -3,7 +3,9 @@
 Found with an hour of churn (bench/churn.py): what programs hold stays the same, and yet they grew by megabytes. A TLS
 connection has 256 KiB of buffers (asyncio.sslproto) in objects that refer to each other in circles, and after an outage
 of the API server there are a dozen of those that are over, which only a full collection finds: Python makes one when a
-quarter of all that it looks through is new, hours later. Nothing here knows what the memory is for.
+quarter of all that it looks through is new, hours later. And what is freed in the middle of the heap of C libraries
+(TLS, parsers, buffers) goes back to the machine only when somebody asks for that. Nothing here knows what the memory is
+for.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from typing import Final
 
 AFTERWARDS: Final = 5.0
 """Seconds after a recovery until what was before it is looked through: by then all have connected again."""
+EVERY: Final = 60.0
+"""Seconds from one time at which free memory is given back to the next: a millisecond, and a page of it is soon needed
+again or isn't."""
 
 _M_ARENA_MAX: Final = -8
 """One heap for all threads: each of its own would have holes of its own, and with the interpreter's lock nearly nobody
@@ -40,11 +45,25 @@ def settle() -> None:
 
 
 async def tidy(recovered: Callable[[], Awaitable[None]]) -> None:
-    """Look for garbage after each recovery of the API server, until cancelled; ``recovered`` waits for the next one.
+    """Give free memory back now and then, until cancelled; ``recovered`` waits for the API server's next recovery.
 
-    It stops all threads for some milliseconds: 20 with a thousand Services.
+    After each recovery it looks for garbage first, which stops all threads for some milliseconds: 20 with a thousand
+    Services.
     """
     while True:
-        await recovered()
-        await asyncio.sleep(AFTERWARDS)
-        gc.collect()
+        try:
+            async with asyncio.timeout(EVERY):
+                await recovered()
+        except TimeoutError:
+            pass
+        else:
+            await asyncio.sleep(AFTERWARDS)
+            gc.collect()
+        give_back()
+
+
+def give_back() -> None:
+    """Whole pages of the C heap that are free (malloc_trim(3)); other threads run on meanwhile."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -63,6 +63,51 @@ def test_what_was_before_a_recovery_is_collected(monkeypatch: pytest.MonkeyPatch
         gc.enable()
 
 
+HOLES = """
+import ctypes
+import mmap
+from purelb import memory
+
+def resident():
+    with open("/proc/self/statm") as pages:
+        return int(pages.read().split()[1]) * mmap.PAGESIZE
+
+memory.settle()
+kept = [bytes(3000) for _ in range(20_000)]
+kept = kept[::50]
+before = resident()
+memory.give_back()
+print(before - resident(), hasattr(ctypes.CDLL(None), "malloc_trim"))
+"""
+
+
+def test_what_is_free_between_what_is_kept_goes_back_to_the_machine() -> None:
+    done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
+
+    given_back, can_trim = done.stdout.split()
+    assert int(given_back) > 40_000_000 or can_trim == "False"
+
+
+def test_it_does_so_also_while_nothing_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "EVERY", 0.001)
+    times = 0
+
+    def give_back() -> None:
+        nonlocal times
+        times += 1
+
+    monkeypatch.setattr(memory, "give_back", give_back)
+
+    async def scenario() -> None:
+        tidying = asyncio.create_task(memory.tidy(Recovery().wait))
+        async with asyncio.timeout(5):
+            while times < 3:
+                await asyncio.sleep(0.001)
+        tidying.cancel()
+
+    asyncio.run(scenario())
+
+
 def test_a_program_settles_with_any_c_library() -> None:
     memory.settle()
     gc.unfreeze()
