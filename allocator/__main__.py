@@ -61,7 +61,9 @@ async def serve(
     common, clock = settings.common, asyncio.get_running_loop().time
     registry = new_registry()
     metrics = AllocatorMetrics(registry)
-    async with Kube(common.kubeconfig, user_agent=names.ALLOCATOR_COMPONENT, pace=pace) as kube:
+    async with Kube(
+        common.kubeconfig, user_agent=names.ALLOCATOR_COMPONENT, pace=pace, requested=metrics.requested
+    ) as kube:
         leadership = Leadership(kube, common.namespace, settings.identity, clock)
         recorder = EventRecorder(kube, names.ALLOCATOR_COMPONENT, unsent)
         notices = Notices(recorder, metrics)

@@ -59,7 +59,9 @@ async def run(settings: AgentSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     config = Config.fast() if settings.gossip_profile == "fast" else Config.lan()
-    peers = Peers(settings.node_name, settings.common.host, settings.gossip_port, config)
+    round_trip = metrics.round_trips.observe
+    peers = Peers(settings.node_name, settings.common.host, settings.gossip_port, config, round_trip)
+    metrics.gossip.counters = lambda: peers.counters
     control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, metrics))
 
     def trouble() -> str | None:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,7 @@ from purelb.credentials import Credentials, Kubeconfig, Login, login
 from purelb.errors import KubeError, SettingsError, UnavailableError
 from purelb.light_aiohttp import aiohttp
 from purelb.pace import Pace
-from purelb.rights import Rights
+from purelb.rights import VERBS, Rights
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -102,11 +102,18 @@ class Kube:
     """
 
     def __init__(
-        self, kubeconfig: Path | Kubeconfig | None = None, *, user_agent: str = "purelb", pace: Pace | None = None
+        self,
+        kubeconfig: Path | Kubeconfig | None = None,
+        *,
+        user_agent: str = "purelb",
+        pace: Pace | None = None,
+        requested: Callable[[str, float], None] = lambda verb, seconds: None,
     ) -> None:
+        """``requested`` is told of each request that came to its end, how it did: its verb, and the seconds it took."""
         self.pace = pace or Pace()
         self._kubeconfig = kubeconfig
         self._user_agent = user_agent
+        self._requested = requested
         self.rights = Rights()
         """What the answers say of them."""
         self._login: Login | None = None
@@ -214,6 +221,8 @@ class Kube:
     ) -> bytes:
         what, timeout = f"{method} {path}", self.pace.request if timeout is None else timeout
         data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         try:
             async with asyncio.timeout(timeout):
                 response = await self._ask(method, path, query, data, {"Content-Type": content_type})
@@ -223,6 +232,8 @@ class Kube:
             raise UnavailableError(f"the API server did not answer {what} in {timeout:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise UnavailableError(f"the API server can't be reached: {error}") from error
+        finally:
+            self._requested(VERBS.get(method, "other"), loop.time() - begun)
         if not 200 <= response.status < 300:
             raise self._refused(method, path, response, answer)
         self.rights.worked(method, path)

@@ -12,6 +12,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from purelb.gossipmetrics import GossipCollector
+
 
 def new_registry() -> CollectorRegistry:
     """A registry of one program, with the process's own figures."""
@@ -41,6 +43,13 @@ class ClientMetrics:
             "1 if the configuration was read and is used.",
             registry=registry,
         )
+        self.requests = Histogram(
+            "purelb_k8s_client_request_seconds",
+            "How long requests to the API server took, also those that failed; watches are none of them.",
+            ["verb"],
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
         self.forbidden = Gauge(
             "purelb_k8s_client_forbidden",
             "1 per kind of request that the API server refuses, for lack of a right, again and again.",
@@ -59,6 +68,10 @@ class ClientMetrics:
             ["kind"],
             registry=registry,
         )
+
+    def requested(self, verb: str, seconds: float) -> None:
+        """A request came to its end; ``verb`` is one of five (rights.py)."""
+        self.requests.labels(verb).observe(seconds)
 
 
 MOST_UNKNOWN_POOLS: Final = 64
@@ -244,6 +257,14 @@ class AgentMetrics(ClientMetrics):
             ["fingerprint", "use"],
             registry=registry,
         )
+        self.gossip = GossipCollector()
+        registry.register(self.gossip)
+        self.round_trips = Histogram(
+            "purelb_gossip_probe_rtt_seconds",
+            "How long peers took to answer direct probes.",
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+            registry=registry,
+        )
         self.members = Gauge(
             "purelb_election_member_count",
             "Nodes that take part in the election, this one included.",
@@ -298,6 +319,23 @@ class AgentMetrics(ClientMetrics):
             "Addresses put back after something else had removed them.",
             registry=registry,
         )
+        self.takeover_seconds = Histogram(
+            "purelb_lbnodeagent_takeover_seconds",
+            "From noticing that an address is this node's to its being announced here, by why it is.",
+            ["reason"],
+            buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+            registry=registry,
+        )
+        for reason in ("died", "left", "planned", "new", "elected"):
+            self.takeover_seconds.labels(reason)  # shown as 0 from the beginning
+        self.kernel_errors = Counter(
+            "purelb_lbnodeagent_netlink_errors_total",
+            "What the kernel refused to do, each tried again.",
+            ["subject"],
+            registry=registry,
+        )
+        for subject in ("address", "interface", "route"):
+            self.kernel_errors.labels(subject)
         self.refusals = Counter(
             "purelb_lbnodeagent_refusals_total",
             "Addresses that a rule kept from being placed or removed, whoever asked for it.",

@@ -16,7 +16,7 @@ PATIENCE: Final = 20.0
 """Seconds of refusals after which it is no accident: a server that has just started forbids everything for a moment."""
 MEMORY: Final = 300.0
 """Seconds after which a request that nobody sends any more is forgotten: more than any pause between two tries."""
-_VERBS: Final = {"GET": "read", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+VERBS: Final = {"GET": "read", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _RBAC: Final = '" cannot '
 """In RBAC's sentence (apiserver's forbiddenMessage), and in none of a quota, of admission, of a namespace that ends."""
 
@@ -72,4 +72,4 @@ def request_of(method: str, path: str) -> str:
     rest = parts[2:] if parts[0] == "api" else parts[3:]
     if rest[:1] == ["namespaces"] and len(rest) > 2:
         rest = rest[2:]
-    return f"{_VERBS.get(method, method.lower())} {'/'.join((*rest[:1], *rest[2:]))}"
+    return f"{VERBS.get(method, method.lower())} {'/'.join((*rest[:1], *rest[2:]))}"

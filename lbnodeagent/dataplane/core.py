@@ -150,25 +150,24 @@ class Core:
         self._now = now
         match event:
             case GossipStarted():
-                self._implied.owners_changed(self._state.candidacy.gossip_started(now))
+                self._implied.owners_changed(self._state.candidacy.gossip_started(now), now)
             case GossipEnded():
                 self._state.candidacy.hears_peers = False
-                self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=True))
+                self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=True), now)
             case PeerAlive(node, meta, address):
                 self._implied.peer_alive(node, meta, address, now)
             case PeerGone(node, for_good):
-                self._state.members.gone(node, now, for_good=for_good)
-                self._implied.candidacy_changed(now)
+                self._implied.peer_gone(node, now, for_good=for_good)
             case Deaf(is_deaf):
                 self._state.candidacy.is_deaf = is_deaf
                 self._implied.candidacy_changed(now)
             case CutOff(is_cut_off):
-                self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=not is_cut_off))
+                self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=not is_cut_off), now)
             case KeyRetired():
                 self._state.members.key_retired()
             case HandoverMessage():
                 learned = self._state.negotiation.received(event, now)
-                self._implied.owners_changed(learned.changed)
+                self._implied.owners_changed(learned.changed, now, "left" if event.is_leaving else "elected")
                 self._state.mark(learned.look_at)
             case _:
                 assert_never(event)
@@ -190,7 +189,7 @@ class Core:
         if heard is None:
             return False
         self._now = now
-        self._implied.owners_changed((vip,) if heard.has_changed else ())
+        self._implied.owners_changed((vip,) if heard.has_changed else (), now)
         self._state.mark((vip,) if heard.is_to_be_looked_at else ())
         if heard.conflict is not None:
             self._outputs += (Counted("conflicts", 1), heard.conflict)
@@ -242,7 +241,7 @@ class Core:
             outputs.append(SayMeta(self._said))
         if self._state.candidacy.take_haste():
             outputs.append(JoinAtOnce())
-        outputs += [*self._implied.take(), *self._state.refusals.take(), *self._outputs]
+        outputs += [*self._implied.take(), *self._state.refusals.take(), *self._state.takeovers.take(), *self._outputs]
         self._outputs = []
         return outputs
 
@@ -342,7 +341,7 @@ class Core:
             state.members.forget_old(now)
             self._mark_hosts()
             state.connected.look(state.present, state.config.dummy_interface, now)
-            self._implied.owners_changed(state.candidacy.elect(now))
+            self._implied.owners_changed(state.candidacy.elect(now), now)
             there = state.present.all_ours()
             self._outputs.append(Swept(frozenset(one.key for one in there)))
             state.mark_all()

@@ -20,6 +20,7 @@ from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.dataplane.rivals import Rivals
+from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
 from lbnodeagent.gate.watch import GateWatch
@@ -276,6 +277,8 @@ class DataPlane:
                 self._peers.hurry()
             case Counted():
                 self._count(output)
+            case Takeover(cause, seconds):
+                self._metrics.takeover_seconds.labels(cause).observe(seconds)
             case Refusal(vip, interface, rule, reason):
                 self._metrics.refusals.labels(rule).inc()
                 log.warning("refused", extra={"vip": str(vip), "interface": interface, "rule": rule, "reason": reason})

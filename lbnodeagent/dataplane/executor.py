@@ -52,7 +52,7 @@ class Executor:
                 try:
                     await self._execute(action)
                 except KernelError as error:
-                    outcomes.append(_refused(action, error))
+                    outcomes.append(self._refused(action, error))
                 else:
                     outcomes.append(Done(action))
         return outcomes
@@ -66,7 +66,7 @@ class Executor:
         for change in changes:
             result = refused[change] if change in refused else next(results)
             if isinstance(result, KernelError):
-                outcomes.append(_refused(change, result))
+                outcomes.append(self._refused(change, result))
                 if isinstance(change, Place) and change.is_renewal:
                     self._metrics.renewal_errors.inc()
             else:
@@ -127,7 +127,20 @@ class Executor:
             self._netlink.promote_secondaries(index)
         await self._netlink.add_marked_route(network, index, expires)
 
+    def _refused(self, action: Action, error: KernelError) -> Refused:
+        self._metrics.kernel_errors.labels(_subject(action)).inc()
+        log.warning("refused by the kernel", extra={"action": repr(action), "error": str(error)})
+        return Refused(action, str(error))
 
-def _refused(action: Action, error: KernelError) -> Refused:
-    log.warning("refused by the kernel", extra={"action": repr(action), "error": str(error)})
-    return Refused(action, str(error))
+
+def _subject(action: Action) -> str:
+    """What an action is about, as the metric's label has it."""
+    match action:
+        case Place() | Remove():
+            return "address"
+        case AddRoute() | DeleteRoute():
+            return "route"
+        case CreateDummy() | SetUp() | DeleteDummy():
+            return "interface"
+        case _:
+            assert_never(action)

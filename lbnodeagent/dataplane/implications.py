@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from lbnodeagent import tables
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Output, RemovedOften, counted
 from lbnodeagent.dataplane.state import State
+from lbnodeagent.dataplane.takeovers import Cause
 from lbnodeagent.election.changes import Changes
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kernel.watch import TakenAway
@@ -48,10 +49,10 @@ class Implications:
         if self._state.subnets.found is not None:
             self._outputs.append(self._state.subnets.found)
 
-    def candidacy_changed(self, now: float) -> None:
+    def candidacy_changed(self, now: float, cause: Cause = "elected") -> None:
         """This node, or another, became a candidate or ceased to be one, serves or doesn't, or is elsewhere."""
         self._judge(now)
-        self.owners_changed(self._state.candidacy.update(now))
+        self.owners_changed(self._state.candidacy.update(now), now, cause)
         circumstances = self._state.circumstances()
         if circumstances != self._circumstances:
             self._circumstances = circumstances
@@ -77,9 +78,17 @@ class Implications:
             self.candidacy_changed(now)
         self._state.rollcall.mark()
 
-    def owners_changed(self, vips: Iterable[IPAddress]) -> None:
-        """These VIPs have another owner."""
+    def peer_gone(self, node: str, now: float, *, for_good: bool) -> None:
+        """Another node died, or left (``for_good``)."""
+        self._state.members.gone(node, now, for_good=for_good)
+        if not for_good:
+            self._state.takeovers.peer_died(now)
+        self.candidacy_changed(now, "left" if for_good else "died")
+
+    def owners_changed(self, vips: Iterable[IPAddress], since: float, cause: Cause = "elected") -> None:
+        """These VIPs have another owner, which was noticed at ``since``."""
         vips = list(vips)
+        self._state.note_won(vips, cause, since)
         self._outputs += counted(self._changes.tally(vips))
         self._state.mark(vips)
         if vips:
@@ -88,12 +97,15 @@ class Implications:
     def vip_changed(self, vip: IPAddress, wanted: WantedVip | None, now: float) -> None:
         """``vip`` is wanted so, or no longer."""
         state = self._state
-        if state.wanted.change(vip, wanted):
+        had = state.candidacy.is_owner(vip)
+        if is_new := state.wanted.change(vip, wanted):
             self._outputs += counted(self._changes.first(vip))
         if wanted is not None:
             self._adopt(vip)
             if not state.present.ours(vip):
                 state.candidacy.doubt((vip,), now, are_new=True)
+            if not had:
+                state.note_won((vip,), "new" if is_new else "planned", now)
         state.mark((vip,))
         state.rollcall.mark()
 
@@ -104,7 +116,7 @@ class Implications:
         state.are_links_dirty = True
         state.connected.look(state.present, state.config.dummy_interface, now)
         own = state.landmarks.own(state.config.dummy_interface)
-        self.owners_changed(state.subnets.look(state.config if state.is_configured else None, own, now))
+        self.owners_changed(state.subnets.look(state.config if state.is_configured else None, own, now), now)
         self._tell_members()
         if state.subnets.found is not None and state.subnets.found != before:
             self._outputs.append(state.subnets.found)
@@ -174,7 +186,7 @@ class Implications:
     def ask_wire(self, now: float) -> None:
         """What is to be asked while this node may be cut off; what nobody has is its own."""
         witnesses = self._state.witnesses
-        self.owners_changed(witnesses.ask(now))
+        self.owners_changed(witnesses.ask(now), self._state.takeovers.asked(now), "died")
         if witnesses.trouble != self._silence:
             self._silence = witnesses.trouble
             self._outputs.append(self.serving())

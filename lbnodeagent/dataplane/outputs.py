@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from lbnodeagent.dataplane.invariants import Refusal
+from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.changes import Tally
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gossip.meta import Meta
@@ -70,7 +71,18 @@ class Swept:
 
 
 Output: TypeAlias = (
-    Adopted | Swept | Execute | WireOutput | Send | SayMeta | JoinAtOnce | Counted | Refusal | RemovedOften | Report
+    Adopted
+    | Swept
+    | Execute
+    | WireOutput
+    | Send
+    | SayMeta
+    | JoinAtOnce
+    | Counted
+    | Takeover
+    | Refusal
+    | RemovedOften
+    | Report
 )
 
 Answer: TypeAlias = tuple[float, list[Outcome]]

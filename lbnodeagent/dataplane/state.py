@@ -21,6 +21,7 @@ from lbnodeagent.dataplane.routergate import RouterGate
 from lbnodeagent.dataplane.situation import LinkSituation, Situation, VipSituation
 from lbnodeagent.dataplane.status import Statuses
 from lbnodeagent.dataplane.sweeps import Sweeps
+from lbnodeagent.dataplane.takeovers import Cause, Takeovers
 from lbnodeagent.dataplane.wanted import WantedVips
 from lbnodeagent.dataplane.witnesses import Witnesses
 from lbnodeagent.election.candidacy import Candidacy
@@ -81,6 +82,7 @@ class State:
         self.refusals = Refusals()
         self.connected = ConnectedSubnets()
         self.sweeps = Sweeps()
+        self.takeovers = Takeovers()
         self.linger = Linger()
         self.nowhere = Nowhere()
         self.rollcall = RollCall(self.members, self.candidacy, self.wanted, self.nowhere)
@@ -116,6 +118,20 @@ class State:
         """Look at every VIP that is wanted or here."""
         self.mark(self.wanted)
         self.mark([there.address for there in self.present.all_ours()])
+
+    def note_won(self, vips: Iterable[IPAddress], cause: Cause, since: float) -> None:
+        """Of these VIPs, which may have come to this node, those that aren't here are taken over."""
+        self.takeovers.won(
+            (vip for vip in vips if self.candidacy.is_owner(vip) and not self.present.nics_with(vip)), cause, since
+        )
+
+    def note_placed(self, vips: Iterable[IPAddress], now: float) -> None:
+        """These VIPs were looked at: what was taken over may answer from here now."""
+        if not self.takeovers:
+            return
+        for vip in vips:
+            is_ours, is_here = self.candidacy.is_owner(vip), bool(self.present.nics_with(vip))
+            self.takeovers.look(vip, now, is_ours=is_ours, is_here=is_here)
 
     def removed_from(self, index: IfIndex) -> None:
         """An interface lost a VIP: one of ours that nobody needs any more may go."""

@@ -61,6 +61,7 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
     state.neighbours.announce_placed(vips, now)
     state.negotiation.answer(vips)
     state.statuses.note(vips, actions, blocked, outcomes, situation.config.dummy_interface, now)
+    state.note_placed(vips, now)
     for vip in vips:
         if vip not in state.wanted:
             state.statuses.forget((vip,))

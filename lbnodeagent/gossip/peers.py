@@ -11,8 +11,8 @@ import logging
 import os
 import random
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Sequence, Set
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from typing import Final
 
 from lbnodeagent.gossip.correspondence import Correspondence
@@ -33,9 +33,11 @@ from lbnodeagent.gossip.keyrotation import Rotation, fingerprint, mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from memberlist import (
     Config,
+    Delegate,
     Event,
     JoinSealed,
     Keyring,
+    Member,
     MemberFailed,
     MemberJoined,
     Memberlist,
@@ -61,14 +63,30 @@ UNREAD: Final = 1024
 """Hand-over messages that wait to be read; more are dropped, who sent them asks again."""
 
 
+class RoundTrips(Delegate):
+    """Tells how long each direct probe took until its answer, in seconds."""
+
+    def __init__(self, observe: Callable[[float], None]) -> None:
+        self._observe = observe
+
+    def ping_completed(self, member: Member, seconds: float, payload: bytes) -> None:
+        self._observe(seconds)
+
+
 class Peers:
     """This node's part in the gossip. ``run`` it; it begins when ``set_keys`` was called. ``events`` tells of it."""
 
-    def __init__(self, node: str, host: str, port: int, config: Config) -> None:
+    def __init__(
+        self, node: str, host: str, port: int, config: Config, round_trip: Callable[[float], None] | None = None
+    ) -> None:
+        """``round_trip`` is told of each direct probe that was answered, and after how many seconds."""
         self._node = node
         self._host = host
         self._port = port
         self._config = config
+        self._delegate = None if round_trip is None else RoundTrips(round_trip)
+        self._counted: tuple[Counter[str], Memberlist | None] = (Counter(), None)
+        """By members that ended, and the one that runs: changed as one, as they are read on another thread."""
         self._rotation: Rotation | None = None
         self._key: Keyring | None = None
         self._has_key = asyncio.Event()
@@ -95,6 +113,12 @@ class Peers:
     def refused(self) -> int:
         """Messages of peers that didn't count so far."""
         return self._correspondence.refused
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What the gossip has counted since this agent started, by memberlist's names; may be read on any thread."""
+        earlier, gossip = self._counted
+        return earlier if gossip is None else earlier + _counted_by(gossip)
 
     @property
     def trouble(self) -> str | None:
@@ -203,7 +227,10 @@ class Peers:
             # Above that of any earlier run, so that what was said against one of those says nothing of this one.
             incarnation=int(time.time()),
             on_event=self._on_event,
+            delegate=self._delegate,
         )
+        earlier, _ = self._counted
+        self._counted = earlier, gossip
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(gossip.run())
@@ -215,6 +242,7 @@ class Peers:
                 tasks.create_task(self._keep_joining(gossip))
                 tasks.create_task(self._listen(gossip))
         finally:
+            self._counted = earlier + _counted_by(gossip), None
             if self._gossip is not None:
                 self._gossip = None
                 self._happens(GossipEnded())
@@ -306,6 +334,10 @@ class Peers:
             if addresses:
                 log.warning("agents with another gossip key", extra={"addresses": sorted(addresses)})
             self._happens(Deaf(bool(addresses)))
+
+
+def _counted_by(gossip: Memberlist) -> Counter[str]:
+    return Counter({**gossip.counters, "bytes sent": gossip.bytes_sent, "packets sent": gossip.packets_sent})
 
 
 async def _within(seconds: float, happens: asyncio.Event) -> None:

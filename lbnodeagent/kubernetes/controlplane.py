@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -104,7 +105,8 @@ class ControlPlane:
         """
         settings, metrics = self._settings, self._metrics
         kubeconfig: Path | None = settings.common.kubeconfig
-        async with Kube(kubeconfig, user_agent=names.AGENT_COMPONENT, pace=self._pace) as kube:
+        kube_of = partial(Kube, user_agent=names.AGENT_COMPONENT, pace=self._pace, requested=metrics.requested)
+        async with kube_of(kubeconfig) as kube:
             wanted = WantedTable(keeps_local=settings.local_policy == "keep")
             events = EventRecorder(kube, names.AGENT_COMPONENT)
             following = Following(kube, metrics, settings)

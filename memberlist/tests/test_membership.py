@@ -71,6 +71,7 @@ def test_a_suspected_member_that_refutes_is_alive_again() -> None:
 
     assert node.believes(2) is State.ALIVE
     assert [event.member.name for event in node.saw(MemberUpdated)] == ["n2"]
+    assert (node.core.counters["suspicions"], node.core.counters["suspicions refuted"]) == (1, 1)
 
 
 def test_a_suspicion_that_two_others_confirm_ends_in_death_after_the_shortest_time() -> None:
@@ -166,6 +167,7 @@ def test_a_claim_about_ourselves_is_refuted_with_a_higher_incarnation(accusation
     assert node.incarnation(0) == 2
     assert node.core.health == health + 1
     assert alive(0, 2) in node.sent(Alive)
+    assert node.core.counters["refutations"] == 1
 
 
 def test_a_refutation_exceeds_whatever_we_are_accused_of() -> None:

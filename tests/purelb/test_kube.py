@@ -52,6 +52,30 @@ def test_an_object_is_created_read_patched_listed_and_deleted(api: Api) -> None:
     asyncio.run(scenario())
 
 
+def test_of_each_request_verb_and_time_are_told_however_it_ended(api: Api, tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+
+    async def scenario() -> None:
+        async with (
+            api.connected() as (_, kube),
+            Kube(tmp_path / "kubeconfig", requested=lambda verb, seconds: told.append((verb, seconds))) as kube,
+        ):
+            await kube.create(CONFIG_MAPS, config_map("one", a="1"))
+            await kube.list(CONFIG_MAPS)
+            with pytest.raises(NotFoundError):
+                await kube.delete(core_path("configmaps", "default", "none"))
+        with pytest.raises(UnavailableError):
+            async with Kube(
+                tmp_path / "kubeconfig", requested=lambda verb, seconds: told.append((verb, seconds))
+            ) as kube:
+                await kube.get(CONFIG_MAPS)
+
+    asyncio.run(scenario())
+
+    assert [verb for verb, _ in told] == ["create", "read", "delete", "read"]
+    assert all(0 < seconds < 30 for _, seconds in told)
+
+
 def test_a_long_collection_is_listed_page_by_page(api: Api) -> None:
     async def scenario() -> None:
         async with api.connected() as (_, kube):

@@ -87,8 +87,9 @@ class Core:
         self._outbox = Outbox(config, self._packets, self._rumours, self.table)
         self._user_messages = UserMessages(config, self._packets, self.streams, self.table, self._rumours, self._outbox)
         self._complaints = Complaints()
+        counters = self._complaints.counters
         self._membership = Membership(
-            name, config, self.table, self._rumours, self._awareness, self._outbox, self._delegate
+            name, config, self.table, self._rumours, self._awareness, self._outbox, self._delegate, counters
         )
         self._detector = Detector(
             config,
@@ -114,8 +115,8 @@ class Core:
         self._knock_at = math.inf
         self._parting: Rumour | None = None
         self._now = -math.inf
-        self.counters = self._complaints.counters
-        """What was received, refused and found late, by kind."""
+        self.counters = counters
+        """What was received, refused, suspected and found late, by kind."""
 
     # --- life ---
 
@@ -222,6 +223,7 @@ class Core:
         """A UDP packet from `source`; whether anything in it could be read.  Nothing that it contains can raise."""
         now = self._forward(now)
         self.counters["packets received"] += 1
+        self.counters["bytes received"] += len(data)
         try:
             messages, broken = self._packets.open(data)
         except WireError as error:

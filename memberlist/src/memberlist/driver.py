@@ -226,7 +226,7 @@ class Memberlist:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What was received, refused, dropped by the kernel and found late; for metrics."""
+        """What was received, refused, dropped by the kernel, suspected, found late; for metrics, also on any thread."""
         if self._core is None:
             return MappingProxyType({})
         if self._intake is not None:

@@ -92,6 +92,7 @@ class Exchanges:
             await loop.sock_connect(stream, to_socket(dial.to, ipv6=dial.to.address.version == 6))
             self._core.dial_accepted(dial.id)
             await loop.sock_sendall(stream, dial.data)
+            self._core.counters["stream bytes sent"] += len(dial.data)
             if not dial.replies:
                 return None
             return await self._read(stream, self._core.reply_decoder())
@@ -138,6 +139,7 @@ class Exchanges:
                         self._carry_out()
                     if reply is not None:
                         await loop.sock_sendall(stream, reply)
+                        core.counters["stream bytes sent"] += len(reply)
                         stream.shutdown(socket.SHUT_WR)
         except (OSError, StreamFailed) as error:  # TimeoutError is an OSError
             log.debug("stream broken", extra={"source": str(source.address), "sentence": str(error)})
@@ -156,6 +158,7 @@ class Exchanges:
             if not data:
                 raise StreamFailed("the stream ended before the message did")
             received += len(data)
+            self._core.counters["stream bytes received"] += len(data)
             if incoming is not None:
                 self._end(self._limits.received(incoming, len(data)))
             if received > THREAD_FROM:

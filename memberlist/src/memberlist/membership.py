@@ -11,6 +11,7 @@ import heapq
 import ipaddress
 import logging
 import math
+from collections import Counter
 from typing import assert_never
 
 from memberlist.awareness import Awareness
@@ -53,6 +54,7 @@ class Membership:
         awareness: Awareness,
         outbox: Outbox,
         delegate: Delegate,
+        counters: Counter[str],
     ) -> None:
         self.name = name
         self.leaving = False
@@ -62,6 +64,7 @@ class Membership:
         self._awareness = awareness
         self._outbox = outbox
         self._delegate = delegate
+        self._counters = counters
         self._suspicions: dict[str, Suspicion] = {}
         self._timers: list[tuple[float, str]] = []  # a heap; outdated entries are skipped when they come to its top
         self._own_port = 0
@@ -235,6 +238,8 @@ class Membership:
 
     def _accept(self, now: float, known: Record, claim: Alive, verdict: Verdict) -> None:
         old_meta = known.meta
+        if verdict is Verdict.CLEAR:
+            self._counters["suspicions refuted"] += 1
         self._suspicions.pop(claim.node, None)
         self._rumours.about(claim.node, encode(claim))
         known.adopt(claim)
@@ -257,6 +262,7 @@ class Membership:
         heapq.heappush(self._timers, (running.deadline, claim.node))
         if claim.source != self.name:
             self._newly_suspected.append(known)
+        self._counters["suspicions"] += 1
         log.info("suspect", extra={"member": claim.node, "source": claim.source})
         self._outbox.event(MemberSuspected(known.view))
 
@@ -291,6 +297,7 @@ class Membership:
         own.believe(_above(own.incarnation, accused))
         self._table.changed()
         self._awareness.change(+1)
+        self._counters["refutations"] += 1
         log.info("refute", extra={"incarnation": own.incarnation})
         self._rumours.about(self.name, encode(own.claim()))
 
@@ -308,7 +315,7 @@ class Membership:
         return not networks or any(_contains(network, where) for network in networks)
 
     def _delegate_accepts(self, claim: Alive, where: Endpoint) -> bool:
-        if type(self._delegate) is Delegate:
+        if type(self._delegate).accepts is Delegate.accepts:
             return True
         candidate = Record(claim.node, claim.address, claim.port, 0.0)
         candidate.adopt(claim)

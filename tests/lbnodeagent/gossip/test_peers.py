@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -36,7 +37,8 @@ class Agent:
     """The data plane's side of the gossip: follows what it says."""
 
     def __init__(self, name: str, host: str, port: int) -> None:
-        self.peers = Peers(name, host, port, Config.fast())
+        self.round_trips: list[float] = []
+        self.peers = Peers(name, host, port, Config.fast(), self.round_trips.append)
         self.is_deaf = False
         self.retired = 0
         self.heard: dict[str, Meta] = {}
@@ -101,6 +103,30 @@ def test_two_agents_hear_each_other_at_every_step_of_a_rotation() -> None:
                 one.peers.set_keys(first)
                 other.peers.set_keys(second)
                 await converse(one, other, turn)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.timeout(90)
+def test_what_the_gossip_counts_goes_on_when_it_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lbnodeagent.gossip.peers.REBIND", 0.01)
+
+    async def scene() -> None:
+        async with two_agents() as (one, other):
+            for agent in (one, other):
+                agent.peers.set_keys((OLD,))
+            await until(lambda: bool(one.round_trips) and one.peers.counters["packets received"] > 0)
+            assert all(0 < seconds < 20 for seconds in one.round_trips)
+
+        before = Counter(one.peers.counters)
+        assert before["bytes received"] > before["packets received"]
+        assert before["bytes sent"] > before["packets sent"] > 0
+        assert before["stream bytes sent"] > 0
+        async with asyncio.TaskGroup() as tasks:
+            again = tasks.create_task(one.peers.run())
+            await until(lambda: one.peers.is_running)
+            assert before <= Counter(one.peers.counters)
+            again.cancel()
 
     asyncio.run(scene())
 

@@ -13,6 +13,7 @@ from typing import Protocol, assert_never
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
+from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gate.looks import Looked
 from lbnodeagent.gossip.correspondence import Correspondence
@@ -93,6 +94,7 @@ class Agent:
         self.reports: list[Report] = []
         self.removals: list[RemovedOften] = []
         self.counted: Counter[str] = Counter()
+        self.takeovers: list[Takeover] = []
         self.began_at = self.thawed_at = simulation.now
         self.netlink = FakeNetlink(name, kernel, seam, chance, lambda: self._now, self._after, self._heard)
         self._simulation = simulation
@@ -247,6 +249,8 @@ class Agent:
                 self.netlink.swept(present)
             case Counted(what, times):
                 self.counted[what] += times
+            case Takeover():
+                self.takeovers.append(output)
             case RemovedOften():
                 self.removals.append(output)
             case JoinAtOnce() | Refusal():
