@@ -1,6 +1,7 @@
 """What users apply, made from its parts: `python -m manifests.build`, which is `make crds manifests`.
 
 - crds/legacy/: the CRDs of crds/ for API servers before 1.31, without the rules that need CEL's `ip()` and `cidr()`.
+- manifests/monitoring/: the PrometheusRule, from rules.yaml, and the dashboard.
 - manifests/purelb-complete.yaml, purelb-complete-legacy.yaml: the overlays layer2 and legacy, each in one file.
 - charts/purelb/: those templates and CRDs of the chart that say the same as purelb-complete.yaml, manifests/bird,
   manifests/monitoring and manifests/networkpolicy, and its README, from the comments of its values.
@@ -19,9 +20,11 @@ from typing import Any, Final
 
 import yaml
 
-from manifests import chart, chartreadme
+from manifests import alerts, chart, chartreadme, grafana
+from manifests.dashboard import ROWS
 
 ROOT: Final = Path(__file__).parents[1]
+MONITORING: Final = ROOT / "manifests" / "monitoring"
 RULES: Final = "x-kubernetes-validations"
 NEW_IN_1_31: Final = re.compile(r"\b(isIP|isCIDR|ip|cidr)\(")
 COMPLETE: Final = {"purelb-complete.yaml": "layer2", "purelb-complete-legacy.yaml": "legacy"}
@@ -75,6 +78,12 @@ def legacy_crds() -> Iterator[tuple[Path, str]]:
         yield ROOT / "crds" / "legacy" / source.name, legacy_crd(source.read_text())
 
 
+def monitoring_files() -> Iterator[tuple[Path, str]]:
+    """Path and text of each generated file of manifests/monitoring/."""
+    yield MONITORING / "prometheusrule.yaml", alerts.prometheus_rule((MONITORING / "rules.yaml").read_text())
+    yield MONITORING / "dashboard.json", grafana.dashboard(ROWS)
+
+
 def complete_files() -> Iterator[tuple[Path, str]]:
     """Path and text of each file that installs all; reads crds/legacy/."""
     for name, overlay in COMPLETE.items():
@@ -82,13 +91,13 @@ def complete_files() -> Iterator[tuple[Path, str]]:
 
 
 def chart_files() -> Iterator[tuple[Path, str]]:
-    """Path and text of each generated file of the chart."""
+    """Path and text of each generated file of the chart; reads manifests/monitoring/."""
     yield from chart.chart_files(complete("layer2"), ROOT / "crds", ROOT / "manifests")
     yield chart.CHART / "README.md", chartreadme.readme(chart.CHART)
 
 
 if __name__ == "__main__":
-    for made in (legacy_crds, complete_files, chart_files):
+    for made in (legacy_crds, monitoring_files, complete_files, chart_files):
         for path, text in made():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

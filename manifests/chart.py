@@ -36,6 +36,8 @@ _OPTIONAL: Final = {
     "networkpolicy/allocator.yaml": ("networkpolicy.yaml", "(.Values.networkPolicy).enabled"),
 }
 """File in manifests/: the template made of it, and the value that it is there by."""
+_RUNBOOKS: Final = '(.Values.monitoring.runbooks | default "")'
+"""What stands before the path of a runbook."""
 _KEPT: Final = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n"
 
 
@@ -63,6 +65,9 @@ def template_of(obj: Object) -> str:
         case "PodMonitor" | "ServiceMonitor" | "PrometheusRule":
             metadata["name"] = slots.scalar(_name(program))
             metadata["labels"] = slots.mapping(".Values.monitoring.labels", metadata["labels"], ours_win=True)
+            for rule in (rule for group in obj["spec"].get("groups", ()) for rule in group["rules"]):
+                runbook = rule["annotations"]["runbook_url"]
+                rule["annotations"]["runbook_url"] = slots.scalar(f'{{{{ printf "%s{runbook}" {_RUNBOOKS} | quote }}}}')
             for endpoint in obj["spec"].get("endpoints") or obj["spec"].get("podMetricsEndpoints") or ():
                 endpoint["interval"] = slots.scalar(
                     f'{{{{ .Values.monitoring.interval | default "{endpoint["interval"]}" }}}}'

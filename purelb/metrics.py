@@ -12,7 +12,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from purelb.gossipmetrics import GossipCollector
+from purelb.collectors import GossipCollector, RoutedCollector
 
 
 def new_registry() -> CollectorRegistry:
@@ -197,6 +197,8 @@ class AgentMetrics(ClientMetrics):
             ["service", "node", "ip"],
             registry=registry,
         )
+        self.routed = RoutedCollector()
+        registry.register(self.routed)
         self.garp_sent = Counter("purelb_lbnodeagent_garp_sent_total", "Gratuitous ARP frames sent.", registry=registry)
         self.garp_errors = Counter(
             "purelb_lbnodeagent_garp_errors_total",
@@ -342,6 +344,8 @@ class AgentMetrics(ClientMetrics):
             ["rule"],
             registry=registry,
         )
+        for rule in ("forbidden-address", "not-given", "shadows-subnet", "not-ours", "no-single-host"):
+            self.refusals.labels(rule)
         self.loop_lag = Histogram(
             "purelb_lbnodeagent_dataplane_lag_seconds",
             "How late the data plane's event loop runs what is due.",

@@ -218,6 +218,14 @@ def test_what_is_switched_on_is_what_the_manifests_have(chart: Chart, values: Js
     assert rendered.keys() == manifests().keys()
 
 
+def test_a_runbook_is_where_the_repository_s_files_are_published(chart: Chart) -> None:
+    for published in ("", "https://forge.example/purelb/"):
+        values = {"monitoring": {"prometheusRule": {"enabled": True}, "runbooks": published}}
+        first = render(chart, values)["PrometheusRule", "purelb"]["spec"]["groups"][0]["rules"][0]
+
+        assert first["annotations"]["runbook_url"] == f"{published}docs/runbooks/{first['alert']}.md"
+
+
 def test_monitoring_takes_the_labels_that_an_operator_looks_for(chart: Chart) -> None:
     values = {"monitoring": {"labels": {"release": "prometheus"}, "interval": "30s", "podMonitor": {"enabled": True}}}
 

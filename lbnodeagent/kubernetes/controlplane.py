@@ -123,6 +123,7 @@ class ControlPlane:
                 settings.gossip_port,
                 has_router=settings.bird_socket is not None,
             )
+            metrics.routed.vips = reporter.routed
             publisher = Publisher(settings.node_name, settings.common.namespace, kube, metrics)
             configuration = Configuration(settings.node_name, events, metrics)
             warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)

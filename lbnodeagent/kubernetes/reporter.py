@@ -108,6 +108,11 @@ class Reporter:
         self._double_use.landmarks_are(landmarks)
         self._tell_double_use()
 
+    def routed(self) -> list[IPAddress]:
+        """The VIPs that this node announces to routers; may be asked for on any thread."""
+        standing = tuple(self._standing.values())
+        return [one.vip for one in standing if one.state == "announcing" and not one.is_local]
+
     def synced(self) -> None:
         """Everything was read."""
         self._foreign.synced()

@@ -1,19 +1,22 @@
-"""The metrics of what the gossip counts itself. What it counts is memberlist's; the page asks for it."""
+"""Metrics that are read where they are known when somebody asks for the page, and cost nothing else.
+
+What they say is asked for on the page's thread.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 
 class GossipCollector(Collector):
-    """What the gossip counts itself, read when somebody asks for it: it costs nothing else."""
+    """What the gossip counts itself."""
 
     def __init__(self) -> None:
         self.counters: Callable[[], Mapping[str, int]] = dict
-        """By memberlist's names; called on the page's thread."""
+        """By memberlist's names."""
 
     def collect(self) -> Iterator[Metric]:
         counted = self.counters()
@@ -34,3 +37,17 @@ class GossipCollector(Collector):
             ("purelb_gossip_refutations", "refutations", "Suspicions against this node that it refuted."),
         ):
             yield CounterMetricFamily(name, text, value=counted.get(kind, 0))
+
+
+class RoutedCollector(Collector):
+    """Which of the addresses that a node announces are for routers: all of their nodes announce them at once."""
+
+    def __init__(self) -> None:
+        self.vips: Callable[[], Iterable[object]] = tuple
+
+    def collect(self) -> Iterator[Metric]:
+        text = "1 per address that this node announces to routers, by the dummy interface."
+        routed = GaugeMetricFamily("purelb_lbnodeagent_routed", text, labels=["ip"])
+        for vip in self.vips():
+            routed.add_metric([str(vip)], 1)
+        yield routed

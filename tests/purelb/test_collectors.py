@@ -1,4 +1,4 @@
-"""What the page says of the gossip."""
+"""What the page asks for when it is asked."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ def test_the_gossip_s_own_counters_are_read_when_the_page_is() -> None:
     assert registry.get_sample_value("purelb_gossip_suspicions_total") == 3
     assert registry.get_sample_value("purelb_gossip_suspicions_refuted_total") == 2
     assert registry.get_sample_value("purelb_gossip_refutations_total") == 1
+
+
+def test_addresses_for_routers_are_told_apart() -> None:
+    registry = CollectorRegistry()
+    metrics = AgentMetrics(registry)
+
+    metrics.routed.vips = lambda: ["10.189.0.0"]
+
+    assert registry.get_sample_value("purelb_lbnodeagent_routed", {"ip": "10.189.0.0"}) == 1
