@@ -7,6 +7,9 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
+
+from prometheus_client import CollectorRegistry
 
 from allocator.bootstrap import install
 from allocator.gossipkey import GossipSecret, Remembered
@@ -35,9 +38,11 @@ from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics, new_registry
 from purelb.missingrights import own_pod, tell
 from purelb.pace import Pace
-from purelb.page import Page
+from purelb.page import Page, keep_serving
 from purelb.pulse import Pulse
-from purelb.settings import AllocatorSettings
+from purelb.reviews import reviewing
+from purelb.securepage import Certificate, SecurePage
+from purelb.settings import AllocatorSettings, CommonSettings
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +155,8 @@ async def serve(
         vigil = Vigil(cache, notices.unserved, why_idle, clock, default_announcer=settings.default_announcer)
 
         pulse = Pulse("the allocator")
-        page = await Page(registry, ready=unready, healthy=pulse.trouble).start(common.host, common.port)
+        shown = registry if common.metrics_tls is None else None
+        page = await Page(shown, ready=unready, healthy=pulse.trouble).start(common.host, common.port)
         try:
             async with asyncio.TaskGroup() as tasks:
                 recording, beating = tasks.create_task(recorder.run()), tasks.create_task(pulse.beat())
@@ -158,16 +164,25 @@ async def serve(
                 telling = tasks.create_task(tell(kube.rights, own_pod(common), recorder, metrics, clock))
                 watching = tasks.create_task(vigil.run())
                 tidying = tasks.create_task(memory.tidy(following.recovered))
+                sealing = tasks.create_task(show_sealed(settings.common, registry))
                 leading = tasks.create_task(lead())
                 framing = tasks.create_task(run_operator(kube, begun=begun, stop=stop))
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, keeping, telling, recording, beating, framing, watching, tidying):
+                for task in (leading, keeping, telling, recording, beating, framing, watching, tidying, sealing):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:
             await page.close()
+
+
+async def show_sealed(common: CommonSettings, registry: CollectorRegistry) -> None:
+    """Show the metrics over TLS, if they are to be, until cancelled."""
+    if common.metrics_tls is not None:
+        certificate = Certificate(common.metrics_tls)
+        asking = partial(reviewing, common.kubeconfig, names.ALLOCATOR_COMPONENT)
+        await keep_serving(lambda: SecurePage(registry, certificate, asking), common.host, common.metrics_tls_port)
 
 
 async def serve_until_stopped(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None) -> None:

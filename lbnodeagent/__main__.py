@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -30,10 +31,12 @@ from lbnodeagent.messages import Told, ToldKey
 from lbnodeagent.tables import Report, ReportKey
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from memberlist import Config
-from purelb import logs, memory
+from purelb import logs, memory, names
 from purelb.errors import SettingsError
 from purelb.metrics import AgentMetrics, RouterMetrics, new_registry
-from purelb.page import Page
+from purelb.page import Page, keep_serving
+from purelb.reviews import reviewing
+from purelb.securepage import Certificate, SecurePage
 from purelb.settings import AgentSettings, HostPort
 from purelb.version import parse_version
 
@@ -43,8 +46,6 @@ HAND_OVER: Final = 4.0
 """Seconds that a stop may take to give the VIPs away (terminationGracePeriodSeconds must be longer)."""
 LEAVE: Final = 0.5
 """Seconds for telling the peers that this node goes."""
-REBIND: Final = 0.5
-"""Seconds until it is tried again to serve the page where it can't be: the node's address may come later."""
 SWITCH_INTERVAL: Final = 0.001
 """Seconds after which a busy thread must let the other run: the data plane waits no longer for a burst of events."""
 
@@ -125,30 +126,18 @@ def pages(
     trouble: Callable[[], str | None],
     still: Callable[[], str | None],
 ) -> Iterator[Coroutine[None, None, None]]:
-    """The page with the probes and the metrics, or two where the metrics are to be read elsewhere."""
-    host, apart = settings.common.host, settings.metrics_host
-    is_one = apart in (None, host)
-    yield serve(lambda: Page(registry if is_one else None, ready=trouble, healthy=still), host, settings.common.port)
-    if apart is not None and not is_one:
-        yield serve(lambda: Page(registry, ready=trouble, healthy=still), apart, settings.common.port)
-
-
-async def serve(build: Callable[[], Page], host: str, port: int) -> None:
-    """Serve a page until cancelled. An address that isn't there (yet), or a port that is taken, is waited for."""
-    refused = ""
-    while True:
-        try:
-            page = await build().start(host, port)
-        except OSError as error:
-            if str(error) != refused:
-                refused = str(error)
-                log.warning("metrics and probes can't be served yet", extra={"port": port, "error": refused})
-            await asyncio.sleep(REBIND)
-            continue
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await page.close()
+    """The page with the probes and the metrics, or two where the metrics are read elsewhere, or over TLS."""
+    common, apart = settings.common, settings.metrics_host
+    is_one = apart in (None, common.host) and common.metrics_tls is None
+    shown = registry if is_one else None
+    yield keep_serving(lambda: Page(shown, ready=trouble, healthy=still), common.host, common.port)
+    where = common.host if apart is None else apart
+    if common.metrics_tls is not None:
+        certificate = Certificate(common.metrics_tls)
+        asking = partial(reviewing, common.kubeconfig, names.AGENT_COMPONENT)
+        yield keep_serving(lambda: SecurePage(registry, certificate, asking), where, common.metrics_tls_port)
+    elif not is_one:
+        yield keep_serving(lambda: Page(registry, ready=trouble, healthy=still), where, common.port)
 
 
 def main() -> int:

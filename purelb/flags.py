@@ -11,7 +11,7 @@ from pathlib import Path
 
 from purelb.credentials import kubeconfig_from
 from purelb.errors import SettingsError
-from purelb.names import METRICS_PORT
+from purelb.names import METRICS_PORT, METRICS_TLS_PORT
 
 
 class Flags(argparse.ArgumentParser):
@@ -38,6 +38,18 @@ class Flags(argparse.ArgumentParser):
             type=int,
             default=environ.get("PURELB_METRICS_PORT", str(METRICS_PORT)),
             help="HTTP port of /metrics, /healthz and /readyz (PURELB_METRICS_PORT)",
+        )
+        self.add_argument(
+            "--metrics-tls",
+            default=environ.get("PURELB_METRICS_TLS", ""),
+            help="folder of tls.crt and tls.key: /metrics is shown over TLS alone, for tokens that may get it "
+            "(PURELB_METRICS_TLS)",
+        )
+        self.add_argument(
+            "--metrics-tls-port",
+            type=int,
+            default=environ.get("PURELB_METRICS_TLS_PORT", str(METRICS_TLS_PORT)),
+            help="port of that (PURELB_METRICS_TLS_PORT)",
         )
         self.choice(
             "--log-level", "PURELB_LOG_LEVEL", ("debug", "info", "warning", "error"), "of our own", default="info"

@@ -105,6 +105,7 @@ REASON_INVALID_NODE_SELECTOR: Final = "InvalidNodeSelector"
 # --- Ports and interfaces --------------------------------------------------------------------------------------------
 GOSSIP_PORT: Final = 7934
 METRICS_PORT: Final = 7472
+METRICS_TLS_PORT: Final = 7473
 DUMMY_INTERFACE: Final = "kube-lb0"
 DEFAULT_INTERFACE: Final = "default"
 """Value of localint that stands for the interface of the default route."""

@@ -35,6 +35,8 @@ FRESH: Final = 1.0
 """Seconds for which rendered metrics are shown again: nobody can make us render faster than that."""
 END: Final = 2.0
 """Seconds that the end of the page may take."""
+REBIND: Final = 0.5
+"""Seconds until it is tried again to serve the page where it can't be: the node's address may come later."""
 
 
 class Page:
@@ -93,22 +95,9 @@ class Page:
             app.router.add_get("/metrics", partial(self._metrics, self._registry))
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
-        runner = web.AppRunner(app, access_log=None, max_line_size=HEADER, max_field_size=HEADER, lingering_time=0)
-        await runner.setup()
-        server = runner.server
-        assert server is not None
-
-        def trim() -> None:
-            for oldest in server.connections[:-CONNECTIONS]:
-                _cut(oldest)
-
-        def connect() -> asyncio.Protocol:
-            made = server()
-            loop.call_later(TRIM, trim)  # many are accepted at a time, before the first of them counts
-            loop.call_later(CONNECTION, _cut, made)
-            return made
-
+        runner = runner_of(app)
         try:
+            connect = await connecting(runner)
             listener = await loop.create_server(connect, host or None, port, reuse_address=True)
             self._stop = lambda: None if loop.is_closed() else loop.call_soon_threadsafe(stop.set)
             self._port.set_result(listener.sockets[0].getsockname()[1])
@@ -128,6 +117,49 @@ class Page:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         return _answer(self._ready())
+
+
+def runner_of(app: web.Application) -> web.AppRunner:
+    """What serves it, with our bounds; to be cleaned up at the end."""
+    return web.AppRunner(app, access_log=None, max_line_size=HEADER, max_field_size=HEADER, lingering_time=0)
+
+
+async def connecting(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
+    """Set it up, and give what makes a protocol of each connection: so many at once, and for so long."""
+    loop = asyncio.get_running_loop()
+    await runner.setup()
+    server = runner.server
+    assert server is not None
+
+    def trim() -> None:
+        for oldest in server.connections[:-CONNECTIONS]:
+            _cut(oldest)
+
+    def connect() -> asyncio.Protocol:
+        made = server()
+        loop.call_later(TRIM, trim)  # many are accepted at a time, before the first of them counts
+        loop.call_later(CONNECTION, _cut, made)
+        return made
+
+    return connect
+
+
+async def keep_serving(build: Callable[[], Page], host: str, port: int) -> None:
+    """Serve a page until cancelled. An address or file that isn't there yet, or a port that is taken, is waited for."""
+    refused = ""
+    while True:
+        try:
+            page = await build().start(host, port)
+        except OSError as error:
+            if str(error) != refused:
+                refused = str(error)
+                log.warning("metrics and probes can't be served yet", extra={"port": port, "error": refused})
+            await asyncio.sleep(REBIND)
+            continue
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await page.close()
 
 
 def _cut(connection: web.RequestHandler) -> None:

@@ -16,7 +16,7 @@ from purelb.credentials import own_namespace
 from purelb.errors import AddressError, SettingsError, SpecError
 from purelb.flags import Flags
 from purelb.gossipkeys import KEY_SIZES
-from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT
+from purelb.names import DEFAULT_ANNOUNCER, GOSSIP_PORT, METRICS_TLS_PORT
 from purelb.preferences import Placement, parse_rule
 from purelb.tempo import Tempo, tempo_from
 
@@ -44,6 +44,9 @@ class CommonSettings:
     log_format: Literal["json", "text"] = "json"
     pod: tuple[str, str] | None = None
     """Name and uid of our own pod; None: we run in none, or weren't told."""
+    metrics_tls: Path | None = None
+    """Folder of the certificate (tls.crt, tls.key) by which the metrics are shown; None: they are shown without TLS."""
+    metrics_tls_port: int = METRICS_TLS_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,8 @@ def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Common
         log_level=arguments.log_level,
         log_format=arguments.log_format,
         pod=(name, uid) if name and uid else None,
+        metrics_tls=Path(arguments.metrics_tls) if arguments.metrics_tls else None,
+        metrics_tls_port=arguments.metrics_tls_port,
     )
 
 

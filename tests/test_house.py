@@ -44,6 +44,7 @@ DRIVERS = {
     "purelb/kube.py": "deadlines of requests",
     "purelb/page.py": "a connection's age",
     "purelb/pulse.py": "measures the loop",
+    "purelb/reviews.py": "how old an answer is",
 }
 """All files that read a clock, and what for. To all else time is an argument."""
 PURE_BUT_FOR = {

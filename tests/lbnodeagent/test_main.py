@@ -9,9 +9,9 @@ import socket
 import aiohttp
 from prometheus_client import CollectorRegistry
 
-from lbnodeagent.__main__ import pages, serve
+from lbnodeagent.__main__ import pages
 from purelb.metrics import new_registry
-from purelb.page import Page
+from purelb.page import Page, keep_serving
 from purelb.settings import AgentSettings
 
 
@@ -23,7 +23,7 @@ def test_a_page_that_cannot_be_served_yet_is_waited_for() -> None:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
             port = taken.getsockname()[1]
-            serving = asyncio.create_task(serve(lambda: Page(new_registry(), lambda: None), "127.0.0.1", port))
+            serving = asyncio.create_task(keep_serving(lambda: Page(new_registry(), lambda: None), "127.0.0.1", port))
             await asyncio.sleep(0.1)
             assert not serving.done()
         try:
@@ -82,3 +82,28 @@ def test_metrics_are_read_nowhere_else_than_where_they_are_to_be() -> None:
         "127.0.0.2/healthz": 200,
         "127.0.0.2/readyz": 503,
     }
+
+
+def test_over_tls_the_probes_page_has_no_metrics() -> None:
+    async def scene() -> tuple[int, int]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environ = {"PURELB_NODE_NAME": "w11", "PURELB_HOST": "127.0.0.1", "PURELB_METRICS_PORT": str(port)}
+        settings = AgentSettings.from_environment(environ | {"PURELB_METRICS_TLS": "/not/there/yet"}, [])
+        plain, sealed = pages(settings, CollectorRegistry(), lambda: None, lambda: None)
+        sealed.close()
+        async with asyncio.timeout(10), aiohttp.ClientSession() as session:
+            serving = asyncio.create_task(plain)
+            try:
+                while True:
+                    with contextlib.suppress(aiohttp.ClientConnectionError):
+                        where = f"http://127.0.0.1:{port}"
+                        async with session.get(f"{where}/metrics") as shown, session.get(f"{where}/healthz") as health:
+                            return shown.status, health.status
+                    await asyncio.sleep(0.05)
+            finally:
+                serving.cancel()
+                await asyncio.wait([serving])
+
+    assert asyncio.run(scene()) == (404, 200)

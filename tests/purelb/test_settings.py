@@ -168,3 +168,12 @@ def test_a_gossip_profile_that_is_none_ends_the_start() -> None:
     assert AgentSettings.from_environment({**AGENT, "PURELB_GOSSIP_PROFILE": "lan"}, []).gossip_profile == "lan"
     with pytest.raises(SettingsError, match='PURELB_GOSSIP_PROFILE "quick" is neither fast nor lan'):
         AgentSettings.from_environment({**AGENT, "PURELB_GOSSIP_PROFILE": "quick"}, [])
+
+
+def test_metrics_are_over_tls_only_if_a_certificate_s_folder_is_named() -> None:
+    assert AgentSettings.from_environment(AGENT, []).common.metrics_tls is None
+
+    said = {**AGENT, "PURELB_METRICS_TLS": "/tls", "PURELB_METRICS_TLS_PORT": "9443"}
+    common = AgentSettings.from_environment(said, []).common
+    assert (common.metrics_tls, common.metrics_tls_port) == (Path("/tls"), 9443)
+    assert AllocatorSettings.from_environment({}, ["--metrics-tls", "/tls"]).common.metrics_tls_port == 7473
