@@ -43,8 +43,14 @@ class AddressConfig:
     no_prefix_route: bool
 
 
-LOCAL_ADDRESSING = AddressConfig(valid_lifetime=20, preferred_lifetime=None, no_prefix_route=True)
-"""On a NIC: gone soon after its agent, and of a kind that no CNI takes for the node's own."""
+LOCAL_ADDRESSING = AddressConfig(valid_lifetime=10, preferred_lifetime=None, no_prefix_route=True)
+"""On a NIC: gone soon after its agent, and of a kind that no CNI takes for the node's own.
+
+Renewed every 2.5 s. An agent that comes to nothing for longer than 5.5 s loses its VIPs, which its peers have taken
+long before: what a longer lifetime would keep is an address on two nodes.
+"""
+SHORTEST = 5
+"""Seconds: the kernel is given two less, and an agent renews every quarter, so that it may be held up for 1.7 s."""
 DUMMY_ADDRESSING = AddressConfig(valid_lifetime=0, preferred_lifetime=None, no_prefix_route=False)
 """On kube-lb0: the prefix route is what routing software exports."""
 
@@ -171,8 +177,8 @@ def _parse_addressing(block: Json | None, default: AddressConfig) -> AddressConf
     if block is None:
         return default
     valid = block.get("validLifetime", default.valid_lifetime)
-    if 1 <= valid < 20:
-        valid = 20  # a shorter one would expire between two renewals of a busy agent
+    if 1 <= valid < SHORTEST:
+        valid = SHORTEST
     preferred = block.get("preferredLifetime")
     if preferred is not None and valid and (preferred == 0 or preferred > valid):
         preferred = valid

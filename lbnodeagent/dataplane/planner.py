@@ -28,7 +28,8 @@ from purelb.addresses import IPAddress
 from purelb.nodeagents import AddressConfig
 
 RENEW_BELOW: Final = 0.6
-"""Share of its lifetime below which an address is renewed: looked at every quarter, that is every second time."""
+"""Share of its lifetime below which an address is renewed: looked at every quarter, that is every second time, but
+every time where it lives less than 13 s (the kernel is given two seconds less)."""
 LEFT_BEHIND: Final = 300
 """Seconds for which a routed VIP outlives its agent: an agent that is replaced takes over, and one that isn't leaves
 nothing behind for ever."""

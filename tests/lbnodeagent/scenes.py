@@ -45,7 +45,7 @@ def own(index: IfIndex, text: str, *, is_usable: bool = True, is_secondary: bool
 
 
 def placed(
-    index: IfIndex, text: str, *, expires: float = NOW + 20, no_prefix_route: bool = True, is_secondary: bool = True
+    index: IfIndex, text: str, *, expires: float = NOW + 10, no_prefix_route: bool = True, is_secondary: bool = True
 ) -> PresentAddress:
     """An address that the agent put there."""
     there = ip_interface(text)

@@ -40,21 +40,21 @@ def test_lifetimes_are_kept_sane() -> None:
         agent(
             local={
                 "addressConfig": {
-                    "localInterface": {"validLifetime": 5, "preferredLifetime": 900, "noPrefixRoute": False},
+                    "localInterface": {"validLifetime": 3, "preferredLifetime": 900, "noPrefixRoute": False},
                     "dummyInterface": {"validLifetime": 0},
                 }
             }
         )
     )
 
-    assert parsed.local_addressing == AddressConfig(20, 20, False)
+    assert parsed.local_addressing == AddressConfig(5, 5, False)
     assert parsed.dummy_addressing == AddressConfig(0, None, False)
 
 
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        ({}, AddressConfig(20, None, True)),
+        ({}, AddressConfig(10, None, True)),
         ({"validLifetime": 300}, AddressConfig(300, None, True)),
         ({"validLifetime": 300, "preferredLifetime": 100}, AddressConfig(300, 100, True)),
         ({"validLifetime": 300, "preferredLifetime": 0}, AddressConfig(300, 300, True)),

@@ -69,7 +69,7 @@ def test_an_address_of_the_wire_is_on_eth0_of_its_owner_alone_as_the_article_sho
     shown = agents.ip(node, "addr", "show", "eth0")
     assert f"inet {VIP}/16 brd 10.31.255.255 scope global secondary" in shown
     lifetime = agents.addresses(node)[VIP]["valid_life_time"]
-    assert 0 < lifetime <= 20
+    assert 0 < lifetime <= 10
     assert all(VIP not in agents.addresses(other, "kube-lb0") for other in NODES)
     assert agents.hosts.run("client", ["ping", "-c", "1", "-W", "1", VIP]).returncode == 0
 

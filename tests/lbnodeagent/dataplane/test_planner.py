@@ -197,13 +197,13 @@ def test_kube_proxys_copy_of_the_vip_is_not_touched() -> None:
 
 
 def test_a_lifetime_is_renewed_before_it_is_half_over() -> None:
-    present = node(placed(ETH0, "10.31.188.64/16", expires=NOW + 20))
+    present = node(placed(ETH0, "10.31.188.64/16", expires=NOW + 8))
 
     def at(seconds: float) -> list[Action]:
         return planned(situation(present, wanted(VIP), owners={VIP: "w11"}, now=NOW + seconds))
 
-    assert at(5) == []
-    assert at(9) == [Place(VIP, ON_ETH0, is_renewal=True)]
+    assert at(1) == []
+    assert at(2.5) == [Place(VIP, ON_ETH0, is_renewal=True)]
 
 
 def test_a_permanent_address_becomes_a_finite_one_when_the_configuration_says_so() -> None:

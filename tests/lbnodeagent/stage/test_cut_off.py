@@ -99,10 +99,10 @@ def test_of_two_a_killed_agent_s_address_is_left_to_its_kernel_and_taken_when_th
     (heir,) = set(world.nodes) - {owner}
 
     world.kill_agent(owner)
-    world.run(8.0)
+    world.run(5.0)
     assert world.holders(VIP4) == {owner}
 
-    world.run(14.0)
+    world.run(7.0)
     assert world.holders(VIP4) == {heir}
 
 
@@ -136,8 +136,8 @@ def test_an_agent_that_starts_and_hears_nobody_takes_nothing_that_another_has() 
 def test_an_agent_that_thaws_lets_go_of_what_others_took_meanwhile() -> None:
     world = cluster(3)
     (owner,) = world.holders(VIP4)
-    world.freeze_agent(owner, 10.0)
-    world.run(9.9)
+    world.freeze_agent(owner, 5.5)
+    world.run(5.4)
     assert len(world.holders(VIP4)) == 2
 
     world.run(8.0)

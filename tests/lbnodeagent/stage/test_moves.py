@@ -53,8 +53,8 @@ def test_after_a_partition_the_address_is_on_one_node_again(world: World) -> Non
 
 
 def test_a_frozen_agent_is_replaced_and_has_its_address_alone_again_when_it_goes_on(world: World) -> None:
-    world.freeze_agent(OWNER, 10.0)
-    world.run(8.0)
+    world.freeze_agent(OWNER, 5.6)
+    world.run(5.3)
     assert world.holders(VIP4) == {OWNER, HEIR}
 
     world.run(8.0)
@@ -62,12 +62,12 @@ def test_a_frozen_agent_is_replaced_and_has_its_address_alone_again_when_it_goes
     assert world.laws.at_rest() == []
 
 
-def test_an_agent_that_stays_dead_leaves_no_address_on_its_nic_after_20_seconds(world: World) -> None:
+def test_an_agent_that_stays_dead_leaves_no_address_on_its_nic_after_10_seconds(world: World) -> None:
     world.kill_agent(OWNER)
-    world.run(8.0)
+    world.run(5.3)
     assert world.holders(VIP4) == {OWNER, HEIR}
 
-    world.run(14.0)
+    world.run(4.7)
     assert world.holders(VIP4) == {HEIR}
 
 
