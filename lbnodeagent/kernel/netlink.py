@@ -22,6 +22,7 @@ from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from lbnodeagent.errors import KernelError
+from lbnodeagent.kernel.attributes import attribute
 from lbnodeagent.kernel.ledger import Ledger
 from lbnodeagent.kernel.meanwhile import Meanwhile
 from lbnodeagent.kernel.messages import (
@@ -36,7 +37,7 @@ from lbnodeagent.kernel.messages import (
 )
 from lbnodeagent.kernel.notifications import Change, Dump, RoutesRead
 from lbnodeagent.kernel.placing import NOT_FOUND, Telling, encode, result_of
-from lbnodeagent.kernel.requests import attribute, decode_answers
+from lbnodeagent.kernel.requests import decode_answers
 from lbnodeagent.kernel.routefilter import attach_route_filter
 from lbnodeagent.tables import (
     DUMMY_ALIAS,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from lbnodeagent.kernel.attributes import attribute
 from lbnodeagent.tables import IfIndex
 from purelb.addresses import IPAddress
 
@@ -90,8 +91,3 @@ def decode_answers(data: bytes) -> Iterator[tuple[int, int]]:
         if kind == _ERROR:
             yield sequence, -int(struct.unpack_from("=i", data, _HEADER.size)[0])
         data = data[(max(length, _HEADER.size) + 3) & ~3 :]
-
-
-def attribute(kind: int, payload: bytes) -> bytes:
-    """A netlink attribute, padded to 4 bytes."""
-    return struct.pack("=HH", 4 + len(payload), kind) + payload + b"\0" * (-len(payload) % 4)
