@@ -295,6 +295,12 @@ class AgentMetrics(ClientMetrics):
             "Interfaces that answer ARP for what kube-proxy in mode ipvs keeps on its own.",
             registry=registry,
         )
+        self.findings = Gauge(
+            "purelb_lbnodeagent_findings",
+            "What a check finds wrong around this node now, as kubectl purelb doctor tells it.",
+            ["check"],
+            registry=registry,
+        )
         self.serving = Gauge(
             "purelb_lbnodeagent_serving",
             "1 while this node's data path works, as far as the agent can see: its Node, kube-proxy, the probe.",

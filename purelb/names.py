@@ -58,13 +58,17 @@ ANNOUNCING_IPV4: Final = "purelb.io/announcing-IPv4"
 ANNOUNCING_IPV6: Final = "purelb.io/announcing-IPv6"
 ANNOUNCING_KEYS: Final = (ANNOUNCING_IPV4, ANNOUNCING_IPV6)
 
-# --- on Leases: the agents', for whoever reads PureLB v0.17's ---------------------------------------------------------
+# --- on Leases: the agents', for whoever reads PureLB v0.17's, and for the plugin -------------------------------------
 NODE_LEASE: Final = "purelb-node-"
 """Before the node's name: the Lease of its agent."""
 LEASE_SUBNETS: Final = "purelb.io/subnets"
 """Where the node announces, comma-separated."""
 LEASE_INSTANCE: Final = "purelb.io/instance"
 """The uid of the agent's pod."""
+LEASE_FINDINGS: Final = "purelb.io/findings"
+"""Ours: what the agent finds wrong around its node (checks.py)."""
+LEASE_FACTS: Final = "purelb.io/facts"
+"""Ours: what is compared with other nodes (nodefacts.py)."""
 
 DEFAULT_GROUP: Final = "default"
 """The ServiceGroup that serves a Service which names none."""

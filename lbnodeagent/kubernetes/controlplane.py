@@ -15,7 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
+from lbnodeagent.checkup.watch import CheckupWatch
 from lbnodeagent.kubernetes import landmarks
+from lbnodeagent.kubernetes.checkups import Checkups
 from lbnodeagent.kubernetes.configuration import Configuration
 from lbnodeagent.kubernetes.following import (
     Following,
@@ -94,6 +96,7 @@ class ControlPlane:
         self._rights = Rights()
         self._unheard = UnheardAgents()
         self._warnings: NodeWarnings | None = None
+        self._checkups: Checkups | None = None
         self.is_synced = False
         self.is_done = threading.Event()
         """Everything was said; what is left to do at a stop is kopf's own."""
@@ -129,6 +132,8 @@ class ControlPlane:
             warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)
             self._warnings = warnings
             lease = self._lease(kube)
+            checkups = self._checkups = Checkups(settings, wanted, warnings, lease)
+            checkup = CheckupWatch(checkups.expected, checkups.heard_peers, random.Random())
             keys = self._keys = GossipKeys()
             servers = ((await kube.credentials()).server, settings.api_host)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()
@@ -148,6 +153,7 @@ class ControlPlane:
                         tasks.create_task(reporter.annotator.run()),
                         tasks.create_task(publisher.run()),
                         tasks.create_task(self._follow_outbox(reporter, configuration, warnings, lease, publisher)),
+                        tasks.create_task(checkup.run(lambda looked: checkups.looked(looked, time.monotonic()))),
                         tasks.create_task(landmarks.follow(servers, reporter.landmarks_are)),
                         tasks.create_task(self._look_around(following, warnings)),
                         tasks.create_task(memory.tidy(following.recovered)),
@@ -179,6 +185,8 @@ class ControlPlane:
 
     def _tell(self, *told: Told | None) -> None:
         """Pass on to the data plane what there is."""
+        if self._checkups is not None:
+            self._checkups.told(told)
         self._inbox.put_all({key_of(one): one for one in told if one is not None})
 
     def trouble(self, now: float) -> str | None:
@@ -266,6 +274,8 @@ class ControlPlane:
             is_current = following.pods.standing.behind_since is None
             warnings.agents_unheard(self._unheard.look(now, is_current=is_current), now)
             warnings.repeat(now)
+            if self._checkups is not None:
+                self._checkups.publish(now)
             await asyncio.sleep(LOOK)
 
     async def _follow_outbox(
@@ -286,10 +296,12 @@ class ControlPlane:
                             configuration.announces_nowhere()
                     case Conflict():
                         reporter.conflict_heard(report)
+                        warnings.stranger_heard(report, time.monotonic())
                     case Wiped(is_nodes_own=True):
-                        warnings.own_address_removed(report)
+                        warnings.own_address_removed(report, time.monotonic())
                     case Wiped():
                         reporter.vip_wiped(report)
+                        warnings.vip_removed(report, time.monotonic())
                     case Surroundings():
                         configuration.looked_around(report)
                         warnings.without_subnet(report.subnetless, time.monotonic())
@@ -300,6 +312,8 @@ class ControlPlane:
                     case Members(nodes):
                         reporter.members_are(report)
                         self._unheard.members(nodes, time.monotonic())
+                        if self._checkups is not None:
+                            self._checkups.members_are(report)
                         if lease is not None and nodes:
                             lease.subnets_are(report.subnets)
                     case Attendance():

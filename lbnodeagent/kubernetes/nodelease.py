@@ -1,7 +1,8 @@
 """Keeps a Lease ``purelb-node-<node>`` in our namespace, as PureLB v0.17's agents do, for whoever reads those.
 
-For information alone: nothing of ours reads it, waits for it or is less ready without it. It is written when what it
-says changes and renewed slowly, belongs to the Node, so that it goes with it, and is taken away when the agent leaves.
+It also says what the agent finds wrong around its node, for ``kubectl purelb doctor``. For information alone: no
+program of ours waits for it or is less ready without it. It is written when what it says changes and renewed slowly,
+belongs to the Node, so that it goes with it, and is taken away when the agent leaves.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class NodeLease:
         self._path = group_path(COORDINATION, "leases", namespace, names.NODE_LEASE + node)
         self._owner: str | None = None
         self._subnets: tuple[str, ...] | None = None
+        self._said: dict[str, str] = {}
+        """Annotations beside those of v0.17."""
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self._written: dict[str, Any] | None = None
@@ -67,6 +70,12 @@ class NodeLease:
         told = tuple(map(str, ordered[:MOST]))
         if told != self._subnets:
             self._subnets = told
+            self._changed.set()
+
+    def says(self, annotation: str, text: str) -> None:
+        """What one of our own annotations is to say."""
+        if self._said.get(annotation) != text:
+            self._said[annotation] = text
             self._changed.set()
 
     async def run(self) -> None:
@@ -127,7 +136,11 @@ class NodeLease:
                 "name": names.NODE_LEASE + self._node,
                 "namespace": self._namespace,
                 "labels": {"app.kubernetes.io/name": "purelb", "app.kubernetes.io/component": "lbnodeagent"},
-                "annotations": {names.LEASE_SUBNETS: ",".join(subnets), names.LEASE_INSTANCE: self._instance},
+                "annotations": {
+                    names.LEASE_SUBNETS: ",".join(subnets),
+                    names.LEASE_INSTANCE: self._instance,
+                    **self._said,
+                },
                 "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": self._node, "uid": owner}],
             },
             "spec": {"holderIdentity": self._node, "leaseDurationSeconds": DURATION, "renewTime": now},

@@ -53,6 +53,11 @@ class WantedTable:
         return self._table
 
     @property
+    def groups(self) -> tuple[ServiceGroup, ...]:
+        """All that can be read."""
+        return tuple(group for of_that_name in self._groups.values() for group in of_that_name.values())
+
+    @property
     def services(self) -> Mapping[ServiceKey, ServiceView]:
         """Those that have or lately had something to announce, and those that carry our annotations."""
         return self._services

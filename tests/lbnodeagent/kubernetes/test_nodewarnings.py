@@ -91,7 +91,7 @@ def test_kube_proxy_without_strict_arp_is_told_with_what_to_set() -> None:
 
 def test_who_takes_the_nodes_own_address_is_told_on_the_node() -> None:
     made, recorder, _ = warnings()
-    made.own_address_removed(Wiped(OWN, "eth0", 3, "it was systemd-networkd", is_nodes_own=True))
+    made.own_address_removed(Wiped(OWN, "eth0", 3, "it was systemd-networkd", is_nodes_own=True), 0.0)
 
     ((about, event_type, reason, text),) = recorder.events
     assert about.kind == "Node"

@@ -1,0 +1,194 @@
+"""Looks at the node: settings below /proc, the kernel's answer about a packet's way. Owns reading; finds nothing wrong.
+
+What can't be read counts as the kernel's harmless value. A look is a few dozen small files and blocks; it's run in a
+thread of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, ip_network
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lbnodeagent.checkup.facts import Expected, Facts, Nic
+from purelb.addresses import IPAddress, IPNetwork, parse_address
+from purelb.errors import AddressError
+
+_PROC: Final = Path("/proc")
+_MOST: Final = 4096
+"""Lines of a table that are read: a wire can be large."""
+_FAR: Final = "198.51.100.1"
+"""A client in another subnet than any of the node's: of the addresses for documentation (RFC 5737)."""
+_SIOCGIFADDR: Final = 0x8915
+_SIOCGIFMTU: Final = 0x8921
+_RTM_GETROUTE: Final = 26
+_NLM_F_REQUEST: Final = 1
+_NLMSG_ERROR: Final = 2
+_RTA_DST, _RTA_SRC, _RTA_IIF = 1, 2, 3
+_COMPLETE: Final = 0x2
+"""ATF_COM of /proc/net/arp: the host has answered."""
+_LISTENS: Final = "0A"
+_UNCONNECTED: Final = "07"
+"""States in /proc/net/tcp and udp."""
+_UP, _VIA_GATEWAY = 0x1, 0x2
+"""RTF_UP, RTF_GATEWAY."""
+
+
+class Route(NamedTuple):
+    """A line of the main table."""
+
+    interface: str
+    network: IPNetwork
+    gateway: IPv4Address | None
+
+
+def look(expected: Expected, proc: Path = _PROC) -> Facts:
+    """What the node shows now, but for what is to be asked of others."""
+    routes = list(_routes(proc / "net/route"))
+    on: dict[str, list[IPNetwork]] = {}
+    for route in routes:
+        if route.gateway is None and route.network in expected.subnets:
+            on.setdefault(route.interface, []).append(route.network)
+    filters = proc / "sys/net/netfilter"
+    return Facts(
+        nics=tuple(_nic(name, subnets, proc) for name, subnets in on.items()),
+        gateways=frozenset(
+            route.gateway for route in routes if route.gateway is not None and route.network.prefixlen == 0
+        ),
+        tracked=_number(filters / "nf_conntrack_count", 0),
+        most_tracked=_number(filters / "nf_conntrack_max", 0),
+        neighbours=dict(_neighbours(proc / "net/arp")),
+        kernel=os.uname().release,
+        interfaces=frozenset(line.split(":")[0].strip() for line in _lines(proc / "net/dev")[2:]),
+        taken=tuple(_taken(expected, proc)),
+    )
+
+
+def _nic(name: str, subnets: Iterable[IPNetwork], proc: Path) -> Nic:
+    ipv4, ipv6 = proc / "sys/net/ipv4/conf", proc / "sys/net/ipv6/conf"
+
+    def greater(setting: str) -> int:
+        """The kernel goes by the greater one of ``all`` and the interface's."""
+        return max(_number(ipv4 / of / setting, 0) for of in ("all", name))
+
+    return Nic(
+        name,
+        tuple(subnets),
+        mtu=_mtu(name),
+        arp_ignore=greater("arp_ignore"),
+        arp_announce=greater("arp_announce"),
+        proxies_arp=greater("proxy_arp") > 0,
+        forwards=_number(ipv4 / name / "forwarding", 1) > 0,
+        has_ipv6=_number(ipv6 / name / "disable_ipv6", 0) == 0,
+        drops_far=greater("rp_filter") == 1 and _drops(name),
+    )
+
+
+def _routes(file: Path) -> Iterator[Route]:
+    """Of proc_pid_net(5): numbers in hexadecimal, as this machine has them in memory."""
+    for line in _lines(file)[1:]:
+        fields = line.split()
+        if len(fields) < 8 or not int(fields[3], 16) & _UP:
+            continue
+        destination, gateway, mask = (IPv4Address(struct.pack("=I", int(fields[at], 16))) for at in (1, 2, 7))
+        network = ip_network(f"{destination}/{mask}", strict=False)
+        yield Route(fields[0], network, gateway if int(fields[3], 16) & _VIA_GATEWAY else None)
+
+
+def _neighbours(file: Path) -> Iterator[tuple[IPAddress, str]]:
+    for line in _lines(file)[1:]:
+        fields = line.split()
+        if len(fields) >= 4 and int(fields[2], 16) & _COMPLETE:
+            try:
+                yield parse_address(fields[0]), fields[3]
+            except AddressError:
+                continue
+
+
+def _taken(expected: Expected, proc: Path) -> Iterator[str]:
+    """Our ports at which sockets of other programs listen."""
+    own = {link for file in (proc / "self/fd").glob("*") if (link := _link(file)).startswith("socket:")}
+    for protocol, state, port in (
+        ("TCP", _LISTENS, expected.gossip_port),
+        ("UDP", _UNCONNECTED, expected.gossip_port),
+        ("TCP", _LISTENS, expected.metrics_port),
+    ):
+        table = proc / "net" / protocol.lower()
+        lines = [*_lines(table)[1:], *_lines(table.with_name(f"{table.name}6"))[1:]]
+        fields = [line.split() for line in lines]
+        inodes = {one[9] for one in fields if len(one) > 9 and one[3] == state and one[1].endswith(f":{port:04X}")}
+        if any(f"socket:[{inode}]" not in own for inode in inodes):
+            yield f"{protocol} {port}"
+
+
+def _link(file: Path) -> str:
+    try:
+        return os.readlink(file)  # noqa: PTH115 - it's no path
+    except OSError:
+        return ""
+
+
+def _mtu(name: str) -> int | None:
+    answer = _ask_of_interface(name, _SIOCGIFMTU)
+    mtu: int | None = struct.unpack_from("=i", answer, 16)[0] if answer else None
+    return mtu
+
+
+def _drops(name: str) -> bool:
+    """Whether the kernel drops a packet from far that comes in there for the node's own address (EXDEV).
+
+    It's asked as ``ip route get ADDRESS from FAR iif NAME`` does, so that policy routing counts as it does for packets.
+    """
+    answer = _ask_of_interface(name, _SIOCGIFADDR)
+    if not answer:
+        return False
+    attributes = b"".join(
+        struct.pack("=HH4s", 8, kind, value)
+        for kind, value in (
+            (_RTA_DST, answer[20:24]),
+            (_RTA_SRC, socket.inet_aton(_FAR)),
+            (_RTA_IIF, struct.pack("=I", socket.if_nametoindex(name))),
+        )
+    )
+    message = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, 0) + attributes
+    header = struct.pack("=IHHII", 16 + len(message), _RTM_GETROUTE, _NLM_F_REQUEST, 1, 0)
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as kernel:
+            kernel.settimeout(1.0)
+            kernel.send(header + message)
+            reply = kernel.recv(4096)
+    except OSError:
+        return False
+    kind = struct.unpack_from("=H", reply, 4)[0]
+    return bool(kind == _NLMSG_ERROR and struct.unpack_from("=i", reply, 16)[0] == -errno.EXDEV)
+
+
+def _ask_of_interface(name: str, what: int) -> bytes:
+    """netdevice(7); nothing where there's no such thing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
+        try:
+            answer: bytes = fcntl.ioctl(asking, what, struct.pack("16s24x", name.encode()[:15]))
+        except OSError:
+            return b""
+    return answer
+
+
+def _number(file: Path, otherwise: int) -> int:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return otherwise
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        with file.open(errors="replace") as text:
+            return [line for _, line in zip(range(_MOST), text, strict=False)]
+    except OSError:
+        return []
