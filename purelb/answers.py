@@ -58,9 +58,9 @@ class Page:
 
 
 def decode_document(data: bytes, what: str) -> JsonObject:
-    """What the server says of itself, in an answer that is no object. Raises UnavailableError."""
+    """What the server says of itself, in an answer that is no object: kinds, its version. Raises UnavailableError."""
     answer = _decode(data, what)
-    if not (isinstance(answer, dict) and isinstance(answer.get("kind"), str)):
+    if not (isinstance(answer, dict) and isinstance(answer.get("kind", answer.get("gitVersion")), str)):
         raise UnavailableError(f"the answer to {what} is not Kubernetes': {_shown(data)}")
     return answer
 

@@ -207,7 +207,7 @@ class Kube:
         return decode_object(await self._exchange(method, path, body, content_type, query, timeout), f"{method} {path}")
 
     async def discover(self, path: str) -> JsonObject:
-        """What the server serves below a path such as ``/apis``: lists of groups and resources, not objects."""
+        """What the server serves below a path such as ``/apis`` or ``/version``, which are no objects."""
         return decode_document(await self._exchange("GET", path), f"GET {path}")
 
     async def _exchange(

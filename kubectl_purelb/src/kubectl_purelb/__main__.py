@@ -13,6 +13,7 @@ from pathlib import Path
 from kubectl_purelb.answers import Answer
 from kubectl_purelb.arguments import Arguments, parse_arguments
 from kubectl_purelb.cluster import Cluster
+from kubectl_purelb.commands.doctor import doctor
 from kubectl_purelb.commands.election import election
 from kubectl_purelb.commands.inspect import inspect
 from kubectl_purelb.commands.nodes import nodes
@@ -21,10 +22,11 @@ from kubectl_purelb.commands.services import services
 from kubectl_purelb.commands.status import status
 from kubectl_purelb.commands.version import version
 from kubectl_purelb.commands.vip import holders, vip
+from kubectl_purelb.diagnosis.doctor import diagnose
 from kubectl_purelb.forecast import needs_endpoints
 from kubectl_purelb.inspection.case import Case
 from kubectl_purelb.printing import print_answer, printable
-from kubectl_purelb.reading import read_backends, read_cluster, read_endpoints, read_events
+from kubectl_purelb.reading import read_backends, read_cluster, read_endpoints, read_events, read_surroundings
 from purelb.addresses import parse_address
 from purelb.credentials import Kubeconfig
 from purelb.endpoints import Endpoints
@@ -75,6 +77,9 @@ async def _ask(arguments: Arguments) -> Answer:
                 service = cluster.find(arguments.subject, arguments.namespace)
                 events, backends = await read_events(kube, service), await read_backends(kube, service.key)
                 return inspect(Case(service, cluster, events, backends, now))
+            case "doctor":
+                around = await read_surroundings(kube, cluster.namespace)
+                return doctor(diagnose(cluster, around, now), len(around.words))
             case "election":
                 return await _election(kube, cluster, arguments)
             case _:

@@ -19,6 +19,7 @@ COMMANDS = {
     "vip": "which Service has an address, which node announces it, and since when",
     "inspect": "one Service from its pool to the wire: each step, or why not, and what to do",
     "election": "who owns each address by the agents' rule, who is next, and what a death or a drain would move",
+    "doctor": "what is wrong around PureLB, on the nodes and in the cluster, and the command that mends it",
     "version": "of this command, the programs and the agents that run",
 }
 SUBJECTS = {

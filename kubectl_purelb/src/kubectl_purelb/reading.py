@@ -16,6 +16,14 @@ from kubectl_purelb.cluster import (
     view_group,
     view_program,
 )
+from kubectl_purelb.diagnosis.surroundings import (
+    Surroundings,
+    view_cluster_ips,
+    view_controller,
+    view_node,
+    view_version,
+    view_word,
+)
 from kubectl_purelb.happenings import Backends, Event, view_backends, view_events
 from purelb import membership, names
 from purelb.endpoints import SERVICE_NAME_LABEL, Endpoints, endpoint_slice
@@ -67,8 +75,12 @@ async def _workloads(kube: Kube, plural: str, kind: str) -> Sequence[Json]:
 
 async def _custom(kube: Kube, plural: str) -> Sequence[Json]:
     """All objects of a kind of ours; none where the cluster doesn't know the kind."""
+    return await _known(kube, custom_path(plural))
+
+
+async def _known(kube: Kube, path: str) -> Sequence[Json]:
     try:
-        return (await kube.list(custom_path(plural))).items
+        return (await kube.list(path)).items
     except UnavailableError as error:
         if error.status == 404:
             return []
@@ -110,6 +122,35 @@ async def read_backends(kube: Kube, key: ServiceKey) -> Backends:
     """The endpoints of a Service. Raises KubeError."""
     path = group_path("discovery.k8s.io/v1", "endpointslices", key.namespace)
     return view_backends((await kube.list(path, labelSelector=f"{SERVICE_NAME_LABEL}={key.name}")).items)
+
+
+async def read_surroundings(kube: Kube, namespace: str) -> Surroundings:
+    """What else the doctor looks at. ``namespace``: PureLB's. Raises KubeError."""
+    nodes = [view_node(body) async for page in kube.pages(core_path("nodes")) for body in page.items]
+    leases = (await kube.list(group_path("coordination.k8s.io/v1", "leases", namespace))).items
+    words = [word for word in map(view_word, leases) if word is not None]
+    controllers, homes = [], set()
+    for plural, kind in _KINDS:
+        async for page in kube.pages(group_path("apps/v1", plural)):
+            for body in page.items:
+                found = view_controller(body | {"kind": kind})
+                controllers += [found] if found is not None else []
+                if kind == "DaemonSet" and is_agents(body):
+                    homes.add(body["metadata"]["namespace"])
+    cidrs = await _known(kube, group_path("networking.k8s.io/v1", "servicecidrs"))
+    return Surroundings(
+        nodes=tuple(sorted(nodes, key=lambda node: node.name)),
+        words={word.node: word for word in words},
+        controllers=tuple(controllers),
+        cluster_ips=tuple(one for body in cidrs for one in view_cluster_ips(body)),
+        homes=frozenset(homes),
+        version=view_version(await kube.discover("/version")),
+    )
+
+
+def is_agents(body: Json) -> bool:
+    """Whether a DaemonSet is of PureLB's agents, ours or its own."""
+    return component_of(body) == AGENT and (body["metadata"].get("labels") or {}).get("app") == USUAL
 
 
 async def read_endpoints(kube: Kube) -> Endpoints:
