@@ -5,6 +5,7 @@ They run on the embedded one, and on a real one with `KUBEBUILDER_ASSETS`.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -248,6 +249,21 @@ class TestPatches:
         applied = api.apply(path, config_map("a", x="1"), "one").ok()
 
         assert applied["data"] == {"x": "1", "z": "3"}
+
+    def test_the_time_of_an_apply_is_that_of_the_last_one_that_changed_something(
+        self, api: Api, namespace: str
+    ) -> None:
+        path = f"{MAPS.format(namespace)}/a"
+        first = api.apply(path, config_map("a", x="0"), "one").ok()["metadata"]["managedFields"]
+        last = first
+        for number in range(1, 200):
+            time.sleep(0.05)  # times are in whole seconds
+            last = api.apply(path, config_map("a", x=str(number)), "one").ok()["metadata"]["managedFields"]
+            if last[0]["time"] > first[0]["time"]:
+                break
+
+        assert last[0]["time"] > first[0]["time"]
+        assert last[0]["fieldsV1"] == first[0]["fieldsV1"]
 
     def test_server_side_apply_twice_is_one_change(self, api: Api, namespace: str) -> None:
         path = f"{MAPS.format(namespace)}/a"

@@ -22,6 +22,7 @@ from .store import Record
 
 _BEFORE: Final = "before-first-apply"
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_WRITES: Final = frozenset({"managedFields", "resourceVersion", "generation"})
 
 
 def apply_patch(
@@ -74,15 +75,20 @@ def apply_patch(
     if not meta.get("resourceVersion"):
         merged = {**merged, "metadata": {**merged["metadata"], "resourceVersion": ""}}
     merged["metadata"] = {key: value for key, value in merged["metadata"].items() if key != "managedFields"}
-    same_intent = mine.fields == previous
-    if same_intent:
-        # Nothing new is owned: the time of the entry stays, so that an apply that changes nothing is none.
-        mine = next((entry for entry in entries if entry.same_manager(mine)), mine)
     final = operations.decode(resource, merged, caller)
+    if mine.fields == previous and _plain(final) == _plain(old):
+        # The time of the entry stays, so that an apply that changes nothing is none.
+        mine = next((entry for entry in entries if entry.same_manager(mine)), mine)
     return (
         operations.replace(resource, live, final, caller, subresource, managed=write([*others, mine])),
         False,
     )
+
+
+def _plain(body: JsonObject) -> JsonObject:
+    """Without what a write itself changes."""
+    metadata = {key: value for key, value in body["metadata"].items() if key not in _WRITES}
+    return {**body, "metadata": metadata}
 
 
 def _client_side_fields(live: JsonObject, typed: Typed, mine: Entry) -> frozenset[Path]:
