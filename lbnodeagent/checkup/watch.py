@@ -1,4 +1,4 @@
-"""Looks at the node every half minute and tells what is wrong. Owns the schedule, and what is sent to find out."""
+"""Looks at the node every ten seconds or so and tells what is wrong. Owns the schedule and what is sent for it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from purelb.addresses import IPAddress, parse_address
 from purelb.checks import Finding
 from purelb.errors import AddressError
 
-LOOK: Final = (20.0, 30.0)
+LOOK: Final = (10.0, 15.0)
 """Seconds between two looks, anything between the two."""
+BEGIN: Final = 30
+"""Seconds for which an agent that starts may not know yet where it announces."""
 PATIENCE: Final = 3.0
 """Seconds that a TCP connection to a peer may take."""
 _DISCARD: Final = 9
@@ -46,6 +48,10 @@ class CheckupWatch:
 
     async def run(self, tell: Callable[[Looked], None]) -> None:
         """Tell of each look, until cancelled."""
+        for _ in range(BEGIN):
+            if self._expect().subnets:
+                break
+            await asyncio.sleep(1.0)
         while True:
             tell(await self.look())
             await asyncio.sleep(self._chance.uniform(*LOOK))
