@@ -83,6 +83,8 @@ class ServiceView:
     recorded: tuple[IPAddress, ...] = ()
     """Which addresses our allocator gave, by its own word beside the status, whoever wrote that since; none where
     somebody else wrote that word."""
+    announced: datetime.datetime | None = None
+    """When somebody last wrote who announces its addresses (managedFields)."""
     deleting: bool = False
 
     @property
@@ -179,6 +181,7 @@ def view_service(body: Json) -> ServiceView:
         ingress_writer=_ingress_writer(managed),
         giver=_writer_of(managed, names.ALLOCATED_FROM),
         recorded=_recorded(metadata.get("annotations") or {}, managed),
+        announced=_announced(managed),
         deleting=metadata.get("deletionTimestamp") is not None,
     )
 
@@ -242,6 +245,16 @@ def _recorded(annotations: Mapping[str, str], managed: Iterable[Json]) -> tuple[
         return parse_pins(text)
     except AddressError:
         return ()
+
+
+def _announced(managed: Iterable[Json]) -> datetime.datetime | None:
+    paths = [(*_ANNOTATIONS, f"f:{key}") for key in names.ANNOUNCING_KEYS]
+    times = [
+        entry["time"]
+        for entry in managed
+        if entry.get("time") and any(_sets(entry.get("fieldsV1"), path) for path in paths)
+    ]
+    return parse_time(max(times)) if times else None
 
 
 def _writer_of(managed: Iterable[Json], annotation: str) -> str:

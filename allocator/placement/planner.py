@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 from allocator.placement.eligibility import Domain, Eligibility, Reach
 from allocator.placement.presence import Presence
 from allocator.placement.shares import Choice, Rank, Shares
-from allocator.placement.values import Node, Reason, Vip, order
+from allocator.placement.values import Move, Node, Reason, Vip, order
 from purelb.addresses import IPAddress
 from purelb.election import owner as hash_owner
 from purelb.tempo import Tempo
@@ -69,8 +69,8 @@ class Planner:
         self.places: dict[IPAddress, Place] = {}
         self.changes = 0
         """Goes up with everything that may call for a step."""
-        self.moves: Counter[Reason] = Counter()
-        """How many VIPs that had an owner were given another one."""
+        self.moves: list[Move] = []
+        """The VIPs that had an owner and were given another one, since somebody took this list."""
         self._siblings: defaultdict[str, set[IPAddress]] = defaultdict(set)
         self._epoch = 0
         self._now = -math.inf
@@ -200,7 +200,7 @@ class Planner:
 
     def move(self, place: Place, owner: str, reason: Reason) -> None:
         """A VIP goes to another node; its stand-in stays, unless it's that one."""
-        self.moves[reason] += 1
+        self.moves.append(Move(place.vip.address, reason))
         heir = place.heir
         self._settle(place, owner, heir if heir != owner else None)
         if place.home == owner:
@@ -252,7 +252,7 @@ class Planner:
             home = place.owner
             self._settle(place, self._successor(place), None)
             place.home = home
-            self.moves[Reason.LOST] += 1
+            self.moves.append(Move(place.vip.address, Reason.LOST))
 
     def _successor(self, place: Place) -> str | None:
         """Who has a VIP when its owner can't have it any more: whom the agents elect, where that is known.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from purelb.addresses import IPAddress, IPNetwork
 from purelb.membership import Standing
@@ -23,6 +24,13 @@ class Reason(enum.Enum):
     """Its node has another one from which it should be apart."""
     SHARE = "share"
     """Its node has more than its share."""
+
+
+class Move(NamedTuple):
+    """A VIP that had an owner was given another one."""
+
+    address: IPAddress
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class ServiceCache:
 
     def __init__(self) -> None:
         self._entries: dict[ServiceKey, Entry] = {}
+        self.changes = 0
+        """Another number whenever one of them is another, or gone."""
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries.values())
@@ -46,6 +48,7 @@ class ServiceCache:
         known = self._entries.get(service.key)
         if known is not None and known.service == service:
             return False
+        self.changes += 1
         if known is not None and known.service.uid == service.uid:
             seniority = known.seniority
         else:
@@ -55,4 +58,4 @@ class ServiceCache:
 
     def forget(self, key: ServiceKey) -> None:
         """There is no such Service."""
-        self._entries.pop(key, None)
+        self.changes += self._entries.pop(key, None) is not None

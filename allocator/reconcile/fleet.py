@@ -167,6 +167,21 @@ class Fleet:
         """When what was seen isn't current any more, unless it is renewed."""
         return None if self._said is None else self._seen_at + STALE
 
+    @property
+    def members(self) -> Mapping[str, MemberNode] | None:
+        """Who takes part, as last said, whether that is believed or not; None: nobody has said."""
+        return None if self._said is None else self._said.nodes
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the cluster's Nodes."""
+        return frozenset(self._labels)
+
+    @property
+    def dummies(self) -> tuple[str, ...]:
+        """The interfaces on which the LBNodeAgents want addresses that are routed."""
+        return tuple(sorted({config.dummy_interface for config in self._configs.values() if config.announces}))
+
     def serving(self) -> set[str]:
         """The names of those who serve, as last said."""
         nodes = self._said.nodes.values() if self._said is not None else ()

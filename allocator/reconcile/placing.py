@@ -7,14 +7,14 @@ are monotonic seconds.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from allocator.placement.balance import Balance
 from allocator.placement.planner import Planner
-from allocator.placement.values import Reason, Vip, order
+from allocator.placement.values import Move, Vip, order
 from allocator.reconcile.announced import announcer
 from allocator.reconcile.endpointnews import EndpointNews
 from allocator.reconcile.fleet import Fleet
@@ -202,9 +202,9 @@ class Placing:
         step = self._balance.due(now) if self._has_seen and self._fleet.is_current(now) else None
         return min((time for time in (due, step) if time is not None), default=None)
 
-    def take_moves(self) -> Counter[Reason]:
-        """How many VIPs were given another owner, and why, since this was asked last."""
-        taken, self._planner.moves = self._planner.moves, Counter()
+    def take_moves(self) -> list[Move]:
+        """The VIPs that were given another owner, and why, since this was asked last."""
+        taken, self._planner.moves = self._planner.moves, []
         return taken
 
     @property

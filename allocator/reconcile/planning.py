@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
 from allocator.ipam.engine import Engine
-from allocator.placement.values import Reason
+from allocator.placement.values import Move, Reason
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusterobjects import Part
 from allocator.reconcile.endpointnews import EndpointNews
@@ -52,6 +52,8 @@ AFTER_MISTAKE: Final = 10.0
 """Seconds after which planning begins anew where it failed by a mistake of ours."""
 SET_ASIDE: Final = 600.0
 """Seconds for which a Service has no plan with which one showed."""
+REMEMBERED: Final = 4096
+"""Moves whose reasons can be asked for."""
 
 
 class Planning:
@@ -86,6 +88,7 @@ class Planning:
         """When planning begins anew; until then nothing is planned. None: all is well."""
         self._set_aside: dict[ServiceKey, float] = {}
         """Until when Services have no plan with which a mistake of ours showed."""
+        self._reasons: Mapping[IPAddress, Reason] = {}
 
     def hear(self, heard: Heard) -> None:
         """News of any kind."""
@@ -109,6 +112,20 @@ class Planning:
     def agents(self) -> Agents | None:
         """The LBNodeAgents, and the labels of each Node; None while one of the two wasn't seen."""
         return self._fleet.agents()
+
+    @property
+    def fleet(self) -> Fleet:
+        """Who is there, as last heard."""
+        return self._fleet
+
+    @property
+    def reasons(self) -> Mapping[IPAddress, Reason]:
+        """Why VIPs were last given to another node, of those that were lately."""
+        return self._reasons
+
+    def endpoints_of(self, services: Iterable[ServiceKey]) -> Mapping[ServiceKey, frozenset[str]] | None:
+        """The nodes with endpoints of each; None: endpoints aren't followed, or not listed yet."""
+        return {key: self._endpoints.endpoints.of(key) for key in services} if self._endpoints.is_known else None
 
     def begin(self, cache: ServiceCache) -> None:
         """An allocator leads from now on, and knows all Services and groups."""
@@ -157,8 +174,11 @@ class Planning:
             turns.look_now(key)
         changed, due = self._guarded(lambda: (self._placing.look(now), self._placing.due(now))) or (set(), None)
         self._see_what_is_needed()
-        for reason, count in self._placing.take_moves().items():
-            self._metrics.planned_moves.labels(reason.value).inc(count)
+        moves = self._placing.take_moves()
+        for move in moves:
+            self._metrics.planned_moves.labels(move.reason.value).inc()
+        if moves:
+            self._reasons = _latest(self._reasons, moves)
         if changed is None:
             turns.look_at_all()
             turns.ring()
@@ -250,3 +270,14 @@ class Planning:
     def _group_of(self, address: IPAddress, groups: Sequence[str]) -> ServiceGroup | None:
         name = self._engine.owner(address) or next(iter(groups), None)
         return next(iter(self._engine.groups([name])), None) if name is not None else None
+
+
+def _latest(reasons: Mapping[IPAddress, Reason], moves: Iterable[Move]) -> dict[IPAddress, Reason]:
+    """With these moves; the first are forgotten where they are too many."""
+    latest = dict(reasons)
+    for move in moves:
+        latest.pop(move.address, None)
+        latest[move.address] = move.reason
+    for address in list(latest)[: max(0, len(latest) - REMEMBERED)]:
+        del latest[address]
+    return latest

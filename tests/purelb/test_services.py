@@ -145,6 +145,20 @@ def test_who_said_of_which_group_they_are_is_known_too_and_stays_so_when_another
     assert giver(managed(("purelb-allocator", INGRESS))) == ""
 
 
+def test_since_when_its_addresses_are_announced_is_known_by_the_managed_fields() -> None:
+    def announced(*times: str) -> datetime.datetime | None:
+        note: dict[str, Any] = {"f:metadata": {"f:annotations": {"f:purelb.io/announcing-IPv4": {}}}}
+        written = [{**managed(("purelb-lbnodeagent", note))[0], "time": time} for time in times]
+        others = managed(("purelb-allocator", INGRESS))
+        return view_service(
+            service(metadata={"name": "a", "namespace": "b", "managedFields": others + written})
+        ).announced
+
+    assert announced() is None
+    later = datetime.datetime(2026, 11, 29, 9, 0, 1, tzinfo=datetime.UTC)
+    assert announced("2026-11-29T09:00:01Z", "2026-11-28T23:00:00Z") == later
+
+
 def test_what_lost_our_annotations_is_ours_as_long_as_the_addresses_are_of_our_hand() -> None:
     def view(writer: str, **changes: Any) -> bool:
         metadata = {"name": "a", "namespace": "b", "managedFields": managed((writer, INGRESS))}

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 
 from allocator.placement.balance import Balance
 from allocator.placement.planner import Planner
-from allocator.placement.values import Node, Vip
+from allocator.placement.values import Node, Reason, Vip
 from purelb.addresses import IPAddress
 from purelb.membership import Standing
 from purelb.preferences import Preference
@@ -91,6 +91,11 @@ class Plan:
 
     def owners(self) -> dict[IPAddress, str | None]:
         return {one: place.owner for one, place in self.planner.places.items()}
+
+    @property
+    def moves(self) -> Counter[Reason]:
+        """How many VIPs were given another owner, and why."""
+        return Counter(move.reason for move in self.planner.moves)
 
     def counts(self, *, without: str = "") -> Counter[str]:
         """VIPs of each node that is there, as agents elect by the plan when one is dead."""

@@ -373,22 +373,22 @@ def test_each_move_is_counted_with_its_reason() -> None:
 
     lost = plan.planner.places[address(0)].owner
     plan.see(one for one in nodes(3) if one.name != lost)
-    assert plan.planner.moves == {Reason.LOST: 2}
+    assert plan.moves == {Reason.LOST: 2}
 
     plan.see(nodes(3))
     plan.settle()
-    assert plan.planner.moves == {Reason.LOST: 2, Reason.SHARE: 2}
+    assert plan.moves == {Reason.LOST: 2, Reason.SHARE: 2}
 
     elsewhere = next(one.name for one in nodes(3) if one.name != plan.planner.places[address(0)].owner)
     plan.want(vip(0, preference=prefer(elsewhere)))
     plan.step()
-    assert plan.planner.moves[Reason.PREFERRED] == 1
+    assert plan.moves[Reason.PREFERRED] == 1
 
     together = [number for number in range(6) if plan.planner.places[address(number)].owner == elsewhere][:2]
     for number in together:
         plan.want(vip(number, spread="a"))
     plan.step()
-    assert plan.planner.moves[Reason.APART] == 1
+    assert plan.moves[Reason.APART] == 1
 
 
 def test_a_node_that_is_behind_keeps_what_it_has_and_is_given_nothing() -> None:

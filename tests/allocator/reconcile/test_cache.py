@@ -56,3 +56,22 @@ def test_who_is_forgotten_is_none() -> None:
 
     assert cache.get(key("a")) is None
     assert cache.keys() == set()
+
+
+def test_every_change_is_told_by_a_number() -> None:
+    cache = ServiceCache()
+    numbers = [cache.changes]
+    for change in (
+        lambda: cache.seen(service("a", version=5)),
+        lambda: cache.seen(service("a", version=6)),
+        lambda: cache.forget(key("a")),
+    ):
+        change()
+        numbers.append(cache.changes)
+    assert len(set(numbers)) == 4
+
+    cache.seen(service("b"))
+    before = cache.changes
+    cache.seen(service("b"))
+    cache.forget(key("c"))
+    assert cache.changes == before

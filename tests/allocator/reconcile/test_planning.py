@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from prometheus_client import CollectorRegistry
 
+from allocator.placement.values import Reason
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusterobjects import Part, Reading
 from allocator.reconcile.fleet import Said, read_rule
@@ -22,7 +23,7 @@ from purelb.metrics import AllocatorMetrics
 from purelb.ordering import Changed, ObjectKey, Replaced
 from purelb.services import ServiceKey
 from purelb.tempo import Tempo
-from tests.allocator.builders import engine_with, group, local, service
+from tests.allocator.builders import engine_with, group, ip, local, service
 
 LAN = frozenset({parse_network("10.1.0.0/24")})
 
@@ -36,7 +37,7 @@ def there(version: int, *nodes: str) -> OfMembership:
     return OfMembership(Changed(ObjectKey("purelb", "purelb"), said))
 
 
-def test_the_plan_s_moves_are_counted_by_their_reasons() -> None:
+def test_the_plan_s_moves_are_counted_by_their_reasons_and_these_can_be_asked_for() -> None:
     registry, now = CollectorRegistry(), 1000.0
     engine, cache = engine_with(group("default", local=local("10.1.0.0/26"))), ServiceCache()
     planning = Planning(engine, Tempo(), AllocatorMetrics(registry), lambda: now, lambda: None, default_announcer=True)
@@ -64,6 +65,7 @@ def test_the_plan_s_moves_are_counted_by_their_reasons() -> None:
         planning.hear(there(2, "w1", "w2"))
         await look()
         assert [counted(reason) for reason in ("lost", "preferred", "apart", "share")] == [1, 0, 0, 0]
+        assert planning.reasons == {ip("10.1.0.1"): Reason.LOST}
 
     asyncio.run(run())
 
