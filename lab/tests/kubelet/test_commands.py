@@ -167,7 +167,7 @@ def test_what_left_a_command_behind_has_no_hold_of_the_lab(tmp_path: Path) -> No
 
     async def wait(socket: ClientWebSocketResponse, container: Child) -> None:
         first = await socket.receive_bytes()
-        await end_of(int(first[1:]))
+        await end_of(int(first[1:].split()[0]))
 
     left_behind = "setsid sh -c 'echo $$; while sleep 0.05; do echo still here || exit; done' & wait"
     heard = run(tmp_path, left_behind, meanwhile=wait, limits=Limits(seconds=0.5))
