@@ -7,7 +7,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests drawings proto constraints locks images clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests drawings screenshots proto constraints locks images clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -102,6 +102,11 @@ crds manifests:  ## what users apply and the chart, from their parts
 drawings:  ## the pictures in docs/img
 	@./prepare lint
 	@$(BIN)/python -m docs.drawings
+
+# Those of the status page, as Debian's Chromium shows it.
+screenshots:  ## the pictures of the status page in docs/img
+	@./prepare pictures
+	@$(BIN)/python -m docs.screenshots
 
 # ipam_pb2.py, from ipam.proto.
 proto:  ## ipam_pb2.py, from ipam.proto

@@ -7,15 +7,21 @@ import logging
 import os
 import signal
 import sys
+import time
 from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+import purelb
 from allocator.bootstrap import install
 from allocator.gossipkey import GossipSecret, Remembered
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
 from allocator.leadership import Leadership, LeadershipLostError
+from allocator.page.metrics import PageMetrics
+from allocator.page.server import PageServer
+from allocator.page.view import Teller
+from allocator.page.watching import Watching
 from allocator.reconcile.agentstatus import AgentStatuses
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.clusteraddresses import told_by_operator
@@ -151,6 +157,16 @@ async def serve(
                 return "not everything is listed yet"
             return trouble
 
+        async def show() -> None:
+            """The status page, where it is wanted."""
+            if settings.page is None:
+                return
+            teller = Teller(settings.identity, purelb.__version__, time.time(), settings.default_announcer)
+            shown = PageServer(settings.page, teller, PageMetrics(registry))
+            await Watching(
+                shown, cache, configuration, planning, lambda: leadership.is_ours, unready, clock, time.time
+            ).run()
+
         metrics.lease_unrenewed.set_function(lambda: leadership.unrenewed(clock()))
         vigil = Vigil(cache, notices.unserved, why_idle, clock, default_announcer=settings.default_announcer)
 
@@ -167,10 +183,11 @@ async def serve(
                 sealing = tasks.create_task(show_sealed(settings.common, registry))
                 leading = tasks.create_task(lead())
                 framing = tasks.create_task(run_operator(kube, begun=begun, stop=stop))
+                showing = tasks.create_task(show())
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, keeping, telling, recording, beating, framing, watching, tidying, sealing):
+                for task in (leading, keeping, telling, recording, beating, framing, watching, tidying, sealing, showing):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:

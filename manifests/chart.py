@@ -21,7 +21,7 @@ NAMESPACE: Final = "purelb"
 _HEADER: Final = "{{- /* Made by `make manifests` from SOURCE. */ -}}\n"
 _PROGRAMS: Final = ("allocator", "lbnodeagent")
 _ENVIRONMENT: Final = {
-    "allocator": ("purelb.forbidden",),
+    "allocator": ("purelb.forbidden", "purelb.page"),
     "lbnodeagent": ("purelb.agentEnvironment", "purelb.gossipKey"),
 }
 """Program: what of its environment is not both programs' own."""

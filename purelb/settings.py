@@ -32,6 +32,16 @@ class HostPort(NamedTuple):
     port: int
 
 
+class PageSettings(NamedTuple):
+    """Where the allocator's status page is."""
+
+    port: int
+    host: str = "127.0.0.1"
+    """Empty: every address."""
+    names: frozenset[str] = frozenset()
+    """Under which it may be asked for, beside addresses and localhost."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommonSettings:
     """What both programs have."""
@@ -65,6 +75,8 @@ class AllocatorSettings:
     """What the LBNodeAgent says that the allocator makes where there is none."""
     tempo: Tempo = field(default_factory=Tempo)
     """How fast VIPs move that are well where they are."""
+    page: PageSettings | None = None
+    """None: there is no status page."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], argv: Sequence[str]) -> AllocatorSettings:
@@ -78,6 +90,7 @@ class AllocatorSettings:
             forbidden=_forbidden(environ.get("PURELB_FORBIDDEN_ADDRESSES", "")),
             placement=_placement(environ.get("PURELB_PLACEMENT") or "even"),
             tempo=tempo_from(environ),
+            page=_page(environ),
         )
 
 
@@ -256,6 +269,16 @@ def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Common
         metrics_tls=Path(arguments.metrics_tls) if arguments.metrics_tls else None,
         metrics_tls_port=arguments.metrics_tls_port,
     )
+
+
+def _page(environ: Mapping[str, str]) -> PageSettings | None:
+    text = environ.get("PURELB_PAGE_PORT", "")
+    if text in ("", "off"):
+        return None
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise SettingsError(f'PURELB_PAGE_PORT "{text}" is neither a port nor off')
+    names = environ.get("PURELB_PAGE_NAMES", "").replace(",", " ").lower().split()
+    return PageSettings(int(text), environ.get("PURELB_PAGE_HOST", "127.0.0.1"), frozenset(names))
 
 
 def _forbidden(text: str) -> tuple[str, ...]:

@@ -119,6 +119,20 @@ def test_addresses_that_are_never_given_reach_the_allocator(chart: Chart) -> Non
     assert {"name": "PURELB_FORBIDDEN_ADDRESSES", "value": "10.31.255.254,10.32.0.0/24"} in environment
 
 
+def test_the_status_page_is_off_unless_it_is_asked_for(chart: Chart) -> None:
+    def environment(values: dict[str, Any]) -> dict[str, str]:
+        listed = container(render(chart, {"allocator": values}), "Deployment", "allocator")["env"]
+        return {one["name"]: one["value"] for one in listed if one["name"].startswith("PURELB_PAGE")}
+
+    assert environment({}) == {}
+    assert environment({"page": {"enabled": True}}) == {"PURELB_PAGE_PORT": "7473"}
+    assert environment({"page": {"enabled": True, "host": "::", "names": ["a.example", "b.example"]}}) == {
+        "PURELB_PAGE_PORT": "7473",
+        "PURELB_PAGE_HOST": "::",
+        "PURELB_PAGE_NAMES": "a.example,b.example",
+    }
+
+
 def test_a_gossip_key_of_ones_own_reaches_the_agents_by_a_secret(chart: Chart) -> None:
     objects = render(chart, {"memberlistSecretKey": "0123456789abcdef"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,27 @@ def test_the_namespace_says_what_its_pods_may_do(objects: list[dict[str, Any]]) 
 def test_every_folder_can_be_built(folder: Path) -> None:
     if yaml.safe_load((folder / "kustomization.yaml").read_text())["kind"] == "Kustomization":
         assert build(folder)
+
+
+def test_the_status_page_is_a_component_that_changes_nothing_else(
+    tmp_path: Path, objects: list[dict[str, Any]]
+) -> None:
+    folder = tmp_path / "overlay"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "apiVersion": "kustomize.config.k8s.io/v1beta1",
+                "kind": "Kustomization",
+                "resources": [os.path.relpath(ROOT / "manifests" / "overlays" / "layer2", folder)],
+                "components": [os.path.relpath(ROOT / "manifests" / "page", folder)],
+            }
+        )
+    )
+
+    made = [document for document in yaml.safe_load_all(build(folder)) if document]
+    changed = [one for one in made if one not in objects]
+    assert [(one["kind"], one["metadata"]["name"]) for one in changed] == [("Deployment", "allocator")]
+    (container,) = changed[0]["spec"]["template"]["spec"]["containers"]
+    assert container["env"][0] == {"name": "PURELB_PAGE_PORT", "value": "7473"}
+    assert {"name": "page", "containerPort": 7473} in container["ports"]

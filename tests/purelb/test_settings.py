@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from purelb.errors import SettingsError
-from purelb.settings import AgentSettings, AllocatorSettings, HostPort
+from purelb.settings import AgentSettings, AllocatorSettings, HostPort, PageSettings
 from purelb.tempo import Tempo
 
 AGENT = {"PURELB_NODE_NAME": "node-1", "PURELB_HOST": "10.0.0.1", "PURELB_NAMESPACE": "lb"}
@@ -177,3 +177,21 @@ def test_metrics_are_over_tls_only_if_a_certificate_s_folder_is_named() -> None:
     common = AgentSettings.from_environment(said, []).common
     assert (common.metrics_tls, common.metrics_tls_port) == (Path("/tls"), 9443)
     assert AllocatorSettings.from_environment({}, ["--metrics-tls", "/tls"]).common.metrics_tls_port == 7473
+
+
+def test_there_is_no_status_page_unless_it_is_given_a_port() -> None:
+    for text in ({}, {"PURELB_PAGE_PORT": ""}, {"PURELB_PAGE_PORT": "off"}):
+        assert AllocatorSettings.from_environment({**text}, []).page is None
+
+    environ = {"PURELB_PAGE_PORT": "7473"}
+    assert AllocatorSettings.from_environment(environ, []).page == PageSettings(7473, "127.0.0.1", frozenset())
+    more = {**environ, "PURELB_PAGE_HOST": "", "PURELB_PAGE_NAMES": "Page.example, other.example"}
+    assert AllocatorSettings.from_environment(more, []).page == PageSettings(
+        7473, "", frozenset({"page.example", "other.example"})
+    )
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "http", "7473 "])
+def test_a_port_that_is_none_is_refused_in_a_sentence(port: str) -> None:
+    with pytest.raises(SettingsError, match=r"PURELB_PAGE_PORT .* is neither a port nor off"):
+        AllocatorSettings.from_environment({"PURELB_PAGE_PORT": port}, [])

@@ -48,6 +48,22 @@
 {{- end }}
 {{- end }}
 
+{{/* Where the allocator's status page is, if there is one. */}}
+{{- define "purelb.page" -}}
+{{- with .Values.allocator.page }}{{- if .enabled }}
+- name: PURELB_PAGE_PORT
+  value: "7473"
+{{- with .host }}
+- name: PURELB_PAGE_HOST
+  value: {{ . | quote }}
+{{- end }}
+{{- with .names }}
+- name: PURELB_PAGE_NAMES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}{{- end }}
+{{- end }}
+
 {{/* Environment of both programs that differs from their defaults: (list $ PROGRAM). */}}
 {{- define "purelb.environment" -}}
 {{- $values := (index . 0).Values -}}

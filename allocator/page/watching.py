@@ -1,0 +1,85 @@
+"""Collects what an allocator knows for its status page, a few times a second and only what has changed.
+
+It runs on the allocator's own loop and takes little of it: what is collected are values that are there anyhow. What is
+made of them is the page's, on its own thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from allocator.groups.configuration import Configuration
+from allocator.page.facts import Facts
+from allocator.page.server import PageServer
+from allocator.page.streams import Moment
+from allocator.reconcile.cache import ServiceCache
+from allocator.reconcile.planning import Planning
+from purelb.services import ServiceKey, ServiceView
+from purelb.sharers import sharer
+
+PACE: Final = 0.1
+"""Seconds between two looks."""
+
+
+class Watching:
+    """``run`` it beside the allocator."""
+
+    def __init__(
+        self,
+        page: PageServer,
+        cache: ServiceCache,
+        configuration: Configuration,
+        planning: Planning,
+        leads: Callable[[], bool],
+        trouble: Callable[[], str | None],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        """``trouble``: why the allocator isn't ready; ``clock`` and ``wall``: monotonic seconds, and since 1970."""
+        self._page = page
+        self._cache = cache
+        self._configuration = configuration
+        self._planning = planning
+        self._leads = leads
+        self._trouble = trouble
+        self._clock = clock
+        self._wall = wall
+        self._changes = -1
+        self._services: tuple[ServiceView, ...] = ()
+        self._follow: tuple[ServiceKey, ...] = ()
+        """Those whose endpoints matter."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        shown: Facts | None = None
+        await self._page.start()
+        try:
+            while True:
+                facts = self._facts()
+                if facts != shown:
+                    shown = facts
+                    self._page.show(Moment(facts, self._clock(), self._wall()))
+                await asyncio.sleep(PACE)
+        finally:
+            await self._page.close()
+
+    def _facts(self) -> Facts:
+        if self._cache.changes != self._changes:
+            self._changes = self._cache.changes
+            self._services = tuple(entry.service for entry in self._cache)
+            self._follow = tuple(one.key for one in self._services if sharer(one) is not None)
+        fleet = self._planning.fleet
+        return Facts(
+            services=self._services,
+            groups=tuple(self._configuration.bodies.values()),
+            members=fleet.members,
+            is_current=fleet.is_current(self._clock()),
+            nodes=fleet.names,
+            dummies=fleet.dummies,
+            endpoints=self._planning.endpoints_of(self._follow),
+            reasons=self._planning.reasons,
+            leads=self._leads(),
+            trouble=self._trouble() or "",
+        )

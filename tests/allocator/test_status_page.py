@@ -1,0 +1,69 @@
+"""The allocator's status page beside an API server: of the one that leads, and of the one that stands by."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import aiohttp
+
+from purelb import names
+from tests.allocator.builders import local
+from tests.allocator.memberships import publish
+from tests.allocator.stage import Stage, play, until
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def view(port: int) -> dict[str, Any] | None:
+    """What the page tells; None while it doesn't."""
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/view.json") as answer:
+            said: dict[str, Any] = json.loads(await answer.text())
+            return said if answer.status == 200 else None
+    except aiohttp.ClientError:
+        return None
+
+
+def test_who_leads_and_who_stands_by_tell_the_same() -> None:
+    leading, standing_by = free_port(), free_port()
+
+    async def scenario(stage: Stage) -> None:
+        await publish(stage, ("w1", "w2"))
+        await stage.group("default", local=local("10.1.0.1-10.1.0.4"))
+        await stage.service("web")
+        assert await stage.addresses_when_given("web") == ["10.1.0.1"]
+        await stage.change("web", {"metadata": {"annotations": {names.ANNOUNCING_IPV4: "w1,eth0"}}})
+
+        async def told(port: int) -> dict[str, Any] | None:
+            said = await view(port)
+            full = said is not None and said["set"]["pools"] and said["set"]["pools"][0]["fill"] == [["IPv4", 1, 3]]
+            return said if full and said is not None and said["head"]["states"]["Announced"] else None
+
+        async with stage.allocator("allocator-1", PURELB_PAGE_PORT=str(standing_by)):
+            one, other = await until(lambda: told(leading)), await until(lambda: told(standing_by))
+        assert (one["head"]["leads"], other["head"]["leads"]) == (True, False)
+        assert (one["head"]["identity"], other["head"]["identity"]) == ("allocator-0", "allocator-1")
+        (vip,) = one["set"]["vips"]
+        assert (vip["address"], vip["node"], vip["next"], vip["services"]) == ("10.1.0.1", "w1", "w2", ["default/web"])
+        assert vip["since"] > 0
+        for table in ("pools", "vips", "nodes"):
+            assert one["set"][table] == other["set"][table]
+
+    play(scenario, PURELB_PAGE_PORT=str(leading))
+
+
+def test_an_allocator_serves_on_where_its_page_cannot_be_served() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+
+        async def scenario(stage: Stage) -> None:
+            await stage.group("default", local=local("10.1.0.1-10.1.0.4"))
+            await stage.service("web")
+            assert await stage.addresses_when_given("web") == ["10.1.0.1"]
+
+        play(scenario, PURELB_PAGE_PORT=str(taken.getsockname()[1]))
