@@ -20,6 +20,7 @@ SHARED = {
 DRIVERS = {
     "allocator/__main__.py": "hands the loop's clock down",
     "allocator/leadership.py": "the Lease's timestamps",
+    "allocator/page/streams.py": "how long a view takes to make, and so how long the next one waits",
     "allocator/reconcile/agentstatus.py": "a condition's timestamp",
     "allocator/reconcile/publisher.py": "a condition's timestamp",
     "kubectl_purelb/src/kubectl_purelb/__main__.py": "the time of day at which it was asked",

@@ -114,7 +114,7 @@ class PageServer:
         app = web.Application(client_max_size=1, middlewares=[guard(self._settings.names)])
         add_files(app, files)
         app.router.add_get("/view.json", streams.as_json)
-        app.router.add_get("/events", streams.events)
+        app.router.add_get("/events", streams.events, allow_head=False)
         app.on_response_prepare.append(add_headers)
         runner = web.AppRunner(
             app,

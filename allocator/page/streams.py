@@ -27,7 +27,9 @@ BEAT: Final = 15.0
 BUFFER: Final = 256 * 1024
 """Bytes that the kernel keeps for a browser that doesn't read."""
 PACE: Final = 0.1
-"""Seconds between two messages to a browser."""
+"""Seconds between two views, at least."""
+REST: Final = 4.0
+"""As often as long as a view took to make, another one waits: the page takes a fifth of a core at most."""
 _BEAT: Final = b"event: beat\ndata: {}\n\n"
 
 
@@ -50,8 +52,8 @@ class Streams:
         self._viewer = Viewer(teller)
         self._view: View | None = None
         self._wall = 0.0
-        self._whole: bytes | None = None
-        """The view as a message, where somebody asked for it since it changed."""
+        self._whole: str | None = None
+        """The view as JSON, where somebody asked for it since it changed."""
         self._looking: set[asyncio.BaseTransport] = set()
 
     def has(self, transport: asyncio.BaseTransport) -> bool:
@@ -60,20 +62,23 @@ class Streams:
 
     async def follow(self, moments: AsyncIterator[Moment]) -> None:
         """Tell all who look what becomes of the view."""
+        clock = asyncio.get_running_loop().time
         async for moment in moments:
+            begun = clock()
             before, self._view = self._view, self._viewer.see(moment.facts, moment.now, moment.wall)
             self._wall, self._whole = moment.wall, None
             news = delta(before, self._view) if before is not None else snapshot(self._view)
             if news is not None and len(self._clients):
                 self._metrics.messages.inc()
-                self._clients.tell(_message("delta" if before is not None else "view", news, moment.wall))
-            await asyncio.sleep(PACE)
+                self._clients.tell(_message("delta" if before is not None else "view", _json(news, moment.wall)))
+            await asyncio.sleep(max(PACE, REST * (clock() - begun)))
 
     async def as_json(self, _: web.Request) -> web.Response:
         """The view, once, for programs."""
-        if self._view is None:
+        whole = self._as_text()
+        if whole is None:
             return web.json_response({"error": "nothing is known yet"}, status=503)
-        return web.json_response({"at": self._wall, **snapshot(self._view)})
+        return web.Response(text=whole, content_type="application/json")
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """The view and its changes, until one of us has enough."""
@@ -119,15 +124,20 @@ class Streams:
             return "left"
 
     def _first(self) -> bytes:
-        if self._view is None:
-            return _BEAT
-        if self._whole is None:
-            self._whole = _message("view", snapshot(self._view), self._wall)
+        whole = self._as_text()
+        return _BEAT if whole is None else _message("view", whole)
+
+    def _as_text(self) -> str | None:
+        if self._whole is None and self._view is not None:
+            self._whole = _json(snapshot(self._view), self._wall)
         return self._whole
 
 
-def _message(event: str, said: dict[str, Any], wall: float) -> bytes:
-    text = json.dumps({"at": wall, **said}, separators=(",", ":"))
+def _json(said: dict[str, Any], wall: float) -> str:
+    return json.dumps({"at": wall, **said}, separators=(",", ":"))
+
+
+def _message(event: str, text: str) -> bytes:
     return f"event: {event}\nretry: 2000\ndata: {text}\n\n".encode()
 
 

@@ -21,6 +21,8 @@ from purelb.sharers import sharer
 
 PACE: Final = 0.1
 """Seconds between two looks."""
+RENEWAL: Final = 5.0
+"""Seconds after which the page is told that it is still so: who begins to look then knows what time it is here."""
 
 
 class Watching:
@@ -53,14 +55,14 @@ class Watching:
 
     async def run(self) -> None:
         """Until cancelled."""
-        shown: Facts | None = None
+        shown, shown_at = None, 0.0
         await self._page.start()
         try:
             while True:
-                facts = self._facts()
-                if facts != shown:
-                    shown = facts
-                    self._page.show(Moment(facts, self._clock(), self._wall()))
+                facts, now = self._facts(), self._clock()
+                if facts != shown or now >= shown_at + RENEWAL:
+                    shown, shown_at = facts, now
+                    self._page.show(Moment(facts, now, self._wall()))
                 await asyncio.sleep(PACE)
         finally:
             await self._page.close()

@@ -13,7 +13,7 @@ const SILENCE = 40_000; // milliseconds after which a connection that says nothi
 const byId = (id) => document.getElementById(id);
 const tables = { pools: new Map(), vips: new Map(), nodes: new Map(), moves: new Map() };
 let head = null;
-let skew = 0; // seconds that the allocator's clock is ahead of ours
+let skew = -Infinity; // seconds that the allocator's clock is ahead of ours: what it says was so a little before
 let heardAt = 0; // of the allocator's clock
 const now = () => Date.now() / 1000 + skew;
 
@@ -29,6 +29,7 @@ function connect() {
   source = new EventSource("events");
   source.addEventListener("view", (event) => {
     for (const table of Object.values(tables)) table.clear();
+    skew = -Infinity; // either clock may have been set since
     take(JSON.parse(event.data));
   });
   source.addEventListener("delta", (event) => take(JSON.parse(event.data)));
@@ -51,7 +52,7 @@ function heard() {
 }
 
 function take(said) {
-  skew = said.at - Date.now() / 1000;
+  skew = Math.max(skew, said.at - Date.now() / 1000);
   heardAt = said.at;
   head = said.head ?? head;
   for (const [table, rows] of Object.entries(said.set ?? {})) for (const row of rows) tables[table]?.set(row.key, row);
@@ -280,15 +281,15 @@ function vipRow(vip, short, isNews) {
   if (vip.more) services.push(h("div.dim", {}, `and ${many(vip.more)} more`));
   const where = vip.state === "Routed" ? [h("span.dim", {}, "every node"), " "] : vip.node ? [name(short(vip.node)), " "] : ["–"];
   const next = vip.next === null ? "–" : vip.next === "" ? h("span.bad", {}, "nobody") : name(short(vip.next));
-  return h(isNews ? "tr.news" : "tr", { "data-key": vip.key, "data-state": vip.state },
-    h("th", { scope: "row", "data-title": "Address" }, vip.address ? h("code", {}, vip.address) : h("span.dim", {}, "none yet")),
-    h("td", { "data-title": "Service" }, ...services),
-    h("td", { "data-title": "Where" }, ...where, vip.interface ? h("code.dim", {}, vip.interface) : null),
-    h("td", { "data-title": "Next" }, next),
-    h("td", { "data-title": "State" }, h("span.badge", { "data-of": vip.state }, STATES[vip.state] ?? vip.state),
+  return h(isNews ? "tr.news" : "tr", { role: "row", "data-key": vip.key, "data-state": vip.state },
+    h("th", { scope: "row", role: "rowheader", "data-title": "Address" }, vip.address ? h("code", {}, vip.address) : h("span.dim", {}, "none yet")),
+    h("td", { role: "cell", "data-title": "Service" }, ...services),
+    h("td", { role: "cell", "data-title": "Where" }, ...where, vip.interface ? h("code.dim", {}, vip.interface) : null),
+    h("td", { role: "cell", "data-title": "Next" }, next),
+    h("td", { role: "cell", "data-title": "State" }, h("span.badge", { "data-of": vip.state }, STATES[vip.state] ?? vip.state),
       vip.state !== "Routed" && vip.why ? h("div.why", {}, h("bdi", {}, vip.why)) : null),
-    h("td.since", { "data-title": "Since" }, vip.since === null ? "–" : since(vip.since)),
-    h("td", { "data-title": "Pool" }, vip.pool ? name(vip.pool) : "–"),
+    h("td.since", { role: "cell", "data-title": "Since" }, vip.since === null ? "–" : since(vip.since)),
+    h("td", { role: "cell", "data-title": "Pool" }, vip.pool ? name(vip.pool) : "–"),
   );
 }
 
