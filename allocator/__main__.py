@@ -187,7 +187,8 @@ async def serve(
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                for task in (leading, keeping, telling, recording, beating, framing, watching, tidying, sealing, showing):
+                others = (keeping, telling, recording, beating, framing, watching, tidying, sealing, showing)
+                for task in (leading, *others):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
         finally:

@@ -110,6 +110,8 @@ REASON_INVALID_NODE_SELECTOR: Final = "InvalidNodeSelector"
 GOSSIP_PORT: Final = 7934
 METRICS_PORT: Final = 7472
 METRICS_TLS_PORT: Final = 7473
+PAGE_PORT: Final = 7474
+"""Ours: of the allocator's status page, where our manifests turn it on."""
 DUMMY_INTERFACE: Final = "kube-lb0"
 DEFAULT_INTERFACE: Final = "default"
 """Value of localint that stands for the interface of the default route."""

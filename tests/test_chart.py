@@ -125,9 +125,9 @@ def test_the_status_page_is_off_unless_it_is_asked_for(chart: Chart) -> None:
         return {one["name"]: one["value"] for one in listed if one["name"].startswith("PURELB_PAGE")}
 
     assert environment({}) == {}
-    assert environment({"page": {"enabled": True}}) == {"PURELB_PAGE_PORT": "7473"}
+    assert environment({"page": {"enabled": True}}) == {"PURELB_PAGE_PORT": "7474"}
     assert environment({"page": {"enabled": True, "host": "::", "names": ["a.example", "b.example"]}}) == {
-        "PURELB_PAGE_PORT": "7473",
+        "PURELB_PAGE_PORT": "7474",
         "PURELB_PAGE_HOST": "::",
         "PURELB_PAGE_NAMES": "a.example,b.example",
     }

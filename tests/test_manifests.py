@@ -152,5 +152,5 @@ def test_the_status_page_is_a_component_that_changes_nothing_else(
     changed = [one for one in made if one not in objects]
     assert [(one["kind"], one["metadata"]["name"]) for one in changed] == [("Deployment", "allocator")]
     (container,) = changed[0]["spec"]["template"]["spec"]["containers"]
-    assert container["env"][0] == {"name": "PURELB_PAGE_PORT", "value": "7473"}
-    assert {"name": "page", "containerPort": 7473} in container["ports"]
+    assert container["env"][0] == {"name": "PURELB_PAGE_PORT", "value": "7474"}
+    assert {"name": "page", "containerPort": 7474} in container["ports"]

@@ -183,15 +183,15 @@ def test_there_is_no_status_page_unless_it_is_given_a_port() -> None:
     for text in ({}, {"PURELB_PAGE_PORT": ""}, {"PURELB_PAGE_PORT": "off"}):
         assert AllocatorSettings.from_environment({**text}, []).page is None
 
-    environ = {"PURELB_PAGE_PORT": "7473"}
-    assert AllocatorSettings.from_environment(environ, []).page == PageSettings(7473, "127.0.0.1", frozenset())
+    environ = {"PURELB_PAGE_PORT": "7474"}
+    assert AllocatorSettings.from_environment(environ, []).page == PageSettings(7474, "127.0.0.1", frozenset())
     more = {**environ, "PURELB_PAGE_HOST": "", "PURELB_PAGE_NAMES": "Page.example, other.example"}
     assert AllocatorSettings.from_environment(more, []).page == PageSettings(
-        7473, "", frozenset({"page.example", "other.example"})
+        7474, "", frozenset({"page.example", "other.example"})
     )
 
 
-@pytest.mark.parametrize("port", ["0", "-1", "65536", "http", "7473 "])
+@pytest.mark.parametrize("port", ["0", "-1", "65536", "http", "7474 "])
 def test_a_port_that_is_none_is_refused_in_a_sentence(port: str) -> None:
     with pytest.raises(SettingsError, match=r"PURELB_PAGE_PORT .* is neither a port nor off"):
         AllocatorSettings.from_environment({"PURELB_PAGE_PORT": port}, [])

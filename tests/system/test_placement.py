@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +49,33 @@ def announcers(lab: LabUnderTest) -> Counter[str]:
     return Counter(text.partition(",")[0] for text in said if text)
 
 
+def leader(lab: LabUnderTest) -> str:
+    """The node of the allocator that leads; empty while there is none."""
+    lease = lab.hosts.get("lease", names.ALLOCATOR_COMPONENT, "-n", "purelb")
+    pods = lab.hosts.get("pods", "-n", "purelb", "-l", "component=allocator")["items"]
+    nodes = {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in pods}
+    return str(nodes.get(lease["spec"].get("holderIdentity"), ""))
+
+
+@contextmanager
+def status_page(lab: LabUnderTest) -> Iterator[Callable[[], dict[str, Any]]]:
+    """What the allocator's status page tells, asked from the machine that the lab is on."""
+    command = [sys.executable, "-m", "lab", "page", "--dir", str(lab.folder), "--port", "0"]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as way:
+        try:
+            assert way.stdout is not None
+            url = way.stdout.readline().partition(" ")[0]
+
+            def ask() -> dict[str, Any]:
+                with urllib.request.urlopen(f"{url}view.json", timeout=10) as answer:
+                    told: dict[str, Any] = json.load(answer)
+                return told
+
+            yield ask
+        finally:
+            way.send_signal(signal.SIGINT)
+
+
 def test_vips_are_even_and_so_they_are_after_a_death_and_the_dead_node_gets_none_back_at_once(
     new_lab: Callable[[str], LabUnderTest],
 ) -> None:
@@ -72,6 +105,17 @@ def test_vips_are_even_and_so_they_are_after_a_death_and_the_dead_node_gets_none
     lab.must("fault", DEAD, "power")
     assert eventually(lambda: sorted(announcers(lab).values()) == [3, 3], seconds=30), announcers(lab)
     assert DEAD not in announcers(lab)
+
+    assert eventually(lambda: leader(lab) not in ("", DEAD), seconds=60)
+    with status_page(lab) as ask:
+
+        def losses() -> dict[str, int]:
+            """How many addresses left that node, by what the page says of why."""
+            return {move["cause"]: move["moved"] for move in ask()["set"]["moves"] if move["node"] == DEAD}
+
+        assert eventually(lambda: losses() == {"gone": 2}), ask()["set"]["moves"]
+        (dead,) = [node for node in ask()["set"]["nodes"] if node["name"] == DEAD]
+        assert (dead["standing"], dead["vips"]) == ("Absent", 0)
 
     def is_planned_without() -> bool:
         items = json.loads(lab.kubectl("get", "services", "-n", "default", "-o", "json"))["items"]

@@ -52,7 +52,7 @@
 {{- define "purelb.page" -}}
 {{- with .Values.allocator.page }}{{- if .enabled }}
 - name: PURELB_PAGE_PORT
-  value: "7473"
+  value: "7474"
 {{- with .host }}
 - name: PURELB_PAGE_HOST
   value: {{ . | quote }}

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lab.command import apifaults, control
 from lab.command.kubectl import find_kubectl, kubectl_environment
 from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
 from lab.command.logfiles import find_logs, log_names
+from lab.command.statuspage import show_page
 from lab.demo.walkthrough import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
 from lab.machine import namespaces
@@ -36,6 +38,7 @@ from lab.settings import (
     Settings,
 )
 from lab.wire.router import run_folder, vtysh_command
+from purelb.names import PAGE_PORT
 
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete")
 _DEMO_GRACE = 4.0  # seconds that Kubernetes waits for a node that is gone; so long some requests meet its pods
@@ -153,6 +156,11 @@ def enter_host(folder: Path, host: str) -> None:
             namespaces.setns(fd)
     except PermissionError as failure:
         raise LabError("only who started the lab, or root, may enter its namespaces: try sudo") from failure
+
+
+def page(folder: Path, arguments: argparse.Namespace) -> None:
+    """Have the allocator's status page at a port of this machine, until it is interrupted."""
+    show_page(folder, arguments.port, partial(enter_host, folder))
 
 
 def logs(folder: Path, arguments: argparse.Namespace) -> None:
@@ -294,6 +302,8 @@ def _parser() -> argparse.ArgumentParser:
     executing = add("exec", execute, "run a command on a host: exec HOST -- CMD")
     executing.add_argument("host", metavar="HOST")
     executing.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
+    looking = add("page", page, "have the allocator's status page at a port of this machine")
+    looking.add_argument("--port", type=int, default=PAGE_PORT, help=f"(default {PAGE_PORT}; 0: a free one)")
     reading = add("logs", logs, "print the logs of a program")
     reading.add_argument("program", metavar="PROGRAM", help="part of a name: allocator, lbnodeagent, apiserver")
     reading.add_argument("-f", "--follow", action="store_true")

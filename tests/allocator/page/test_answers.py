@@ -10,14 +10,14 @@ from allocator.page.answers import FILES, FOLDER, HEADERS, asked_for_by
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "localhost:7473", "127.0.0.1:7473", "10.1.2.3", "[::1]:7473", "[fd00::1]", "Page.example:80"]
+    "host", ["localhost", "localhost:7474", "127.0.0.1:7474", "10.1.2.3", "[::1]:7474", "[fd00::1]", "Page.example:80"]
 )
 def test_the_page_is_known_by_addresses_localhost_and_the_names_that_it_is_told(host: str) -> None:
     assert asked_for_by(host, {"page.example"})
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:7473", "127.0.0.1.evil.example", "", "localhost.evil.example"]
+    "host", ["evil.example", "evil.example:7474", "127.0.0.1.evil.example", "", "localhost.evil.example"]
 )
 def test_a_strangers_name_that_leads_here_is_not_answered(host: str) -> None:
     assert not asked_for_by(host, {"page.example"})

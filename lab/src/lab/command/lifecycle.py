@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import yaml
@@ -20,9 +20,11 @@ from lab.command.kubectl import run_kubectl
 from lab.errors import LabError, StartFailed
 from lab.machine.processes import REPOSITORY, python_path
 from lab.settings import Settings, command
+from purelb.names import PAGE_PORT
 
 MANIFEST = REPOSITORY / "manifests" / "purelb-complete.yaml"
 ECMP_MANIFEST = REPOSITORY / "manifests" / "overlays" / "ecmp"
+STATUS_PAGE = {"PURELB_PAGE_PORT": str(PAGE_PORT), "PURELB_PAGE_HOST": ""}
 _READY_SECONDS = 60.0
 _DOWN_SECONDS = 10.0
 
@@ -64,13 +66,15 @@ def install(folder: Path, manifest: Path, say: Say, *, placement: str = "hash") 
 
     A folder with a kustomization is applied as such. In the manifest that is shipped the allocator is told which rule
     of ``placement`` its LBNodeAgent is to have: the article's PureLB, whose owners the lab shows, knows the hash rule.
+    There it also has its status page, on every address of its pod.
     """
     if not manifest.exists():
         raise StartFailed(f"{manifest} does not exist")
     option = "-k" if (manifest / "kustomization.yaml").exists() else "-f"
     say(f"kubectl apply {option} {manifest.name}")
     if manifest == MANIFEST:
-        done = run_kubectl(folder, ["apply", "-f", "-"], with_placement(manifest.read_text(), placement))
+        environment = {"PURELB_PLACEMENT": placement, **STATUS_PAGE}
+        done = run_kubectl(folder, ["apply", "-f", "-"], with_environment(manifest.read_text(), environment))
     else:
         done = run_kubectl(folder, ["apply", option, str(manifest)])
     if done.returncode != 0:
@@ -80,14 +84,14 @@ def install(folder: Path, manifest: Path, say: Say, *, placement: str = "hash") 
     control.request(folder, "wait", _READY_SECONDS + 10, namespace="purelb", timeout=_READY_SECONDS)
 
 
-def with_placement(text: str, placement: str) -> str:
-    """Manifests in which the allocator's environment has PURELB_PLACEMENT."""
+def with_environment(text: str, environment: Mapping[str, str]) -> str:
+    """Manifests in which the allocator's environment has these too."""
     objects = [body for body in yaml.safe_load_all(text) if body]
     for body in objects:
         if body["kind"] == "Deployment" and body["metadata"]["name"] == "allocator":
             for container in body["spec"]["template"]["spec"]["containers"]:
                 if container["name"] == "allocator":
-                    container["env"].append({"name": "PURELB_PLACEMENT", "value": placement})
+                    container["env"] += [{"name": name, "value": value} for name, value in environment.items()]
     return yaml.safe_dump_all(objects, sort_keys=False)
 
 
