@@ -40,20 +40,22 @@ def test_who_leads_and_who_stands_by_tell_the_same() -> None:
         assert await stage.addresses_when_given("web") == ["10.1.0.1"]
         await stage.change("web", {"metadata": {"annotations": {names.ANNOUNCING_IPV4: "w1,eth0"}}})
 
-        async def told(port: int) -> dict[str, Any] | None:
-            said = await view(port)
-            full = said is not None and said["set"]["pools"] and said["set"]["pools"][0]["fill"] == [["IPv4", 1, 3]]
-            return said if full and said is not None and said["head"]["states"]["Announced"] else None
+        async def told() -> tuple[dict[str, Any], dict[str, Any]] | None:
+            """What both tell, as soon as they tell the same of what is so in the end."""
+            one, other = await view(leading), await view(standing_by)
+            if one is None or other is None or not one["set"]["pools"]:
+                return None
+            is_same = all(one["set"][table] == other["set"][table] for table in ("pools", "vips", "nodes"))
+            is_all = one["set"]["pools"][0]["fill"] == [["IPv4", 1, 3]] and one["head"]["states"]["Announced"] == 1
+            return (one, other) if is_same and is_all else None
 
         async with stage.allocator("allocator-1", PURELB_PAGE_PORT=str(standing_by)):
-            one, other = await until(lambda: told(leading)), await until(lambda: told(standing_by))
+            one, other = await until(told)
         assert (one["head"]["leads"], other["head"]["leads"]) == (True, False)
         assert (one["head"]["identity"], other["head"]["identity"]) == ("allocator-0", "allocator-1")
         (vip,) = one["set"]["vips"]
         assert (vip["address"], vip["node"], vip["next"], vip["services"]) == ("10.1.0.1", "w1", "w2", ["default/web"])
         assert vip["since"] > 0
-        for table in ("pools", "vips", "nodes"):
-            assert one["set"][table] == other["set"][table]
 
     play(scenario, PURELB_PAGE_PORT=str(leading))
 
