@@ -16,6 +16,7 @@ from allocator.page.places import Place, Places, State
 from allocator.page.pools import Pools
 from allocator.page.rows import Head, MoveRow, NodeRow, PoolRow, Trouble, VipRow, legible
 from allocator.page.timeline import Timeline
+from purelb.addresses import listed
 from purelb.membership import MOST_NODES, MemberNode, Standing
 
 MOST_TROUBLES: Final = 20
@@ -160,14 +161,24 @@ def _troubles(facts: Facts, places: Mapping[str, Place], pools: Mapping[str, Poo
     for pool in pools.values():
         if pool.is_served is False:
             yield Trouble(f"Pool {pool.name}", pool.trouble or "the allocator doesn't serve it")
+    nowhere: dict[str, list[str]] = {}
+    waiting = []
     for place in places.values():
-        match place.state:
-            case State.NOWHERE:
-                yield Trouble(f"{place.address}", legible(place.why, 512))
-            case State.PENDING:
-                yield Trouble(legible(f"Service {place.services[0]}", 512), "it waits for an address")
-            case _:
-                continue
+        if place.state is State.NOWHERE:
+            nowhere.setdefault(place.why, []).append(str(place.address))
+        elif place.state is State.PENDING:
+            waiting.append(legible(str(place.services[0])))
+    for why, addresses in nowhere.items():
+        yield _of_several(addresses, "address", "addresses", why)
+    if waiting:
+        yield _of_several(waiting, "Service", "Services", "no address yet")
+
+
+def _of_several(names: list[str], one: str, more: str, why: str) -> Trouble:
+    """What is the same with all of them."""
+    if len(names) == 1:
+        return Trouble(f"{one.capitalize()} {names[0]}", why)
+    return Trouble(f"{len(names)} {more}", f"{why}: {listed(names, NAMED)}")
 
 
 def snapshot(view: View) -> Json:

@@ -161,7 +161,8 @@ async def see_a_death(stage: Stage, reader: Reader) -> None:
     await expect(dialog).to_have_count(0)
 
     await nodes_are(stage, node("w1"), node("w2", Standing.FAILING, HOSTILE))
-    await expect(page.locator("#verdict")).to_have_text("334 things aren’t well")
+    await expect(page.locator("#verdict")).to_have_text("2 things aren’t well")
+    await expect(page.locator("#troubles li").nth(1)).to_contain_text("333 addresses")
     await expect(page.locator(".node[data-standing=Absent] h3")).to_have_text("w3")
 
 

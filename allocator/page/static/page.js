@@ -194,7 +194,8 @@ function nodeCard(node, short, most) {
   return h("li.card.node", { "data-standing": node.standing },
     h("header", {}, h("h3", {}, name(called)), badge(node.standing)),
     node.reason ? h("p.reason", {}, h("bdi", {}, node.reason)) : null,
-    h("div.fill", {}, h("div.meter", { "aria-hidden": "true" }, bar), h("b", {}, plural(node.vips, "address", "addresses"))),
+    node.standing === "Absent" ? null : h("div.fill", {},
+      h("div.meter", { "aria-hidden": "true" }, bar), h("b", {}, plural(node.vips, "address", "addresses"))),
     node.subnets.length ? h("p.ranges", {}, ...node.subnets.map((subnet) => h("code", {}, subnet))) : null,
     h("p.about", {}, h("bdi", {}, notes.filter(Boolean).join(" · "))),
     node.standing === "Absent" ? null

@@ -98,10 +98,21 @@ def test_what_is_not_well_is_named(changes: dict[str, Any], about: str, why: str
     assert why in trouble.why
 
 
-def test_many_troubles_are_counted_and_some_named() -> None:
-    known = facts(*(service(f"web{n}") for n in range(100)))
+def test_what_is_the_same_with_many_is_one_trouble() -> None:
+    waiting = (service(f"waits{n:02}") for n in range(30))
+    lost = (placed(f"web{n}", f"10.1.0.{n}", "w9") for n in (1, 2))
 
-    head = Viewer(TELLER).see(known, 0.0, 1000.0).head
+    nowhere, pending = Viewer(TELLER).see(facts(*waiting, *lost), 0.0, 1000.0).head.troubles
+    assert nowhere == ("2 addresses", "the node that announced it takes no part any more: 10.1.0.1, 10.1.0.2")
+    assert pending.about == "30 Services"
+    assert pending.why.startswith("no address yet: default/waits00, default/waits01, ")
+    assert pending.why.endswith("default/waits07 and 22 more")
+
+
+def test_many_troubles_are_counted_and_some_named() -> None:
+    failing = {f"w{n}": member(f"w{n}", Standing.FAILING, "no kube-proxy") for n in range(100)}
+
+    head = Viewer(TELLER).see(facts(members=failing), 0.0, 1000.0).head
     assert (len(head.troubles), head.more) == (MOST_TROUBLES, 100 - MOST_TROUBLES)
 
 
