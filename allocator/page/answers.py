@@ -16,9 +16,7 @@ FOLDER: Final = Path(__file__).with_name("static")
 FILES: Final = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/rows.js": ("rows.js", "text/javascript"),
-    "/dom.js": ("dom.js", "text/javascript"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in ("page", "told", "whatif", "theme", "rows", "dom")},
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 """Path: file, and its type."""

@@ -1,6 +1,8 @@
 // Elements from values. Text becomes text and nothing else: names come from objects that anybody may have written, and
 // there is no way here to make HTML of them (the page's policy of content forbids it too).
 
+export const byId = (id) => document.getElementById(id);
+
 /** An element: its tag and classes as `li.row.wide`, attributes and properties, and children (elements or text). */
 export function h(kind, attributes = {}, ...children) {
   const [tag, ...classes] = kind.split(".");

@@ -1,74 +1,13 @@
-// The page: keeps what the allocator tells by server-sent events, and shows it. Nothing is asked of anybody else.
+// The page: shows what the allocator tells, anew whenever it is another.
 
-import { fill, h, icon, Kept, name } from "./dom.js";
-import {
-  ago, CAUSES, clock, compare, compareVips, inheritance, instant, many, moment, plural, shortNames, taken,
-} from "./rows.js";
+import { byId, fill, h, icon, Kept, name } from "./dom.js";
+import { ago, CAUSES, clock, compare, compareVips, instant, many, moment, plural, shortNames, taken } from "./rows.js";
+import { follow, now, tables, told } from "./told.js";
+import { ask, showWhatIf } from "./whatif.js";
+import "./theme.js";
 
 const STEP = 200; // rows of the table that are shown, and more at a time
 const LATEST = 4; // moves that are shown at first
-const NAMED = 60; // addresses that "what if" names
-const SILENCE = 40_000; // milliseconds after which a connection that says nothing is dead: the server says something each 15 s
-
-const byId = (id) => document.getElementById(id);
-const tables = { pools: new Map(), vips: new Map(), nodes: new Map(), moves: new Map() };
-let head = null;
-let skew = -Infinity; // seconds that the allocator's clock is ahead of ours: what it says was so a little before
-let heardAt = 0; // of the allocator's clock
-const now = () => Date.now() / 1000 + skew;
-
-// --- what is told ----------------------------------------------------------------------------------------------------
-
-let source = null;
-let retry = 0;
-let silence = 0;
-
-function connect() {
-  clearTimeout(retry);
-  source?.close();
-  source = new EventSource("events");
-  source.addEventListener("view", (event) => {
-    for (const table of Object.values(tables)) table.clear();
-    skew = -Infinity; // either clock may have been set since
-    take(JSON.parse(event.data));
-  });
-  source.addEventListener("delta", (event) => take(JSON.parse(event.data)));
-  source.addEventListener("beat", heard);
-  source.onerror = () => {
-    live("lost", "reconnecting");
-    if (source.readyState === EventSource.CLOSED) retry = setTimeout(connect, 2000 + 3000 * Math.random());
-  };
-  watch();
-}
-
-function watch() {
-  clearTimeout(silence);
-  silence = setTimeout(connect, SILENCE);
-}
-
-function heard() {
-  watch();
-  live("live", "live");
-}
-
-function take(said) {
-  skew = Math.max(skew, said.at - Date.now() / 1000);
-  heardAt = said.at;
-  head = said.head ?? head;
-  for (const [table, rows] of Object.entries(said.set ?? {})) for (const row of rows) tables[table]?.set(row.key, row);
-  for (const [table, keys] of Object.entries(said.drop ?? {})) for (const key of keys) tables[table]?.delete(key);
-  heard();
-  show();
-}
-
-function live(state, text) {
-  byId("live").dataset.state = state;
-  const told = state === "lost" && heardAt ? `${text}; as of ${clock(heardAt)}` : text;
-  if (byId("live-text").textContent !== told) byId("live-text").textContent = told;
-  document.body.classList.toggle("stale", state === "lost");
-}
-
-// --- what is shown ---------------------------------------------------------------------------------------------------
 
 let isDue = false;
 
@@ -78,7 +17,7 @@ function show() {
   isDue = true;
   requestAnimationFrame(() => {
     isDue = false;
-    if (!head) return;
+    if (!told.head) return;
     const nodes = [...tables.nodes.values()].sort((one, other) => compare(one.name, other.name));
     const short = shortNames(nodes.map((node) => node.name));
     showSummary();
@@ -86,7 +25,7 @@ function show() {
     showNodes(nodes, short);
     showVips(nodes, short);
     showMoves(short);
-    if (asked) showWhatIf();
+    showWhatIf();
   });
 }
 
@@ -97,6 +36,7 @@ function time(seconds, text) {
 const badge = (text) => h("span.badge", { "data-of": text }, text === "Absent" ? "No agent" : text);
 
 function showSummary() {
+  const { head } = told;
   const { states, troubles } = head;
   const wrong = troubles.length + head.more;
   const verdict = byId("verdict");
@@ -177,7 +117,7 @@ const keptNodes = new Kept();
 
 function showNodes(nodes, short) {
   const most = Math.max(1, ...nodes.map((node) => node.vips));
-  byId("nodes-aside").textContent = nodes.length ? `${many(head.serving)} of ${many(nodes.length)} serve` : "";
+  byId("nodes-aside").textContent = nodes.length ? `${many(told.head.serving)} of ${many(nodes.length)} serve` : "";
   fill(byId("nodes-list"), nodes.length
     ? keptNodes.of(nodes, (node) => nodeCard(node, short, most), (node) => `${most} ${short(node.name)}`)
     : [empty("No agent has said yet which nodes take part.", "li")]);
@@ -323,7 +263,7 @@ byId("moves-more").addEventListener("click", () => {
 
 function showMoves(short) {
   const moves = [...tables.moves.values()].sort((one, other) => Number(other.key) - Number(one.key));
-  fill(byId("moves-aside"), ["as seen since ", time(head.begun, clock(head.begun))]);
+  fill(byId("moves-aside"), ["as seen since ", time(told.head.begun, clock(told.head.begun))]);
   const shown = areAllMoves ? moves : moves.slice(0, LATEST);
   byId("moves-more").hidden = shown.length === moves.length;
   byId("moves-more").textContent = `Show ${plural(moves.length - shown.length, "earlier one", "earlier ones")}`;
@@ -353,78 +293,4 @@ function moveItem(move, short) {
   );
 }
 
-// --- what if a node dies ---------------------------------------------------------------------------------------------
-
-let asked = "";
-const dialog = byId("what-if");
-dialog.addEventListener("close", () => { asked = ""; });
-dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-
-function ask(node) {
-  asked = node;
-  showWhatIf();
-  dialog.showModal();
-}
-
-function showWhatIf() {
-  const short = shortNames([...tables.nodes.values()].map((node) => node.name));
-  fill(byId("what-if-title"), ["If ", name(short(asked)), " dies"]);
-  const { affected, heirs } = inheritance(tables.vips.values(), asked);
-  const routed = head.states.Routed;
-  const most = Math.max(1, ...heirs.map(([, number]) => number));
-  const said = [h("p.lead", {}, affected.length
-    ? `${plural(affected.length, "address moves", "addresses move")}, within half a second, by the agents’ own rule:`
-    : "No address moves: it announces none.")];
-  if (heirs.length)
-    said.push(h("ul.heirs", {}, ...heirs.map(([heir, number]) => {
-      const bar = h("div.meter-bar");
-      bar.style.inlineSize = `${(100 * number) / most}%`;
-      const who = heir === "?" ? "not known" : heir === "" ? "nobody: they answer no more" : short(heir);
-      return h("li", { "data-level": heir === "" ? "full" : "fine" }, name(who), h("div.meter", { "aria-hidden": "true" }, bar), h("b", {}, many(number)));
-    })));
-  if (routed) said.push(h("p.about", {}, `${plural(routed, "routed address stays", "routed addresses stay")} on the other nodes; routers stop sending to this one.`));
-  if (affected.length) {
-    affected.sort(compareVips);
-    const more = affected.length - NAMED;
-    said.push(h("details", {}, h("summary", {}, "Which"), h("ul.which", {},
-      ...affected.slice(0, NAMED).map((vip) => h("li", {}, h("code", {}, vip.address), " ", name(vip.services[0] ?? ""),
-        h("span.dim", {}, vip.next === null ? "" : vip.next === "" ? "nobody" : ` → ${short(vip.next)}`)))),
-      more > 0 ? h("p.about", {}, `and ${many(more)} more`) : null));
-  }
-  const open = byId("what-if-body").querySelector("details")?.open;
-  byId("what-if-body").replaceChildren(...said);
-  if (open) byId("what-if-body").querySelector("details")?.setAttribute("open", "");
-}
-
-// --- light and dark --------------------------------------------------------------------------------------------------
-
-const THEMES = { auto: "as the system has them", light: "light", dark: "dark" };
-
-function kept() {
-  try {
-    return localStorage.getItem("purelb-theme");
-  } catch {
-    return null; // a browser that keeps nothing
-  }
-}
-
-function wear(theme) {
-  document.documentElement.dataset.theme = theme;
-  const label = `Colours: ${THEMES[theme]}`;
-  byId("theme").setAttribute("aria-label", label);
-  byId("theme").title = label;
-}
-
-byId("theme").addEventListener("click", () => {
-  const all = Object.keys(THEMES);
-  const next = all[(all.indexOf(document.documentElement.dataset.theme) + 1) % all.length];
-  wear(next);
-  try {
-    localStorage.setItem("purelb-theme", next);
-  } catch {
-    // it is so until the page is closed
-  }
-});
-
-wear(Object.hasOwn(THEMES, kept() ?? "") ? kept() : "auto");
-connect();
+follow(show);
