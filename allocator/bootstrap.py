@@ -35,7 +35,11 @@ async def ensure_node_agent(kube: Kube, namespace: str, placement: Placement) ->
     node_agent = {
         "apiVersion": f"{names.GROUP}/{names.READ_VERSION}",
         "kind": "LBNodeAgent",
-        "metadata": {"name": names.DEFAULT_NODE_AGENT, "namespace": namespace},
+        "metadata": {
+            "name": names.DEFAULT_NODE_AGENT,
+            "namespace": namespace,
+            "labels": names.labels_of_made(names.ALLOCATOR_COMPONENT),
+        },
         "spec": {"local": local},
     }
     try:

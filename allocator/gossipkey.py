@@ -127,7 +127,10 @@ class GossipSecret:
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": names.GOSSIP_SECRET},
+            "metadata": {
+                "name": names.GOSSIP_SECRET,
+                "labels": names.labels_of_made(names.ALLOCATOR_COMPONENT),
+            },
             "type": "Opaque",
             "data": {names.GOSSIP_SECRET_KEY: key} if data is None else dict(data),
         }

@@ -195,7 +195,11 @@ class Leadership:
             "leaseDurationSeconds": round(self._timing.duration) if holder else 1,
             "renewTime": now,
         }
-        metadata: dict[str, Any] = {"name": LEASE, "namespace": self._namespace}
+        metadata: dict[str, Any] = {
+            "name": LEASE,
+            "namespace": self._namespace,
+            "labels": names.labels_of_made(names.ALLOCATOR_COMPONENT),
+        }
         if lease is not None:
             metadata["resourceVersion"] = lease["metadata"].get("resourceVersion", "")
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}

@@ -14,7 +14,7 @@ def prometheus_rule(rules: str) -> str:
     body: dict[str, Any] = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": {"name": "purelb", "labels": {"app": "purelb"}},
+        "metadata": {"name": "purelb", "labels": {"app": "purelb", "app.kubernetes.io/component": "monitoring"}},
         "spec": yaml.safe_load(rules),
     }
     written: str = yaml.safe_dump(body, sort_keys=False, width=120)

@@ -6,7 +6,7 @@ counterpart there are written by hand, beside the generated ones; `build` writes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,9 @@ _OPTIONAL: Final = {
 _RUNBOOKS: Final = '(.Values.monitoring.runbooks | default "")'
 """What stands before the path of a runbook."""
 _KEPT: Final = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n"
+_VERSION: Final = "app.kubernetes.io/version"
+_OF_A_RELEASE: Final = ("app.kubernetes.io/name", "app.kubernetes.io/part-of")
+"""Labels that the chart has on all objects."""
 
 
 def is_templated(obj: Object) -> bool:
@@ -50,6 +53,8 @@ def template_of(obj: Object) -> str:
     """The template of an object: its YAML with the chart's values in it."""
     slots, metadata, program = Slots(), obj["metadata"], obj["metadata"]["name"]
     condition = _condition(obj["kind"], program)
+    more = " .Values.monitoring.labels" if obj["apiVersion"].startswith("monitoring.coreos.com/") else ""
+    metadata["labels"] = slots.line(_labels("purelb.labels", metadata.get("labels"), more))
     match obj["kind"]:
         case "ServiceAccount":
             metadata["name"] = slots.scalar(_account(program))
@@ -64,7 +69,6 @@ def template_of(obj: Object) -> str:
             obj["data"]["bird.conf"] = slots.text(".Values.bird.config", obj["data"]["bird.conf"])
         case "PodMonitor" | "ServiceMonitor" | "PrometheusRule":
             metadata["name"] = slots.scalar(_name(program))
-            metadata["labels"] = slots.mapping(".Values.monitoring.labels", metadata["labels"], ours_win=True)
             for rule in (rule for group in obj["spec"].get("groups", ()) for rule in group["rules"]):
                 runbook = rule["annotations"]["runbook_url"]
                 rule["annotations"]["runbook_url"] = slots.scalar(f'{{{{ printf "%s{runbook}" {_RUNBOOKS} | quote }}}}')
@@ -111,7 +115,7 @@ def _template_workload(spec: Object, program: str, slots: Slots) -> None:
         if key in spec:
             spec[key] = slots.block(f".Values.{program}.updateStrategy", spec[key])
     metadata = spec["template"]["metadata"]
-    metadata["labels"] = slots.mapping(f".Values.{program}.podLabels", metadata["labels"], ours_win=True)
+    metadata["labels"] = slots.line(_labels("purelb.podLabels", metadata["labels"], f" .Values.{program}.podLabels"))
     annotations = metadata.get("annotations")
     if annotations:
         metadata["annotations"] = slots.mapping(f".Values.{program}.podAnnotations", annotations, ours_win=False)
@@ -197,6 +201,12 @@ def _account(program: str) -> str:
     return f'{{{{ include "purelb.serviceAccount" (list . "{program}") | quote }}}}'
 
 
+def _labels(template: str, labels: Mapping[str, str] | None, more: str) -> str:
+    """The labels of an object: its own, those of the release, and `more`, a value of the chart, in this order."""
+    own = " ".join(f'"{key}" "{value}"' for key, value in (labels or {}).items() if key not in _OF_A_RELEASE)
+    return f'{{{{- include "{template}" (list . (dict {own}){more}) | nindent INDENT }}}}'
+
+
 def _context(program: str) -> str:
     """Where PureLB's chart has it: the agent's apart from that of all other containers."""
     return (
@@ -241,12 +251,19 @@ def _program_files(complete: str) -> Iterator[tuple[Path, str]]:
     files: dict[str, list[str]] = {}
     for obj in yaml.safe_load_all(complete):
         if obj and is_templated(obj):
+            _without_version(obj)
             files.setdefault(_file_of(obj), []).append(template_of(obj))
     for name, documents in files.items():
         text = "---\n".join(documents)
         if name.startswith(_LEASE):
             text = f"{{{{- if .Values.lbnodeagent.nodeLease }}}}\n{text}{{{{- end }}}}\n"
         yield CHART / "templates" / name, _HEADER.replace("SOURCE", "purelb-complete.yaml") + text
+
+
+def _without_version(obj: Object) -> None:
+    """The release's version takes the place of the manifests'."""
+    for metadata in (obj["metadata"], obj.get("spec", {}).get("template", {}).get("metadata", {})):
+        metadata.get("labels", {}).pop(_VERSION, None)
 
 
 def _file_of(obj: Object) -> str:

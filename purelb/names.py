@@ -123,3 +123,12 @@ GOSSIP_SECRET_KEY: Final = "key"
 """Its entry that seals: 16, 24 or 32 bytes (AES-128, -192, -256). All others only open."""
 DEFAULT_NODE_AGENT: Final = "default"
 """Name of the LBNodeAgent that is made where there is none."""
+
+
+def labels_of_made(program: str) -> dict[str, str]:
+    """On all that a program makes itself (Kubernetes, "Recommended Labels")."""
+    return {
+        "app.kubernetes.io/name": "purelb",
+        "app.kubernetes.io/part-of": "purelb",
+        "app.kubernetes.io/managed-by": program,
+    }

@@ -16,7 +16,7 @@ from helm_python import Chart, HelmError
 from manifests.build import build
 from manifests.chart import CHART, is_templated
 from manifests.chartreadme import values_of
-from tests.charts import ROOT, Json, Key, container, is_hook, manifests, pod, render, render_all
+from tests.charts import ROOT, Json, Key, container, is_hook, manifests, pod, released, render, render_all
 
 WORKLOADS = (("Deployment", "allocator"), ("DaemonSet", "lbnodeagent"), ("DaemonSet", "bird"))
 DIGEST = "sha256:" + "0" * 64
@@ -166,7 +166,7 @@ def test_names_that_yaml_takes_for_numbers_or_truths_are_names(chart: Chart) -> 
 def test_with_bird_it_is_the_overlay_for_ecmp(chart: Chart) -> None:
     values = {"bird": {"enabled": True, "uplink": "10.31.254.251", "controlPlane": True}}
     overlay = yaml.safe_load_all(build(ROOT / "manifests" / "overlays" / "ecmp"))
-    wanted = {(one["kind"], one["metadata"]["name"]): one for one in overlay if one and is_templated(one)}
+    wanted = released(one for one in overlay if one and is_templated(one))
 
     rendered = render(chart, values)
 
@@ -211,10 +211,9 @@ def test_a_configuration_of_birds_is_taken_as_it_is_however_it_is_indented(chart
 def test_what_is_switched_on_is_what_the_manifests_have(chart: Chart, values: Json, file: str) -> None:
     rendered = render(chart, values)
 
-    wanted = documents(ROOT / "manifests" / file)
-    for one in wanted:
+    for key, one in released(documents(ROOT / "manifests" / file)).items():
         one["metadata"]["namespace"] = "purelb"
-        assert rendered.pop((one["kind"], one["metadata"]["name"])) == one
+        assert rendered.pop(key) == one
     assert rendered.keys() == manifests().keys()
 
 
@@ -231,8 +230,20 @@ def test_monitoring_takes_the_labels_that_an_operator_looks_for(chart: Chart) ->
 
     monitor = render(chart, values)["PodMonitor", "purelb"]
 
-    assert monitor["metadata"]["labels"] == {"app": "purelb", "release": "prometheus"}
+    assert {"app": "purelb", "release": "prometheus"}.items() <= monitor["metadata"]["labels"].items()
     assert monitor["spec"]["podMetricsEndpoints"][0]["interval"] == "30s"
+
+
+def test_labels_of_ones_own_are_on_all_objects_and_never_in_the_place_of_a_selectors(chart: Chart) -> None:
+    values = {"commonLabels": {"team": "net", "app": "other", "component": "other"}, "bird": {"enabled": True}}
+
+    objects = render_all(chart, values)
+
+    assert {one["metadata"]["labels"]["team"] for one in objects.values()} == {"net"}
+    for workload in WORKLOADS:
+        spec = objects[workload]["spec"]
+        assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+        assert spec["template"]["metadata"]["labels"]["team"] == "net"
 
 
 def test_a_netbox_on_another_port_is_let_through(chart: Chart) -> None:

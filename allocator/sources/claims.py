@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from purelb import names
 from purelb.errors import NotFoundError
 from purelb.kube import Kube, core_path
 from purelb.services import ServiceKey
@@ -71,11 +72,15 @@ class SidecarClaims:
 
     async def _create(self, groups: Mapping[ServiceKey, frozenset[str]]) -> None:
         """There is none yet, or somebody deleted it."""
-        data = {_key(service): ",".join(sorted(names)) for service, names in groups.items() if names}
+        data = {_key(service): ",".join(sorted(held)) for service, held in groups.items() if held}
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": NAME, "namespace": self._namespace},
+            "metadata": {
+                "name": NAME,
+                "namespace": self._namespace,
+                "labels": names.labels_of_made(names.ALLOCATOR_COMPONENT),
+            },
             "data": data,
         }
         await self._kube.create(core_path("configmaps", self._namespace), body)

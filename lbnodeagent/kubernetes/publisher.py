@@ -138,6 +138,6 @@ class Publisher:
         body = {
             "apiVersion": f"{names.GROUP}/{names.READ_VERSION}",
             "kind": "Membership",
-            "metadata": {"name": NAME},
+            "metadata": {"name": NAME, "labels": names.labels_of_made(names.AGENT_COMPONENT)},
         }
         return published(await self._kube.create(self._collection, body))

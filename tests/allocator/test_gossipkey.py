@@ -42,6 +42,15 @@ async def first(stage: Stage) -> dict[str, Any]:
     return await made_after(stage, "")
 
 
+def test_it_says_who_made_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        labels = (await first(stage))["metadata"]["labels"]
+
+        assert labels["app.kubernetes.io/managed-by"] == "purelb-allocator"
+
+    play(scenario)
+
+
 def test_a_deleted_secret_is_made_again_with_all_that_it_held() -> None:
     async def scenario(stage: Stage) -> None:
         made = await first(stage)

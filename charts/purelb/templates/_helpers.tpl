@@ -13,6 +13,31 @@
 {{ include "purelb.prefix" (index . 0) | default "purelb" }}:{{ index . 1 }}
 {{- end }}
 
+{{/* Labels of an object, of which none is a selector: (list $ OWN [MORE]). Of one key, OWN's entry counts. */}}
+{{- define "purelb.labels" -}}
+{{- $root := index . 0 -}}
+{{- $chart := printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" -}}
+{{- $release := dict "app.kubernetes.io/managed-by" $root.Release.Service "helm.sh/chart" $chart -}}
+{{- $more := ternary (last .) dict (gt (len .) 2) | default dict -}}
+labels:
+{{- merge (dict) (index . 1) $release (include "purelb.common" $root | fromYaml) $more ($root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
+{{- end }}
+
+{{/* Labels of a workload's pods: (list $ OWN MORE). Of one key, OWN's entry counts. */}}
+{{- define "purelb.podLabels" -}}
+{{- $root := index . 0 -}}
+labels:
+{{- merge (dict) (index . 1) (include "purelb.common" $root | fromYaml) (last . | default dict) ($root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
+{{- end }}
+
+{{/* Labels that objects and pods have alike. */}}
+{{- define "purelb.common" -}}
+app.kubernetes.io/name: purelb
+app.kubernetes.io/part-of: purelb
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
 {{/* The service account of a program: (list $ PROGRAM). */}}
 {{- define "purelb.serviceAccount" -}}
 {{- $values := index (index . 0).Values (index . 1) -}}
