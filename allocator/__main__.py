@@ -24,7 +24,6 @@ from allocator.page.view import Teller
 from allocator.page.watching import Watching
 from allocator.reconcile.agentstatus import AgentStatuses
 from allocator.reconcile.cache import ServiceCache
-from allocator.reconcile.clusteraddresses import told_by_operator
 from allocator.reconcile.clusterobjects import ClusterObjects
 from allocator.reconcile.controller import Controller
 from allocator.reconcile.following import Following
@@ -37,6 +36,7 @@ from allocator.sources.claims import SidecarClaims
 from allocator.sources.external import ExternalSources
 from allocator.sources.opening import SourceFactory
 from purelb import logs, memory, names
+from purelb.clusteraddresses import told_by_operator
 from purelb.errors import SettingsError
 from purelb.events import EventRecorder, Unsent
 from purelb.kopfrunner import run_operator

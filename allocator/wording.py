@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from allocator.ipam.forbidden import Forbidden
 from allocator.ipam.groups import Stray
 from allocator.ipam.requests import Claim, Decision, Reason, Refusal
 from allocator.ipam.sharing import tell
 from allocator.notice import Notice
 from purelb import names
 from purelb.addresses import AddressRange, IPAddress, excerpt, listed
+from purelb.forbidden import Forbidden
 from purelb.services import ServiceView, describe_ingress
 
 NAMED: Final = 3

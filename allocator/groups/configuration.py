@@ -11,9 +11,9 @@ from typing import Any
 from allocator import wording
 from allocator.groups.catalog import Catalog, GroupKey, Verdict, group_key, read_catalog
 from allocator.ipam.engine import Engine
-from allocator.ipam.forbidden import Barred, Forbidden
 from allocator.ipam.pools import NOTHING_BARRED
 from allocator.notice import Notice
+from purelb.forbidden import Barred, Forbidden
 from purelb.ordering import Changed, Deleted, News, changes
 from purelb.servicegroups import ServiceGroup
 

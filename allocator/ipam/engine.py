@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from allocator.ipam.forbidden import Barred
 from allocator.ipam.grants import Grants
 from allocator.ipam.groups import Groups, RangeIndex, Stray
 from allocator.ipam.ledger import Ledger
@@ -22,6 +21,7 @@ from allocator.ipam.requests import Answer, Claim, Consultation, Decision, Reaso
 from allocator.ipam.sharing import conflict
 from allocator.ipam.waiting import WaitingRoom
 from purelb.addresses import Family, IPAddress, family_of
+from purelb.forbidden import Barred
 from purelb.servicegroups import PoolSource, ServiceGroup
 from purelb.services import ServiceKey
 

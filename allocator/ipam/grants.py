@@ -6,12 +6,12 @@ from then on decides as always: what is granted is checked against the ledger an
 
 from __future__ import annotations
 
-from allocator.ipam.forbidden import Barred
 from allocator.ipam.ledger import Ledger
 from allocator.ipam.picking import refuse_barred
 from allocator.ipam.requests import Answer, Consultation, Decision, Reason, Refusal, Request
 from allocator.ipam.sharing import conflict, tell
 from purelb.addresses import Family, IPAddress, family_of
+from purelb.forbidden import Barred
 from purelb.servicegroups import NetboxSource, ServiceGroup, SidecarSource
 from purelb.services import ServiceKey
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from allocator.ipam.forbidden import Barred
 from allocator.ipam.groups import Groups
 from allocator.ipam.ledger import Ledger
 from allocator.ipam.pools import NOTHING_BARRED, Pool
@@ -17,6 +16,7 @@ from allocator.ipam.requests import Reason, Refusal, Request
 from allocator.ipam.sharing import conflict
 from purelb import names
 from purelb.addresses import Family, IPAddress, family_of
+from purelb.forbidden import Barred
 from purelb.servicegroups import PoolSource, ServiceGroup
 
 _ADDRESS_FAMILY = {Family.IPV4: 2, Family.IPV6: 10}

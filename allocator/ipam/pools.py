@@ -9,8 +9,8 @@ from __future__ import annotations
 import heapq
 from typing import Final
 
-from allocator.ipam.forbidden import Barred
 from purelb.addresses import IPAddress
+from purelb.forbidden import Barred
 from purelb.servicegroups import AddressPool
 
 NOTHING_BARRED: Final = Barred()

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from allocator.ipam.forbidden import Forbidden
-from allocator.reconcile.clusteraddresses import (
+from purelb.clusteraddresses import (
     cluster_ips,
     ends_of_aggregates,
     ends_of_subnets,
@@ -22,6 +21,7 @@ from allocator.reconcile.clusteraddresses import (
     service_addresses,
 )
 from purelb.follow import Source
+from purelb.forbidden import Forbidden
 from purelb.kube import core_path, group_path, services_path
 from purelb.ordering import Changed, Deleted, News, ObjectKey, changes
 from purelb.servicegroups import ServiceGroup

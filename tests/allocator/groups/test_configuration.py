@@ -7,8 +7,8 @@ from typing import Any
 
 from allocator.groups.configuration import Configuration
 from allocator.ipam.engine import Engine
-from allocator.ipam.forbidden import Forbidden
 from purelb.addresses import parse_range
+from purelb.forbidden import Forbidden
 from purelb.ordering import Changed, Deleted, Replaced, key_of
 from tests.allocator.builders import given, group_body, local, request
 

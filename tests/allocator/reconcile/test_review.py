@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from allocator.ipam.engine import Engine
-from allocator.ipam.forbidden import Barred, Forbidden
 from allocator.ipam.requests import Reason
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.plan import NOTHING, Plan, Write
 from allocator.reconcile.review import Reviewer
 from purelb import names
 from purelb.addresses import parse_range
+from purelb.forbidden import Barred, Forbidden
 from purelb.servicegroups import ServiceGroup
 from tests.allocator.builders import engine_with, entries, group, ip, local, service
 

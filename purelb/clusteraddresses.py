@@ -13,9 +13,9 @@ from ipaddress import IPv4Address, ip_network
 from itertools import islice
 from typing import Any, Final
 
-from allocator.ipam.forbidden import Forbidden
 from purelb.addresses import AddressRange, IPAddress, parse_address, parse_network, parse_range
 from purelb.errors import AddressError
+from purelb.forbidden import Forbidden
 from purelb.servicegroups import ServiceGroup
 
 Json = Mapping[str, Any]

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from allocator.ipam.forbidden import Forbidden
-from allocator.reconcile.clusteraddresses import (
+from purelb.clusteraddresses import (
     MOST,
     MOST_AGGREGATES,
     cluster_ips,
@@ -21,6 +20,7 @@ from allocator.reconcile.clusteraddresses import (
     service_addresses,
     told_by_operator,
 )
+from purelb.forbidden import Forbidden
 from tests.allocator.builders import group
 
 NODE = {

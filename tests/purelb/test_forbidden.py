@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
-from allocator.ipam.forbidden import Barred, Forbidden
 from allocator.ipam.pools import Pool
 from allocator.ipam.requests import Claim, Refusal, Terms
 from purelb.addresses import AddressRange, parse_range
+from purelb.forbidden import Barred, Forbidden
 from tests.allocator.builders import (
     configured,
     engine_with,
