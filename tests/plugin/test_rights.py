@@ -27,6 +27,7 @@ ASKING = (
     ["inspect", "web"],
     ["election"],
     ["doctor"],
+    ["validate"],
 )
 DOCTORS = {"nodes", "leases", "servicecidrs"}
 """What no other command reads."""

@@ -20,13 +20,23 @@ from kubectl_purelb.commands.nodes import nodes
 from kubectl_purelb.commands.pools import pools
 from kubectl_purelb.commands.services import services
 from kubectl_purelb.commands.status import status
+from kubectl_purelb.commands.validate import validate
 from kubectl_purelb.commands.version import version
 from kubectl_purelb.commands.vip import holders, vip
 from kubectl_purelb.diagnosis.doctor import diagnose
 from kubectl_purelb.forecast import needs_endpoints
 from kubectl_purelb.inspection.case import Case
+from kubectl_purelb.manifests import read_manifests
 from kubectl_purelb.printing import print_answer, printable
-from kubectl_purelb.reading import read_backends, read_cluster, read_endpoints, read_events, read_surroundings
+from kubectl_purelb.reading import (
+    read_backends,
+    read_cluster,
+    read_configuration,
+    read_endpoints,
+    read_events,
+    read_surroundings,
+)
+from kubectl_purelb.validation.objects import gathered
 from purelb.addresses import parse_address
 from purelb.credentials import Kubeconfig
 from purelb.endpoints import Endpoints
@@ -56,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _ask(arguments: Arguments) -> Answer:
+    if arguments.command == "validate" and arguments.files and not arguments.with_cluster:
+        return validate(gathered(read_manifests(arguments.files, sys.stdin)), is_strict=arguments.is_strict)
     async with Kube(kubeconfig_of(arguments, os.environ), user_agent="kubectl-purelb") as kube:
         cluster = await read_cluster(kube, arguments.purelb_namespace)
         now = datetime.datetime.now(datetime.UTC)
@@ -82,6 +94,11 @@ async def _ask(arguments: Arguments) -> Answer:
                 return doctor(diagnose(cluster, around, now), len(around.words))
             case "election":
                 return await _election(kube, cluster, arguments)
+            case "validate":
+                subnets = cluster.gathering.on if cluster.gathering is not None else None
+                files = read_manifests(arguments.files, sys.stdin)
+                there = await read_configuration(kube)
+                return validate(gathered(files, subnets, over=there), is_strict=arguments.is_strict)
             case _:
                 return version(cluster, version_of("kubectl-purelb"))
 

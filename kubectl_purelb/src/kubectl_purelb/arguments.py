@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": "one Service from its pool to the wire: each step, or why not, and what to do",
     "election": "who owns each address by the agents' rule, who is next, and what a death or a drain would move",
     "doctor": "what is wrong around PureLB, on the nodes and in the cluster, and the command that mends it",
+    "validate": "what is wrong with pools and agents' configuration, in the cluster or in files",
     "version": "of this command, the programs and the agents that run",
 }
 SUBJECTS = {
@@ -50,6 +51,11 @@ class Arguments:
     namespace: str | None = None
     """Of Services; None: all."""
     purelb_namespace: str | None = None
+    files: tuple[str, ...] = ()
+    """Manifests to be judged; ``-`` is standard input."""
+    is_strict: bool = False
+    with_cluster: bool = False
+    """Whether the manifests are judged as if they were applied."""
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -67,6 +73,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         context=found.context,
         namespace=found.namespace,
         purelb_namespace=found.purelb_namespace,
+        files=tuple(found.files),
+        is_strict=found.strict,
+        with_cluster=found.with_cluster,
     )
 
 
@@ -99,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         namespace=None,
         all_namespaces=False,
         purelb_namespace=None,
+        files=(),
+        strict=False,
+        with_cluster=False,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, told in COMMANDS.items():
@@ -108,10 +120,30 @@ def _parser() -> argparse.ArgumentParser:
             metavar, explained = SUBJECTS[name]
             many = "?" if name in _OPTIONAL else None
             command.add_argument("subject", metavar=metavar, help=explained, nargs=many, default=argparse.SUPPRESS)
-        if name == "election":
+        _add_own(name, command)
+    return parser
+
+
+def _add_own(name: str, command: argparse.ArgumentParser) -> None:
+    """The options of one command alone."""
+    command.argument_default = argparse.SUPPRESS
+    match name:
+        case "election":
             becomes = command.add_mutually_exclusive_group()
             for flag, told_so in (("death", "if it died"), ("drain", "if it were drained")):
                 becomes.add_argument(
                     f"--simulate-{flag}", dest=flag, metavar="NODE", default=argparse.SUPPRESS, help=told_so
                 )
-    return parser
+        case "validate":
+            command.add_argument(
+                "-f",
+                "--filename",
+                dest="files",
+                action="append",
+                metavar="FILE",
+                help="judge this file, or the files of this folder, and ask no cluster; - is standard input",
+            )
+            command.add_argument("--strict", action="store_true", help="warnings are errors")
+            command.add_argument(
+                "--with-cluster", action="store_true", help="judge the files as if they were applied to the cluster"
+            )

@@ -25,6 +25,7 @@ from kubectl_purelb.diagnosis.surroundings import (
     view_word,
 )
 from kubectl_purelb.happenings import Backends, Event, view_backends, view_events
+from kubectl_purelb.validation.objects import OURS
 from purelb import membership, names
 from purelb.endpoints import SERVICE_NAME_LABEL, Endpoints, endpoint_slice
 from purelb.errors import SettingsError, UnavailableError
@@ -151,6 +152,25 @@ async def read_surroundings(kube: Kube, namespace: str) -> Surroundings:
 def is_agents(body: Json) -> bool:
     """Whether a DaemonSet is of PureLB's agents, ours or its own."""
     return component_of(body) == AGENT and (body["metadata"].get("labels") or {}).get("app") == USUAL
+_JUDGED: Final = (
+    ("ServiceGroup", custom_path(names.SERVICE_GROUPS)),
+    ("LBNodeAgent", custom_path(names.LB_NODE_AGENTS)),
+    ("Node", core_path("nodes")),
+    ("ServiceCIDR", group_path("networking.k8s.io/v1", "servicecidrs")),
+    ("Service", services_path("kube-system")),
+)
+
+
+async def read_configuration(kube: Kube) -> list[Json]:
+    """What pools are judged by: ServiceGroups, LBNodeAgents, and who has which addresses. Raises KubeError."""
+    found = [body | {"kind": kind} for kind, path in _JUDGED for body in await _known(kube, path)]
+    slices = group_path("discovery.k8s.io/v1", "endpointslices", "default")
+    server = await kube.list(slices, labelSelector=f"{SERVICE_NAME_LABEL}=kubernetes")
+    server_ip = await kube.list(services_path("default"), fieldSelector="metadata.name=kubernetes")
+    found += [body | {"kind": "EndpointSlice"} for body in server.items]
+    found += [body | {"kind": "Service"} for body in server_ip.items]
+    ours = f"{names.GROUP}/{names.READ_VERSION}"
+    return [body | {"apiVersion": ours if body["kind"] in OURS else ""} for body in found]
 
 
 async def read_endpoints(kube: Kube) -> Endpoints:
