@@ -121,7 +121,17 @@ def cluster(
     )
 
 
-def event(reason: str, message: str, *, age: float = 1.0, by: str = "purelb-lbnodeagent", warns: bool = True) -> Json:
+def event(
+    reason: str,
+    message: str,
+    *,
+    age: float = 1.0,
+    by: str = "purelb-lbnodeagent",
+    warns: bool = True,
+    about: str = "web",
+    kind: str = "Service",
+    **more: Any,
+) -> Json:
     """What one of our programs said ``age`` seconds ago."""
     at = (NOW - datetime.timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -131,6 +141,8 @@ def event(reason: str, message: str, *, age: float = 1.0, by: str = "purelb-lbno
         "message": message,
         "type": "Warning" if warns else "Normal",
         "lastTimestamp": at,
+        "involvedObject": {"kind": kind, "namespace": "" if kind == "Node" else "default", "name": about},
+        **more,
     }
 
 

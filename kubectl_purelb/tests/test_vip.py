@@ -93,4 +93,4 @@ def test_of_one_that_nobody_has_its_pool_is_said(address: str, where: str) -> No
     ],
 )
 def test_an_event_speaks_of_an_address_and_of_none_that_looks_alike(message: str, address: str, speaks: bool) -> None:
-    assert Event("AnnouncementFailed", message, NOW).speaks_of(ip_address(address)) is speaks
+    assert Event("AnnouncementFailed", message, NOW, NOW).speaks_of(ip_address(address)) is speaks

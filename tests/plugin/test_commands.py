@@ -34,6 +34,9 @@ def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
         assert [node["standing"] for node in await document(stage, "nodes")] == ["Serving", "Serving"]
         assert (await document(stage, "version"))["images"]["allocator"] == "allocator:1"
 
+        told = await document(stage, "events", "web", "--since", "1h")
+        assert [(one["what"], one["reason"]) for one in told] == [("Normal", "AddressAssigned")]
+        assert await document(stage, "events", "-n", "kube-system") == []
         code, output, _ = await purelb(stage, "inspect", "default/web")
         assert code == 1
         assert "✓ Announced: 10.31.188.64 is on eth0 of w11" in output

@@ -27,6 +27,7 @@ ASKING = (
     ["inspect", "web"],
     ["election"],
     ["doctor"],
+    ["events"],
     ["validate"],
 )
 DOCTORS = {"nodes", "leases", "servicecidrs"}

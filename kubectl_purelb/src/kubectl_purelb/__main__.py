@@ -15,6 +15,7 @@ from kubectl_purelb.arguments import Arguments, parse_arguments
 from kubectl_purelb.cluster import Cluster
 from kubectl_purelb.commands.doctor import doctor
 from kubectl_purelb.commands.election import election
+from kubectl_purelb.commands.events import events
 from kubectl_purelb.commands.inspect import inspect
 from kubectl_purelb.commands.nodes import nodes
 from kubectl_purelb.commands.pools import pools
@@ -29,6 +30,7 @@ from kubectl_purelb.inspection.case import Case
 from kubectl_purelb.manifests import read_manifests
 from kubectl_purelb.printing import print_answer, printable
 from kubectl_purelb.reading import (
+    read_all_events,
     read_backends,
     read_cluster,
     read_configuration,
@@ -87,13 +89,18 @@ async def _ask(arguments: Arguments) -> Answer:
                 return vip(address, cluster, {one.key: await read_events(kube, one) for one in held})
             case "inspect":
                 service = cluster.find(arguments.subject, arguments.namespace)
-                events, backends = await read_events(kube, service), await read_backends(kube, service.key)
-                return inspect(Case(service, cluster, events, backends, now))
+                said, backends = await read_events(kube, service), await read_backends(kube, service.key)
+                return inspect(Case(service, cluster, said, backends, now))
             case "doctor":
                 around = await read_surroundings(kube, cluster.namespace)
                 return doctor(diagnose(cluster, around, now), len(around.words))
             case "election":
                 return await _election(kube, cluster, arguments)
+            case "events":
+                asked = cluster.find(arguments.subject, arguments.namespace).key if arguments.subject else None
+                told = await read_all_events(kube, asked.namespace if asked else arguments.namespace)
+                span = arguments.since
+                return events(told, asked, None if span is None else now - datetime.timedelta(seconds=span))
             case "validate":
                 subnets = cluster.gathering.on if cluster.gathering is not None else None
                 files = read_manifests(arguments.files, sys.stdin)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from kubectl_purelb.forecast import Event
 from kubectl_purelb.printing import Format
-from purelb.errors import SettingsError
+from purelb.errors import SettingsError, SpecError
+from purelb.nodeagents import parse_duration
 
 COMMANDS = {
     "status": "one screen: healthy, or what isn't, and what to do about it",
@@ -20,6 +21,7 @@ COMMANDS = {
     "inspect": "one Service from its pool to the wire: each step, or why not, and what to do",
     "election": "who owns each address by the agents' rule, who is next, and what a death or a drain would move",
     "doctor": "what is wrong around PureLB, on the nodes and in the cluster, and the command that mends it",
+    "events": "moves, conflicts and what else was told lately, in its order",
     "validate": "what is wrong with pools and agents' configuration, in the cluster or in files",
     "version": "of this command, the programs and the agents that run",
 }
@@ -27,9 +29,10 @@ SUBJECTS = {
     "vip": ("ADDRESS", "such as 192.168.1.200"),
     "inspect": ("[NAMESPACE/]SERVICE", "without its namespace where its name is unambiguous"),
     "election": ("[NAMESPACE/]SERVICE", "of its addresses alone"),
+    "events": ("[NAMESPACE/]SERVICE", "of that one alone"),
 }
 """What a command is about."""
-_OPTIONAL = {"election"}
+_OPTIONAL = {"election", "events"}
 """Those that can be about all."""
 _EPILOG = """exit codes: 0 all is well, 1 something isn't, 2 the question could not be answered (a wrong command
 line, no cluster, no right to read)"""
@@ -56,6 +59,8 @@ class Arguments:
     is_strict: bool = False
     with_cluster: bool = False
     """Whether the manifests are judged as if they were applied."""
+    since: float | None = None
+    """Seconds before now; None: as long as anything is known."""
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -76,7 +81,15 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         files=tuple(found.files),
         is_strict=found.strict,
         with_cluster=found.with_cluster,
+        since=_seconds("--since", found.since),
     )
+
+
+def _seconds(flag: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except SpecError as error:
+        raise SettingsError(f"{flag}: {error}") from None
 
 
 def _common() -> argparse.ArgumentParser:
@@ -111,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         files=(),
         strict=False,
         with_cluster=False,
+        since=None,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, told in COMMANDS.items():
@@ -134,6 +148,8 @@ def _add_own(name: str, command: argparse.ArgumentParser) -> None:
                 becomes.add_argument(
                     f"--simulate-{flag}", dest=flag, metavar="NODE", default=argparse.SUPPRESS, help=told_so
                 )
+        case "events":
+            command.add_argument("--since", metavar="DURATION", help="not older than that, such as 10m or 1h30m")
         case "validate":
             command.add_argument(
                 "-f",

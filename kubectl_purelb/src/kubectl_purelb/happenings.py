@@ -1,4 +1,4 @@
-"""Events and endpoints of one Service, as values. Pure; anybody may have written them."""
+"""Events and endpoints, as values. Pure; anybody may have written them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,19 @@ _OURS: Final = frozenset({names.ALLOCATOR_COMPONENT, names.AGENT_COMPONENT})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What one of PureLB's programs said of a Service."""
+    """What one of PureLB's programs said of an object."""
 
     reason: str
     message: str
     last: datetime.datetime
+    first: datetime.datetime
+    """When it was said the first time of ``count``."""
     is_warning: bool = False
+    count: int = 1
+    kind: str = ""
+    """Of the object that it is about."""
+    namespace: str = ""
+    name: str = ""
 
     def speaks_of(self, address: IPAddress) -> bool:
         """Whether its sentence names an address."""
@@ -48,17 +55,28 @@ class Backends:
 
 def view_events(bodies: Iterable[Json]) -> tuple[Event, ...]:
     """Those of PureLB's programs, the newest first."""
-    found = [
-        Event(
-            reason=str(body.get("reason") or ""),
-            message=str(body.get("message") or ""),
-            last=parse_time(body.get("lastTimestamp") or body.get("eventTime") or _created(body)),
-            is_warning=body.get("type") == "Warning",
-        )
-        for body in bodies
-        if _source(body) in _OURS
-    ]
+    found = [_event(body) for body in bodies if is_ours(body)]
     return tuple(sorted(found, key=lambda event: event.last, reverse=True))
+
+
+def _event(body: Json) -> Event:
+    about, last = body.get("involvedObject") or {}, body.get("lastTimestamp") or body.get("eventTime") or _created(body)
+    return Event(
+        reason=str(body.get("reason") or ""),
+        message=str(body.get("message") or ""),
+        last=parse_time(last),
+        is_warning=body.get("type") == "Warning",
+        first=parse_time(body.get("firstTimestamp") or last),
+        count=body.get("count") or 1,
+        kind=str(about.get("kind") or ""),
+        namespace=str(about.get("namespace") or ""),
+        name=str(about.get("name") or ""),
+    )
+
+
+def is_ours(body: Json) -> bool:
+    """Whether one of PureLB's programs has said it."""
+    return _source(body) in _OURS
 
 
 def _source(body: Json) -> str:

@@ -24,7 +24,7 @@ from kubectl_purelb.diagnosis.surroundings import (
     view_version,
     view_word,
 )
-from kubectl_purelb.happenings import Backends, Event, view_backends, view_events
+from kubectl_purelb.happenings import Backends, Event, is_ours, view_backends, view_events
 from kubectl_purelb.validation.objects import OURS
 from purelb import membership, names
 from purelb.endpoints import SERVICE_NAME_LABEL, Endpoints, endpoint_slice
@@ -117,6 +117,12 @@ async def read_events(kube: Kube, service: ServiceView) -> tuple[Event, ...]:
     key = service.key
     about = f"involvedObject.kind=Service,involvedObject.name={key.name},involvedObject.uid={service.uid}"
     return view_events((await kube.list(core_path("events", key.namespace), fieldSelector=about)).items)
+
+
+async def read_all_events(kube: Kube, namespace: str | None) -> tuple[Event, ...]:
+    """What PureLB's programs said of all objects, or of those in a namespace; the newest first. Raises KubeError."""
+    pages = kube.pages(core_path("events", namespace))
+    return view_events([body async for page in pages for body in page.items if is_ours(body)])
 
 
 async def read_backends(kube: Kube, key: ServiceKey) -> Backends:
