@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from allocator.placement.eligibility import Domain
-from allocator.placement.planner import Place, Planner
+from allocator.placement.place import Place
+from allocator.placement.planner import Planner
 from allocator.placement.values import Reason, order
 from purelb.addresses import IPAddress
 

@@ -22,6 +22,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from allocator.placement.eligibility import Domain, Eligibility, Reach
+from allocator.placement.place import Place
 from allocator.placement.presence import Presence
 from allocator.placement.shares import Choice, Rank, Shares
 from allocator.placement.values import Move, Node, Reason, Vip, order
@@ -31,21 +32,6 @@ from purelb.tempo import Tempo
 
 MOST_APART: Final = 64
 """VIPs of a spread group that are kept apart: any tenant can have more, and each is compared with all of them."""
-
-
-class Place:
-    """A VIP, and where it is to be."""
-
-    __slots__ = ("domain", "heir", "home", "owner", "vip")
-
-    def __init__(self, vip: Vip, domain: Domain) -> None:
-        self.vip = vip
-        self.domain = domain
-        self.owner: str | None = None
-        self.heir: str | None = None
-        """The stand-in."""
-        self.home: str | None = None
-        """The node that had it before it was lost; it is among the first to return there."""
 
 
 class Asked(NamedTuple):
