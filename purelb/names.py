@@ -58,6 +58,11 @@ ANNOUNCING_IPV4: Final = "purelb.io/announcing-IPv4"
 ANNOUNCING_IPV6: Final = "purelb.io/announcing-IPv6"
 ANNOUNCING_KEYS: Final = (ANNOUNCING_IPV4, ANNOUNCING_IPV6)
 
+# --- on the Membership: an operator's ---------------------------------------------------------------------------------
+REBALANCE: Final = "purelb.io/rebalance"
+"""Ours: whatever is said there anew asks the allocator to have all even now, and to wait for no node. Only who may
+write PureLB's own objects can ask."""
+
 # --- on Leases: the agents', for whoever reads PureLB v0.17's, and for the plugin -------------------------------------
 NODE_LEASE: Final = "purelb-node-"
 """Before the node's name: the Lease of its agent."""

@@ -132,6 +132,12 @@ class Planner:
         self.eligibility.leave(place.domain, address)
         self.changes += 1
 
+    def settle(self) -> None:
+        """Nobody is waited for any more: who is gone is given up, and who serves may have VIPs."""
+        self.presence.settle()
+        self._epoch += 1
+        self.changes += 1
+
     # --- what steps are made of --------------------------------------------------------------------------------------
 
     def turn(self, now: float) -> None:

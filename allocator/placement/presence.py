@@ -62,6 +62,14 @@ class Presence:
         for name in sorted(gone, key=lambda name: (gone[name], name))[: max(0, len(gone) - MOST_NODES)]:
             del self._records[name]
 
+    def settle(self) -> None:
+        """Wait for nobody: who is gone is given up, and who serves has served for long enough."""
+        if self._records is None:
+            return
+        self._records = {name: record for name, record in self._records.items() if record.lost is None}
+        for record in self._records.values():
+            record.held_until, record.flaps = -math.inf, 0
+
     def is_held(self, name: str, now: float) -> bool:
         """Whether a node hasn't served for long enough to be given VIPs."""
         record = (self._records or {}).get(name)

@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from allocator.placement.values import Node
 from allocator.reconcile.clusterobjects import Reading
+from purelb import names
+from purelb.addresses import excerpt
 from purelb.errors import SpecError
 from purelb.membership import STALE, MemberNode, Standing, parse_membership
 from purelb.nodeagents import NodeAgentConfig, parse_node_agent
@@ -30,6 +32,8 @@ class Said(NamedTuple):
 
     version: str
     nodes: Mapping[str, MemberNode]
+    asked: str = ""
+    """When an operator asked last that all be even now, or whatever else he wrote there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Fleet:
         self._believed: list[Node] | None = None
         self._is_stale = False
         self._doubted_since: float | None = None
+        self._is_hastened = False
 
     @property
     def rule(self) -> Placement | None:
@@ -88,6 +93,9 @@ class Fleet:
             match change:
                 case Changed(_, said) if said.nodes and said != self._said:
                     is_renewal = self._said is not None and self._said.nodes == said.nodes
+                    # What was asked before anybody here listened was for whoever led then.
+                    if self._said is not None and said.asked not in ("", self._said.asked):
+                        self._is_hastened = True
                     self._said, self._seen_at = said, now
                     self._is_stale = self._is_stale or not is_renewal
                 case _:
@@ -139,6 +147,11 @@ class Fleet:
     def is_current(self, now: float) -> bool:
         """Whether somebody says who is there: the object's writer renews it as long as it lives."""
         return self._said is not None and now - self._seen_at < STALE
+
+    def take_haste(self) -> bool:
+        """Whether an operator has asked, since this was asked last, to have all even now."""
+        is_hastened, self._is_hastened = self._is_hastened, False
+        return is_hastened
 
     def repeat(self) -> None:
         """Whoever was told who is there begins anew."""
@@ -217,7 +230,9 @@ def _serving(nodes: list[Node]) -> int:
 
 def read_membership(body: Mapping[str, Any]) -> Said:
     """What a Membership object says; nobody is there where that can't be read."""
-    return Said(str(body["metadata"].get("resourceVersion", "")), parse_membership(body))
+    metadata = body["metadata"]
+    asked = str((metadata.get("annotations") or {}).get(names.REBALANCE, ""))
+    return Said(str(metadata.get("resourceVersion", "")), parse_membership(body), excerpt(asked))
 
 
 def read_rule(body: Mapping[str, Any]) -> AgentRule:

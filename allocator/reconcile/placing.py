@@ -178,6 +178,8 @@ class Placing:
             if nodes is not None:
                 self._has_seen = True
                 changed |= self._planner.see(nodes, now)
+            if self._has_seen and self._fleet.take_haste():
+                self._balance.hasten(now)
             if self._has_seen:
                 changed |= self._balance.step(now)
         return None if is_other else {key for address in changed for key in self._users.get(address, ())}

@@ -169,6 +169,28 @@ def test_under_an_older_versions_role_services_are_served_and_planned_once_it_kn
     asyncio.run(run())
 
 
+def test_who_asks_for_it_on_the_membership_has_a_node_that_came_given_its_share_at_once() -> None:
+    async def scene(stage: Stage) -> None:
+        services = [f"s{number}" for number in range(6)]
+        for name in services:
+            await stage.service(name)
+
+        async def are_all_placed() -> bool:
+            return (await owners(stage, services))[""] == 0
+
+        await until(are_all_placed)
+        await publish(stage, ["w0", "w1", "w2"])
+        asked = {"metadata": {"annotations": {names.REBALANCE: "2026-11-29T12:00:00Z"}}}
+        await stage.kube.patch(custom_path(names.MEMBERSHIPS, "purelb", "purelb"), asked)
+
+        async def is_even() -> bool:
+            return await owners(stage, services) == {"w0": 2, "w1": 2, "w2": 2}
+
+        await until(is_even)
+
+    play(scene, "w0", "w1")
+
+
 def test_an_address_and_its_placement_are_written_at_once() -> None:
     async def scene(stage: Stage) -> None:
         await stage.service("first")

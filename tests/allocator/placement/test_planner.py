@@ -10,7 +10,8 @@ import pytest
 
 from allocator.placement.balance import Balance
 from allocator.placement.eligibility import MOST_SELECTORS
-from allocator.placement.planner import MOST_APART, Place, Planner
+from allocator.placement.place import Place
+from allocator.placement.planner import MOST_APART, Planner
 from allocator.placement.presence import Presence
 from allocator.placement.values import Reason, Vip
 from purelb.election import owner as hash_owner
@@ -365,6 +366,50 @@ def test_one_that_has_just_begun_puts_stand_ins_right_and_moves_nothing_before_i
         assert max(plan.unevenness(without=name) for name in ("n0", "n1", "n2")) <= 2
         assert set().union(*plan.settle())
         assert plan.unevenness() <= 1
+
+
+def test_who_is_asked_to_hasten_waits_neither_for_a_lost_node_nor_for_its_own_beginning() -> None:
+    plan = Plan()
+    plan.balance = Balance(plan.planner, not_before=plan.now + 300.0)
+    plan.see(nodes(4))
+    for number in range(8):
+        plan.want(vip(number, plan=("n0", "n1")))
+    plan.see(nodes(3))
+    asked = plan.now
+
+    plan.balance.hasten(plan.now)
+    moves = [moved for moved in plan.settle() if moved]
+
+    assert [len(moved) for moved in moves] == [5]
+    assert plan.now <= asked + 30.0
+    assert plan.unevenness() <= 1
+
+
+def test_nor_for_a_node_that_has_just_come_and_each_step_is_as_small_as_ever() -> None:
+    plan = Plan(nodes(3), map(vip, range(40)))
+    plan.settle()
+    plan.see(nodes(4))
+    asked = plan.now
+
+    plan.balance.hasten(plan.now)
+    moves = [moved for moved in plan.settle(until=asked + 59.0) if moved]
+
+    assert [len(moved) for moved in moves] == [5, 5]
+    assert plan.unevenness() == 0
+
+
+def test_who_hastens_again_and_again_is_no_faster() -> None:
+    plan = Plan(nodes(1), map(vip, range(40)))
+    plan.see(nodes(4))
+    moved = 0
+    for _ in range(20):
+        plan.balance.hasten(plan.now)
+        before = plan.owners()
+        plan.balance.step(plan.now)
+        moved += len(plan._moved(before))
+        plan.now += 1.0
+
+    assert moved <= 15
 
 
 def test_each_move_is_counted_with_its_reason() -> None:

@@ -200,3 +200,20 @@ def test_a_node_weighs_what_its_lbnodeagent_says_unless_its_label_says_something
     assert weights(fleet, 3.0) is None, "one that is replaced is gone for a moment"
     fleet.take_rules(rule("all", local={"weight": 0}))
     assert weights(fleet, 4.0) == {"big": 0, "own": 5, "small": 0}
+
+
+def test_what_an_operator_asks_for_on_the_membership_is_heard_once_and_not_what_was_asked_before() -> None:
+    def said(version: int, asked: str) -> Changed[Said]:
+        annotations = {names.REBALANCE: asked} if asked else {}
+        body = {"metadata": {"resourceVersion": str(version), "annotations": annotations}}
+        body |= {"status": {"nodes": [{"name": "w11", "standing": "Serving"}]}}
+        return Changed(OBJECT, read_membership(body))
+
+    fleet = fleet_of("w11")
+    heard = []
+    for version, asked in enumerate(("10:00", "10:00", "10:05", "10:05", "", "10:07")):
+        fleet.take_members(said(version, asked), float(version))
+        heard.append(fleet.take_haste())
+
+    assert heard == [False, False, True, False, False, True]
+    assert len(read_membership({"metadata": {"annotations": {names.REBALANCE: "x" * 9999}}}).asked) < 100
