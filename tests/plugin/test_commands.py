@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from purelb import names
-from purelb.kube import services_path
-from tests.allocator.stage import DEFINITIONS, Stage, play
+from purelb.kube import core_path, services_path
+from purelb.placement import parse_placement
+from tests.allocator.stage import DEFINITIONS, Stage, play, until
 from tests.plugin.scene import LAYER2, ROUTED, announce, conflict, document, install, purelb
 
 
@@ -120,3 +121,51 @@ def test_a_cluster_without_the_kind_of_object_that_says_who_is_there_is_told_so(
         assert (code, output) == (1, "no agent says which nodes take part: see kubectl purelb status\n")
 
     play(scenario, embedded=True)
+
+
+def test_a_service_is_moved_and_let_go_again_and_the_allocator_is_asked_to_even_out() -> None:
+    async def scenario(stage: Stage) -> None:
+        await install(stage)
+        for node in ("w11", "w12"):
+            await stage.kube.create(core_path("nodes"), {"kind": "Node", "metadata": {"name": node}})
+        await stage.group("wire", local=LAYER2, placement="even")
+        await stage.service("web", annotations={names.SERVICE_GROUP: "wire"})
+        await stage.addresses_when_given("web")
+
+        async def plan() -> tuple[str, ...]:
+            said = (await stage.read("web"))["metadata"]["annotations"].get(names.PLACEMENT, "")
+            return next(iter(parse_placement(said).values()), ())
+
+        async def is_planned() -> bool:
+            return len(await plan()) == 2
+
+        await until(is_planned)
+        here, there = await plan()
+        await announce(stage, "web", f"{here},eth0")
+
+        code, output, errors = await purelb(stage, "move", "web", "--to", "w99")
+        assert (code, output, errors.count("\n")) == (2, "", 1)
+        code, _, _ = await purelb(stage, "move", "web", "--to", there, "--dry-run")
+        assert code == 0
+        assert names.PREFERRED_NODES not in (await stage.read("web"))["metadata"]["annotations"]
+
+        moved = await document(stage, "move", "web", "--to", there, "--timeout", "0s")
+        assert (moved["done"], moved["to"]) == (False, there)
+        assert (await stage.read("web"))["metadata"]["annotations"][names.PREFERRED_NODES] == there
+        # An allocator that has just begun to lead moves nothing: that is asked for.
+        asked = await document(stage, "rebalance", "--timeout", "0s")
+        assert asked["asked"]
+
+        async def is_planned_there() -> bool:
+            return (await plan())[0] == there
+
+        await until(is_planned_there)
+        code, output, _ = await purelb(stage, "move", "web", "--to", there, "--timeout", "1ms")
+        assert (code, "Not yet." in output) == (1, True)
+        await announce(stage, "web", f"{there},eth0")
+        code, output, _ = await purelb(stage, "move", "web", "--to", there)
+        assert (code, "Done after" in output) == (0, True)
+        assert (await purelb(stage, "move", "web", "--anywhere"))[0] == 0
+        assert names.PREFERRED_NODES not in (await stage.read("web"))["metadata"]["annotations"]
+
+    play(scenario)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +34,23 @@ DOCTORS = {"nodes", "leases", "servicecidrs"}
 """What no other command reads."""
 
 
+MOVER: dict[str, Any] = yaml.safe_load((MANIFESTS / "plugin" / "mover.yaml").read_text())
+
+
 def resources() -> Iterator[tuple[str, str]]:
     for rule in ROLE["rules"]:
         for resource in rule["resources"]:
             yield rule["apiGroups"][0], resource
 
 
-async def reader(stage: Stage, name: str, without: str = "") -> Path:
-    """A kubeconfig of somebody who has the role, but for one resource."""
+async def reader(stage: Stage, name: str, without: str = "", more: Sequence[Any] = ()) -> Path:
+    """A kubeconfig of somebody who has the role, but for one resource, and ``more`` rules."""
     rules = [
         {"apiGroups": [group], "resources": [resource], "verbs": ["list"]}
         for group, resource in resources()
         if resource != without
     ]
-    role = {**ROLE, "metadata": {"name": name}, "rules": rules}
+    role = {**ROLE, "metadata": {"name": name}, "rules": [*rules, *more]}
     binding = {
         "apiVersion": ROLE["apiVersion"],
         "kind": "ClusterRoleBinding",
@@ -70,9 +73,15 @@ def test_it_only_reads() -> None:
     assert not {"secrets", "configmaps", "pods/exec"} & {resource for _, resource in resources()}
 
 
+def test_who_may_move_may_write_two_kinds_of_objects_and_nothing_else() -> None:
+    found = {(resource, verb) for rule in MOVER["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert found == {("services", "patch"), ("memberships", "patch")}
+
+
 def test_what_is_installed_for_the_programs_has_none_of_it() -> None:
     for file in MANIFESTS.glob("purelb-complete*.yaml"):
         assert ROLE["metadata"]["name"] not in file.read_text()
+        assert MOVER["metadata"]["name"] not in file.read_text()
 
 
 def test_it_is_enough_for_all_that_is_asked_and_each_part_of_it_is_needed() -> None:
@@ -85,6 +94,12 @@ def test_it_is_enough_for_all_that_is_asked_and_each_part_of_it_is_needed() -> N
             for asked in ASKING:
                 code, _, errors = await purelb(stage, *asked, kubeconfig=enough)
                 assert (code in (0, 1), errors) == (True, ""), (asked, errors)
+            for asked in (["move", "web", "--anywhere"], ["rebalance", "--timeout", "0s"]):
+                code, output, errors = await purelb(stage, *asked, kubeconfig=enough)
+                assert (code, output) == (2, "")
+                assert "cannot patch resource" in errors or "no address is planned" in errors
+            mover = await reader(stage, "mover", more=MOVER["rules"])
+            assert (await purelb(stage, "move", "web", "--anywhere", kubeconfig=mover))[0] == 0
             for _, resource in resources():
                 short = await reader(stage, f"without-{resource}", without=resource)
                 asked = ["doctor"] if resource in DOCTORS else ["inspect", "web"]

@@ -25,6 +25,7 @@ from kubectl_purelb.commands.validate import validate
 from kubectl_purelb.commands.version import version
 from kubectl_purelb.commands.vip import holders, vip
 from kubectl_purelb.diagnosis.doctor import diagnose
+from kubectl_purelb.errands import even_out, move
 from kubectl_purelb.forecast import needs_endpoints
 from kubectl_purelb.inspection.case import Case
 from kubectl_purelb.manifests import read_manifests
@@ -96,6 +97,10 @@ async def _ask(arguments: Arguments) -> Answer:
                 return doctor(diagnose(cluster, around, now), len(around.words))
             case "election":
                 return await _election(kube, cluster, arguments)
+            case "move":
+                return await move(kube, cluster, arguments)
+            case "rebalance":
+                return await even_out(kube, cluster, arguments)
             case "events":
                 asked = cluster.find(arguments.subject, arguments.namespace).key if arguments.subject else None
                 told = await read_all_events(kube, asked.namespace if asked else arguments.namespace)

@@ -21,6 +21,8 @@ COMMANDS = {
     "inspect": "one Service from its pool to the wire: each step, or why not, and what to do",
     "election": "who owns each address by the agents' rule, who is next, and what a death or a drain would move",
     "doctor": "what is wrong around PureLB, on the nodes and in the cluster, and the command that mends it",
+    "move": "have a Service's addresses on a node, or anywhere again",
+    "rebalance": "have addresses evened out now, or see how even they are",
     "events": "moves, conflicts and what else was told lately, in its order",
     "validate": "what is wrong with pools and agents' configuration, in the cluster or in files",
     "version": "of this command, the programs and the agents that run",
@@ -30,6 +32,7 @@ SUBJECTS = {
     "inspect": ("[NAMESPACE/]SERVICE", "without its namespace where its name is unambiguous"),
     "election": ("[NAMESPACE/]SERVICE", "of its addresses alone"),
     "events": ("[NAMESPACE/]SERVICE", "of that one alone"),
+    "move": ("[NAMESPACE/]SERVICE", "whose addresses are to go"),
 }
 """What a command is about."""
 _OPTIONAL = {"election", "events"}
@@ -46,7 +49,7 @@ class Arguments:
     subject: str = ""
     """What it is about: an address, or a Service; empty for the other commands."""
     node: str = ""
-    """What would become of it?"""
+    """What would become of it? Or: where to? Empty: anywhere."""
     event: Event | None = None
     output: Format = "table"
     kubeconfig: Path | None = None
@@ -59,6 +62,10 @@ class Arguments:
     is_strict: bool = False
     with_cluster: bool = False
     """Whether the manifests are judged as if they were applied."""
+    is_rehearsal: bool = False
+    """Whether nothing is to be written."""
+    timeout: float | None = None
+    """Seconds to wait for what was asked for; None: as usual, 0: not at all."""
     since: float | None = None
     """Seconds before now; None: as long as anything is known."""
 
@@ -71,7 +78,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
     return Arguments(
         command=found.command,
         subject=found.subject,
-        node=found.death or found.drain,
+        node=found.death or found.drain or found.to,
         event=Event.DEATH if found.death else Event.DRAIN if found.drain else None,
         output=found.output,
         kubeconfig=found.kubeconfig,
@@ -81,6 +88,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         files=tuple(found.files),
         is_strict=found.strict,
         with_cluster=found.with_cluster,
+        is_rehearsal=found.dry_run,
+        timeout=_seconds("--timeout", found.timeout),
         since=_seconds("--since", found.since),
     )
 
@@ -107,7 +116,8 @@ def _common() -> argparse.ArgumentParser:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kubectl purelb",
-        description="Which node has a load balancer's address, and why it doesn't answer. It reads, and never writes.",
+        description="Which node has a load balancer's address, and why it doesn't answer. Only move and rebalance ask "
+        "for something; all else reads.",
         epilog=_EPILOG,
         parents=[_common()],
     )
@@ -124,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
         files=(),
         strict=False,
         with_cluster=False,
+        to="",
+        dry_run=False,
+        timeout=None,
         since=None,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -148,6 +161,24 @@ def _add_own(name: str, command: argparse.ArgumentParser) -> None:
                 becomes.add_argument(
                     f"--simulate-{flag}", dest=flag, metavar="NODE", default=argparse.SUPPRESS, help=told_so
                 )
+        case "move" | "rebalance":
+            if name == "move":
+                where = command.add_mutually_exclusive_group(required=True)
+                where.add_argument("--to", metavar="NODE", default=argparse.SUPPRESS, help="the node")
+                where.add_argument(
+                    "--anywhere",
+                    dest="to",
+                    action="store_const",
+                    const="",
+                    default=argparse.SUPPRESS,
+                    help="take the wish away again",
+                )
+            command.add_argument("--dry-run", action="store_true", help="say what would be, and write nothing")
+            command.add_argument(
+                "--timeout",
+                metavar="DURATION",
+                help="wait so long for it to happen; 0s: don't wait (1m, 2m to rebalance)",
+            )
         case "events":
             command.add_argument("--since", metavar="DURATION", help="not older than that, such as 10m or 1h30m")
         case "validate":

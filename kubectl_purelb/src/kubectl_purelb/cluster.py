@@ -63,6 +63,9 @@ class AgentConfig:
     """The interface that routed addresses are on; empty where it can't be read."""
     trouble: str = ""
     """Why it isn't used."""
+    announces: bool = True
+    placement: str | None = None
+    """By which rule addresses are placed, where it says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,10 @@ class Cluster:
             raise SettingsError(f'there is more than one Service "{name}": say which ({keys})')
         return ours[0]
 
+    def with_service(self, service: ServiceView) -> Cluster:
+        """The same with a Service as it is now."""
+        return replace(self, services=tuple(service if one.key == service.key else one for one in self.services))
+
     def group_to_take_from(self, service: ServiceView) -> str:
         """The name of the group that is to give a Service its addresses, where it names none by pins."""
         listing = [
@@ -134,6 +141,14 @@ class Cluster:
         ]
         own = default_of(listing)
         return named_group(service) or (own.name if own is not None else names.DEFAULT_GROUP)
+
+    def is_planned(self, group: Group | None) -> bool:
+        """Whether the allocator plans where a group's addresses are: as it says, or else all LBNodeAgents do."""
+        said = group.spec.placement if group is not None and group.spec is not None else None
+        if said is not None:
+            return said == "even"
+        rules = {config.placement for config in self.configs if config.announces or config.trouble}
+        return rules == {"even"}
 
     def group(self, name: str) -> Group | None:
         """The one of that name; of several in different namespaces the one that is served."""
@@ -185,12 +200,13 @@ def _condition(status: Json, kind: str) -> tuple[bool, str] | None:
 def view_config(body: Json) -> AgentConfig:
     """Read an LBNodeAgent."""
     metadata, ready = body["metadata"], _condition(body.get("status") or {}, "Ready")
+    name, namespace = metadata["name"], metadata.get("namespace", "")
+    told = ready[1] if ready is not None and not ready[0] else ""
     try:
-        dummy, trouble = parse_node_agent(body).dummy_interface, ""
+        spec = parse_node_agent(body)
     except SpecError as error:
-        dummy, trouble = "", str(error)
-    said = ready[1] if ready is not None and not ready[0] else trouble
-    return AgentConfig(metadata["name"], metadata.get("namespace", ""), dummy, said)
+        return AgentConfig(name, namespace, "", told or str(error))
+    return AgentConfig(name, namespace, spec.dummy_interface, told, spec.announces, spec.placement)
 
 
 def view_gathering(body: Json) -> Gathering | None:

@@ -109,6 +109,15 @@ def _may_tell(body: Json) -> bool:
     return body.get("kind") in ("Deployment", "DaemonSet") or body["metadata"]["name"] == membership.NAME
 
 
+async def read_service(kube: Kube, key: ServiceKey) -> ServiceView:
+    """A Service as it is now; by the same right as all of them. Raises KubeError, and SettingsError if it is gone."""
+    found = (await kube.list(services_path(key.namespace), fieldSelector=f"metadata.name={key.name}")).items
+    named = [body for body in found if body["metadata"]["name"] == key.name]
+    if not named:
+        raise SettingsError(f"Service {key} is gone")
+    return view_service(named[0])
+
+
 async def read_events(kube: Kube, service: ServiceView) -> tuple[Event, ...]:
     """What PureLB's programs said of a Service, the newest first; not of one before it that had its name.
 
