@@ -7,7 +7,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests drawings screenshots proto constraints locks images clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs drawings screenshots proto constraints locks images clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -57,13 +57,19 @@ system:  ## tests with an API server and with labs
 	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile $(API) $(ARGS)
 	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile tests/system $(ARGS)
 
-lint:  ## style, types, who may import whom
+lint:  ## style, types, who may import whom, and the site of docs/
 	@./prepare lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@for name in $(DISTRIBUTIONS); do $(BIN)/mypy $$name/tests || exit 1; done
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
+
+# Strict: a link to nowhere, or a page that the navigation leaves out, ends it.
+docs:  ## the web site of docs/, in build/site
+	@./prepare lint
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # Which distributions a change touches, by its files and by who uses whom: make touched BASE=main
 touched:  ## which distributions a change touches: BASE=main

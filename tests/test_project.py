@@ -13,8 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
-PAGES += [f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))]
-PAGES += [f"docs/runbooks/{page.name}" for page in sorted((ROOT / "docs" / "runbooks").glob("*.md"))]
+PAGES += [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs").rglob("*.md"))]
 PAGES += ["charts/purelb/README.md"]
 PARTS_OF_TARGETS = {"unit-kubectl_purelb", "unit-purelb", "unit-memberlist", "unit-lab"}
 
