@@ -18,7 +18,7 @@ help:  ## this list
 	@echo
 	@echo 'Begin with: make demo. ARGS="..." goes to the program or to pytest: make unit ARGS="-k placement"'
 
-demo:  ## the walkthrough on three nodes of this machine, without a cluster; about a minute
+demo:  ## the walkthrough on three nodes of this machine, without a cluster; ten seconds once it is set up
 	@./prepare demo
 	@$(BIN)/purelb-lab demo $(ARGS)
 

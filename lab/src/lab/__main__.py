@@ -21,7 +21,7 @@ from lab.command.kubectl import find_kubectl, kubectl_environment
 from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
 from lab.command.logfiles import find_logs, log_names
 from lab.command.statuspage import show_page
-from lab.demo.walkthrough import run_demo
+from lab.demo.play import run_demo
 from lab.errors import LabError, NoLab, UnknownHost
 from lab.machine import namespaces
 from lab.settings import (
@@ -237,7 +237,7 @@ def _become(argv: list[str]) -> None:
 
 
 def demo(folder: Path, arguments: argparse.Namespace) -> int:
-    """The article's walkthrough; the demo starts a lab of its own if none runs, and ends it again."""
+    """The walkthrough; the demo starts a lab of its own if none runs, and ends it again."""
     settings = Settings(
         str(folder),
         control_plane=arguments.control_plane,
@@ -245,7 +245,7 @@ def demo(folder: Path, arguments: argparse.Namespace) -> int:
         images=_images(arguments),
         ecmp=arguments.ecmp,
     )
-    return run_demo(folder, arguments.families, settings, keep=arguments.keep)
+    return run_demo(folder, arguments.families, settings, keep=arguments.keep, step=arguments.step)
 
 
 def _images(arguments: argparse.Namespace) -> str | None:
@@ -333,7 +333,7 @@ def _parser() -> argparse.ArgumentParser:
         talking = commands.add_parser(name, help=text, prefix_chars="\0", add_help=False)
         talking.add_argument("arguments", nargs=argparse.REMAINDER)
         talking.set_defaults(run=run)
-    showing = add("demo", demo, "the article's walkthrough, step by step")
+    showing = add("demo", demo, "the walkthrough: each step with its command, its output, a tick or a cross")
     for command in (starting, showing):
         command.add_argument("--control-plane", choices=CONTROL_PLANES, default="embedded")
         command.add_argument(
@@ -342,6 +342,7 @@ def _parser() -> argparse.ArgumentParser:
     showing.add_argument("--families", choices=("ipv4", "ipv6", "dual"), default="ipv4")
     showing.add_argument("--ecmp", action="store_true", help="its second part: BIRD on the nodes, FRR on the router")
     showing.add_argument("--keep", action="store_true", help="leave the lab running")
+    showing.add_argument("--step", action="store_true", help="wait for Enter before each step")
     return parser
 
 

@@ -1,18 +1,15 @@
 """The article's walkthrough, live: each step a command, its output, and whether it is what must be seen.
 
-Owns the order of the steps and what each must show, and the demo as a whole. What is applied and which addresses
-follow is `scenario`'s, how a step is shown `steps`'; must not know how the lab works inside.
+Owns the order of the steps and what each must show. What is applied and which addresses follow is `scenario`'s, how a
+step is shown `steps`'; must not know how the lab works inside.
 """
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from lab.command import control
 from lab.command.hosts import Hosts
-from lab.command.lifecycle import ECMP_MANIFEST, MANIFEST, install, start_lab, stop_lab
-from lab.demo.ecmp import EcmpWalkthrough
 from lab.demo.scenario import (
     BGP,
     GROUP_BGP,
@@ -23,16 +20,12 @@ from lab.demo.scenario import (
     SERVICES_BGP,
     SERVICES_LAYER2,
     Expected,
-    Families,
     Scenario,
     owners,
-    scenario,
 )
 from lab.demo.steps import SETTLE_SECONDS, Steps, short, url
 from lab.demo.stopwatch import Replies
 from lab.demo.transcript import Transcript
-from lab.errors import LabError, NoLab
-from lab.settings import Settings
 from purelb.addresses import IPAddress
 
 FAILOVER_SECONDS = 10.0
@@ -245,37 +238,3 @@ class Walkthrough(Steps):
 
     def _owner_names(self, one: Expected) -> str:
         return " and ".join(sorted({short(self._owners[vip]) for vip in one.addresses}))
-
-
-def run_demo(folder: Path, families: str, settings: Settings, *, keep: bool) -> int:
-    """A walkthrough in the lab of that folder, or in one of its own with these settings; 0 if all is as it must be.
-
-    The first part, or with `settings.ecmp` the second: BIRD on the nodes, FRR on the router.
-    """
-    began = time.monotonic()
-    show = Transcript()
-    show.heading("A cluster on this machine: three nodes, a client, a router")
-    try:
-        control.connect(folder).close()
-        is_own = False
-        show.say("a lab runs already")
-    except NoLab:
-        is_own = True
-        start_lab(folder, settings, say=show.say)
-    try:
-        if is_own:
-            install(folder, ECMP_MANIFEST if settings.ecmp else MANIFEST, say=show.say)
-        with Hosts(folder) as hosts:
-            part = EcmpWalkthrough if settings.ecmp else Walkthrough
-            part(hosts, scenario(Families(families)), show).run()
-    except LabError as failure:
-        show.expect(False, "the walkthrough comes to its end", str(failure))
-    finally:
-        if is_own and not keep:
-            stop_lab(folder)
-    seconds = time.monotonic() - began
-    show.say("")
-    show.say(f"{show.ticks} of {show.ticks + len(show.crosses)} as expected, in {seconds:.0f} s")
-    for cross in show.crosses:
-        show.say(f"  ✗ {cross}")
-    return 1 if show.crosses else 0

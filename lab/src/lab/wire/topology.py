@@ -29,6 +29,9 @@ API_PORT = 6443
 MAX_NODES = 200
 MAIN_TABLE = 254  # RT_TABLE_MAIN, rtnetlink(7)
 
+DOMAIN = ".k8s.tcinternal"
+"""At the end of the article's node names."""
+
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 
@@ -245,11 +248,11 @@ def topology(nodes: int, *, is_kubeadm: bool = False) -> Topology:
     if not 1 <= nodes <= MAX_NODES:
         raise ValueError(f"a lab has 1 to {MAX_NODES} nodes, not {nodes}")
     wire = Subnet("wire", WIRE4, WIRE6)
-    master = _host(wire, "tiny-cilium-master-188-1.k8s.tcinternal", Role.MASTER, 188, 1, 0)
+    master = _host(wire, f"tiny-cilium-master-188-1{DOMAIN}", Role.MASTER, 188, 1, 0)
     members = [replace(master, is_tainted=nodes > 1, is_excluded=is_kubeadm)]
     for k in range(1, nodes):
         third, fourth = _worker_address(k)
-        name = f"tiny-cilium-worker-{third}-{fourth}.k8s.tcinternal"
+        name = f"tiny-cilium-worker-{third}-{fourth}{DOMAIN}"
         members.append(_host(wire, name, Role.WORKER, third, fourth, k))
     return Topology(
         subnets=(wire,),
