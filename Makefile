@@ -7,7 +7,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs drawings screenshots proto constraints locks images clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings screenshots proto constraints locks images clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -103,6 +103,11 @@ fuzz:  ## coverage-guided fuzzing of the gossip; two minutes
 crds manifests:  ## what users apply and the chart, from their parts
 	@./prepare lint
 	@$(BIN)/python -m manifests.build
+
+# The demo as it runs now, which `make drawings` makes a moving picture of.
+recording:  ## docs/img/demo.cast: the demo, recorded
+	@./prepare demo
+	@$(BIN)/python -m docs.drawings.record
 
 # The pictures in docs/img that show what the code says.
 drawings:  ## the pictures in docs/img

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.drawings import member_states, placement, service_way, takeover
+from docs.drawings import gap, member_states, modes, placement, recording, service_way, takeover
 
 FOLDER = Path(__file__).parents[1] / "img"
 PICTURES: Mapping[str, Callable[[], str]] = {
+    "demo.svg": recording.draw,
+    "failover-gap.svg": gap.draw,
     "member-states.svg": member_states.draw,
+    "modes.svg": modes.draw,
     "placement.svg": placement.draw,
     "service-way.svg": service_way.draw,
     "takeover.svg": takeover.draw,

@@ -23,6 +23,7 @@ STYLE = """\
   .line { stroke: #6e7781; fill: none; stroke-width: 1.4 }
   .thin { stroke: #d1d9e0; fill: none }
   .arrow { fill: #6e7781 }
+  .mark { fill: #0969da }
   @media (prefers-color-scheme: dark) {
     .ground { fill: #0d1117; stroke: #3d444d }
     .strip { fill: #0d1117 }
@@ -35,6 +36,7 @@ STYLE = """\
     .line { stroke: #9198a1 }
     .thin { stroke: #3d444d }
     .arrow { fill: #9198a1 }
+    .mark { fill: #4493f8 }
   }"""
 
 Point = tuple[float, float]

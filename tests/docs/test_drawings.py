@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from docs.drawings import member_states, takeover
+from docs.drawings import gap, member_states, takeover
 from docs.drawings.__main__ import FOLDER, PICTURES
 from memberlist.verdicts import TABLE, Standing, Verdict
 
@@ -40,3 +40,19 @@ def test_the_measured_time_is_the_one_of_the_page_on_failover() -> None:
     median, worst = takeover.MEASURED
 
     assert f"| {median} / {worst} ms |" in (FOLDER.parent / "failover.md").read_text(encoding="utf-8")
+
+
+def test_what_the_chart_says_was_measured_is_in_the_pages() -> None:
+    pages = {name: (FOLDER.parent / f"{name}.md").read_text(encoding="utf-8") for name in ("failover", "gossip")}
+    ours, tuned, plain, serf = (bar for bar in gap.BARS if bar.is_measured)
+
+    assert (
+        f"{ours.low * 1000:.0f} / {ours.high * 1000:.0f} ms | keepalived {plain.low * 1000:,.0f}" in pages["failover"]
+    )
+    assert f" / {plain.high * 1000:,.0f} ms; with adverts each 0.1 s {tuned.low * 1000:.0f}" in pages["failover"]
+    assert f" / {tuned.high * 1000:.0f} ms |" in pages["failover"]
+    assert f"| serf, LAN profile | {serf.low:.2f} s | {serf.high:.2f} s |" in pages["gossip"]
+
+
+def test_no_bar_reaches_over_the_end_of_the_chart() -> None:
+    assert max(bar.high for bar in gap.BARS) <= gap.MOST
