@@ -99,10 +99,12 @@ fuzz:  ## coverage-guided fuzzing of the gossip; two minutes
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	PYTHONPATH=memberlist/tests $(BIN)/python -m fuzz.gossip $(FUZZ)
 
-# What users apply, from its parts: crds/legacy, purelb-complete.yaml, purelb-complete-legacy.yaml, the chart.
-crds manifests:  ## what users apply and the chart, from their parts
+# What users apply, from its parts: crds/legacy, purelb-complete.yaml, purelb-complete-legacy.yaml, the chart; and the
+# pages that list fields and metrics.
+crds manifests:  ## what users apply and the chart, from their parts; the pages of fields and metrics
 	@./prepare lint
 	@$(BIN)/python -m manifests.build
+	@$(BIN)/python -m docs.site
 
 # The demo as it runs now, which `make drawings` makes a moving picture of.
 recording:  ## docs/img/demo.cast: the demo, recorded
