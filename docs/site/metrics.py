@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
 
 HEAD: Final = """\
 # All metrics
@@ -40,10 +39,10 @@ def listed(fill: Callable[[CollectorRegistry], object]) -> list[tuple[str, str, 
     """Name as it is shown, type, labels and help of each metric of a program, by name."""
     registry = CollectorRegistry()
     fill(registry)
-    collectors = {one for one in registry._collector_to_names if isinstance(one, MetricWrapperBase)}
     rows = []
-    for one in collectors:
-        (described, *_) = one.describe()
-        name = f"{described.name}_total" if described.type == "counter" else described.name
-        rows.append((name, described.type, tuple(one._labelnames), described.documentation))
-    return sorted(rows)
+    for one in list(registry._collector_to_names):
+        for metric in one.describe() if hasattr(one, "describe") else one.collect():
+            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            labels = tuple(getattr(one, "_labelnames", getattr(metric, "_labelnames", ())))
+            rows.append((name, metric.type, labels, metric.documentation))
+    return sorted(set(rows))
