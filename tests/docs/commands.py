@@ -3,7 +3,7 @@
 A mark is a comment before a block, which a reader doesn't see: `<!-- run: lab -->` (tests/system/test_page_commands.py
 does, in a lab, in the order of the page), `<!-- run: test_x -->` (that test does, or all of that file),
 `<!-- not run: why -->`. For all blocks of a page that have none of their own:
-`<!-- commands of this page, not run: why -->`.
+`<!-- commands of this page, not run: why -->`, or in the README.md beside them `<!-- commands of this folder, ... -->`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ IN_LAB: Final = "lab"
 _BLOCK: Final = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _MARK: Final = re.compile(r"<!-- (run|not run): ((?:(?!-->).)+) -->\s*\Z", re.DOTALL)
 _PAGE: Final = re.compile(r"<!-- commands of this page, (run|not run): (.+?) -->", re.DOTALL)
+_FOLDER: Final = re.compile(r"<!-- commands of this folder, (run|not run): (.+?) -->", re.DOTALL)
 _SHELL: Final = ("sh", "bash", "console")
 _PROGRAMS: Final = {
     "arping",
@@ -64,7 +65,8 @@ class Block:
 def blocks(page: str) -> Iterator[Block]:
     """A page's blocks of commands, in their order."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    whole = _PAGE.search(text)
+    folder = (ROOT / page).with_name("README.md")
+    whole = _PAGE.search(text) or (folder.exists() and _FOLDER.search(folder.read_text(encoding="utf-8"))) or None
     for found in _BLOCK.finditer(text):
         indentation, language, body = found.groups()
         if not _has_commands(language, body):
