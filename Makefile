@@ -7,7 +7,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings screenshots proto constraints locks images clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings screenshots proto constraints locks images release clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -133,7 +133,7 @@ constraints:  ## the newest versions that pyproject.toml allows
 	@{ printf '# Exact versions of everything that is installed: `pip install -c constraints.txt`. Renew with `make constraints`.\n'; \
 	  $(BIN)/pip freeze --exclude-editable; } > constraints.txt
 
-# What the images install: the versions of constraints.txt with the hashes of all architectures' wheels.
+# What the images install, the versions of constraints.txt with the hashes of all architectures' wheels; and what makes a release.
 locks:  ## requirements/ with hashes, from constraints.txt
 	@./prepare lint
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
@@ -141,11 +141,20 @@ locks:  ## requirements/ with hashes, from constraints.txt
 	  echo 'setuptools>=77' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-annotate --no-header --no-emit-package memberlist --extra $${pair#*:} -c constraints.txt pyproject.toml - -o requirements/$${pair%:*}.txt \
 	    || exit 1; done
+	@printf '%s\n' build cyclonedx-bom "$$(grep -o '^setuptools==[0-9.]*' requirements/allocator.txt)" | \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    -c constraints.txt - -o requirements/release.txt
 
 # Both images, as folders: purelb-lab demo --images .lab/images
 images:  ## both images as folders for the lab
 	@./prepare test
 	@$(BIN)/python -m lab.command.buildimages .lab/images
 
+# Sources and wheels of all distributions, the chart, what is applied, bills of materials, checksums: in dist/VERSION. What
+# git knows of is released, as it is; the version is written wherever it stands. Published is nothing.
+release:  ## all that a release consists of, in dist/: VERSION=0.2.0; publishes nothing
+	@./prepare lint
+	@$(BIN)/python -m release $(ARGS) $(VERSION)
+
 clean:  ## remove all that was set up or built here
-	rm -rf .venv .lab .software build ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .lab .software build dist ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
