@@ -7,7 +7,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings screenshots proto constraints locks images release clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings screenshots proto constraints locks images release precommit clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -70,6 +70,13 @@ lint:  ## style, types, who may import whom, and the site of docs/
 docs:  ## the web site of docs/, in build/site
 	@./prepare lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# What .pre-commit-config.yaml asks before each commit; without pre-commit it is a target as others.
+precommit:  ## style alone, of the files that changed; some seconds
+	@./prepare lint
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/lint-imports >/dev/null
 
 # Which distributions a change touches, by its files and by who uses whom: make touched BASE=main
 touched:  ## which distributions a change touches: BASE=main
@@ -154,7 +161,7 @@ images:  ## both images as folders for the lab
 # git knows of is released, as it is; the version is written wherever it stands. Published is nothing.
 release:  ## all that a release consists of, in dist/: VERSION=0.2.0; publishes nothing
 	@./prepare lint
-	@$(BIN)/python -m release $(ARGS) $(VERSION)
+	@$(BIN)/python -m release $(ARGS) $(patsubst v%,%,$(VERSION))
 
 clean:  ## remove all that was set up or built here
 	rm -rf .venv .lab .software build dist ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import shutil
@@ -342,6 +343,19 @@ def test_what_is_for_helm_test_alone_is_a_hook(chart: Chart) -> None:
     hooks = {key for key, one in render_all(chart).items() if is_hook(one)}
 
     assert hooks == {(kind, "purelb-test") for kind in ("ServiceAccount", "Role", "RoleBinding", "Pod")}
+
+
+def test_artifact_hub_is_told_of_every_image_and_shows_the_icon(chart: Chart) -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    objects = render(chart, {"bird": {"enabled": True}})
+
+    told = yaml.safe_load(about["annotations"]["artifacthub.io/images"])
+    assert [(one["name"], one["image"]) for one in told] == [
+        (name, container(objects, kind, name)["image"]) for kind, name in WORKLOADS
+    ]
+    kind, _, icon = about["icon"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(icon) == (CHART / "icon.svg").read_bytes().strip()
 
 
 def test_artifact_hub_is_told_of_every_crd() -> None:

@@ -45,6 +45,15 @@ def test_a_workflow_does_nothing_but_make_targets(workflow: Path) -> None:
     assert body["permissions"] == {"contents": "read"}
 
 
+def test_what_runs_before_a_commit_is_there() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+
+    for hook in repository["hooks"]:
+        command, *words = hook["entry"].split()
+        assert command == ".venv/bin/pytest" or words[0] in targets()
+        assert [word for word in words if word.startswith("tests/") and not (ROOT / word).is_file()] == []
+
+
 def anchors(text: str) -> set[str]:
     """What can be linked to: headings as forges name them, and names of our own."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
