@@ -152,10 +152,10 @@ locks:  ## requirements/ with hashes, from constraints.txt
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    -c constraints.txt - -o requirements/release.txt
 
-# Both images, as folders: purelb-lab demo --images .lab/images
+# Both images, as folders: purelb-lab demo --images .lab/images. ARGS=--twice builds each twice and fails unless they are alike.
 images:  ## both images as folders for the lab
 	@./prepare test
-	@$(BIN)/python -m lab.command.buildimages .lab/images
+	@$(BIN)/python -m lab.command.buildimages .lab/images $(ARGS)
 
 # Sources and wheels of all distributions, the chart, what is applied, bills of materials, checksums: in dist/VERSION. What
 # git knows of is released, as it is; the version is written wherever it stands. Published is nothing.

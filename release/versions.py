@@ -15,6 +15,8 @@ PLACES: Final[Mapping[str, str]] = {
     "kubectl_purelb/pyproject.toml": r'^version = "(.*)"$',
     "purelb/__init__.py": r'^__version__ = "(.*)"$',
     "charts/purelb/Chart.yaml": r'^(?:version|appVersion): "?([^"\n]*)"?$',
+    "Dockerfile.allocator": r"^ARG VERSION=(.*)$",
+    "Dockerfile.agent": r"^ARG VERSION=(.*)$",
     "manifests/labels/kustomization.yaml": r"app\.kubernetes\.io/version: (.*)$",
     "manifests/base/allocator.yaml": r"image: purelb-allocator:(.*)$",
     "manifests/base/lbnodeagent.yaml": r"image: purelb-lbnodeagent:(.*)$",
@@ -26,7 +28,7 @@ PLACES: Final[Mapping[str, str]] = {
 _SHAPE: Final = re.compile(r"\d+\.\d+\.\d+(?:-?(?:a|b|rc)\d+)?")
 _BEFORE: Final = (
     r'^version = "', r'^__version__ = "', r"^version: ", r'^appVersion: "', r"purelb-(?:allocator|lbnodeagent):",
-    r"app\.kubernetes\.io/version: ", r"newTag: ", r"\btag: ", r"\$name:",
+    r"^ARG VERSION=", r"app\.kubernetes\.io/version: ", r"newTag: ", r"\btag: ", r"\$name:",
 )  # fmt: skip
 """After what a version is ours, in code, manifests and documents."""
 _UNRELEASED: Final = "## [Unreleased]\n"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+import purelb
 from lab.command.buildimages import DOCKERFILES, build_all, tree_size
 from lab.command.hosts import Hosts
 from lab.demo.scenario import Families, scenario
@@ -132,6 +135,26 @@ def test_the_images_say_who_runs_and_what(images: Path) -> None:
     assert config("purelb-allocator")["User"] == "65534:65534"
     assert config("purelb-allocator")["Entrypoint"] == ["purelb-allocator"]
     assert config("purelb-lbnodeagent")["Entrypoint"] == ["purelb-lbnodeagent"]
+    for name in DOCKERFILES:
+        labels = config(name)["Labels"]
+        assert isinstance(labels, dict)
+        assert labels["org.opencontainers.image.version"] == purelb.__version__
+        assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_a_base_that_has_python_and_no_other_program_is_enough_to_run_on(
+    images: Path, tmp_path: Path, name: str
+) -> None:
+    root = tmp_path / "rootfs"
+    shutil.copytree(images / name / "rootfs", root, symlinks=True, copy_function=os.link)
+    for file in [*(root / "usr" / "bin").iterdir(), *(root / "usr" / "sbin").iterdir()]:
+        if not file.name.startswith("python3"):
+            file.unlink()
+
+    done = subprocess.run(["chroot", root, f"/opt/purelb/bin/{name}", "--help"], capture_output=True, text=True)
+
+    assert done.stdout.startswith(f"usage: {name}"), done.stderr
 
 
 def test_the_walkthrough_is_as_it_must_be(walked: Walked) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,10 +35,22 @@ _APT_SOURCES: Final = Path("/etc/apt")
 _DEBIAN: Final = re.compile(r"https?://\S+/debian/?(?=\s|$)", re.MULTILINE)
 _PIP_SETTINGS: Final = ("cert", "extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
 _SECONDS: Final = 900
+_TIME: Final = 0
+"""Seconds since 1970 that all files of an image were changed at, so that two builds differ by nothing."""
 
 
 class BuildFailed(LabError):
     """A program of the build failed; its last words are in the sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An image."""
+
+    size: int
+    """The bytes that it adds to its base."""
+    digest: str
+    """Of its manifest: two that were built alike, on the same base, have the same."""
 
 
 class Builder:
@@ -68,14 +81,15 @@ class Builder:
         container = self._buildah("from", "--quiet", "scratch")
         return container, self._buildah("mount", container)
 
-    def build(self, name: str, dockerfile: str) -> int:
-        """Build an image and lay it out; returns the bytes that it adds to its base."""
+    def build(self, name: str, dockerfile: str) -> Built:
+        """Build an image and lay it out."""
         target = self._folder / name
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         self._buildah(
             "build",
             "--isolation=chroot",
+            f"--timestamp={_TIME}",
             f"--build-arg=BASE=localhost/{_BASE}",
             *(f"--volume={source}:{inside}:ro" for source, inside in self._pip_mounts()),
             f"--output=type=local,dest={target / ROOTFS}",
@@ -85,7 +99,7 @@ class Builder:
         )
         described = json.loads(self._buildah("inspect", "--type=image", name))
         (target / CONFIG).write_text(json.dumps(described["OCIv1"]["config"], indent=2))
-        return tree_size(target / ROOTFS / "opt" / "purelb")
+        return Built(tree_size(target / ROOTFS / "opt" / "purelb"), described["FromImageDigest"])
 
     def forget(self) -> None:
         """Remove buildah's storage; the laid out images stay."""
@@ -153,14 +167,19 @@ def _run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def build_all(folder: Path) -> dict[str, int]:
-    """Both images below that folder, and the bytes of each beyond its base. Raises BuildFailed."""
+def build_all(folder: Path, *, twice: bool = False) -> dict[str, Built]:
+    """Both images below that folder. Raises BuildFailed, also when they are built `twice` and come out differently."""
     folder.mkdir(parents=True, exist_ok=True)
     builder = Builder(folder)
     builder.forget()
     try:
         builder.make_base()
-        return {name: builder.build(name, dockerfile) for name, dockerfile in DOCKERFILES.items()}
+        built = {name: builder.build(name, dockerfile) for name, dockerfile in DOCKERFILES.items()}
+        if twice:
+            again = {name: builder.build(name, dockerfile) for name, dockerfile in DOCKERFILES.items()}
+            if different := [name for name in built if built[name].digest != again[name].digest]:
+                raise BuildFailed(f"built twice, these came out differently: {', '.join(different)}")
+        return built
     finally:
         builder.forget()
 
@@ -168,15 +187,17 @@ def build_all(folder: Path) -> dict[str, int]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.command.buildimages", description="Build PureLB's images.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="where the images go")
-    folder: Path = parser.parse_args().folder.absolute()
+    parser.add_argument("--twice", action="store_true", help="build each twice; fails unless both are alike")
+    given = parser.parse_args()
+    folder: Path = given.folder.absolute()
     began = time.monotonic()
     try:
-        sizes = build_all(folder)
+        images = build_all(folder, twice=given.twice)
     except LabError as failure:
         print(f"lab.command.buildimages: {failure}", file=sys.stderr)
         return 1
-    for name, size in sizes.items():
-        print(f"{name}: {size / 1e6:.0f} MB beyond its base, in {folder / name}")
+    for name, image in images.items():
+        print(f"{name}: {image.size / 1e6:.0f} MB beyond its base, in {folder / name}; {image.digest}")
     print(f"built in {time.monotonic() - began:.0f} s")
     return 0
 
