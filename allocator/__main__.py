@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -49,6 +50,8 @@ from purelb.pulse import Pulse
 from purelb.reviews import reviewing
 from purelb.securepage import Certificate, SecurePage
 from purelb.settings import AllocatorSettings, CommonSettings
+from purelb.statedump import Table
+from purelb.statesignal import StateDump, ignore_signal
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +67,12 @@ async def serve(
     pace: Pace | None = None,
     gossip_key: Remembered | None = None,
     unsent: Unsent | None = None,
+    recollection: logs.Recollection | None = None,
 ) -> None:
     """Run the allocator until ``stop`` is set.
 
-    ``gossip_key``: what an earlier run knew of it; ``unsent``: the events that it had no time to send.
+    ``gossip_key``: what an earlier run knew of it; ``unsent``: the events that it had no time to send;
+    ``recollection``: what was decided lately, which with all tables is written to the log on SIGUSR1.
     """
     common, clock = settings.common, asyncio.get_running_loop().time
     registry = new_registry()
@@ -167,6 +172,17 @@ async def serve(
                 shown, cache, configuration, planning, lambda: leadership.is_ours, unready, clock, time.time
             ).run()
 
+        def tables() -> Iterable[Table]:
+            told = {
+                "identity": settings.identity,
+                "leads": leadership.is_ours,
+                "synchronised": controller.is_synchronised,
+                "trouble": unready(),
+                "leaseUnrenewedFor": leadership.unrenewed(clock()),
+            }
+            events = recollection.events if recollection is not None else []
+            return (Table("program", lambda: [told]), *controller.tables(), Table("decisions", lambda: events))
+
         metrics.lease_unrenewed.set_function(lambda: leadership.unrenewed(clock()))
         vigil = Vigil(cache, notices.unserved, why_idle, clock, default_announcer=settings.default_announcer)
 
@@ -181,13 +197,14 @@ async def serve(
                 watching = tasks.create_task(vigil.run())
                 tidying = tasks.create_task(memory.tidy(following.recovered))
                 sealing = tasks.create_task(show_sealed(settings.common, registry))
+                dumping = tasks.create_task(_dump(recollection, tables))
                 leading = tasks.create_task(lead())
                 framing = tasks.create_task(run_operator(kube, begun=begun, stop=stop))
                 showing = tasks.create_task(show())
                 await stop.wait()
                 controller.stop()
                 await asyncio.wait([leading], timeout=LAST_WRITES if leadership.is_ours else 0)
-                others = (keeping, telling, recording, beating, framing, watching, tidying, sealing, showing)
+                others = (keeping, telling, recording, beating, framing, watching, tidying, sealing, dumping, showing)
                 for task in (leading, *others):
                     task.cancel()
             await recorder.flush(LAST_EVENTS)
@@ -203,7 +220,18 @@ async def show_sealed(common: CommonSettings, registry: CollectorRegistry) -> No
         await keep_serving(lambda: SecurePage(registry, certificate, asking), common.host, common.metrics_tls_port)
 
 
-async def serve_until_stopped(settings: AllocatorSettings, stop: asyncio.Event, pace: Pace | None = None) -> None:
+async def _dump(recollection: logs.Recollection | None, tables: Callable[[], Iterable[Table]]) -> None:
+    """Write the state when SIGUSR1 asks for it, in a program of its own; where this is a part of another one, never."""
+    if recollection is not None:
+        await StateDump("allocator", tables, sys.stdout).run()
+
+
+async def serve_until_stopped(
+    settings: AllocatorSettings,
+    stop: asyncio.Event,
+    pace: Pace | None = None,
+    recollection: logs.Recollection | None = None,
+) -> None:
     """Run the allocator until ``stop`` is set, which SIGTERM and SIGINT do too.
 
     One that lost its Lease begins again in the same process, knowing nothing but the gossip's key and what it has still
@@ -216,7 +244,7 @@ async def serve_until_stopped(settings: AllocatorSettings, stop: asyncio.Event, 
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
         try:
-            await serve(settings, stop, pace, gossip_key, unsent)
+            await serve(settings, stop, pace, gossip_key, unsent, recollection)
         except* LeadershipLostError as lost:
             log.warning("standing by", extra={"reason": str(_leaf(lost))})
 
@@ -232,9 +260,10 @@ def main() -> None:
     complaint = None
     try:
         settings = AllocatorSettings.from_environment(os.environ, sys.argv[1:])
-        logs.configure(settings.common.log_level, settings.common.log_format)
+        recollection = logs.configure(settings.common.log_level, settings.common.log_format)
+        ignore_signal()
         memory.settle()
-        asyncio.run(serve_until_stopped(settings, asyncio.Event()))
+        asyncio.run(serve_until_stopped(settings, asyncio.Event(), recollection=recollection))
     except* SettingsError as errors:
         # No exit in here: before Python 3.11.4 it would end in the group's traceback.
         complaint = f"purelb-allocator: {errors.exceptions[0]}"

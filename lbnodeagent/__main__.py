@@ -38,6 +38,8 @@ from purelb.page import Page, keep_serving
 from purelb.reviews import reviewing
 from purelb.securepage import Certificate, SecurePage
 from purelb.settings import AgentSettings, HostPort
+from purelb.statedump import Table
+from purelb.statesignal import StateDump, ignore_signal
 from purelb.version import parse_version
 
 log = logging.getLogger(__name__)
@@ -50,8 +52,11 @@ SWITCH_INTERVAL: Final = 0.001
 """Seconds after which a busy thread must let the other run: the data plane waits no longer for a burst of events."""
 
 
-async def run(settings: AgentSettings) -> int:
-    """The agent's life on this, the data plane's, loop; the exit code. Raises KernelError, LedgerHeld and OSError."""
+async def run(settings: AgentSettings, recollection: logs.Recollection) -> int:
+    """The agent's life on this, the data plane's, loop; the exit code. Raises KernelError, LedgerHeld and OSError.
+
+    ``recollection``: what it logged lately, which with all tables is written to the log on SIGUSR1.
+    """
     registry = new_registry()
     metrics = AgentMetrics(registry)
     inbox: Mailbox[ToldKey, Told] = Mailbox()
@@ -82,8 +87,13 @@ async def run(settings: AgentSettings) -> int:
             def still() -> str | None:
                 return plane.pulse.trouble() or control.pulse.trouble()
 
+            def tables() -> tuple[Table, ...]:
+                return (*plane.tables(), Table("log", lambda: recollection.events))
+
+            dump = StateDump("lbnodeagent", tables, sys.stdout)
             async with asyncio.TaskGroup() as tasks:
                 running = [
+                    tasks.create_task(dump.run()),
                     tasks.create_task(plane.run()),
                     tasks.create_task(peers.run()),
                     *(tasks.create_task(page) for page in pages(settings, registry, trouble, still)),
@@ -147,11 +157,12 @@ def main() -> int:
     except SettingsError as error:
         print(f"purelb-lbnodeagent: {error}", file=sys.stderr)
         return 2
-    logs.configure(settings.common.log_level, settings.common.log_format)
+    recollection = logs.configure(settings.common.log_level, settings.common.log_format)
+    ignore_signal()
     sys.setswitchinterval(SWITCH_INTERVAL)
     memory.settle()
     try:
-        return asyncio.run(run(settings))
+        return asyncio.run(run(settings, recollection))
     except (KernelError, LedgerHeld, OSError) as error:
         log.error("the agent can't run here", extra={"error": str(error)})
         return 1

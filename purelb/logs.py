@@ -6,6 +6,7 @@ import datetime
 import json
 import logging
 import sys
+from collections import deque
 from typing import Final, Literal, TypeAlias
 
 Format: TypeAlias = Literal["json", "text"]
@@ -63,16 +64,42 @@ def _printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def configure(level: str, form: Format = "json") -> None:
-    """Send all logs to standard output; ``level`` is ours, libraries speak from warning up."""
-    handler = logging.StreamHandler(sys.stdout)
+REMEMBERED: Final = 200
+"""Events that are kept in memory."""
+_MOST_KEPT: Final = 256
+"""Characters of a field that is kept."""
+
+
+class Recollection(logging.Handler):
+    """The last events from info up, whatever the level that is written: what was decided, and why."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._events: deque[dict[str, object]] = deque(maxlen=REMEMBERED)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = {key: str(value)[:_MOST_KEPT] for key, value in _fields(record).items()}
+        event = {"at": _time(record).isoformat(timespec="milliseconds"), "level": record.levelname.lower()}
+        self._events.append({**event, "logger": record.name, "event": record.getMessage()[:_MOST_KEPT], **fields})
+
+    @property
+    def events(self) -> list[dict[str, object]]:
+        """Them, the oldest first."""
+        return list(self._events)
+
+
+def configure(level: str, form: Format = "json") -> Recollection:
+    """Send all logs to standard output; ``level`` is ours, libraries speak from warning up. Returns what remembers."""
+    handler, recollection = logging.StreamHandler(sys.stdout), Recollection()
+    handler.setLevel(level.upper())
     match form:
         case "json":
             handler.setFormatter(JsonFormatter())
         case "text":
             handler.setFormatter(TextFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, recollection]
     root.setLevel(logging.WARNING)
     for ours in ("allocator", "lbnodeagent", "memberlist", "purelb"):
-        logging.getLogger(ours).setLevel(level.upper())
+        logging.getLogger(ours).setLevel(min(logging.getLevelName(level.upper()), logging.INFO))
+    return recollection

@@ -47,6 +47,7 @@ DRIVERS = {
     "purelb/page.py": "a connection's age",
     "purelb/pulse.py": "measures the loop",
     "purelb/reviews.py": "how old an answer is",
+    "purelb/statesignal.py": "when the state was asked for",
 }
 """All files that read a clock, and what for. To all else time is an argument."""
 PURE_BUT_FOR = {

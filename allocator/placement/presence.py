@@ -75,6 +75,16 @@ class Presence:
         record = (self._records or {}).get(name)
         return record is not None and now < record.held_until
 
+    def held_for(self, name: str, now: float) -> float:
+        """Seconds for which a node is still given no VIPs."""
+        record = (self._records or {}).get(name)
+        return 0.0 if record is None else max(record.held_until - now, 0.0)
+
+    def lost(self, now: float) -> dict[str, float]:
+        """The nodes that are remembered and don't serve, and for how many seconds they haven't."""
+        records = (self._records or {}).items()
+        return {name: now - record.lost for name, record in records if record.lost is not None}
+
     def calm_at(self, now: float) -> float:
         """From when on no node's place is kept: now, or later if one was lost lately."""
         lost = (record.lost for record in (self._records or {}).values() if record.lost is not None)

@@ -34,12 +34,14 @@ from allocator.reconcile.planning import Planning
 from allocator.reconcile.reconciler import Reconciler
 from allocator.reconcile.review import Reviewer
 from allocator.reconcile.steps import Steps
+from allocator.reconcile.telling import told_pools, told_services
 from allocator.reconcile.turns import Turns
 from allocator.reconcile.writer import Writer
 from allocator.sources.external import ExternalSources
 from allocator.sources.source import Disputed, Room
 from purelb.kube import Kube
 from purelb.metrics import AllocatorMetrics
+from purelb.statedump import Table
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,15 @@ class Controller:
     def is_synchronised(self) -> bool:
         """Whether everything was listed once, so that addresses are given out."""
         return self._is_synchronised
+
+    def tables(self) -> tuple[Table, ...]:
+        """All that is known of Services and pools, for whoever debugs it."""
+        return (
+            Table("services", lambda: told_services(self._cache, self._engine, self._steps.is_busy)),
+            Table("pools", lambda: told_pools(self._engine)),
+            Table("turns", lambda: [{"due": len(self._turns), "waiting": self._engine.waiting}]),
+            *self._planning.tables(),
+        )
 
     # --- news of the API ---------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from allocator.placement.balance import Balance
 from allocator.placement.planner import Planner
+from allocator.placement.telling import seconds_until, told_nodes, told_places
 from allocator.placement.values import Move, Vip, order
 from allocator.reconcile.announced import announcer
 from allocator.reconcile.endpointnews import EndpointNews
@@ -26,6 +27,7 @@ from purelb.preferences import Placement, Preference, parse_preference, parse_sp
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
 from purelb.sharers import Sharer, nodes_for, sharer
+from purelb.statedump import Table
 from purelb.tempo import Tempo
 
 BOOT: Final = 30.0
@@ -208,6 +210,25 @@ class Placing:
         """The VIPs that were given another owner, and why, since this was asked last."""
         taken, self._planner.moves = self._planner.moves, []
         return taken
+
+    def tables(self, now: float) -> tuple[Table, ...]:
+        """All that is known of places, nodes and times, for whoever debugs it."""
+        planner, balance = self._planner, self._balance
+        times = {
+            "nextStep": seconds_until(balance.due(now), now),
+            "calm": seconds_until(planner.presence.calm_at(now), now),
+            "membershipIsStale": seconds_until(self._fleet.stale_at, now),
+            "membershipIsBelieved": seconds_until(self._fleet.believed_at, now),
+            "isCurrent": self._fleet.is_current(now),
+            "rule": self._fleet.rule,
+            "hasSeenNodes": self._has_seen,
+            "endpointsToRead": len(self._unread),
+        }
+        return (
+            Table("places", lambda: told_places(planner)),
+            Table("nodes", lambda: told_nodes(planner, now)),
+            Table("planning", lambda: [times]),
+        )
 
     @property
     def changes(self) -> int:

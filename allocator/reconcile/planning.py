@@ -40,6 +40,7 @@ from purelb.metrics import AllocatorMetrics
 from purelb.selectors import Selector
 from purelb.servicegroups import ServiceGroup
 from purelb.services import ServiceKey, ServiceView
+from purelb.statedump import Table
 from purelb.tempo import Tempo
 
 T = TypeVar("T")
@@ -126,6 +127,10 @@ class Planning:
     def endpoints_of(self, services: Iterable[ServiceKey]) -> Mapping[ServiceKey, frozenset[str]] | None:
         """The nodes with endpoints of each; None: endpoints aren't followed, or not listed yet."""
         return {key: self._endpoints.endpoints.of(key) for key in services} if self._endpoints.is_known else None
+
+    def tables(self) -> tuple[Table, ...]:
+        """All that is known of places, nodes and times, for whoever debugs it."""
+        return self._placing.tables(self._clock())
 
     def begin(self, cache: ServiceCache) -> None:
         """An allocator leads from now on, and knows all Services and groups."""

@@ -14,8 +14,10 @@ from typing import Final, assert_never
 
 from lbnodeagent.bird.status import BirdStatus
 from lbnodeagent.dataplane.implications import Implications
-from lbnodeagent.dataplane.outputs import Answer, Counted, Execute, JoinAtOnce, Output, SayMeta, Swept
+from lbnodeagent.dataplane.outputs import Answer, Counted, Execute, JoinAtOnce, Output, SayMeta
 from lbnodeagent.dataplane.state import State
+from lbnodeagent.dataplane.telling import tables
+from lbnodeagent.dataplane.timers import run_timers
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.gate.looks import Looked
@@ -47,6 +49,7 @@ from lbnodeagent.messages import (
 )
 from lbnodeagent.tables import FOREVER, IfIndex, Mac, Outcome
 from purelb.addresses import IPAddress
+from purelb.statedump import Table
 from purelb.version import Version
 
 log = logging.getLogger(__name__)
@@ -171,7 +174,7 @@ class Core:
                 self._state.mark(learned.look_at)
             case _:
                 assert_never(event)
-        self._mark_hosts()
+        self._state.mark_hosts()
 
     def kernel(self, now: float, changes: Iterable[Change]) -> None:
         """The kernel notifies of changes, its own and ours."""
@@ -227,7 +230,9 @@ class Core:
         if self._turn is not None:
             return
         self._now = now
-        self._run_timers(now)
+        swept = run_timers(self._state, self._implied, now)
+        if swept is not None:
+            self._outputs.append(swept)
         self._needs_turn = False
         self._go_on(take_turn(self._state, now), None)
 
@@ -269,6 +274,10 @@ class Core:
         """The VIPs that no node has, if this is the node that tells; for metrics."""
         return self._state.nowhere.count
 
+    def tables(self, now: float) -> tuple[Table, ...]:
+        """All that is known here, for whoever debugs it."""
+        return tables(self._state, now)
+
     # --- the turn ----------------------------------------------------------------------------------------------------
 
     def _go_on(self, turn: Generator[Execute, Answer, None], answer: Answer | None) -> None:
@@ -292,10 +301,6 @@ class Core:
             self._takes_leave = True
             self._go_on(take_leave(self._state, self._now), None)
 
-    def _mark_hosts(self) -> None:
-        """Look at the VIPs that became a node's address, or ceased to be."""
-        self._state.mark(vip for vip in self._state.members.take_news() if vip in self._state.wanted)
-
     def _send_reports(self) -> None:
         """Tell how VIPs stand once all are looked at; while there is no end of that, every now and then."""
         statuses, now = self._state.statuses, self._now
@@ -317,32 +322,3 @@ class Core:
         state = self._state
         are_links_due = state.are_links_dirty and state.is_configured
         return self._needs_turn or state.has_dirty_vips or are_links_due or state.can_renew_routes
-
-    def _run_timers(self, now: float) -> None:
-        state = self._state
-        state.mark(state.negotiation.run_due(now))
-        self._implied.ask_wire(now)
-        state.neighbours.run_due(now)
-        state.mark(state.statuses.due(now))
-        state.mark(state.linger.due(now))
-        if lasted := state.nowhere.due(now):
-            state.mark(lasted)
-            state.rollcall.mark()
-        if state.router.look(now):
-            state.mark_all()
-        is_judgement_due = state.gate.deadline is not None and now >= state.gate.deadline
-        if is_judgement_due or (not state.candidacy.is_candidate and not state.candidacy.is_leaving):
-            self._implied.candidacy_changed(now)
-        due = state.sweeps.due(now)
-        if due.renewals:
-            state.mark([there.address for there in state.present.all_ours() if there.expires != FOREVER])
-        if due.everything:
-            state.are_routes_dirty = True
-            state.members.forget_old(now)
-            self._mark_hosts()
-            state.connected.look(state.present, state.config.dummy_interface, now)
-            self._implied.owners_changed(state.candidacy.elect(now), now)
-            there = state.present.all_ours()
-            self._outputs.append(Swept(frozenset(one.key for one in there)))
-            state.mark_all()
-        state.are_links_dirty = state.are_links_dirty or due.links or due.everything

@@ -52,6 +52,7 @@ from lbnodeagent.wire.sending import Sending
 from purelb.membership import Attendance
 from purelb.metrics import AgentMetrics
 from purelb.pulse import BEAT, Pulse
+from purelb.statedump import Table
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +144,10 @@ class DataPlane:
                 await self._departed.wait()
                 return
         log.warning("shutdown took too long, VIPs expire by themselves", extra={"timeout": timeout})
+
+    def tables(self) -> tuple[Table, ...]:
+        """All that is known here, for whoever debugs it."""
+        return self._core.tables(self._now())
 
     # --- feeding -----------------------------------------------------------------------------------------------------
 

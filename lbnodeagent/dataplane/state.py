@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Protocol
 
 from lbnodeagent.dataplane.claims import Claims
+from lbnodeagent.dataplane.decisions import Decisions
 from lbnodeagent.dataplane.invariants import Facts
 from lbnodeagent.dataplane.landmarks import Landmarks
 from lbnodeagent.dataplane.linger import Linger
@@ -80,6 +81,7 @@ class State:
         """Of the node's own addresses."""
         self.statuses = Statuses(self.present, self.candidacy)
         self.refusals = Refusals()
+        self.decisions = Decisions()
         self.connected = ConnectedSubnets()
         self.sweeps = Sweeps()
         self.takeovers = Takeovers()
@@ -132,6 +134,10 @@ class State:
         for vip in vips:
             is_ours, is_here = self.candidacy.is_owner(vip), bool(self.present.nics_with(vip))
             self.takeovers.look(vip, now, is_ours=is_ours, is_here=is_here)
+
+    def mark_hosts(self) -> None:
+        """Look at the VIPs that became a node's address, or ceased to be."""
+        self.mark(vip for vip in self.members.take_news() if vip in self.wanted)
 
     def removed_from(self, index: IfIndex) -> None:
         """An interface lost a VIP: one of ours that nobody needs any more may go."""

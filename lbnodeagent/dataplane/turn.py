@@ -45,6 +45,7 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
     situation = state.situation(vips, now, spared=spared, nowhere=nowhere)
     actions, blocked = plan(situation) if state.is_configured else (plan_adopted(situation), [])
     state.refusals.note(vips, (one.refusal for one in blocked if one.refusal is not None))
+    state.decisions.note(actions, blocked, situation)
     now, outcomes = yield from _ask(state, [*state.routes.prepare(actions), *actions], now, situation.facts)
     for action in actions:
         match action:

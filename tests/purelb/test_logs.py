@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from purelb.logs import JsonFormatter, TextFormatter
+from purelb.logs import REMEMBERED, JsonFormatter, Recollection, TextFormatter
 
 
 def record(message: str, **fields: object) -> logging.LogRecord:
@@ -68,3 +68,20 @@ def test_a_traceback_is_below_its_line() -> None:
 
     assert first.endswith("lbnodeagent.dataplane: failed")
     assert rest[-1] == "ValueError: no"
+
+
+def test_what_was_decided_lately_is_remembered_with_its_fields() -> None:
+    recollection, log = Recollection(), logging.Logger("lbnodeagent.dataplane", logging.DEBUG)
+    log.addHandler(recollection)
+    log.debug("not worth it")
+    for number in range(REMEMBERED + 5):
+        log.info("withdraw", extra={"vip": ip_address("10.0.0.1"), "number": number, "why": "x" * 10_000})
+
+    events = recollection.events
+    assert len(events) == REMEMBERED
+    assert (events[-1]["event"], events[-1]["vip"], events[-1]["number"]) == (
+        "withdraw",
+        "10.0.0.1",
+        str(REMEMBERED + 4),
+    )
+    assert len(str(events[-1]["why"])) < 1000

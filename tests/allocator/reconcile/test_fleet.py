@@ -205,9 +205,9 @@ def test_a_node_weighs_what_its_lbnodeagent_says_unless_its_label_says_something
 def test_what_an_operator_asks_for_on_the_membership_is_heard_once_and_not_what_was_asked_before() -> None:
     def said(version: int, asked: str) -> Changed[Said]:
         annotations = {names.REBALANCE: asked} if asked else {}
-        body = {"metadata": {"resourceVersion": str(version), "annotations": annotations}}
-        body |= {"status": {"nodes": [{"name": "w11", "standing": "Serving"}]}}
-        return Changed(OBJECT, read_membership(body))
+        metadata = {"resourceVersion": str(version), "annotations": annotations}
+        nodes = [{"name": "w11", "standing": "Serving"}]
+        return Changed(OBJECT, read_membership({"metadata": metadata, "status": {"nodes": nodes}}))
 
     fleet = fleet_of("w11")
     heard = []
