@@ -24,6 +24,8 @@ DRIVERS = {
     "allocator/reconcile/agentstatus.py": "a condition's timestamp",
     "allocator/reconcile/publisher.py": "a condition's timestamp",
     "kubectl_purelb/src/kubectl_purelb/__main__.py": "the time of day at which it was asked",
+    "kubectl_purelb/src/kubectl_purelb/collecting.py": "how long it waits for a program's state",
+    "kubectl_purelb/src/kubectl_purelb/live.py": "the time of day of each look",
     "kubectl_purelb/src/kubectl_purelb/errands.py": "how long it waits for what was asked for",
     "allocator/sources/netboxclient.py": "deadlines and durations of requests",
     "allocator/sources/sidecar.py": "durations of calls",

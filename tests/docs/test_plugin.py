@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "plugin.md").read_text()
 def test_each_command_is_in_its_table_and_no_other() -> None:
     table = PAGE.partition("| command |")[2].partition("\n\n")[0]
 
-    assert re.findall(r"^\| `(\w+)", table, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^\| `([\w-]+)", table, re.MULTILINE) == list(COMMANDS)
 
 
 def test_each_state_is_explained() -> None:

@@ -28,6 +28,7 @@ ASKING = (
     ["election"],
     ["doctor"],
     ["events"],
+    ["top"],
     ["validate"],
 )
 DOCTORS = {"nodes", "leases", "servicecidrs"}

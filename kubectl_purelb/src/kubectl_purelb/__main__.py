@@ -13,6 +13,7 @@ from pathlib import Path
 from kubectl_purelb.answers import Answer
 from kubectl_purelb.arguments import Arguments, parse_arguments
 from kubectl_purelb.cluster import Cluster
+from kubectl_purelb.collecting import make_bundle, tell_state
 from kubectl_purelb.commands.doctor import doctor
 from kubectl_purelb.commands.election import election
 from kubectl_purelb.commands.events import events
@@ -21,6 +22,7 @@ from kubectl_purelb.commands.nodes import nodes
 from kubectl_purelb.commands.pools import pools
 from kubectl_purelb.commands.services import services
 from kubectl_purelb.commands.status import status
+from kubectl_purelb.commands.top import top
 from kubectl_purelb.commands.validate import validate
 from kubectl_purelb.commands.version import version
 from kubectl_purelb.commands.vip import holders, vip
@@ -28,6 +30,7 @@ from kubectl_purelb.diagnosis.doctor import diagnose
 from kubectl_purelb.errands import even_out, move
 from kubectl_purelb.forecast import needs_endpoints
 from kubectl_purelb.inspection.case import Case
+from kubectl_purelb.live import watch
 from kubectl_purelb.manifests import read_manifests
 from kubectl_purelb.printing import print_answer, printable
 from kubectl_purelb.reading import (
@@ -97,6 +100,12 @@ async def _ask(arguments: Arguments) -> Answer:
                 return doctor(diagnose(cluster, around, now), len(around.words))
             case "election":
                 return await _election(kube, cluster, arguments)
+            case "top":
+                return await _top(kube, cluster, arguments)
+            case "state":
+                return await tell_state(kube, cluster, arguments)
+            case "support-bundle":
+                return await make_bundle(kube, cluster, arguments, version_of("kubectl-purelb"), now)
             case "move":
                 return await move(kube, cluster, arguments)
             case "rebalance":
@@ -123,6 +132,15 @@ async def _election(kube: Kube, cluster: Cluster, arguments: Arguments) -> Answe
         asked = {service.key for service in cluster.ours if service.key.namespace == arguments.namespace}
     endpoints = await read_endpoints(kube) if needs_endpoints(cluster) else Endpoints()
     return election(cluster, endpoints.of, asked, arguments.node, arguments.event)
+
+
+async def _top(kube: Kube, cluster: Cluster, arguments: Arguments) -> Answer:
+    async def look(now: datetime.datetime) -> Answer:
+        return top(await read_cluster(kube, cluster.namespace), await read_all_events(kube, None), now)
+
+    if arguments.is_once or arguments.output != "table" or not sys.stdout.isatty():
+        return await look(datetime.datetime.now(datetime.UTC))
+    return await watch(look, arguments.interval, sys.stdout)
 
 
 def kubeconfig_of(arguments: Arguments, environ: Mapping[str, str]) -> Kubeconfig | None:

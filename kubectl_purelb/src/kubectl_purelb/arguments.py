@@ -23,8 +23,11 @@ COMMANDS = {
     "doctor": "what is wrong around PureLB, on the nodes and in the cluster, and the command that mends it",
     "move": "have a Service's addresses on a node, or anywhere again",
     "rebalance": "have addresses evened out now, or see how even they are",
+    "top": "nodes, what isn't well and what happens, on a screen that renews itself",
     "events": "moves, conflicts and what else was told lately, in its order",
     "validate": "what is wrong with pools and agents' configuration, in the cluster or in files",
+    "state": "what a program knows: tables, owners, timers, its last decisions with their reasons",
+    "support-bundle": "what the report of a mistake needs, in one file, without secrets",
     "version": "of this command, the programs and the agents that run",
 }
 SUBJECTS = {
@@ -33,6 +36,7 @@ SUBJECTS = {
     "election": ("[NAMESPACE/]SERVICE", "of its addresses alone"),
     "events": ("[NAMESPACE/]SERVICE", "of that one alone"),
     "move": ("[NAMESPACE/]SERVICE", "whose addresses are to go"),
+    "state": ("NODE", "whose agent is meant; or allocator, or the name of a pod"),
 }
 """What a command is about."""
 _OPTIONAL = {"election", "events"}
@@ -66,6 +70,11 @@ class Arguments:
     """Whether nothing is to be written."""
     timeout: float | None = None
     """Seconds to wait for what was asked for; None: as usual, 0: not at all."""
+    interval: float = 2.0
+    """Seconds between two looks."""
+    is_once: bool = False
+    file: str = ""
+    """Where a bundle is written to; empty: a new file here."""
     since: float | None = None
     """Seconds before now; None: as long as anything is known."""
 
@@ -90,6 +99,9 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         with_cluster=found.with_cluster,
         is_rehearsal=found.dry_run,
         timeout=_seconds("--timeout", found.timeout),
+        interval=_seconds("--interval", found.interval) or 2.0,
+        is_once=found.once,
+        file=found.file,
         since=_seconds("--since", found.since),
     )
 
@@ -137,6 +149,9 @@ def _parser() -> argparse.ArgumentParser:
         to="",
         dry_run=False,
         timeout=None,
+        interval="2s",
+        once=False,
+        file="",
         since=None,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -179,6 +194,11 @@ def _add_own(name: str, command: argparse.ArgumentParser) -> None:
                 metavar="DURATION",
                 help="wait so long for it to happen; 0s: don't wait (1m, 2m to rebalance)",
             )
+        case "top":
+            command.add_argument("--interval", metavar="DURATION", help="between two looks, 2s if not given")
+            command.add_argument("--once", action="store_true", help="look once, as without a terminal")
+        case "support-bundle":
+            command.add_argument("--file", metavar="FILE", help="to write; purelb-support-TIME.tar.gz if not given")
         case "events":
             command.add_argument("--since", metavar="DURATION", help="not older than that, such as 10m or 1h30m")
         case "validate":

@@ -11,7 +11,7 @@ import unicodedata
 from typing import IO, Final, Literal, TypeAlias
 
 import yaml
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
@@ -44,12 +44,30 @@ def print_answer(answer: Answer, form: Format, file: IO[str]) -> None:
         case "yaml":
             yaml.safe_dump(answer.document, file, sort_keys=False)  # likewise
         case "table":
-            is_terminal = file.isatty()
-            console = Console(
-                file=file, width=None if is_terminal else _WIDE, highlight=False, emoji=False, markup=False
-            )
+            console = console_for(file)
             for part in answer.parts:
                 _print_part(part, console)
+
+
+def console_for(file: IO[str]) -> Console:
+    """In colours where that is a terminal that has them."""
+    return Console(file=file, width=None if file.isatty() else _WIDE, highlight=False, emoji=False, markup=False)
+
+
+def rendered(answer: Answer, footer: str) -> Group:
+    """An answer for people, to be shown in one piece, and a line below it."""
+    parts: list[RenderableType] = [_renderable(part) for part in answer.parts]
+    return Group(*parts, _rich(Text("")), _rich(Text(footer, Tone.FAINT)))
+
+
+def _renderable(part: Table | Text) -> RenderableType:
+    match part:
+        case Text():
+            return _rich(part)
+        case Table(rows=()):
+            return _rich(Text(part.nothing, Tone.FAINT))
+        case Table():
+            return _rich_table(part)
 
 
 def _print_part(part: Table | Text, console: Console) -> None:
@@ -57,20 +75,22 @@ def _print_part(part: Table | Text, console: Console) -> None:
         case Text():
             console.print(_rich(part), soft_wrap=True)
         case Table(rows=()):
-            console.print(_rich(Text(part.nothing, Tone.FAINT)))
+            console.print(_renderable(part))
         case Table():
-            is_headed = any(part.columns)
-            table = RichTable(
-                box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=is_headed
-            )
-            for column in part.columns:
-                table.add_column(column, overflow="fold")
-            for row in part.rows:
-                table.add_row(*map(_rich, row))
             # Without the blanks that fill the last column.
             with console.capture() as captured:
-                console.print(table)
+                console.print(_renderable(part))
             console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _rich_table(part: Table) -> RichTable:
+    is_headed = any(part.columns)
+    table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=is_headed)
+    for column in part.columns:
+        table.add_column(column, overflow="fold")
+    for row in part.rows:
+        table.add_row(*map(_rich, row))
+    return table
 
 
 def _rich(cell: Cell) -> RichText:

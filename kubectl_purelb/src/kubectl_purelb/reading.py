@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final, TypeAlias
+from urllib.parse import quote
 
 from kubectl_purelb.cluster import (
     AGENT,
@@ -25,6 +26,7 @@ from kubectl_purelb.diagnosis.surroundings import (
     view_word,
 )
 from kubectl_purelb.happenings import Backends, Event, is_ours, view_backends, view_events
+from kubectl_purelb.pods import Pod, view_pods
 from kubectl_purelb.validation.objects import OURS
 from purelb import membership, names
 from purelb.endpoints import SERVICE_NAME_LABEL, Endpoints, endpoint_slice
@@ -167,6 +169,35 @@ async def read_surroundings(kube: Kube, namespace: str) -> Surroundings:
 def is_agents(body: Json) -> bool:
     """Whether a DaemonSet is of PureLB's agents, ours or its own."""
     return component_of(body) == AGENT and (body["metadata"].get("labels") or {}).get("app") == USUAL
+
+
+BUNDLED: Final = {
+    "servicegroups": custom_path(names.SERVICE_GROUPS),
+    "lbnodeagents": custom_path(names.LB_NODE_AGENTS),
+    "memberships": custom_path(names.MEMBERSHIPS),
+    "services": services_path(),
+    "nodes": core_path("nodes"),
+    "deployments": "/apis/apps/v1/namespaces/{namespace}/deployments",
+    "daemonsets": "/apis/apps/v1/namespaces/{namespace}/daemonsets",
+    "pods": "/api/v1/namespaces/{namespace}/pods",
+    "leases": "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+}
+"""What of a cluster goes into a support bundle, and where it is; of Services those of type LoadBalancer."""
+
+
+async def read_objects(kube: Kube, path: str, namespace: str) -> list[Json]:
+    """Whole objects; of Services those that are load balancers'. Raises KubeError."""
+    found = list(await _known(kube, path.format(namespace=quote(namespace, safe=""))))
+    if path == BUNDLED["services"]:
+        return [body for body in found if (body.get("spec") or {}).get("type") == "LoadBalancer"]
+    return found
+
+
+async def read_pods(kube: Kube, namespace: str) -> tuple[Pod, ...]:
+    """PureLB's own. Raises KubeError."""
+    return view_pods((await kube.list(core_path("pods", namespace), labelSelector=_LABEL)).items)
+
+
 _JUDGED: Final = (
     ("ServiceGroup", custom_path(names.SERVICE_GROUPS)),
     ("LBNodeAgent", custom_path(names.LB_NODE_AGENTS)),
