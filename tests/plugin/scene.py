@@ -23,16 +23,19 @@ OBSERVED = "2999-01-01T00:00:00Z"
 
 async def purelb(stage: Stage, *arguments: str, kubeconfig: Path | None = None) -> tuple[int, str, str]:
     """Exit code, output and errors of `kubectl purelb ...`."""
-    kubectl = Path(sys.executable).with_name("kubectl")
+    return await kubectl(stage, "purelb", *arguments, kubeconfig=kubeconfig)
+
+
+async def kubectl(stage: Stage, *arguments: str, kubeconfig: Path | None = None) -> tuple[int, str, str]:
+    """Of any other command of kubectl's."""
+    program = Path(sys.executable).with_name("kubectl")
     environment = {
         **os.environ,
         "KUBECONFIG": str(kubeconfig or stage.kubeconfig),
-        "PATH": f"{kubectl.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PATH": f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        kubectl, "purelb", *arguments, stdout=pipe, stderr=pipe, env=environment
-    )
+    process = await asyncio.create_subprocess_exec(program, *arguments, stdout=pipe, stderr=pipe, env=environment)
     output, errors = await process.communicate()
     assert process.returncode is not None
     return process.returncode, output.decode(), errors.decode()

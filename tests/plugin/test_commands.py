@@ -8,7 +8,7 @@ from purelb import names
 from purelb.kube import core_path, services_path
 from purelb.placement import parse_placement
 from tests.allocator.stage import DEFINITIONS, Stage, play, until
-from tests.plugin.scene import LAYER2, ROUTED, announce, conflict, document, install, purelb
+from tests.plugin.scene import LAYER2, ROUTED, announce, conflict, document, install, kubectl, purelb
 
 
 def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
@@ -52,6 +52,9 @@ def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
         code, output, _ = await purelb(stage, "election", "web", "--simulate-death", one["owner"])
         assert code == 0
         assert output.startswith(f"if {one['owner']} dies, 1 of 1 addresses move: 1 to {one['next']}\n")
+
+        code, output, _ = await kubectl(stage, "__complete", "purelb", "inspect", "default/")
+        assert (code, output.splitlines()) == (0, ["default/far", "default/web", ":4"])
 
         await stage.service("waits", annotations={names.SERVICE_GROUP: "nowhere"})
         await announce(stage, "web", "w13,eth0")
