@@ -7,7 +7,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings screenshots proto constraints locks images release precommit clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings screenshots proto constraints locks images plugin release precommit clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -162,6 +162,12 @@ images:  ## both images as folders for the lab
 release:  ## all that a release consists of, in dist/: VERSION=0.2.0; publishes nothing
 	@./prepare lint
 	@$(BIN)/python -m release $(ARGS) $(patsubst v%,%,$(VERSION))
+
+# Wheels for pip, and what krew takes: kubectl krew install --manifest=build/plugin/purelb.yaml --archive=build/plugin/kubectl-purelb.tar.gz
+# URL=...: where the archive will be published.
+plugin:  ## kubectl purelb as wheels, and for krew, in build/plugin
+	@./prepare lint
+	@$(BIN)/python -m manifests.krew build/plugin $(if $(URL),--url $(URL))
 
 clean:  ## remove all that was set up or built here
 	rm -rf .venv .lab .software build dist ./*.egg-info */build */src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

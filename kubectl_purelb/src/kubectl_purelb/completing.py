@@ -36,3 +36,7 @@ async def _cluster() -> Cluster | None:
                 return await read_cluster(kube, None)
     except (PureLBError, TimeoutError):
         return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

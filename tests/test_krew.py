@@ -1,0 +1,116 @@
+"""kubectl purelb as krew installs it: an archive, its manifest, and a launcher that sets it up."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from manifests.krew import PROGRAMS, archive, manifest
+
+WHEELS = {"purelb-0.1.0-py3-none-any.whl": b"one", "kubectl_purelb-0.1.0-py3-none-any.whl": b"two"}
+PYTHON = """#!/bin/sh
+echo "$@" >> "$CALLS"
+case "$2" in
+  venv) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+  pip) exit ${PIP:-0} ;;
+esac
+"""
+"""A stand-in for Python: it writes down what it is asked."""
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """As krew unpacks it, with a link in a folder of the PATH."""
+    with tarfile.open(fileobj=io.BytesIO(archive(WHEELS))) as tar:
+        (tmp_path / "store").mkdir()
+        for entry in tar:
+            file = tar.extractfile(entry)
+            assert file is not None
+            (tmp_path / "store" / entry.name).write_bytes(file.read())
+            (tmp_path / "store" / entry.name).chmod(entry.mode)
+    (tmp_path / "bin").mkdir()
+    for name in PROGRAMS:
+        (tmp_path / "bin" / name).symlink_to(tmp_path / "store" / name)
+    python = tmp_path / "bin" / "python3"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    return tmp_path
+
+
+def run(installed: Path, program: str, *words: str, **environ: str) -> tuple[int, list[str], str]:
+    """Exit code, what Python was asked, and what was told."""
+    calls = installed / "calls"
+    calls.unlink(missing_ok=True)
+    environment = {
+        "PATH": f"{installed / 'bin'}:/usr/bin:/bin",
+        "HOME": str(installed / "home"),
+        "CALLS": str(calls),
+        **environ,
+    }
+    done = subprocess.run(
+        [str(installed / "bin" / program), *words], env=environment, text=True, capture_output=True, check=False
+    )
+    asked = calls.read_text().splitlines() if calls.exists() else []
+    return done.returncode, asked, done.stdout + done.stderr
+
+
+def test_it_sets_itself_up_once_and_then_only_runs(installed: Path) -> None:
+    code, asked, told = run(installed, "kubectl-purelb", "status", "-o", "json")
+
+    assert (code, asked[-1]) == (0, "-m kubectl_purelb status -o json"), told
+    (pip,) = [call for call in asked if call.startswith("-m pip install")]
+    assert all(wheel in pip for wheel in WHEELS)
+    assert f"-c {installed / 'store' / 'constraints.txt'}" in pip
+    assert run(installed, "kubectl-purelb", "nodes")[1] == ["-m kubectl_purelb nodes"]
+    assert run(installed, "kubectl_complete-purelb", "")[1] == ["-m kubectl_purelb.completing "]
+    assert len(list((installed / "home" / ".cache" / "kubectl-purelb").iterdir())) == 1
+
+
+def test_what_could_not_be_set_up_leaves_nothing_behind_and_is_tried_again(installed: Path) -> None:
+    code, _, told = run(installed, "kubectl-purelb", "status", PIP="1")
+
+    assert (code, "could not be set up" in told) == (2, True)
+    assert list((installed / "home" / ".cache" / "kubectl-purelb").iterdir()) == []
+    assert run(installed, "kubectl-purelb", "status")[0] == 0
+
+
+def test_a_shell_that_completes_does_not_wait_for_that(installed: Path) -> None:
+    assert run(installed, "kubectl_complete-purelb", "st") == (0, [], ":4\n")
+
+
+def test_without_a_python_that_is_new_enough_it_says_so(installed: Path) -> None:
+    python = installed / "bin" / "python3"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    for version in range(11, 15):
+        os.link(python, installed / "bin" / f"python3.{version}")
+    code, _, told = run(installed, "kubectl-purelb", "status")
+
+    assert (code, "needs Python 3.11 or newer" in told) == (2, True)
+
+
+def test_the_manifest_is_of_this_very_archive() -> None:
+    first, again = archive(WHEELS), archive(dict(reversed(WHEELS.items())))
+    told = manifest(hashlib.sha256(first).hexdigest(), "https://example.org/kubectl-purelb.tar.gz")
+    (platform,) = told["spec"]["platforms"]
+
+    assert first == again
+    assert platform["sha256"] == hashlib.sha256(again).hexdigest()
+    assert (platform["uri"], platform["bin"]) == ("https://example.org/kubectl-purelb.tar.gz", "kubectl-purelb")
+    assert len(told["spec"]["shortDescription"]) <= 50
+    assert told["spec"]["version"].startswith("v")
+
+
+def test_other_wheels_are_another_environment() -> None:
+    def version(wheels: dict[str, bytes]) -> str:
+        with tarfile.open(fileobj=io.BytesIO(archive(wheels))) as tar:
+            file = tar.extractfile("version")
+            assert file is not None
+            return file.read().decode()
+
+    assert version(WHEELS) != version({**WHEELS, "purelb-0.1.0-py3-none-any.whl": b"other"})
