@@ -7,6 +7,7 @@ import datetime
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from kubectl_purelb.commands.top import top
 from kubectl_purelb.commands.validate import validate
 from kubectl_purelb.commands.version import version
 from kubectl_purelb.commands.vip import holders, vip
+from kubectl_purelb.dashboard import show_page
 from kubectl_purelb.diagnosis.doctor import diagnose
 from kubectl_purelb.errands import even_out, move
 from kubectl_purelb.forecast import needs_endpoints
@@ -102,6 +104,8 @@ async def _ask(arguments: Arguments) -> Answer:
                 return await _election(kube, cluster, arguments)
             case "top":
                 return await _top(kube, cluster, arguments)
+            case "dashboard":
+                return await show_page(cluster, arguments, partial(print, flush=True))
             case "state":
                 return await tell_state(kube, cluster, arguments)
             case "support-bundle":

@@ -26,6 +26,7 @@ COMMANDS = {
     "top": "nodes, what isn't well and what happens, on a screen that renews itself",
     "events": "moves, conflicts and what else was told lately, in its order",
     "validate": "what is wrong with pools and agents' configuration, in the cluster or in files",
+    "dashboard": "the allocator's status page, in a browser",
     "state": "what a program knows: tables, owners, timers, its last decisions with their reasons",
     "support-bundle": "what the report of a mistake needs, in one file, without secrets",
     "version": "of this command, the programs and the agents that run",
@@ -73,6 +74,9 @@ class Arguments:
     interval: float = 2.0
     """Seconds between two looks."""
     is_once: bool = False
+    port: int = 0
+    """Of this machine, for the status page; 0: any that is free."""
+    is_browserless: bool = False
     file: str = ""
     """Where a bundle is written to; empty: a new file here."""
     since: float | None = None
@@ -101,6 +105,8 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         timeout=_seconds("--timeout", found.timeout),
         interval=_seconds("--interval", found.interval) or 2.0,
         is_once=found.once,
+        port=found.port,
+        is_browserless=found.no_browser,
         file=found.file,
         since=_seconds("--since", found.since),
     )
@@ -151,6 +157,8 @@ def _parser() -> argparse.ArgumentParser:
         timeout=None,
         interval="2s",
         once=False,
+        port=0,
+        no_browser=False,
         file="",
         since=None,
     )
@@ -197,6 +205,11 @@ def _add_own(name: str, command: argparse.ArgumentParser) -> None:
         case "top":
             command.add_argument("--interval", metavar="DURATION", help="between two looks, 2s if not given")
             command.add_argument("--once", action="store_true", help="look once, as without a terminal")
+        case "dashboard":
+            command.add_argument(
+                "--port", type=int, metavar="PORT", help="of this machine; one that is free, if not given"
+            )
+            command.add_argument("--no-browser", action="store_true", help="say where it is, and open no browser")
         case "support-bundle":
             command.add_argument("--file", metavar="FILE", help="to write; purelb-support-TIME.tar.gz if not given")
         case "events":

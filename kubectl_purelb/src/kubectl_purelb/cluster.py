@@ -89,6 +89,8 @@ class Program:
     ready: int
     wanted: int
     image: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Its environment, as far as that is said there itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,8 @@ def view_program(body: Json) -> Program:
     if body["kind"] == "DaemonSet":
         ready, wanted = status.get("numberReady"), status.get("desiredNumberScheduled")
     container = _container(spec)
-    return Program(component_of(body), ready or 0, wanted or 0, str(container.get("image") or ""))
+    image, settings = str(container.get("image") or ""), _environment(container)
+    return Program(component_of(body), ready or 0, wanted or 0, image, settings)
 
 
 def component_of(body: Json) -> str:
@@ -246,8 +249,11 @@ def component_of(body: Json) -> str:
 
 def says_default_announcer(body: Json) -> bool:
     """Whether an allocator's Deployment has Services without a class served."""
-    said = {one.get("name"): one.get("value") for one in _container(body.get("spec") or {}).get("env") or ()}
-    return said.get("DEFAULT_ANNOUNCER") == names.DEFAULT_ANNOUNCER
+    return _environment(_container(body.get("spec") or {})).get("DEFAULT_ANNOUNCER") == names.DEFAULT_ANNOUNCER
+
+
+def _environment(container: Json) -> dict[str, str]:
+    return {str(one.get("name")): str(one["value"]) for one in container.get("env") or () if one.get("value")}
 
 
 def _container(spec: Json) -> Json:

@@ -25,6 +25,7 @@ OWN: Final = {
     "move": ("--to", "--anywhere", "--dry-run", "--timeout"),
     "rebalance": ("--dry-run", "--timeout"),
     "top": ("--interval", "--once"),
+    "dashboard": ("--port", "--no-browser"),
     "support-bundle": ("--file",),
 }
 """The options of one command alone."""
@@ -32,7 +33,7 @@ _FORMATS: Final = ("table", "json", "yaml")
 _OF_FILES: Final = frozenset({"-f", "--filename", "--file", "--kubeconfig"})
 _OF_NODES: Final = frozenset({"--to", "--simulate-death", "--simulate-drain"})
 _OF_NAMESPACES: Final = frozenset({"-n", "--namespace"})
-_FREE: Final = frozenset({"--context", "--purelb-namespace", "--since", "--timeout", "--interval"})
+_FREE: Final = frozenset({"--context", "--purelb-namespace", "--since", "--timeout", "--interval", "--port"})
 _TAKE_ONE: Final = _OF_FILES | _OF_NODES | _OF_NAMESPACES | _FREE | {"-o", "--output"}
 _PLACES: Final = "[NAMESPACE/]SERVICE"
 _ALLOCATOR: Final = "allocator"
