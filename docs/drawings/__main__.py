@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.drawings import gap, member_states, modes, placement, recording, service_way, takeover
+from docs.drawings import gap, member_states, modes, placement, recording, service_way, takeover, terminal
 
 FOLDER = Path(__file__).parents[1] / "img"
 PICTURES: Mapping[str, Callable[[], str]] = {
@@ -14,6 +14,8 @@ PICTURES: Mapping[str, Callable[[], str]] = {
     "member-states.svg": member_states.draw,
     "modes.svg": modes.draw,
     "placement.svg": placement.draw,
+    "plugin-status.svg": terminal.draw_status,
+    "plugin-top.svg": terminal.draw_top,
     "service-way.svg": service_way.draw,
     "takeover.svg": takeover.draw,
 }
