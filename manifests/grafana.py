@@ -6,7 +6,7 @@ Owns the layout and Grafana's JSON; which panels there are is dashboard.py's.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -40,20 +40,36 @@ class Panel:
     stacked: bool = False
 
 
-def dashboard(rows: Iterable[tuple[str, Sequence[Panel]]]) -> str:
-    """The file for Grafana's import, or for its provisioning: of each row its title and panels, left to right."""
-    shown: list[dict[str, Any]] = []
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a panel is, or the title of a row, in cells of Grafana's grid."""
+
+    title: str
+    x: int
+    y: int
+    width: int
+    height: int
+    panel: Panel | None = None
+
+
+def placed(rows: Iterable[tuple[str, Sequence[Panel]]]) -> Iterator[Place]:
+    """Of each row its title and panels, left to right as far as they fit."""
     y = 0
     for title, row in rows:
-        shown.append(_row(len(shown) + 1, title, y))
+        yield Place(title, 0, y, WIDTH, 1)
         y += 1
         x = 0
         for number, panel in enumerate(row):
             if x + panel.width > WIDTH:
                 x, y = 0, y + row[number - 1].height
-            shown.append(_panel(len(shown) + 1, panel, x, y))
+            yield Place(panel.title, x, y, panel.width, panel.height, panel)
             x += panel.width
         y += row[-1].height
+
+
+def dashboard(rows: Iterable[tuple[str, Sequence[Panel]]]) -> str:
+    """The file for Grafana's import, or for its provisioning."""
+    shown = [_shown(number, place) for number, place in enumerate(placed(rows), 1)]
     body = {
         "uid": "purelb",
         "title": "PureLB",
@@ -72,19 +88,18 @@ def dashboard(rows: Iterable[tuple[str, Sequence[Panel]]]) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 
-def _row(number: int, title: str, y: int) -> dict[str, Any]:
-    place = {"h": 1, "w": WIDTH, "x": 0, "y": y}
-    return {"id": number, "type": "row", "title": title, "collapsed": False, "gridPos": place, "panels": []}
-
-
-def _panel(number: int, panel: Panel, x: int, y: int) -> dict[str, Any]:
+def _shown(number: int, place: Place) -> dict[str, Any]:
+    cells = {"h": place.height, "w": place.width, "x": place.x, "y": place.y}
+    panel = place.panel
+    if panel is None:
+        return {"id": number, "type": "row", "title": place.title, "collapsed": False, "gridPos": cells, "panels": []}
     return {
         "id": number,
         "type": panel.kind,
         "title": panel.title,
         "description": panel.text,
         "datasource": SOURCE,
-        "gridPos": {"h": panel.height, "w": panel.width, "x": x, "y": y},
+        "gridPos": cells,
         "targets": [_target(index, query, panel.kind) for index, query in enumerate(panel.queries)],
         "fieldConfig": {"defaults": _field(panel), "overrides": []},
         **_shape(panel),

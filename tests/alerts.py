@@ -50,6 +50,7 @@ HEALTHY: Final[Mapping[str, str]] = {
     **_everywhere("purelb_lbnodeagent_cut_off", "0x60"),
     **_everywhere("purelb_lbnodeagent_serving", "1x60"),
     **_everywhere("purelb_lbnodeagent_stray_arp_interfaces", "0x60"),
+    **_everywhere("purelb_lbnodeagent_findings", "0x60", 'check="kernel-dummy"'),
     **_everywhere("purelb_gossip_refutations_total", "2x60"),
     **_everywhere("purelb_lbnodeagent_netlink_errors_total", "1x60", 'subject="address"'),
     **_everywhere("purelb_lbnodeagent_router_up", "1x60"),
@@ -102,6 +103,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "PureLBAgentCutOff": Fault(_on("w2", "purelb_lbnodeagent_cut_off", "0x15 1x44")),
     "PureLBNodeNotServing": Fault(_on("w2", "purelb_lbnodeagent_serving", "1x15 0x44")),
     "PureLBStrayArp": Fault(_on("w2", "purelb_lbnodeagent_stray_arp_interfaces", "0x15 2x44")),
+    "PureLBFinding": Fault(_on("w2", "purelb_lbnodeagent_findings", "0x15 1x44", 'check="kernel-dummy"')),
     "PureLBGossipUnsteady": Fault(_on("w2", "purelb_gossip_refutations_total", "2x15 3+1x44")),
     "PureLBKernelRefuses": Fault(
         _on("w2", "purelb_lbnodeagent_netlink_errors_total", "1x15 2+6x44", 'subject="address"'),

@@ -109,7 +109,20 @@ def test_an_alert_is_one_sentence_and_names_only_labels_that_are_there(rule: dic
     assert summary.endswith(".")
     assert rule["annotations"]["description"].endswith(".")
     assert rule["labels"]["severity"] in ("warning", "critical")
-    labels = {"node", "pod", "component", "pool", "ip", "rule", "subject", "config", "reason", "request", "part"}
+    labels = {
+        "node",
+        "pod",
+        "component",
+        "pool",
+        "ip",
+        "rule",
+        "subject",
+        "config",
+        "reason",
+        "request",
+        "part",
+        "check",
+    }
     assert set(re.findall(r"\$labels\.(\w+)", summary)) <= labels
 
 

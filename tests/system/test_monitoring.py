@@ -42,6 +42,7 @@ OF_NODES_AND_ADDRESSES = {
     "PureLBKernelRefuses",
     "PureLBStrayArp",
     "PureLBForbidden",
+    "PureLBFinding",
     "PureLBAddressTwice",
     "PureLBAgentsSeeDifferentNodes",
 }
