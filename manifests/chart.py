@@ -27,12 +27,14 @@ _ENVIRONMENT: Final = {
 """Program: what of its environment is not both programs' own."""
 _LEASE: Final = "lbnodeagent-lease"
 """The role that is there only where agents publish Leases."""
+_OVER_TLS: Final = "((.Values.monitoring).tls).enabled"
 _OPTIONAL: Final = {
     "bird/bird-cm.yml": ("bird-configuration.yaml", "(.Values.bird).enabled"),
     "bird/bird.yml": ("bird.yaml", "(.Values.bird).enabled"),
     "monitoring/podmonitor.yaml": ("podmonitor.yaml", "((.Values.monitoring).podMonitor).enabled"),
     "monitoring/servicemonitor.yaml": ("servicemonitor.yaml", "((.Values.monitoring).serviceMonitor).enabled"),
     "monitoring/prometheusrule.yaml": ("prometheusrule.yaml", "((.Values.monitoring).prometheusRule).enabled"),
+    "metrics-tls/access.yaml": ("metrics-access.yaml", _OVER_TLS),
     "networkpolicy/allocator.yaml": ("networkpolicy.yaml", "(.Values.networkPolicy).enabled"),
 }
 """File in manifests/: the template made of it, and the value that it is there by."""
@@ -73,9 +75,17 @@ def template_of(obj: Object) -> str:
                 runbook = rule["annotations"]["runbook_url"]
                 rule["annotations"]["runbook_url"] = slots.scalar(f'{{{{ printf "%s{runbook}" {_RUNBOOKS} | quote }}}}')
             for endpoint in obj["spec"].get("endpoints") or obj["spec"].get("podMetricsEndpoints") or ():
+                if obj["kind"] == "PodMonitor":
+                    endpoint["port"] = slots.scalar(_monitored(endpoint["port"]))
                 endpoint["interval"] = slots.scalar(
                     f'{{{{ .Values.monitoring.interval | default "{endpoint["interval"]}" }}}}'
                 )
+                more = "{{- with .Values.monitoring.endpoint }}{{ toYaml . | nindent INDENT }}{{- end }}"
+                endpoint["more"] = slots.line(more)
+        case "Service":
+            metadata["name"] = slots.scalar(_name(program))
+            for port in obj["spec"]["ports"]:
+                port["targetPort"] = slots.scalar(_monitored(port["targetPort"]))
         case "NetworkPolicy":
             metadata["name"] = slots.scalar(_name(program))
             more = "{{- with .Values.networkPolicy.extraEgress }}{{ toYaml . | nindent INDENT }}{{- end }}"
@@ -154,6 +164,13 @@ def _template_program(pod: Object, container: Object, program: str, slots: Slots
     ours = (f'{{{{- include "{name}" . | nindent INDENT }}}}' for name in _ENVIRONMENT[program])
     for line in (both, *ours):
         container["env"].append({"name": slots.line(line)})
+    container["ports"].append({"name": slots.line('{{- include "purelb.metricsPort" . | nindent INDENT }}')})
+    for whose, key, name in ((container, "volumeMounts", "Mount"), (pod, "volumes", "Volume")):
+        include = f'include "purelb.metrics{name}" .'
+        if key in whose:
+            whose[key].append({"name": slots.line(f"{{{{- {include} | nindent INDENT }}}}")})
+        else:
+            whose[key] = slots.listed(key, include)
     if program == "lbnodeagent":
         for where, name in ((container["volumeMounts"], "purelb.birdMount"), (pod["volumes"], "purelb.birdVolume")):
             where.append({"name": slots.line(f'{{{{- include "{name}" . | nindent INDENT }}}}')})
@@ -182,6 +199,11 @@ def _template_image(container: Object, program: str, slots: Slots) -> None:
         container["imagePullPolicy"] = slots.scalar(f'{{{{ {policy} | default "{default}" }}}}')
     else:
         _insert_after(container, "image", "imagePullPolicy", slots.optional("imagePullPolicy", policy))
+
+
+def _monitored(port: str) -> str:
+    """The port of the metrics: one of their own over TLS."""
+    return f'{{{{ {_OVER_TLS} | ternary "metrics-tls" "{port}" }}}}'
 
 
 def _list(value: str) -> str:
@@ -235,7 +257,8 @@ def chart_files(complete: str, crds: Path, manifests: Path) -> Iterator[tuple[Pa
     for name, (template, condition) in _OPTIONAL.items():
         objects = [one for one in yaml.safe_load_all((manifests / name).read_text()) if one]
         for one in objects:
-            one["metadata"].setdefault("namespace", NAMESPACE)
+            if not one["kind"].startswith("Cluster"):
+                one["metadata"].setdefault("namespace", NAMESPACE)
         text = "---\n".join(template_of(one) for one in objects)
         header = _HEADER.replace("SOURCE", f"manifests/{name}")
         yield CHART / "templates" / template, f"{header}{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n"

@@ -63,6 +63,11 @@ class Slots:
         """A field that is there only when a value of the chart is set."""
         return self.line(f'{{{{- with {value} }}}}{{{{ dict "{key}" . | toYaml | nindent INDENT }}}}{{{{- end }}}}')
 
+    def listed(self, key: str, entries: str) -> str:
+        """A list that is there only when a template has entries of it."""
+        shown = f'{{{{ "{key}:" | nindent INDENT }}}}{{{{ . | trim | nindent INDENT }}}}'
+        return self.line(f"{{{{- with {entries} }}}}{shown}{{{{- end }}}}")
+
     def line(self, template: str) -> str:
         """A whole line instead of `key: mark`, or of `- key: mark`; INDENT in it becomes the depth of that line."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -224,6 +225,47 @@ def test_a_runbook_is_where_the_repository_s_files_are_published(chart: Chart) -
         first = render(chart, values)["PrometheusRule", "purelb"]["spec"]["groups"][0]["rules"][0]
 
         assert first["annotations"]["runbook_url"] == f"{published}docs/runbooks/{first['alert']}.md"
+
+
+def test_metrics_over_tls_are_what_the_component_makes_of_both_programs(chart: Chart, tmp_path: Path) -> None:
+    above = os.path.relpath(ROOT / "manifests", tmp_path.resolve())
+    kustomization = {"resources": [f"{above}/overlays/layer2"], "components": [f"{above}/metrics-tls"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    made = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(build(tmp_path)) if one}
+
+    rendered = render(chart, {"monitoring": {"tls": {"enabled": True}, "podMonitor": {"enabled": True}}})
+
+    monitor = rendered.pop(("PodMonitor", "purelb"))
+    assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == "metrics-tls"
+    for (kind, name), one in rendered.items():
+        wanted = made[kind, name]
+        if kind in ("Deployment", "DaemonSet"):
+            pods = (each["spec"]["template"]["spec"] for each in (one, wanted))
+            assert [about_tls(pod) for pod in pods] == [about_tls(wanted["spec"]["template"]["spec"])] * 2
+        if name.startswith("purelb:metrics"):
+            assert one == wanted
+    assert {"purelb:metrics-reviewer", "purelb:metrics-reader"} <= {name for _, name in rendered}
+
+
+def about_tls(pod: Json) -> Json:
+    """What a pod has for metrics over TLS."""
+    (container,) = pod["containers"]
+    return {
+        "env": [one for one in container["env"] if one["name"] == "PURELB_METRICS_TLS"],
+        "ports": [one for one in container["ports"] if one["name"] == "metrics-tls"],
+        "mounts": [one for one in container["volumeMounts"] if one["name"] == "metrics-tls"],
+        "volumes": [one for one in pod["volumes"] if one["name"] == "metrics-tls"],
+    }
+
+
+def test_the_monitors_endpoint_takes_what_tls_needs(chart: Chart) -> None:
+    endpoint = {"scheme": "https", "tlsConfig": {"serverName": "purelb-metrics"}}
+    values = {"monitoring": {"tls": {"enabled": True}, "serviceMonitor": {"enabled": True}, "endpoint": endpoint}}
+
+    rendered = render(chart, values)
+
+    assert rendered["ServiceMonitor", "purelb"]["spec"]["endpoints"][0].items() >= endpoint.items()
+    assert rendered["Service", "purelb-metrics"]["spec"]["ports"][0]["targetPort"] == "metrics-tls"
 
 
 def test_monitoring_takes_the_labels_that_an_operator_looks_for(chart: Chart) -> None:

@@ -100,6 +100,35 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 - name: PURELB_LOG_LEVEL
   value: {{ . | quote }}
 {{- end }}
+{{- if (($values.monitoring).tls).enabled }}
+- name: PURELB_METRICS_TLS
+  value: /etc/purelb/metrics-tls
+{{- end }}
+{{- end }}
+
+{{/* Where the metrics are over TLS, and by which certificate. */}}
+{{- define "purelb.metricsPort" -}}
+{{- if ((.Values.monitoring).tls).enabled }}
+- containerPort: 7473
+  name: metrics-tls
+{{- end }}
+{{- end }}
+
+{{- define "purelb.metricsMount" -}}
+{{- if ((.Values.monitoring).tls).enabled }}
+- mountPath: /etc/purelb/metrics-tls
+  name: metrics-tls
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "purelb.metricsVolume" -}}
+{{- if ((.Values.monitoring).tls).enabled }}
+- name: metrics-tls
+  secret:
+    optional: true
+    secretName: {{ .Values.monitoring.tls.secretName | default "purelb-metrics-tls" }}
+{{- end }}
 {{- end }}
 
 {{/* Environment of the agent that differs from its defaults. */}}
