@@ -16,6 +16,7 @@ from prometheus_client import generate_latest
 from manifests.build import MONITORING, monitoring_files
 from manifests.dashboard import panels
 from purelb.metrics import AgentMetrics, AllocatorMetrics, RouterMetrics, new_registry
+from purelb.names import METRICS_TLS_PORT
 from tests.alerts import FAULTS, promtool_test
 
 ROOT = Path(__file__).parents[1] / "manifests"
@@ -177,4 +178,4 @@ def test_the_network_policy_is_about_the_allocator_alone_and_lets_its_probes_in(
     ]
 
     assert [template["metadata"]["labels"]["component"] for template in selected] == ["allocator"]
-    assert policy["ingress"][0]["ports"] == [{"protocol": "TCP", "port": 7472}]
+    assert [port["port"] for port in policy["ingress"][0]["ports"]] == [7472, METRICS_TLS_PORT]
