@@ -7,7 +7,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings screenshots proto constraints locks images plugin release precommit clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings dashboard screenshots proto constraints locks images plugin release precommit clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -127,6 +127,12 @@ drawings:  ## the pictures in docs/img
 screenshots:  ## the pictures of the status page in docs/img
 	@./prepare pictures
 	@$(BIN)/python -m docs.screenshots
+
+# What the panels of the Grafana dashboard show of a lab in which things happen, where Grafana would show it.
+dashboard:  ## docs/img/dashboard.png, from a Prometheus in a lab; three minutes
+	@./prepare test
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plots]'
+	@$(BIN)/python -m docs.drawings.dashboard
 
 # ipam_pb2.py, from ipam.proto.
 proto:  ## ipam_pb2.py, from ipam.proto

@@ -131,8 +131,12 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             Panel(
                 "Requests refused",
                 "timeseries",
-                (_moved("purelb_address_pool_allocation_rejected_total", "pool, reason", "{{pool}}: {{reason}}"),),
-                "By the allocator, and why.",
+                (
+                    Query(
+                        "sum by (pool, reason) (purelb_address_pool_allocation_rejected_total)", "{{pool}}: {{reason}}"
+                    ),
+                ),
+                "By the allocator since its start, and why.",
                 width=6,
             ),
             Panel(
