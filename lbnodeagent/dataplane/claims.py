@@ -55,4 +55,4 @@ class Claims:
         is_anothers = self._neighbours.found_first(vip, mac, now)
         # Who isn't the owner hands over, and that is the new one.
         conflict = self._neighbours.rival(index, vip, mac, now) if is_owner else None
-        return Heard(is_to_be_looked_at=is_anothers, conflict=conflict)
+        return Heard(is_to_be_looked_at=is_anothers, has_changed=is_answer, conflict=conflict)

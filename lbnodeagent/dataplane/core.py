@@ -30,6 +30,7 @@ from lbnodeagent.gossip.events import (
     PeerAlive,
     PeerEvent,
     PeerGone,
+    StoodStill,
 )
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
@@ -94,8 +95,7 @@ class Core:
     def leave(self, now: float) -> None:
         """Hand over the VIPs that get a new owner and withdraw the rest; ``has_left`` becomes true when it's done.
 
-        Routed VIPs stay, with a lifetime: other nodes have them too, and a restart is nothing that routers need to hear
-        of.
+        Routed VIPs stay, with a lifetime: other nodes have them too, and a restart is nothing for routers to hear of.
         """
         self._now = now
         self._state.candidacy.is_leaving = True
@@ -166,6 +166,8 @@ class Core:
                 self._implied.candidacy_changed(now)
             case CutOff(is_cut_off):
                 self._implied.owners_changed(self._state.candidacy.answered(now, is_answered=not is_cut_off), now)
+            case StoodStill():
+                self._implied.stood_still(now)
             case KeyRetired():
                 self._state.members.key_retired()
             case HandoverMessage():
@@ -314,8 +316,7 @@ class Core:
         """Tell who is there once all VIPs are looked at: a takeover comes first."""
         if self._state.has_dirty_vips:
             return
-        attendance = self._state.rollcall.take(self._now)
-        if attendance is not None:
+        if (attendance := self._state.rollcall.take(self._now)) is not None:
             self._outputs.append(attendance)
 
     def _is_turn_due(self) -> bool:

@@ -20,10 +20,12 @@ from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
 from lbnodeagent.dataplane.rivals import Rivals
+from lbnodeagent.dataplane.standstill import Standstill
 from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
 from lbnodeagent.gate.watch import GateWatch
+from lbnodeagent.gossip.events import StoodStill
 from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.addressmanagers import advice, suspects
@@ -103,6 +105,7 @@ class DataPlane:
         self._unnamed: list[Conflict] = []
         self._rivals = Rivals(netlink.neighbours)
         self._identify = asyncio.Event()
+        self._standstill = Standstill()
         self.pulse = Pulse("the data plane", STILL)
         """Shown at each turn: neither a loop that is blocked nor a kernel that never answers goes unseen."""
 
@@ -129,7 +132,7 @@ class DataPlane:
                 tasks.create_task(self._follow_gate(self._gate))
             tasks.create_task(self._name_rivals())
             tasks.create_task(self._look_for_stray_answers())
-            tasks.create_task(measure_lag(self._metrics))
+            tasks.create_task(measure_lag(self._metrics, self._standstill))
             tasks.create_task(self._take_turns())
 
     async def leave(self, timeout: float) -> None:
@@ -153,7 +156,7 @@ class DataPlane:
 
     async def _follow_kernel(self) -> None:
         async for changes in self._netlink.changes():
-            self._core.kernel(self._now(), changes)
+            self._core.kernel(self._moment(), changes)
             self._fed()
 
     async def _follow_wire(self) -> None:
@@ -162,22 +165,22 @@ class DataPlane:
                 claim = claim_of(frame)
             except FrameError:
                 continue
-            if claim is not None and self._core.claim(self._now(), index, *claim):
+            if claim is not None and self._core.claim(self._moment(), index, *claim):
                 self._fed()
 
     async def _follow_peers(self) -> None:
         async for event in self._peers.events():
-            self._core.peer(self._now(), event)
+            self._core.peer(self._moment(), event)
             self._fed()
 
     async def _follow_router(self, router: BirdWatch) -> None:
         async for status in router.statuses():
-            self._core.router(self._now(), status)
+            self._core.router(self._moment(), status)
             self._fed()
 
     async def _follow_gate(self, gate: GateWatch) -> None:
         async for looked in gate.looks():
-            self._core.looked(self._now(), looked)
+            self._core.looked(self._moment(), looked)
             self._fed()
 
     async def _follow_inbox(self) -> None:
@@ -195,7 +198,7 @@ class DataPlane:
                             self._peers.set_addresses(told.addresses)
                         case _:
                             pass
-                    self._core.told(self._now(), told)
+                    self._core.told(self._moment(), told)
                 self._fed()
         finally:
             self._inbox.close()
@@ -221,6 +224,14 @@ class DataPlane:
             reports = await self._rivals.named(conflicts, self._pods, self._now())
             self._outbox.put_all({report_key(report): report for report in reports})
 
+    def _moment(self) -> float:
+        """Now, for the core: that this agent stood still it hears before all that happened meanwhile."""
+        now = self._now()
+        if self._standstill.has_been(now):
+            log.warning("the agent stood still")
+            self._core.peer(now, StoodStill())
+        return now
+
     def _fed(self) -> None:
         """Something happened: say at once what there is to say, and see in the next turn what there is to do."""
         self._say()
@@ -232,7 +243,7 @@ class DataPlane:
         while True:
             self._wake.clear()
             self.pulse.show_life()
-            self._core.tick(self._now())
+            self._core.tick(self._moment())
             self._say()
             while self._to_execute:
                 outcomes = await self._executor.execute(self._to_execute.popleft().actions)

@@ -139,7 +139,7 @@ class Implications:
             state.detection.failed(gone.address, now)
             return
         link = state.present.links.get(gone.index)
-        if link is None or gone.address not in state.wanted:
+        if link is None or gone.address not in state.wanted or gone.expires <= now:
             return  # it went with its interface, or as it should
         self._outputs.append(Counted("restored", 1))
         about = {"vip": str(gone.address), "interface": link.name, "port": taken.by}
@@ -187,9 +187,14 @@ class Implications:
         """What is to be asked while this node may be cut off; what nobody has is its own."""
         witnesses = self._state.witnesses
         self.owners_changed(witnesses.ask(now), self._state.takeovers.asked(now), "died")
+        self.owners_changed(self._state.candidacy.catch_up(now), now)
         if witnesses.trouble != self._silence:
             self._silence = witnesses.trouble
             self._outputs.append(self.serving())
+
+    def stood_still(self, now: float) -> None:
+        """This agent did: each of its VIPs may be another node's by now, or the kernel let it go."""
+        self._state.mark(self._state.candidacy.stood_still(now))
 
     def serving(self) -> tables.Serving:
         """Whether this node serves, to be told."""

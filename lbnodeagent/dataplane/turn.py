@@ -66,6 +66,7 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
     for vip in vips:
         if vip not in state.wanted:
             state.statuses.forget((vip,))
+            state.neighbours.forget(vip)
             state.removals.forget(vip)
     yield from _ask(state, state.routes.note(vips), now)
 

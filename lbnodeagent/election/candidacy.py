@@ -134,14 +134,27 @@ class Candidacy:
 
     @property
     def may_be_cut_off(self) -> bool:
-        """Whether it may be this node that is away, and not its peers: none of them answers, or is left."""
+        """Whether it may be this node that is away, and not its peers: none of them answers or is left, or it was."""
         is_lone = not self._members.others and (self.is_alone is False or bool(self._members.lost))
-        return self.is_unanswered or is_lone
+        return self.is_unanswered or is_lone or self.doubts.is_catching_up
 
     def answered(self, now: float, *, is_answered: bool) -> set[IPAddress]:
         """Whether anybody answers this node."""
         self.is_unanswered = not is_answered
         return self._reconsider(now)
+
+    def stood_still(self, now: float) -> set[IPAddress]:
+        """This agent did: the wire is asked for each VIP of its own. These are to be looked at."""
+        if not self.is_candidate or not (self._members.others or self._members.lost):
+            return set()  # nobody took anything
+        own = {vip for vip, owner in self._election.owners().items() if owner == self._node}
+        self.doubts.catch_up(own, self._members.last_lost or UNHEARD, now)
+        self._was_doubtful = True
+        return own
+
+    def catch_up(self, now: float) -> set[IPAddress]:
+        """What peers say counts again, a while after it stood still. The VIPs that were in doubt."""
+        return self._reconsider(now) if self.doubts.has_caught_up(now) else set()
 
     def doubt(self, vips: Iterable[IPAddress], now: float, *, are_new: bool = False) -> None:
         """Of these VIPs, which ``are_new`` or changed their owner, ask the wire for those that came to this node."""

@@ -37,6 +37,8 @@ OVER: Final = 1.0
 """Seconds after which own VIPs are asked for once more when peers are heard again."""
 RETRY: Final = 0.5
 """Seconds until it is asked again where the wire itself says nothing."""
+CATCH_UP: Final = 3.0
+"""Seconds for which what peers are heard to say is doubted by one that stood still: by then they have heard of it."""
 OWN_MOST: Final = 32.0
 """Own VIPs are asked for at once, after a second, two, four, and so on up to this; then as seldom as ever."""
 
@@ -79,6 +81,7 @@ class Doubts:
         self._of: dict[IPAddress, _Doubt] = {}
         self._own_at: float | None = None
         self._own_pause = 1.0
+        self._catches_up_until: float | None = None
         self._claimed: dict[IPAddress, _Claim] = {}
         self._not_before = 0.0
         """When the next BURST may be asked for."""
@@ -92,6 +95,7 @@ class Doubts:
         own = math.inf if self._own_at is None else self._own_at
         claims = (claim.ask_at for claim in self._claimed.values())
         doubts = (doubt.ask_at for doubt in self._of.values())
+        own = own if self._catches_up_until is None else min(own, self._catches_up_until)
         soonest = min(own, max(min((*claims, *doubts), default=math.inf), self._not_before))
         return soonest if soonest < math.inf else None
 
@@ -108,6 +112,32 @@ class Doubts:
     def begin(self, now: float) -> None:
         """This node may be cut off: does another one have its VIPs?"""
         self._own_at, self._own_pause = now, 1.0
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether this node stood still, and may not have heard yet what followed."""
+        return self._catches_up_until is not None
+
+    def catch_up(self, vips: Iterable[IPAddress], to: str, now: float) -> None:
+        """This node stood still. These VIPs of its own are in doubt: here or not, another one may have them."""
+        self._catches_up_until = now + CATCH_UP
+        self._own_at, self._own_pause = now + 1.0, 2.0
+        self.doubt(vips, to, now)
+
+    def has_caught_up(self, now: float) -> bool:
+        """Whether that is over now."""
+        if self._catches_up_until is None or now < self._catches_up_until:
+            return False
+        self._catches_up_until = None
+        return True
+
+    def give_back(self, vip: IPAddress, by: str) -> bool:
+        """The node ``by`` asks for an owner of ``vip``, which it holds so long. Whether it was left to that one."""
+        doubt = self._of.get(vip)
+        if doubt is None or not doubt.is_answered or doubt.to != by:
+            return False
+        del self._of[vip]
+        return True
 
     def doubt(self, vips: Iterable[IPAddress], to: str, now: float, *, are_new: bool = False) -> None:
         """These became this node's; ``to`` was the last one to fall silent. ``are_new``: nobody had them before."""

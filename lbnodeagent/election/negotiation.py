@@ -104,6 +104,7 @@ class Negotiation:
         if message.is_leaving:
             self._members.is_leaving(message.sender, now)
             changed = self._candidacy.elect(now)
+        changed |= {vip for vip in message.vips if self._candidacy.doubts.give_back(vip, message.sender)}
         mine = [vip for vip in message.vips if self._candidacy.is_owner(vip)]
         here = [vip for vip in mine if self._present.nics_with(vip)]
         for vip in mine:

@@ -66,11 +66,18 @@ class CutOff:
 
 
 @dataclass(frozen=True, slots=True)
+class StoodStill:
+    """This agent didn't run for a while: what its peers made of its silence is still to be heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRetired:
     """A key of the gossip is in use no more: what was said by it alone is believed no longer."""
 
 
-PeerEvent: TypeAlias = GossipStarted | GossipEnded | PeerAlive | PeerGone | Deaf | CutOff | KeyRetired | HandoverMessage
+PeerEvent: TypeAlias = (
+    GossipStarted | GossipEnded | PeerAlive | PeerGone | Deaf | CutOff | StoodStill | KeyRetired | HandoverMessage
+)
 
 
 def peer_event(event: Event, own: str) -> PeerEvent | None:

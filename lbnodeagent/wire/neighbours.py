@@ -102,7 +102,8 @@ class Neighbours:
         """Tell the neighbours of those among these VIPs that were placed and answer now, once."""
         untold = [vip for vip in vips if vip in self._untold and vip not in self._quiet_until]
         answering = [vip for vip in untold if self._present.nics_with(vip)]
-        self._untold.difference_update(answering, (vip for vip in untold if not self._present.ours(vip)))
+        # One that isn't here may be: the kernel's word of an earlier removal can come after its answer to a place.
+        self._untold.difference_update(answering)
         self.announce_again(answering, now)
 
     def gives_away(self, vip: IPAddress, *, is_given: bool) -> None:
@@ -211,11 +212,17 @@ class Neighbours:
         return Conflict(vip, interface, mac, node or "", is_heard=node in self._members.others)
 
     def withdrawn(self, vip: IPAddress) -> None:
-        """A VIP is no longer here."""
+        """A VIP is no longer here, as it should."""
+        self._untold.discard(vip)
         self._conflicts.forget(vip)
         self._claimed.discard(vip)
         self._given_away.discard(vip)
         self._quiet_until.pop(vip, None)
+
+    def forget(self, vip: IPAddress) -> None:
+        """Nobody wants ``vip`` any more: if it is gone, somebody else took it away."""
+        if not self._present.ours(vip):
+            self._untold.discard(vip)
 
     def _probe(self, vip: IPAddress) -> None:
         for link in self._present.nics_with(vip):

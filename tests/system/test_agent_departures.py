@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -141,6 +143,24 @@ def test_an_agent_that_stays_dead_leaves_no_address_on_its_nic_after_10_seconds(
     agents.lab.must("fault", SHORT[WORKER11], "agent-kill")
 
     assert eventually(lambda: agents.holders(VIP) == [WORKER12], seconds=15)
+
+
+def test_a_frozen_agent_has_its_address_for_10_seconds_and_when_it_goes_on_takes_it_by_a_hand_over(
+    agents: AgentLab,
+) -> None:
+    agents.apply(service("one", "wire", ip=VIP))
+    assert eventually(lambda: agents.holders(VIP) == [WORKER11])
+
+    pid = agents.agent_pid(WORKER11)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert eventually(lambda: agents.holders(VIP) == [WORKER12], seconds=15)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    with agents.pinging(VIP) as seen:
+        assert eventually(lambda: agents.holders(VIP) == [WORKER11])
+    assert seen[0].lost <= 1
+    assert agents.events("one", "AddressRemoved") == []
 
 
 def test_a_rolling_restart_of_all_agents_loses_at_most_one_reply_each(agents: AgentLab) -> None:

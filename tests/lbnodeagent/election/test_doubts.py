@@ -9,6 +9,7 @@ import pytest
 from lbnodeagent.election.doubts import (
     AGAIN,
     AGAIN_MOST,
+    CATCH_UP,
     DETECTING,
     OVER,
     OWN_MOST,
@@ -212,3 +213,28 @@ def test_what_is_another_node_s_by_the_election_is_not_in_doubt() -> None:
 
     assert doubts.to(VIP) is None
     assert not doubts.heard(VIP, "w12", 1.0)
+
+
+def test_who_stood_still_asks_for_all_that_it_had_and_doubts_what_it_hears_for_a_while() -> None:
+    doubts = Doubts()
+    doubts.catch_up((VIP, VIP6), "w12", 0.0)
+
+    assert doubts.is_open(VIP)
+    assert played(doubts, QUESTIONS * PAUSE, answers=frozenset({VIP6}))[1] == {VIP}
+
+    assert not doubts.has_caught_up(CATCH_UP - 0.1)
+    assert doubts.is_catching_up
+    assert doubts.has_caught_up(CATCH_UP)
+    assert not doubts.is_catching_up
+
+
+def test_a_vip_is_taken_back_from_the_node_that_has_it_when_that_asks_who_is_to_have_it() -> None:
+    doubts = Doubts()
+    doubts.catch_up((VIP,), "w12", 0.0)
+
+    assert not doubts.give_back(VIP, "w12"), "nobody was heard to have it"
+    doubts.heard(VIP, "w12", 0.0)
+    assert not doubts.give_back(VIP, "w1"), "that one hasn't"
+
+    assert doubts.give_back(VIP, "w12")
+    assert doubts.to(VIP) is None

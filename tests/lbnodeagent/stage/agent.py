@@ -13,12 +13,13 @@ from typing import Protocol, assert_never
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
+from lbnodeagent.dataplane.standstill import Standstill
 from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gate.looks import Looked
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
-from lbnodeagent.gossip.events import CutOff, GossipStarted, PeerAlive, PeerGone
+from lbnodeagent.gossip.events import CutOff, GossipStarted, PeerAlive, PeerGone, StoodStill
 from lbnodeagent.gossip.hearing import Hearing
 from lbnodeagent.kernel.notifications import Change
 from lbnodeagent.messages import Begun, BehindApi, Peer, PeersKnown
@@ -100,6 +101,7 @@ class Agent:
         self._simulation = simulation
         self._around = around
         self._chance = chance
+        self._standstill = Standstill()
         self._waiting: list[Callable[[], None]] = []
         self._heard_at: dict[Kind, float] = {}
         self._tick_at = FOREVER
@@ -118,10 +120,13 @@ class Agent:
 
     def freeze(self) -> None:
         self.is_frozen = True
+        self._standstill.expect(self._now)
 
     def thaw(self) -> None:
         """Go on, with all that waited."""
         self.is_frozen, self.thawed_at = False, self._now
+        if self._standstill.has_been(self._now):
+            self._do(lambda: self.core.peer(self._now, StoodStill()))
         waiting, self._waiting = self._waiting, []
         for action in waiting:
             self._do(action)

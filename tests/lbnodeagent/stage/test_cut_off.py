@@ -133,16 +133,64 @@ def test_an_agent_that_starts_and_hears_nobody_takes_nothing_that_another_has() 
     assert world.holders(VIP4) == {owner}
 
 
-def test_an_agent_that_thaws_lets_go_of_what_others_took_meanwhile() -> None:
+def test_an_agent_that_thaws_is_told_by_the_wire_at_once_who_took_its_addresses_and_lets_go() -> None:
+    world = cluster(3)
+    (owner,) = world.holders(VIP4)
+    world.freeze_agent(owner, 5.5)
+    world.run(5.4)
+    (heir,) = world.holders(VIP4) - {owner}
+    world.hush(world.nodes, world.nodes)  # else the gossip is as quick, on this stage
+
+    world.run(0.11)
+    assert world.holders(VIP4) == {heir}
+
+    world.heal()
+    world.run(12.0)
+    assert world.holders(VIP4) == {owner}
+
+
+def test_an_agent_that_thaws_has_its_address_alone_as_soon_as_its_heir_hears_of_it() -> None:
     world = cluster(3)
     (owner,) = world.holders(VIP4)
     world.freeze_agent(owner, 5.5)
     world.run(5.4)
     assert len(world.holders(VIP4)) == 2
 
+    world.run(0.15)
+    assert len(world.holders(VIP4)) == 1
+
     world.run(8.0)
+    assert world.holders(VIP4) == {owner}
+
+
+def test_an_agent_whose_kernel_let_its_address_go_meanwhile_takes_it_when_its_heir_gives_it() -> None:
+    world = cluster(3)
+    (owner,) = world.holders(VIP4)
+    world.freeze_agent(owner, 60.0)
+    world.run(59.9)
+    (heir,) = world.holders(VIP4)
+    assert heir != owner
+
+    both = doubled(world, VIP4, 20.0)
 
     assert world.holders(VIP4) == {owner}
+    assert both / SLOWER < 0.1, "seconds of an agent's own pace"
+    agent = world.nodes[owner].agent
+    assert agent is not None
+    assert not agent.counted["restored"], "nobody took it away"
+
+
+def test_agents_that_all_stood_still_have_their_addresses_back_at_once() -> None:
+    world = cluster(3)
+    before = {vip: world.holders(vip) for vip in (VIP4, VIP6)}
+    for name in world.nodes:
+        world.freeze_agent(name, 60.0)
+    world.run(59.9)
+    assert world.holders(VIP4) == set()
+
+    world.run(0.5)
+
+    assert {vip: world.holders(vip) for vip in before} == before
 
 
 def speaks_as(world: World, name: str, vip: IPAddress, seconds: float) -> list[set[str]]:
