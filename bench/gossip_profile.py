@@ -34,8 +34,10 @@ def candidate(interval: float, multiplier: int) -> Config:
     return dataclasses.replace(
         Config.fast(),
         probe_interval=interval,
-        probe_timeout=interval * 0.3125,
-        late_after=interval * 0.3125,
+        probe_timeout=interval * 0.25,
+        probe_length=interval * 0.5625,
+        suspicion_interval=interval * 0.375,
+        late_after=interval * 0.25,
         suspicion_mult=multiplier,
     )
 

@@ -16,8 +16,9 @@ OWNER, PROBER, OTHERS, NEXT, CLIENT = ("owner", "one member", "the other members
 def draw() -> str:
     median, worst = MEASURED
     config = Config.fast()
-    probe, silent, verdict = config.probe_interval * 1000, config.probe_timeout * 1000, shortest(config, MEMBERS) * 1000
-    first = 0.8 * probe
+    silent, verdict = config.probe_timeout * 1000, shortest(config, MEMBERS) * 1000
+    interval, probe = config.probe_interval * 1000, (config.probe_length or config.probe_interval) * 1000
+    first = 0.8 * interval
     suspect = first + probe
     dead = suspect + verdict
     steps = (
@@ -38,7 +39,7 @@ def draw() -> str:
         Message(NEXT, CLIENT, "answer", f"{median} ms ({worst})"),
     )
     foot = (
-        f"Config.fast(), {MEMBERS} members: a probe falls on the dead one after 0.8 x {probe:.0f} ms on average,",
+        f"Config.fast(), {MEMBERS} members: a probe falls on the dead one after 0.8 x {interval:.0f} ms on average,",
         f"{silent:.0f} ms until others are asked, {probe:.0f} ms for a probe, {verdict:.0f} ms of suspicion.",
         "The last time is measured at the client, from its last answer: median (worst of 20).",
     )

@@ -15,9 +15,9 @@ PROBES: Final = 5
 lost, a probe fails by all its ways once in a thousand times."""
 
 
-DEATH: Final = 3
-"""Turns likewise when a peer has just been taken for dead: if another one lives, it has answered since."""
-LEAST_AT_DEATH: Final = 0.25
+DEATH: Final = 1.75
+"""Turns likewise when a peer has just been taken for dead: another one that lives was asked to ask it, and answered."""
+LEAST_AT_DEATH: Final = 0.14
 """Seconds, likewise."""
 
 

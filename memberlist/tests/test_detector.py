@@ -79,6 +79,41 @@ def test_one_member_is_probed_per_interval() -> None:
     assert sorted(targets[:3]) == sorted(targets[3:]) == [1, 2, 3]
 
 
+def test_every_so_many_turns_are_for_the_next_member_by_name_whatever_the_random_order_says() -> None:
+    node = Dialogue(5, watch_turns=2)
+
+    targets = []
+    for _ in range(10):
+        target, ping = node.waits_for_a_probe()
+        node.hears(Ack(ping.sequence))
+        targets.append(target)
+
+    assert targets[1::2] == [1] * 5
+    assert sorted(targets[0::2]) == [1, 2, 3, 4, 5]
+
+
+def test_a_probe_may_end_before_the_next_turn_comes() -> None:
+    node = Dialogue(4, probe_length=0.6)
+    target, _ = node.waits_for_a_probe()
+
+    node.waits(0.59)
+    assert node.believes(target) is State.ALIVE
+    node.waits(0.02)
+    assert node.believes(target) is State.SUSPECT
+
+
+def test_who_asked_in_vain_for_us_has_answered_us_all_the_same() -> None:
+    node = Dialogue(3)
+    _, ping = node.waits_for_a_probe()
+    node.waits(0.6)
+    before = node.core.answered_at
+
+    node.hears(Nack(ping.sequence + 7))
+    assert node.core.answered_at == before
+    node.hears(Nack(ping.sequence))
+    assert node.core.answered_at > before
+
+
 def test_an_answer_in_time_asks_nobody_else() -> None:
     node = Dialogue(3)
     _, ping = node.waits_for_a_probe()

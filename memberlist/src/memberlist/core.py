@@ -178,7 +178,10 @@ class Core:
 
     @property
     def answered_at(self) -> float:
-        """When one of our probes was answered last, directly, by a detour or by TCP; minus infinity: never."""
+        """When one of our probes was answered last, directly, by a detour or by TCP, or by who asked in vain for us.
+
+        Minus infinity: never.
+        """
         return self._detector.answered_at
 
     def members(self) -> Mapping[str, Member]:
@@ -243,7 +246,7 @@ class Core:
             case Ack():
                 self._detector.ack(now, message)
             case Nack():
-                self._detector.nack(message)
+                self._detector.nack(now, message)
             case IndirectPing():
                 self._detector.indirect_ping(now, message, source)
             case Alive():

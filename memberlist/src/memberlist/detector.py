@@ -77,10 +77,11 @@ class Detector:
         self._relays: dict[int, Relay] = {}
         self._dials: dict[int, ProbeRound] = {}
         self._next_turn = math.inf
+        self._turns = 0
         self.failed_probes = 0
         """Rounds that ended without any answer, since the start."""
         self.answered_at = -math.inf
-        """When one of our probes was answered last, in any way."""
+        """When one of our probes was answered last, in any way, or somebody said that he got no answer either."""
 
     def start(self, now: float) -> None:
         self._next_turn = now + self._rng.random() * self._config.probe_interval
@@ -109,9 +110,17 @@ class Detector:
         if self._in_turn is None and now >= self._next_turn:
             missed = (now - self._next_turn) // self._config.probe_interval
             self._next_turn += (missed + 1) * self._config.probe_interval
-            target = self._table.next_to_probe(now, self._config.gossip_to_the_dead_time)
+            target = self._whose_turn(now)
             if target is not None:
                 self._begin(now, target, in_turn=True)
+
+    def _whose_turn(self, now: float) -> Record | None:
+        """The member that is watched, every so often; else the next one in the random order."""
+        self._turns += 1
+        watched = None
+        if self._config.watch_turns and self._turns % self._config.watch_turns == 0:
+            watched = self._table.successor()
+        return watched or self._table.next_to_probe(now, self._config.gossip_to_the_dead_time)
 
     def postpone(self, seconds: float) -> None:
         """We were stopped for so long: whoever we asked gets that time back."""
@@ -197,10 +206,11 @@ class Detector:
             if running.stage is Stage.DIRECT and running.target.endpoint == to:
                 self._advance(now, running)
 
-    def nack(self, nack: Nack) -> None:
+    def nack(self, now: float, nack: Nack) -> None:
         running = self._rounds.get(nack.sequence)
         if running is not None:
             running.nacks += 1
+            self.answered_at = now  # by the one who was asked to ask: it is heard, and hears us
 
     def stream_accepted(self, dial: int) -> None:
         """The machine at the other end took the connection, whoever asked for it."""
@@ -231,7 +241,7 @@ class Detector:
             incarnation=target.incarnation,
             started=now,
             indirect_at=now + self._config.probe_timeout,
-            until=now + self._awareness.scale(self._config.probe_interval),
+            until=now + self._awareness.scale(self._config.probe_length or self._config.probe_interval),
             in_turn=in_turn,
         )
         self._rounds[sequence] = running

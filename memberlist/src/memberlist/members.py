@@ -185,6 +185,12 @@ class MemberTable:
             return record
         return None
 
+    def successor(self) -> Record | None:
+        """The next live or suspect member after ourselves by name, and round: the one of all that we watch."""
+        own = self._own_name
+        others = (record for record in self._ring if not record.is_gone and record.name != own)
+        return min(others, key=lambda record: (record.name < own, record.name), default=None)
+
     def pick(self, count: int, fits: Callable[[Record], bool]) -> list[Record]:
         """Up to `count` different members that fit, at random; in a large table perhaps fewer than there are."""
         ring = self._ring

@@ -14,7 +14,7 @@ from memberlist.config import Config
 def shortest(config: Config, members: int) -> float:
     """Seconds with enough confirmations: multiplier x log10 n (at least 1, cut to milliseconds) x probe interval."""
     scale = math.floor(1000 * max(1.0, math.log10(max(1, members)))) / 1000
-    return config.suspicion_mult * scale * config.probe_interval
+    return config.suspicion_mult * scale * (config.suspicion_interval or config.probe_interval)
 
 
 def wanted(config: Config, members: int) -> int:

@@ -67,8 +67,8 @@ def test_peers_that_come_back_without_an_answer_end_nothing(answers: Hearing) ->
 def test_when_a_peer_has_just_died_the_others_have_answered_since_or_it_is_cut_off(answers: Hearing) -> None:
     answers.look(11.0, 11.0, has_peers=True)
 
-    assert not answers.look(11.24, 11.0, has_peers=True, is_death=True)
-    assert answers.look(11.26, 11.0, has_peers=True, is_death=True)
-    assert not answers.look(11.3, 11.0, has_peers=True)
+    assert not answers.look(11.13, 11.0, has_peers=True, is_death=True)
+    assert answers.look(11.15, 11.0, has_peers=True, is_death=True)
+    assert not answers.look(11.2, 11.0, has_peers=True)
     assert answers.is_cut_off, "until somebody answers"
     assert answers.look(11.4, 11.35, has_peers=True)

@@ -34,14 +34,17 @@ from tests.lbnodeagent.stage.wire import Wire
 
 GOSSIP = Config(
     probe_interval=1.0,
-    probe_timeout=0.3,
+    probe_length=0.56,
+    probe_timeout=0.25,
+    watch_turns=2,
     suspicion_mult=2,
-    suspicion_max_timeout_mult=2,
+    suspicion_interval=0.375,
+    suspicion_max_timeout_mult=5,
     gossip_interval=0.2,
     push_pull_interval=10.0,
     retransmit_mult=6,
     knock_interval=2.0,
-    late_after=0.4,
+    late_after=0.25,
     tcp_timeout=1.0,
 )
 """The fast profile, twelve times slower: a history costs as much less."""
