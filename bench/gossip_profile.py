@@ -34,10 +34,10 @@ def candidate(interval: float, multiplier: int) -> Config:
     return dataclasses.replace(
         Config.fast(),
         probe_interval=interval,
-        probe_timeout=interval * 0.25,
-        probe_length=interval * 0.5625,
+        probe_timeout=interval * 0.225,
+        probe_length=interval * 0.6,
         suspicion_interval=interval * 0.375,
-        late_after=interval * 0.25,
+        late_after=interval * 0.225,
         suspicion_mult=multiplier,
     )
 

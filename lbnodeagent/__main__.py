@@ -44,6 +44,8 @@ from purelb.version import parse_version
 
 log = logging.getLogger(__name__)
 
+PROFILES: Final = {"fast": Config.fast(), "steady": Config.steady(), "lan": Config.lan()}
+"""By PURELB_GOSSIP_PROFILE."""
 HAND_OVER: Final = 4.0
 """Seconds that a stop may take to give the VIPs away (terminationGracePeriodSeconds must be longer)."""
 LEAVE: Final = 0.5
@@ -64,7 +66,7 @@ async def run(settings: AgentSettings, recollection: logs.Recollection) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    config = Config.fast() if settings.gossip_profile == "fast" else Config.lan()
+    config = PROFILES[settings.gossip_profile]
     round_trip = metrics.round_trips.observe
     peers = Peers(settings.node_name, settings.common.host, settings.gossip_port, config, round_trip)
     metrics.gossip.counters = lambda: peers.counters

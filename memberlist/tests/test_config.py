@@ -24,10 +24,9 @@ def test_by_default_we_advertise_what_purelb_does() -> None:
     assert Config.lan(delegate_versions=(2, 5, 5)).versions == bytes([1, 5, 2, 2, 5, 5])
 
 
-def test_in_the_fast_profile_a_nack_comes_before_the_verdict() -> None:
-    fast = Config.fast()
-
-    assert 2 * fast.probe_timeout + 0.01 < fast.probe_interval
+def test_in_the_quick_profiles_a_nack_comes_before_the_verdict() -> None:
+    for profile in (Config.fast(), Config.steady()):
+        assert 2 * profile.probe_timeout + 0.01 < (profile.probe_length or profile.probe_interval)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +41,8 @@ def test_in_the_fast_profile_a_nack_comes_before_the_verdict() -> None:
         ("delegate_versions", (2, 1, 1)),
         ("suspicion_mult", 0),
         ("udp_buffer_size", 100),
+        ("probe_length", 0.5),
+        ("probe_length", 1.5),
     ],
 )
 def test_what_can_not_work_is_refused(setting: str, value: object) -> None:

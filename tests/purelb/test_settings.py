@@ -166,7 +166,7 @@ def test_a_placement_setting_that_makes_no_sense_ends_the_start(name: str, text:
 
 def test_a_gossip_profile_that_is_none_ends_the_start() -> None:
     assert AgentSettings.from_environment({**AGENT, "PURELB_GOSSIP_PROFILE": "lan"}, []).gossip_profile == "lan"
-    with pytest.raises(SettingsError, match='PURELB_GOSSIP_PROFILE "quick" is neither fast nor lan'):
+    with pytest.raises(SettingsError, match='PURELB_GOSSIP_PROFILE "quick" is none of fast, steady, lan'):
         AgentSettings.from_environment({**AGENT, "PURELB_GOSSIP_PROFILE": "quick"}, [])
 
 

@@ -35,7 +35,13 @@ from memberlist.messages import Address
 
 JOIN_AGAIN_AFTER = 1.0
 LEAVE_TIMEOUT = 2.0
-PROFILES = {"lan": Config.lan, "wan": Config.wan, "local": Config.local, "fast": Config.fast}
+PROFILES = {
+    "lan": Config.lan,
+    "wan": Config.wan,
+    "local": Config.local,
+    "fast": Config.fast,
+    "steady": Config.steady,
+}
 NAMES = {
     MemberJoined: "join",
     MemberUpdated: "update",
