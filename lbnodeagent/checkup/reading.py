@@ -141,18 +141,26 @@ def _mtu(name: str) -> int | None:
 
 
 def _drops(name: str) -> bool:
-    """Whether the kernel drops a packet from far that comes in there for the node's own address (EXDEV).
+    """Whether the kernel drops a packet from far that comes in there for the node's own address, and none from near.
 
-    It's asked as ``ip route get ADDRESS from FAR iif NAME`` does, so that policy routing counts as it does for packets.
+    It's asked as ``ip route get ADDRESS from SOURCE iif NAME`` does, so that policy routing counts as it does for
+    packets. Linux says EXDEV, a newer one EINVAL.
     """
     answer = _ask_of_interface(name, _SIOCGIFADDR)
     if not answer:
         return False
+    own = answer[20:24]
+    near = own[:3] + bytes([own[3] ^ 1])
+    return _refuses(name, own, socket.inet_aton(_FAR)) and not _refuses(name, own, near)
+
+
+def _refuses(name: str, own: bytes, source: bytes) -> bool:
+    """Whether a packet from ``source`` to ``own`` is dropped that comes in by interface ``name``."""
     attributes = b"".join(
         struct.pack("=HH4s", 8, kind, value)
         for kind, value in (
-            (_RTA_DST, answer[20:24]),
-            (_RTA_SRC, socket.inet_aton(_FAR)),
+            (_RTA_DST, own),
+            (_RTA_SRC, source),
             (_RTA_IIF, struct.pack("=I", socket.if_nametoindex(name))),
         )
     )
@@ -166,7 +174,7 @@ def _drops(name: str) -> bool:
     except OSError:
         return False
     kind = struct.unpack_from("=H", reply, 4)[0]
-    return bool(kind == _NLMSG_ERROR and struct.unpack_from("=i", reply, 16)[0] == -errno.EXDEV)
+    return kind == _NLMSG_ERROR and -struct.unpack_from("=i", reply, 16)[0] in (errno.EXDEV, errno.EINVAL)
 
 
 def _ask_of_interface(name: str, what: int) -> bytes:
