@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.tables import WantedVip
 from purelb.addresses import IPAddress
+from purelb.checks import Check
 from purelb.nodeagents import NodeAgentConfig
 
 
@@ -91,6 +92,13 @@ class BehindApi:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundWrong:
+    """Which checks find something wrong around this node now."""
+
+    checks: frozenset[Check]
+
+
+@dataclass(frozen=True, slots=True)
 class Synced:
     """Everything that is wanted has been told once: what wasn't is not wanted."""
 
@@ -105,6 +113,7 @@ Told: TypeAlias = (
     | NodeFailing
     | NodeAddresses
     | BehindApi
+    | FoundWrong
     | Synced
 )
 ToldKey: TypeAlias = tuple[type, IPAddress | None]

@@ -92,6 +92,29 @@ REASONS: Final[Mapping[Check, str]] = {
     Check.POOL_NEIGHBOUR: "PoolAddressTaken",
 }
 """The checks of the agents, each with the reason of its events."""
+NUMBERS: Final[Mapping[Check, int]] = {
+    Check.STRICT_ARP: 0,
+    Check.ARP_ANNOUNCE: 1,
+    Check.ARP_FLUX: 2,
+    Check.ARP_MUTE: 3,
+    Check.PROXY_ARP: 4,
+    Check.RP_FILTER: 5,
+    Check.FORWARDING: 6,
+    Check.IPV6_OFF: 7,
+    Check.CONNTRACK_FULL: 8,
+    Check.KERNEL_MARKS: 9,
+    Check.DUMMY_DRIVER: 10,
+    Check.AGENTS_UNHEARD: 11,
+    Check.GOSSIP_TCP: 12,
+    Check.GOSSIP_KEY_INVALID: 13,
+    Check.PORT_TAKEN: 14,
+    Check.NOT_SERVING: 15,
+    Check.NO_SUBNET: 16,
+    Check.ADDRESS_REMOVED: 17,
+    Check.STRANGER_ANSWERS: 18,
+    Check.POOL_NEIGHBOUR: 19,
+}
+"""What agents tell each other of these, from 0 to 31: a number is given once only."""
 _BY_NAME: Final = {check.value: check for check in Check}
 
 
@@ -129,6 +152,20 @@ def read_findings(text: str, about: str) -> tuple[Finding, ...]:
             case _:
                 continue
     return tuple(found)
+
+
+def bits_of(found: Iterable[Check]) -> int:
+    """Which of the agents' checks have found something, a bit for each."""
+    bits = 0
+    for check in found:
+        if check in NUMBERS:
+            bits |= 1 << NUMBERS[check]
+    return bits
+
+
+def checks_of(bits: int) -> frozenset[Check]:
+    """Likewise; those of later versions are left out."""
+    return frozenset(check for check, number in NUMBERS.items() if bits >> number & 1)
 
 
 def _entries(text: str) -> list[Any]:

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from purelb.addresses import IPNetwork, excerpt, parse_network
+from purelb.addresses import IPNetwork, excerpt, listed, parse_network
+from purelb.checks import REASONS, Check
 from purelb.errors import AddressError
 
 Json: TypeAlias = Mapping[str, Any]
@@ -34,6 +35,10 @@ MOST_NODES: Final = 5000
 """Entries that are written and read: Kubernetes has no larger clusters."""
 _MOST_SUBNETS: Final = 32
 """Of a node; more than an agent's gossip has room for, in practice."""
+WELL: Final = "NodesWell"
+"""The condition that says whether no agent finds anything wrong around its node."""
+_NAMED: Final = 5
+"""Nodes that a sentence names."""
 _LONGEST: Final = 256
 """Characters of a reason, and of the summary."""
 _NODE: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -73,6 +78,8 @@ class MemberNode:
     """That it owns by election, on its NICs; addresses that are routed are every node's."""
     is_behind: bool = False
     """Its agent doesn't hear what becomes of Services: it knows no plan that was made since."""
+    found_wrong: frozenset[Check] = frozenset()
+    """Checks that find something wrong around it, as its agent says."""
     weight: int = 1
     """How many VIPs it has beside the others, for people to read: the allocator knows it from where it is said."""
 
@@ -110,8 +117,14 @@ def parse_membership(body: Json) -> dict[str, MemberNode]:
             vips=entry.get("vips") or 0,
             is_behind=entry.get("behind") is True,
             weight=entry.get("weight", 1),
+            found_wrong=frozenset(_checks(entry.get("findings") or ())),
         )
     return found
+
+
+def _checks(texts: Any) -> list[Check]:
+    known = (Check._value2member_map_.get(text) for text in texts if isinstance(text, str))
+    return [check for check in known if isinstance(check, Check)]
 
 
 def _networks(texts: Any) -> list[IPNetwork]:
@@ -125,11 +138,18 @@ def _networks(texts: Any) -> list[IPNetwork]:
 
 
 def membership_status(
-    nodes: Mapping[str, MemberNode], vips: int, *, spokesman: str = "", nowhere: int = 0, observed: str = ""
+    nodes: Mapping[str, MemberNode],
+    vips: int,
+    *,
+    spokesman: str = "",
+    nowhere: int = 0,
+    observed: str = "",
+    known: Iterable[Json] = (),
 ) -> dict[str, Any]:
     """The object's status, each field always there: a summary for ``kubectl get``, and the nodes by name.
 
-    ``vips``: how many are wanted, of which no node has ``nowhere``. ``observed``: when, RFC 3339.
+    ``vips``: how many are wanted, of which no node has ``nowhere``. ``observed``: when, RFC 3339. ``known``: the
+    conditions that it has.
     """
     ordered = [nodes[name] for name in sorted(nodes) if _NODE.fullmatch(name)][:MOST_NODES]
     serving = sum(node.standing is Standing.SERVING for node in ordered)
@@ -145,7 +165,39 @@ def membership_status(
         "others": excerpt(others, _LONGEST),
         "spokesman": spokesman,
         "observed": observed or None,
+        "conditions": _conditions(ordered, {str(one.get("type")): one for one in known}, observed),
         "nodes": [_entry(node) for node in ordered],
+    }
+
+
+def _conditions(nodes: Sequence[MemberNode], known: Mapping[str, Json], now: str) -> list[dict[str, Any]]:
+    """Whether all is well around the nodes, and a condition for each check that finds something, naming them."""
+    on: dict[Check, list[str]] = {}
+    for node in nodes:
+        for check in node.found_wrong:
+            on.setdefault(check, []).append(node.name)
+    found = sorted(on, key=lambda check: check.value)
+    told = "; ".join(f"{check.value} on {listed(on[check], _NAMED)}" for check in found)
+    advice = "kubectl purelb doctor says what to do"
+    told = f"{excerpt(told, _LONGEST)}: {advice}" if told else "no agent finds anything wrong around its node"
+    conditions = [_condition(WELL, not found, "Findings" if found else "NoFindings", told, known, now)]
+    for check in found:
+        message = f"found on {listed(on[check], _NAMED)}: {advice}"
+        conditions.append(_condition(REASONS[check], True, "Found", message, known, now))
+    return conditions
+
+
+def _condition(
+    kind: str, holds: bool, reason: str, message: str, known: Mapping[str, Json], now: str
+) -> dict[str, Any]:
+    before = known.get(kind)
+    since = before.get("lastTransitionTime") if before is not None and before.get("status") == str(holds) else None
+    return {
+        "type": kind,
+        "status": str(holds),
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": since or now or None,
     }
 
 
@@ -162,6 +214,8 @@ def _entry(node: MemberNode) -> dict[str, Any]:
         entry["weight"] = node.weight
     if node.is_behind:
         entry["behind"] = True
+    if node.found_wrong:
+        entry["findings"] = sorted(check.value for check in node.found_wrong)
     if node.version:
         entry["version"] = excerpt(node.version, _LONGEST)
     return entry

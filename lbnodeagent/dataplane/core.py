@@ -39,6 +39,7 @@ from lbnodeagent.messages import (
     Begun,
     BehindApi,
     Configured,
+    FoundWrong,
     KeysKnown,
     NodeAddresses,
     NodeExcluded,
@@ -136,8 +137,8 @@ class Core:
             case NodeFailing(failure):
                 self._state.gate.node_is(failure)
                 self._implied.candidacy_changed(now)
-            case BehindApi(is_behind):
-                self._state.candidacy.is_behind = is_behind
+            case BehindApi() | FoundWrong():
+                self._state.candidacy.is_told(told)
                 self._implied.candidacy_changed(now)
             case Synced():
                 self._state.candidacy.is_synced = True

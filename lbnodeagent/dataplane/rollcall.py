@@ -85,6 +85,7 @@ def _node(name: str, meta: Meta | None, vips: int, everywhere: frozenset[IPNetwo
         vips,
         is_behind=meta.is_behind,
         weight=meta.weight,
+        found_wrong=meta.found_wrong,
     )
 
 

@@ -16,8 +16,10 @@ from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.kernel.interfaces import NicSubnet, reach
+from lbnodeagent.messages import BehindApi, FoundWrong
 from lbnodeagent.tables import Mac, WantedVip
 from purelb.addresses import IPAddress, IPNetwork
+from purelb.checks import Check
 from purelb.planned import PlannedElection
 from purelb.version import Version
 
@@ -46,6 +48,8 @@ class Candidacy:
         """It has a kube-proxy that works."""
         self.is_behind = False
         """It doesn't hear what becomes of Services."""
+        self.found_wrong: frozenset[Check] = frozenset()
+        """Checks that find something wrong around this node, for people to know."""
         self.weight = 1
         """For the allocator to know."""
         self.is_leaving = False
@@ -232,11 +236,20 @@ class Candidacy:
             is_proxied=self.is_proxied,
             is_behind=self.is_behind,
             weight=self.weight,
+            found_wrong=self.found_wrong,
             version=self._version,
         )
         if meta != self._members.own:
             self._members.set_own(meta)
         return self.elect(now) | self._reconsider(now)
+
+    def is_told(self, told: BehindApi | FoundWrong) -> None:
+        """What the others are to know, and no election goes by."""
+        match told:
+            case BehindApi(is_behind):
+                self.is_behind = is_behind
+            case FoundWrong(checks):
+                self.found_wrong = checks
 
     def take_haste(self) -> bool:
         """Whether peers should be joined at once, since this was asked last."""

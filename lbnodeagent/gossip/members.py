@@ -247,7 +247,7 @@ class Members:
 
 def _elective(meta: Meta | None) -> Meta | None:
     """What the election goes by: when an API server goes, all agents are behind it, one after the other."""
-    return replace(meta, is_behind=False, weight=1) if meta is not None else None
+    return replace(meta, is_behind=False, weight=1, found_wrong=frozenset()) if meta is not None else None
 
 
 def _takes_part(meta: Meta) -> bool:

@@ -9,7 +9,8 @@ An extension is an entry that begins with 0x03: as a MAC address it would be one
 agents from before read it as a MAC that nobody answers with. Its second byte says what it carries. 0x01: how the node
 serves (a Failure's number, 0 for none; 0x40 for a kube-proxy that works; 0x80 for a node that is excluded besides), and
 its agent's version in three bytes; agents from before see a node that doesn't serve as an excluded one. 0x02, which is
-there only if it says anything: flags (0x01: the agent is behind the API), the node's weight, and two bytes of 0.
+there only if it says anything: flags (0x01: the agent is behind the API), the node's weight, and two bytes of 0. 0x03,
+likewise: which checks find something wrong around the node, a bit for each in four bytes (purelb/checks.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.gossip.keyrotation import Mark
 from lbnodeagent.tables import Mac, network_of
 from purelb.addresses import IPAddress, IPNetwork
+from purelb.checks import Check, bits_of, checks_of
 from purelb.version import Version
 
 MAXIMUM: Final = 512
@@ -46,6 +48,8 @@ _SERVICE: Final = 0x01
 """The kind of the extension that says how the node serves."""
 _FURTHER: Final = 0x02
 """The kind of the extension that says what only the allocator is to know."""
+_WRONG: Final = 0x03
+"""The kind of the extension that says what is wrong around the node."""
 _BEHIND: Final = 0x01
 _BESIDES: Final = 0x80
 """In it: the node is excluded, whether it serves or not."""
@@ -87,6 +91,8 @@ class Meta:
     """Its agent hasn't heard for a while what becomes of Services: it may go by an older plan than others do."""
     weight: int = 1
     """How many VIPs it has beside the others, where the allocator plans that."""
+    found_wrong: frozenset[Check] = frozenset()
+    """Checks that find something wrong around the node."""
 
     @property
     def serves(self) -> bool:
@@ -102,7 +108,7 @@ def encode_meta(meta: Meta) -> bytes:
     lives = [] if meta.life is None else [meta.life]
     keys = meta.keys[:_MARKS_MOST]
     flags |= _LIFE * len(lives) | len(keys) << _MARKS | _SILENT * (not meta.announces)
-    entries = [*lives, *keys, *_service(meta), *_further(meta), *sorted(meta.macs)][:_ENTRIES]
+    entries = [*lives, *keys, *_service(meta), *_further(meta), *_wrong(meta), *sorted(meta.macs)][:_ENTRIES]
     data = _MAGIC + struct.pack("!BB", flags, len(entries)) + b"".join(entries)
     known = [(network, 0) for network in meta.reach] + [(network, _IDLE) for network in meta.idle]
     # To agents from before, an address is a subnet without a cable, on which nobody else routes it either.
@@ -135,6 +141,7 @@ def decode_meta(data: bytes) -> Meta | None:
         others = entries[lives + keys :]
         service = next((entry for entry in others if entry[:2] == bytes((_EXTENSION, _SERVICE))), None)
         further = next((entry for entry in others if entry[:2] == bytes((_EXTENSION, _FURTHER))), None)
+        wrong = next((entry for entry in others if entry[:2] == bytes((_EXTENSION, _WRONG))), None)
         networks = list(_networks(data[end:]))
     except (struct.error, ValueError) as error:
         raise MetaError(f"a meta that can't be read: {error}") from error
@@ -154,6 +161,7 @@ def decode_meta(data: bytes) -> Meta | None:
         version=Version(*service[3:]) if service is not None else None,
         is_behind=further is not None and bool(further[2] & _BEHIND),
         weight=further[3] if further is not None else 1,
+        found_wrong=checks_of(int.from_bytes(wrong[2:])) if wrong is not None else frozenset(),
     )
 
 
@@ -171,6 +179,13 @@ def _further(meta: Meta) -> list[bytes]:
     if not meta.is_behind and meta.weight == 1:
         return []
     return [struct.pack("!BBBBH", _EXTENSION, _FURTHER, _BEHIND * meta.is_behind, meta.weight, 0)]
+
+
+def _wrong(meta: Meta) -> list[bytes]:
+    """The extension that says what is wrong, if anything is."""
+    if not meta.found_wrong:
+        return []
+    return [struct.pack("!BBI", _EXTENSION, _WRONG, bits_of(meta.found_wrong))]
 
 
 def _is_host(network: IPNetwork) -> bool:

@@ -42,7 +42,7 @@ from lbnodeagent.kubernetes.servicefeed import Consequences, ServiceFeed
 from lbnodeagent.kubernetes.unheard import UnheardAgents
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Begun, BehindApi, Synced, Told, ToldKey, VipChanged, key_of
+from lbnodeagent.messages import Begun, BehindApi, FoundWrong, Synced, Told, ToldKey, VipChanged, key_of
 from lbnodeagent.tables import (
     UNCONFIGURED,
     Announcement,
@@ -56,6 +56,7 @@ from lbnodeagent.tables import (
     Wiped,
 )
 from purelb import memory, names
+from purelb.checks import Check
 from purelb.events import EventRecorder
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
@@ -266,6 +267,7 @@ class ControlPlane:
 
     async def _look_around(self, following: Following, warnings: NodeWarnings) -> None:
         was_behind: bool | None = None
+        found_before: frozenset[Check] = frozenset()
         while True:
             now = time.monotonic()
             if (is_behind := following.are_services_behind(now)) != was_behind:
@@ -276,6 +278,9 @@ class ControlPlane:
             warnings.repeat(now)
             if self._checkups is not None:
                 self._checkups.publish(now)
+            if (found := frozenset(one.check for one in warnings.found(now))) != found_before:
+                self._tell(FoundWrong(found))
+                found_before = found
             await asyncio.sleep(LOOK)
 
     async def _follow_outbox(

@@ -44,12 +44,14 @@ class Published:
     """Its resourceVersion."""
     spokesman: str = ""
     nodes: frozenset[str] = frozenset()
+    conditions: tuple[Mapping[str, Any], ...] = ()
 
 
 def published(body: Mapping[str, Any]) -> Published:
     """Read from the object."""
     spokesman = (body.get("status") or {}).get("spokesman") or ""
-    return Published(body["metadata"]["resourceVersion"], spokesman, frozenset(parse_membership(body)))
+    conditions = tuple((body.get("status") or {}).get("conditions") or ())
+    return Published(body["metadata"]["resourceVersion"], spokesman, frozenset(parse_membership(body)), conditions)
 
 
 class Publication:

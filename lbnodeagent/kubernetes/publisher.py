@@ -114,6 +114,7 @@ class Publisher:
             wanted.vips,
             spokesman=self._node,
             nowhere=wanted.nowhere,
+            known=there.conditions,
             observed=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
         body = {"metadata": {"resourceVersion": there.version}, "status": status}

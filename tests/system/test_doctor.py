@@ -52,7 +52,7 @@ def test_on_a_healthy_lab_with_services_it_finds_nothing(agents: AgentLab) -> No
 
     def is_well() -> bool:
         found = asked(agents)
-        return found["healthy"] and found["nodes"] == 3
+        return bool(found["healthy"] and found["nodes"] == 3)
 
     assert eventually(is_well, seconds=60.0), asked(agents)
 
@@ -82,6 +82,10 @@ def test_each_planted_fault_is_found_on_its_node_and_nothing_else(agents: AgentL
         return {(one["check"], one["about"]) for one in asked(agents)["findings"]}
 
     assert eventually(lambda: found() == planted, seconds=90.0), (found() ^ planted, asked(agents))
+    membership = agents.hosts.get("membership", "purelb", "-n", "purelb")["status"]
+    conditions = {one["type"]: one["status"] for one in membership["conditions"]}
+    assert (conditions["NodesWell"], conditions["ProxyARP"]) == ("False", "True")
+    assert "proxy-arp" in next(one["findings"] for one in membership["nodes"] if one["name"] == MASTER)
     (event,) = agents.events(MASTER, "ProxyARP")
     assert "interface eth0 answers ARP for other hosts' addresses" in event
     page = run(MASTER, "curl", "-s", "http://10.31.188.1:7472/metrics")

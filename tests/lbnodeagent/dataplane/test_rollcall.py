@@ -16,6 +16,7 @@ from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.kernel.interfaces import NicSubnet
 from lbnodeagent.wire.dad import DuplicateDetection
+from purelb.checks import Check
 from purelb.membership import Attendance, MemberNode, Standing
 from purelb.version import Version
 from tests.lbnodeagent.scenes import ETH0, HOST, NOW, wanted
@@ -78,6 +79,18 @@ def test_who_is_behind_the_api_is_said_to_be_though_it_serves() -> None:
     assert [(node.standing, node.is_behind) for node in told.nodes[1:]] == [
         (Standing.SERVING, False),
         (Standing.SERVING, True),
+    ]
+
+
+def test_what_is_wrong_around_a_node_is_told_and_no_reason_not_to_serve() -> None:
+    scene = Scene(w11=READY, w12=replace(READY, found_wrong=frozenset({Check.RP_FILTER})))
+
+    told = scene.rollcall.take(NOW)
+
+    assert told is not None
+    assert [(node.standing, node.found_wrong) for node in told.nodes[1:]] == [
+        (Standing.SERVING, frozenset()),
+        (Standing.SERVING, {Check.RP_FILTER}),
     ]
 
 

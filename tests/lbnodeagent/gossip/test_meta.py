@@ -14,6 +14,7 @@ from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.gossip.keyrotation import Mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta, decode_message, decode_meta, encode_messages, encode_meta
 from lbnodeagent.tables import Mac
+from purelb.checks import NUMBERS, REASONS, Check
 from purelb.version import Version
 
 MACS = st.frozensets(st.binary(min_size=6, max_size=6).filter(lambda mac: mac[0] != 3).map(Mac), max_size=7)
@@ -88,6 +89,24 @@ def test_one_that_is_behind_the_api_says_so_in_an_entry_that_agents_from_before_
 
     assert decode_meta(encoded) == behind
     assert encoded == b"PL\x01" + bytes((0x01, 2)) + bytes((0x03, 0x01, 0, 1, 2, 3)) + bytes((0x03, 0x02, 1, 1, 0, 0))
+
+
+def test_what_is_wrong_around_a_node_is_said_in_an_entry_of_its_own_and_only_if_anything_is() -> None:
+    wrong = Meta(True, version=Version(1, 2, 3), found_wrong=frozenset({Check.PROXY_ARP, Check.POOL_NEIGHBOUR}))
+
+    encoded = encode_meta(wrong)
+
+    assert decode_meta(encoded) == wrong
+    assert encoded == b"PL\x01" + bytes((1, 2)) + bytes((3, 1, 0, 1, 2, 3)) + bytes((3, 3, 0, 1 << 3, 0, 1 << 4))
+    assert decode_meta(b"PL\x01" + bytes((1, 1)) + bytes((3, 3, 255, 255, 255, 255))) == Meta(
+        True, found_wrong=frozenset(REASONS)
+    ), "checks of later versions are left out"
+
+
+def test_no_check_shares_its_number_and_all_of_the_agents_have_one() -> None:
+    assert set(NUMBERS) == set(REASONS)
+    assert len(set(NUMBERS.values())) == len(NUMBERS)
+    assert all(0 <= number < 32 for number in NUMBERS.values())
 
 
 def test_a_weight_is_said_where_it_is_not_1() -> None:
