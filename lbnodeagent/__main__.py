@@ -70,7 +70,7 @@ async def run(settings: AgentSettings, recollection: logs.Recollection) -> int:
     round_trip = metrics.round_trips.observe
     peers = Peers(settings.node_name, settings.common.host, settings.gossip_port, config, round_trip)
     metrics.gossip.counters = lambda: peers.counters
-    control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, metrics))
+    control = ControlThread(lambda: ControlPlane(settings, inbox, outbox, metrics, detours=lambda: peers.by_detour))
 
     def trouble() -> str | None:
         if not peers.is_running:

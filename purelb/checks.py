@@ -39,6 +39,7 @@ class Check(enum.Enum):
     KERNEL_MARKS = "kernel-marks"
     DUMMY_DRIVER = "dummy-driver"
     AGENTS_UNHEARD = "agents-unheard"
+    GOSSIP_UDP = "gossip-udp"
     GOSSIP_TCP = "gossip-tcp"
     GOSSIP_KEY_INVALID = "gossip-key-invalid"
     PORT_TAKEN = "port-taken"
@@ -82,6 +83,7 @@ REASONS: Final[Mapping[Check, str]] = {
     Check.KERNEL_MARKS: "KernelMarks",
     Check.DUMMY_DRIVER: "DummyDriver",
     Check.AGENTS_UNHEARD: names.REASON_AGENTS_UNHEARD,
+    Check.GOSSIP_UDP: "GossipUDPClosed",
     Check.GOSSIP_TCP: "GossipTCPClosed",
     Check.GOSSIP_KEY_INVALID: names.REASON_GOSSIP_KEY_INVALID,
     Check.PORT_TAKEN: "PortTaken",
@@ -113,6 +115,7 @@ NUMBERS: Final[Mapping[Check, int]] = {
     Check.ADDRESS_REMOVED: 17,
     Check.STRANGER_ANSWERS: 18,
     Check.POOL_NEIGHBOUR: 19,
+    Check.GOSSIP_UDP: 20,
 }
 """What agents tell each other of these, from 0 to 31: a number is given once only."""
 _BY_NAME: Final = {check.value: check for check in Check}

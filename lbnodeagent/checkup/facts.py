@@ -44,6 +44,8 @@ class Facts:
     """All of them; none: that isn't known."""
     taken: tuple[str, ...] = ()
     """Our ports at which another program listens: ``TCP 7472``."""
+    by_detour: tuple[str, ...] = ()
+    """Nodes that answer the gossip through others or by TCP alone."""
     closed: tuple[str, ...] = ()
     """Agents' nodes, of those tried, to whose gossip port no TCP connection came about."""
 

@@ -115,6 +115,13 @@ def _neighbours(facts: Facts, expected: Expected) -> Iterable[Finding]:
 
 
 def _gossip(facts: Facts, expected: Expected) -> Iterable[Finding]:
+    if facts.by_detour:
+        where = listed(facts.by_detour, _NAMED)
+        what = (
+            f"no UDP packet passes between this node's port {expected.gossip_port} and that of {where}, while TCP does"
+        )
+        remedy = f"open UDP port {expected.gossip_port} between all nodes, in both directions"
+        yield Finding(Check.GOSSIP_UDP, what, remedy)
     if facts.closed:
         where = listed(facts.closed, _NAMED)
         what = f"no TCP connection to port {expected.gossip_port} of {where} comes about, while UDP does"
@@ -165,6 +172,7 @@ CHECKS: Final = frozenset(
         Check.IPV6_OFF,
         Check.CONNTRACK_FULL,
         Check.KERNEL_MARKS,
+        Check.GOSSIP_UDP,
         Check.GOSSIP_TCP,
         Check.POOL_NEIGHBOUR,
     }

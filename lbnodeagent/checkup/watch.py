@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
@@ -38,11 +38,18 @@ class Looked:
 
 
 class CheckupWatch:
-    """``expect``: what is meant to be now; ``peers``: the agents that are heard in the gossip."""
+    """``expect``: what is meant to be; ``peers``: the agents heard; ``detours``: those to whom UDP doesn't pass."""
 
-    def __init__(self, expect: Callable[[], Expected], peers: Callable[[], Sequence[Peer]], chance: Random) -> None:
+    def __init__(
+        self,
+        expect: Callable[[], Expected],
+        peers: Callable[[], Sequence[Peer]],
+        detours: Callable[[], Collection[str]],
+        chance: Random,
+    ) -> None:
         self._expect = expect
         self._peers = peers
+        self._detours = detours
         self._chance = chance
         self._suspicion = Suspicion(chance)
 
@@ -64,7 +71,12 @@ class CheckupWatch:
         strangers = self._suspicion.seen(facts, expected, own)
         _ask(self._suspicion.to_ask)
         closed = await self._closed(self._suspicion.to_try(peers), expected.gossip_port)
-        facts = replace(facts, neighbours=strangers, closed=self._suspicion.tried(closed))
+        facts = replace(
+            facts,
+            neighbours=strangers,
+            by_detour=tuple(sorted(self._detours())),
+            closed=self._suspicion.tried(closed),
+        )
         return Looked(self._suspicion.lasting(findings(facts, expected)), facts)
 
     async def _closed(self, peers: Sequence[Peer], port: int) -> list[str]:

@@ -129,6 +129,11 @@ class Peers:
         return f"the agents at {where} have another gossip key than this one, which can't hear them"
 
     @property
+    def by_detour(self) -> frozenset[str]:
+        """Nodes that are heard, but to or from which no packet passes; any thread may ask."""
+        return frozenset() if self._gossip is None else self._gossip.by_detour()
+
+    @property
     def is_running(self) -> bool:
         """Whether peers can be heard."""
         return self._gossip is not None

@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
@@ -85,7 +86,10 @@ class ControlPlane:
         outbox: Mailbox[ReportKey, Report],
         metrics: AgentMetrics,
         pace: Pace | None = None,
+        detours: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
+        """``detours``: the nodes that the gossip reaches by detours alone."""
+        self._detours = detours
         self._settings = settings
         self._pace = pace
         self._inbox = inbox
@@ -134,7 +138,7 @@ class ControlPlane:
             self._warnings = warnings
             lease = self._lease(kube)
             checkups = self._checkups = Checkups(settings, wanted, warnings, lease)
-            checkup = CheckupWatch(checkups.expected, checkups.heard_peers, random.Random())
+            checkup = CheckupWatch(checkups.expected, checkups.heard_peers, self._detours, random.Random())
             keys = self._keys = GossipKeys()
             servers = ((await kube.credentials()).server, settings.api_host)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()

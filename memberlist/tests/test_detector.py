@@ -1,10 +1,13 @@
 """The failure detector: probes, relays, verdicts, and our own health."""
 
+from collections.abc import Callable
+
 import pytest
 
 from dialogue import Dialogue, address, alive, where
 from memberlist.config import Config
 from memberlist.delegate import Delegate
+from memberlist.detours import IN_A_ROW
 from memberlist.events import Member
 from memberlist.messages import Ack, Dead, IndirectPing, Nack, Ping, State, Suspect
 
@@ -177,6 +180,44 @@ def test_an_answer_by_tcp_counts_at_the_end() -> None:
     assert node.believes(target) is State.ALIVE
     assert node.core.health == 0
     assert node.core.counters["UDP unanswered"] == 1
+
+
+def probed(node: Dialogue, answer: Callable[[int, Ping], None]) -> int:
+    """Each probe but the last is answered so, until one member is known by detours; the member."""
+    for _ in range(100):
+        target, ping = node.waits_for_a_probe()
+        node.waits(0.6)
+        answer(target, ping)
+        if node.core.by_detour():
+            return target
+    raise AssertionError("nobody is known by detours")
+
+
+def test_who_answers_by_tcp_alone_again_and_again_is_known_for_it_until_a_packet_comes() -> None:
+    node = Dialogue(1)
+
+    def by_tcp(_: int, ping: Ping) -> None:
+        dial = node.dials[-1]
+        node.core.dial_answered(node.at, dial.id, Ack(ping.sequence), dial.to)
+        node.waits(0.399)  # its round ends with the interval, when the next one begins
+
+    target = probed(node, by_tcp)
+    assert node.core.by_detour() == {f"n{target}"}
+    assert node.core.counters["UDP unanswered"] == IN_A_ROW
+
+    target, ping = node.waits_for_a_probe()
+    node.hears(Ack(ping.sequence), source=target)
+    assert node.core.by_detour() == frozenset()
+
+
+def test_who_answers_through_others_alone_is_known_for_it_and_who_answers_late_is_not() -> None:
+    node = Dialogue(2)
+    probed(node, lambda target, ping: node.hears(Ack(ping.sequence), source=3 - target))
+    assert node.core.by_detour()
+
+    late = Dialogue(2)
+    with pytest.raises(AssertionError, match="nobody"):
+        probed(late, lambda target, ping: late.hears(Ack(ping.sequence), source=target))
 
 
 @pytest.mark.parametrize("answer", [Ack(999_999), Ping(1, "n0")])

@@ -1,9 +1,8 @@
 """One member of the cluster, without sockets and without a clock.
 
-Owns the schedule and the routing of inputs.  Inputs are `now` (seconds, monotonic) with a packet, a stream's
-message, the outcome of a dial, a wish of the application, or nothing but the time (`tick`).  After each input take
-`outputs()` and carry them out, and call `tick` at `next_deadline()`.  The same inputs and the same `rng` give the same
-outputs.
+Owns the schedule and the routing of inputs: `now` (seconds, monotonic) with a packet, a stream's message, the outcome
+of a dial, a wish of the application, or only the time (`tick`).  After each, carry out `outputs()` and call `tick` at
+`next_deadline()`.  The same inputs and the same `rng` give the same outputs.
 """
 
 from __future__ import annotations
@@ -173,16 +172,16 @@ class Core:
         return self._awareness.score
 
     @property
-    def failed_probes(self) -> int:
-        return self._detector.failed_probes
-
-    @property
     def answered_at(self) -> float:
         """When one of our probes was answered last, directly, by a detour or by TCP, or by who asked in vain for us.
 
         Minus infinity: never.
         """
         return self._detector.answered_at
+
+    def by_detour(self) -> frozenset[str]:
+        """Members that answer through others or by TCP alone."""
+        return self._detector.detours.members(self.table.is_alive)
 
     def members(self) -> Mapping[str, Member]:
         """Everybody who isn't forgotten, ourselves included; a snapshot."""
@@ -244,7 +243,7 @@ class Core:
             case Ping():
                 self._detector.ping(message, source)
             case Ack():
-                self._detector.ack(now, message)
+                self._detector.ack(now, message, source)
             case Nack():
                 self._detector.nack(now, message)
             case IndirectPing():

@@ -16,6 +16,7 @@ from memberlist.codec import encode
 from memberlist.complaints import Complaints
 from memberlist.config import Config
 from memberlist.delegate import Delegate
+from memberlist.detours import Detours
 from memberlist.members import MemberTable, Record
 from memberlist.membership import Membership
 from memberlist.messages import (
@@ -78,8 +79,7 @@ class Detector:
         self._dials: dict[int, ProbeRound] = {}
         self._next_turn = math.inf
         self._turns = 0
-        self.failed_probes = 0
-        """Rounds that ended without any answer, since the start."""
+        self.detours = Detours()
         self.answered_at = -math.inf
         """When one of our probes was answered last, in any way, or somebody said that he got no answer either."""
 
@@ -182,7 +182,7 @@ class Detector:
         )
         self._outbox.answer(target, self._own_ping(number, request.node))
 
-    def ack(self, now: float, ack: Ack) -> None:
+    def ack(self, now: float, ack: Ack, source: Endpoint) -> None:
         relay = self._relays.pop(ack.sequence, None)
         if relay is not None:
             self._outbox.answer(relay.requester, Ack(relay.their_sequence))
@@ -192,6 +192,10 @@ class Detector:
             return
         if running.stage is Stage.DIRECT:
             self._delegate.ping_completed(running.target.view, now - running.started, ack.payload)
+        target = running.target
+        # A member with several addresses may answer from another one; only another member's is a detour for sure.
+        is_direct = running.stage is Stage.DIRECT or not self._table.is_of_another(source, target)
+        self.detours.answered(target.name, is_direct=is_direct)
         self._succeed(now, running)
 
     def not_sent(self, now: float, to: Endpoint) -> None:
@@ -291,6 +295,7 @@ class Detector:
         if running.answered_by_stream:
             sentence = f"{running.target.name} answers TCP but not UDP"
             self._complaints.about(now, "UDP unanswered", sentence, running.target.endpoint)
+            self.detours.answered(running.target.name, is_direct=False)
             self._succeed(now, running)
             return
         if running.is_accepted and not running.is_extended and self._config.busy_grace > 0:
@@ -298,7 +303,7 @@ class Detector:
             self._end_turn(now, running)
             return
         self._end(now, running)
-        self.failed_probes += 1
+        self.detours.failed(running.target.name)
         self._awareness.change(running.health_after_failure())
         self._membership.suspect(now, Suspect(running.incarnation, running.target.name, self._membership.name))
 

@@ -41,8 +41,7 @@ class Memberlist:
 
     Args:
         name: unique in the cluster, and the same again after a restart.
-        bind: address and port (UDP and TCP) to listen on; port 0 lets the kernel choose.
-        advertise: where others reach us, if that isn't `bind`.
+        bind, advertise: address and port (UDP and TCP) to listen on, and where others reach us, if that is elsewhere.
         incarnation: to begin with.  Greater than in any earlier run (say, the time in seconds since 1970), and nothing
             that was recorded of those is believed any more; 1, as memberlist has it, is outbid when others remember us.
         on_event: called in the event loop for every event, in order; what it raises ends `run`.
@@ -213,11 +212,12 @@ class Memberlist:
 
     @property
     def answered_at(self) -> float:
-        """When one of our probes was answered last, in the loop's time; minus infinity: never.
-
-        If that was long ago though there are members, it is this one that is cut off, or all others at once.
-        """
+        """When one of our probes was answered last, in the loop's time, by any member; minus infinity: never."""
         return -math.inf if self._core is None else self._core.answered_at
+
+    def by_detour(self) -> frozenset[str]:
+        """Members that answer through others or by TCP alone: UDP doesn't pass between us."""
+        return frozenset() if self._core is None else self._core.by_detour()
 
     @property
     def endpoint(self) -> Endpoint:

@@ -216,6 +216,14 @@ class MemberTable:
         ]
         return dead + [lost for lost in self._forgotten.values() if now - lost.since <= within]
 
+    def is_alive(self, name: str) -> bool:
+        record = self._records.get(name)
+        return record is not None and not record.is_gone
+
+    def is_of_another(self, source: Endpoint, target: Record) -> bool:
+        """Whether a packet came from a member that isn't `target`."""
+        return any(record.endpoint == source for record in self._ring if record is not target)
+
     def anyone_else_alive(self) -> bool:
         return any(record.name != self._own_name and not record.is_gone for record in self._ring)
 

@@ -67,6 +67,7 @@ FAULTS = [
     ),
     (Check.DUMMY_DRIVER, replace(HEALTHY, interfaces=frozenset({"lo", "eth0"})), EXPECTED, "kube-lb0"),
     (Check.PORT_TAKEN, replace(HEALTHY, taken=("TCP 7472",)), EXPECTED, "TCP 7472"),
+    (Check.GOSSIP_UDP, replace(HEALTHY, by_detour=("w12",)), EXPECTED, "w12"),
     (Check.GOSSIP_TCP, replace(HEALTHY, closed=("w12",)), EXPECTED, "w12"),
     (
         Check.POOL_NEIGHBOUR,

@@ -20,6 +20,7 @@ WHY: Final[Mapping[Check, str]] = {
     Check.KERNEL_MARKS: "an agent that starts again doesn't know which addresses are its own, and leaves them behind",
     Check.DUMMY_DRIVER: "routed addresses are on no interface, and routing software has nothing to tell",
     Check.AGENTS_UNHEARD: "nodes that don't hear each other elect each for itself: an address is on two, or comes late",
+    Check.GOSSIP_UDP: "a takeover is noticed late, and what nodes tell each other at a hand-over is lost",
     Check.GOSSIP_TCP: "a node that starts can't join, and what UDP loses is never made good",
     Check.GOSSIP_KEY_INVALID: "agents go on with the key that they have, and one that starts anew has none",
     Check.PORT_TAKEN: "the agent can't listen there: it isn't heard, or nobody sees its metrics and whether it's ready",
