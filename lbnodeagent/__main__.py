@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -19,6 +20,8 @@ from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.driver import DataPlane
 from lbnodeagent.errors import KernelError, LedgerHeld
+from lbnodeagent.flows.keeper import FlowKeeper
+from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.gate.watch import GateWatch
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.holdings import keeps_marks
@@ -33,6 +36,7 @@ from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from memberlist import Config
 from purelb import logs, memory, names
 from purelb.errors import SettingsError
+from purelb.flowmetrics import FlowMetrics
 from purelb.metrics import AgentMetrics, RouterMetrics, new_registry
 from purelb.page import Page, keep_serving
 from purelb.reviews import reviewing
@@ -77,12 +81,17 @@ async def run(settings: AgentSettings, recollection: logs.Recollection) -> int:
             return control.unready() or "the gossip has not started"
         return control.unready() or peers.trouble
 
-    with FrameSender() as sender, FrameListener() as listener, ledger_of(settings) as ledger:
+    with (
+        FrameSender() as sender,
+        FrameListener() as listener,
+        ledger_of(settings) as ledger,
+        keeper_of(settings, peers, registry) as keeper,
+    ):
         async with Netlink(ledger) as netlink:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
             gate = gate_of(settings)
             core = Core(settings.node_name, parse_version(purelb.__version__), asks_first=settings.asks_first)
-            plane = DataPlane(core, netlink, sender, listener, peers, inbox, outbox, metrics, router, gate)
+            plane = DataPlane(core, netlink, sender, listener, peers, inbox, outbox, metrics, router, gate, keeper)
             await plane.start()
             control.start()
 
@@ -106,6 +115,8 @@ async def run(settings: AgentSettings, recollection: logs.Recollection) -> int:
                 await peers.leave(LEAVE)
                 for task in running:
                     task.cancel()
+            if keeper is not None:
+                await keeper.end()
             await asyncio.to_thread(control.stop, 2.0)
     return 0
 
@@ -119,6 +130,22 @@ def gate_of(settings: AgentSettings) -> GateWatch | None:
         proxies = [HostPort(host, settings.kube_proxy.port) for host in dict.fromkeys(hosts) if host]
     gate = GateWatch(proxies, settings.gate_probe)
     return None if gate.is_blind else gate
+
+
+@contextmanager
+def keeper_of(settings: AgentSettings, peers: Peers, registry: CollectorRegistry) -> Iterator[FlowKeeper | None]:
+    """What connections need to outlive a move; None: they don't. Raises OSError."""
+    if not settings.keeps_flows:
+        yield None
+        return
+    with (
+        Netfilter() as rules,
+        Netfilter() as conntrack,
+        ThreadPoolExecutor(1, "flow-rules") as at_rules,
+        ThreadPoolExecutor(1, "conntrack") as at_conntrack,
+    ):
+        metrics = FlowMetrics(registry)
+        yield FlowKeeper(settings.node_name, peers, rules, conntrack, at_rules, at_conntrack, metrics)
 
 
 @contextmanager

@@ -124,6 +124,9 @@ class AgentSettings:
     asks_first: bool = True
     """Whether the wire is asked for the IPv4 address of a new Service."""
 
+    keeps_flows: bool = False
+    """Whether connections outlive planned moves of addresses."""
+
     requires_peers: bool = False
     """Whether an agent that doesn't hear others that run is not ready."""
 
@@ -211,6 +214,13 @@ class AgentSettings:
             "--ask-first", "PURELB_ASK_FIRST", _SWITCHES, "true: a new IPv4 address that another host has is left to it"
         )
         parser.choice(
+            "--keep-flows",
+            "PURELB_KEEP_FLOWS",
+            _SWITCHES,
+            "true: connections outlive planned moves of addresses on NICs",
+            default="false",
+        )
+        parser.choice(
             "--node-lease",
             "PURELB_NODE_LEASE",
             _SWITCHES,
@@ -250,6 +260,7 @@ class AgentSettings:
             kube_proxy=_kube_proxy(arguments.kube_proxy_health),
             gate_probe=_gate_probe(arguments.gate_probe),
             asks_first=arguments.ask_first == "true",
+            keeps_flows=arguments.keep_flows == "true",
             publishes_lease=arguments.node_lease == "true",
             ownership=arguments.ownership,
             ledger=Path(arguments.ledger),

@@ -9,7 +9,7 @@ is then done follows from what is (turn.py). The same inputs give the same outpu
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from typing import Final, assert_never
 
 from lbnodeagent.bird.status import BirdStatus
@@ -32,6 +32,7 @@ from lbnodeagent.gossip.events import (
     PeerGone,
     StoodStill,
 )
+from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.kernel.notifications import Change, Dump
 from lbnodeagent.kernel.watch import note, read
@@ -171,6 +172,8 @@ class Core:
                 self._implied.stood_still(now)
             case KeyRetired():
                 self._state.members.key_retired()
+            case FlowsMessage():
+                self._state.flows.received(event, now)
             case HandoverMessage():
                 learned = self._state.negotiation.received(event, now)
                 self._implied.owners_changed(learned.changed, now, "left" if event.is_leaving else "elected")
@@ -222,6 +225,14 @@ class Core:
         self._state.gate.looked(looked, now)
         self._implied.looked(now)
 
+    def keep_flows(self) -> None:
+        """The kernel has what it takes to keep the flows of VIPs that move."""
+        self._state.flows.is_on = self._state.candidacy.keeps_flows = True
+
+    def flows_looked(self, now: float, counts: Mapping[IPAddress, int]) -> None:
+        """So many flows are served here for VIPs of others."""
+        self._state.flows.looked(counts, now)
+
     def executed(self, now: float, outcomes: list[Outcome]) -> None:
         """The kernel has done what ``Execute`` asked for; one outcome per action, in its order."""
         assert self._turn is not None
@@ -249,28 +260,27 @@ class Core:
             outputs.append(SayMeta(self._said))
         if self._state.candidacy.take_haste():
             outputs.append(JoinAtOnce())
-        outputs += [*self._implied.take(), *self._state.refusals.take(), *self._state.takeovers.take(), *self._outputs]
-        self._outputs = []
-        return outputs
+        outputs += [*self._state.flows.take(), *self._implied.take(), *self._state.refusals.take()]
+        rest, self._outputs = self._outputs, []
+        return [*outputs, *self._state.takeovers.take(), *rest]
 
     def next_deadline(self) -> float:
         """When ``tick`` must be called next; a time that is past: at once."""
         if self._turn is not None:
             return FOREVER
-        if self._is_turn_due():
+        if self._needs_turn or self._state.is_turn_due:
             return self._now
-        state = self._state
-        return min(
-            state.sweeps.deadline,
-            state.neighbours.deadline,
-            state.router.deadline,
-            *(timer for part in state.timed if (timer := part.deadline) is not None),
-        )
+        return self._state.deadline
 
     @property
     def candidacy(self) -> Candidacy:
         """This node's part in the election, for metrics."""
         return self._state.candidacy
+
+    @property
+    def flow_counts(self) -> tuple[int, int, int]:
+        """The flows that are served here for others, passed on, and refused; for metrics."""
+        return self._state.flows.counts
 
     @property
     def nowhere_count(self) -> int:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Mapping
 from typing import Final, assert_never
 
 from lbnodeagent.bird.watch import BirdWatch
@@ -24,6 +25,8 @@ from lbnodeagent.dataplane.standstill import Standstill
 from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
+from lbnodeagent.flows.keeper import FlowKeeper
+from lbnodeagent.flows.tables import Await, Change, Keep, Look, OfferEnded
 from lbnodeagent.gate.watch import GateWatch
 from lbnodeagent.gossip.events import StoodStill
 from lbnodeagent.gossip.keyrotation import fingerprint
@@ -51,6 +54,7 @@ from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from lbnodeagent.wire.sending import Sending
+from purelb.addresses import IPAddress
 from purelb.membership import Attendance
 from purelb.metrics import AgentMetrics
 from purelb.pulse import BEAT, Pulse
@@ -68,7 +72,7 @@ class DataPlane:
     """One node's VIPs. ``start``, then ``run`` until cancelled; before that ``leave``, which gives the VIPs away.
 
     With a ``router``, routed VIPs that aren't here yet wait until it routes; with a ``gate`` the node
-    serves while its data path looks well.
+    serves while its data path looks well; with a ``keeper`` flows outlive a planned move of their VIP.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class DataPlane:
         metrics: AgentMetrics,
         router: BirdWatch | None = None,
         gate: GateWatch | None = None,
+        keeper: FlowKeeper | None = None,
     ) -> None:
         self._core = core
         self._netlink = netlink
@@ -95,6 +100,7 @@ class DataPlane:
         self._metrics = metrics
         self._router = router
         self._gate = gate
+        self._keeper = keeper
         self._wake = asyncio.Event()
         self._departed = asyncio.Event()
         self._to_execute: deque[Execute] = deque()
@@ -118,6 +124,12 @@ class DataPlane:
             self._core.await_router(self._now())
         if self._gate is not None:
             self._core.await_looks(self._now())
+        if self._keeper is not None:
+            trouble = await self._keeper.begin()
+            if trouble is None:
+                self._core.keep_flows()
+            else:
+                log.warning("connections don't outlive the moves of addresses", extra={"why": trouble})
 
     async def run(self) -> None:
         """Keep the VIPs where they belong, until cancelled."""
@@ -130,6 +142,8 @@ class DataPlane:
                 tasks.create_task(self._follow_router(self._router))
             if self._gate is not None:
                 tasks.create_task(self._follow_gate(self._gate))
+            if self._keeper is not None:
+                tasks.create_task(self._keeper.run(self._flows_looked))
             tasks.create_task(self._name_rivals())
             tasks.create_task(self._look_for_stray_answers())
             tasks.create_task(measure_lag(self._metrics, self._standstill))
@@ -182,6 +196,10 @@ class DataPlane:
         async for looked in gate.looks():
             self._core.looked(self._moment(), looked)
             self._fed()
+
+    def _flows_looked(self, counts: Mapping[IPAddress, int]) -> None:
+        self._core.flows_looked(self._now(), counts)
+        self._fed()
 
     async def _follow_inbox(self) -> None:
         self._inbox.open()
@@ -246,6 +264,8 @@ class DataPlane:
             self._core.tick(self._moment())
             self._say()
             while self._to_execute:
+                if self._keeper is not None:
+                    await self._keeper.applied()
                 outcomes = await self._executor.execute(self._to_execute.popleft().actions)
                 self._core.executed(self._now(), outcomes)
                 self._say()
@@ -267,6 +287,8 @@ class DataPlane:
         self._outbox.put_all(reports)
         self._metrics.members.set(self._core.candidacy.member_count)
         self._metrics.nowhere.set(self._core.nowhere_count)
+        if self._keeper is not None:
+            self._keeper.metrics.show_flows(*self._core.flow_counts)
         self._metrics.cut_off.set(self._core.candidacy.is_unanswered)
         self._metrics.messages_refused.set(self._peers.refused)
         if self._peers.ring != self._shown_ring:
@@ -287,6 +309,9 @@ class DataPlane:
                 self._sending.send(output)
             case Send(to, message):
                 self._peers.send(to, message)
+            case Look() | OfferEnded() | Keep() | Change() | Await():
+                if self._keeper is not None:
+                    self._keeper.put(output)
             case SayMeta(meta):
                 self._peers.set_meta(meta)
             case JoinAtOnce():

@@ -76,11 +76,13 @@ class Implications:
         """Another node takes part, or says something else of itself; not all of that is of weight for the election."""
         if self._state.members.joined(node, meta, address, now):
             self.candidacy_changed(now)
+        self._state.flows.alive(node)
         self._state.rollcall.mark()
 
     def peer_gone(self, node: str, now: float, *, for_good: bool) -> None:
         """Another node died, or left (``for_good``)."""
         self._state.members.gone(node, now, for_good=for_good)
+        self._state.flows.gone(node, now, for_good=for_good)
         if not for_good:
             self._state.takeovers.peer_died(now)
         self.candidacy_changed(now, "left" if for_good else "died")

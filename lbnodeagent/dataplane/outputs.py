@@ -9,6 +9,7 @@ from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.changes import Tally
 from lbnodeagent.election.negotiation import Send
+from lbnodeagent.flows.tables import FlowsOutput
 from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.tables import Action, AddressKey, Outcome, PresentAddress, Report
 from lbnodeagent.wire.neighbours import WireOutput
@@ -76,6 +77,7 @@ Output: TypeAlias = (
     | Execute
     | WireOutput
     | Send
+    | FlowsOutput
     | SayMeta
     | JoinAtOnce
     | Counted

@@ -28,12 +28,14 @@ from lbnodeagent.dataplane.witnesses import Witnesses
 from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.negotiation import Negotiation
 from lbnodeagent.election.subnets import Subnets
+from lbnodeagent.flows.engine import Flows
+from lbnodeagent.flows.tables import Stand
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gate.gate import Gate
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.adoption import Adoption
 from lbnodeagent.kernel.connected import ConnectedSubnets
-from lbnodeagent.kernel.interfaces import IPVS_INTERFACE
+from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, subnet_for
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.kernel.removals import Removals
 from lbnodeagent.kernel.requested import Requested
@@ -88,6 +90,7 @@ class State:
         self.linger = Linger()
         self.nowhere = Nowhere()
         self.rollcall = RollCall(self.members, self.candidacy, self.wanted, self.nowhere)
+        self.flows = Flows(self.members)
         self.router = RouterGate()
         self.gate = Gate()
         self.are_links_dirty = True
@@ -95,10 +98,21 @@ class State:
         self._dirty: dict[IPAddress, None] = {}
 
     @property
-    def timed(self) -> tuple[Timed, ...]:
-        """The parts that may wait for a time."""
-        parts = self.negotiation, self.witnesses, self.statuses, self.linger, self.nowhere, self.candidacy, self.gate
-        return *parts, self.rollcall
+    def deadline(self) -> float:
+        """When the first of the parts has something to do by itself."""
+        timed: tuple[Timed, ...] = (
+            self.negotiation,
+            self.witnesses,
+            self.statuses,
+            self.linger,
+            self.nowhere,
+            self.candidacy,
+            self.gate,
+            self.rollcall,
+            self.flows,
+        )
+        timers = (timer for part in timed if (timer := part.deadline) is not None)
+        return min(self.sweeps.deadline, self.neighbours.deadline, self.router.deadline, *timers)
 
     # --- what is to be looked at -------------------------------------------------------------------------------------
 
@@ -106,6 +120,11 @@ class State:
     def has_dirty_vips(self) -> bool:
         """Whether a VIP is to be looked at."""
         return bool(self._dirty)
+
+    @property
+    def is_turn_due(self) -> bool:
+        """Whether there is something for a turn to do."""
+        return bool(self._dirty) or (self.are_links_dirty and self.is_configured) or self.can_renew_routes
 
     @property
     def can_renew_routes(self) -> bool:
@@ -154,7 +173,8 @@ class State:
 
     def has_withdrawn(self) -> bool:
         """Whether nothing is left here that may not outlive this agent."""
-        return not self._dirty and all(self._may_stay(there) for there in self.present.all_ours())
+        is_gone = not self._dirty and all(self._may_stay(there) for there in self.present.all_ours())
+        return is_gone and self.flows.is_settled()
 
     def _may_stay(self, there: PresentAddress) -> bool:
         """A routed VIP that has a lifetime may."""
@@ -231,6 +251,22 @@ class State:
             router_trouble=self.router.trouble,
             is_spokesman=candidacy.is_spokesman,
         )
+
+    def look_at_flows(self, vips: Iterable[IPAddress], now: float) -> None:
+        """See what becomes of these VIPs' flows."""
+        if self.flows.is_on:
+            for vip in vips:
+                self.flows.look(self._stand(vip, now), now)
+
+    def _stand(self, vip: IPAddress, now: float) -> Stand:
+        subnet = subnet_for(vip, self.subnets.here)
+        owner = self.candidacy.owner(vip) if vip in self.wanted else None
+        is_here, is_new = bool(self.present.nics_with(vip)), self.detection.is_new(vip, now)
+        if subnet is None:
+            return Stand(vip, owner, is_here, is_new)
+        its = (there for there in self.present.foreign(subnet.index) if there.is_usable)
+        own = next((there.address for there in its if there.network == subnet.network), None)
+        return Stand(vip, owner, is_here, is_new, subnet.index, own)
 
     def facts(self, vips: Iterable[IPAddress]) -> Facts:
         """What the rules look at when something is done about these VIPs."""

@@ -13,6 +13,7 @@ def run_timers(state: State, implied: Implications, now: float) -> Swept | None:
     state.mark(state.negotiation.run_due(now))
     implied.ask_wire(now)
     state.neighbours.run_due(now)
+    state.flows.run_due(now)
     state.mark(state.statuses.due(now))
     state.mark(state.linger.due(now))
     if lasted := state.nowhere.due(now):

@@ -42,6 +42,7 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
         state.negotiation.settle(vip, now, is_wanted=vip in state.wanted)
         state.linger.look(vip, now, is_going=state.is_going(vip, is_spared=vip in spared))
         state.nowhere.look(vip, now, is_nowhere=vip in nowhere)
+    state.look_at_flows(vips, now)  # before one is placed, as its flows may come at once
     situation = state.situation(vips, now, spared=spared, nowhere=nowhere)
     actions, blocked = plan(situation) if state.is_configured else (plan_adopted(situation), [])
     state.refusals.note(vips, (one.refusal for one in blocked if one.refusal is not None))
@@ -61,6 +62,7 @@ def _look_at(state: State, vips: Sequence[IPAddress], now: float) -> Generator[E
         state.neighbours.ask_whether_free(one.vip, one.interface, now)
     state.neighbours.announce_placed(vips, now)
     state.negotiation.answer(vips)
+    state.look_at_flows(vips, now)
     state.statuses.note(vips, actions, blocked, outcomes, situation.config.dummy_interface, now)
     state.note_placed(vips, now)
     for vip in vips:

@@ -52,6 +52,8 @@ class Candidacy:
         """Checks that find something wrong around this node, for people to know."""
         self.weight = 1
         """For the allocator to know."""
+        self.keeps_flows = False
+        """It passes on the flows of its VIPs that others serve."""
         self.is_leaving = False
         self.hears_peers = False
         """The gossip runs: before that, the silence of peers means nothing."""
@@ -237,6 +239,7 @@ class Candidacy:
             is_behind=self.is_behind,
             weight=self.weight,
             found_wrong=self.found_wrong,
+            keeps_flows=self.keeps_flows,
             version=self._version,
         )
         if meta != self._members.own:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from lbnodeagent.errors import MetaError
 from lbnodeagent.gossip.envelope import Life, Recipient, Ruling, Sender, admits_bare, opened
 from lbnodeagent.gossip.events import PeerAlive, PeerEvent, PeerGone, peer_event
+from lbnodeagent.gossip.flowsmessage import FlowsMessage, decode_flows, encode_flows
 from lbnodeagent.gossip.keyrotation import Mark, Others
 from lbnodeagent.gossip.meta import (
     HandoverMessage,
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 class _Read:
     """What a payload of the gossip says, and whom it says to be from."""
 
-    message: HandoverMessage | None
+    message: HandoverMessage | FlowsMessage | None
     ruling: Ruling
 
 
@@ -46,6 +47,9 @@ class Correspondence:
         self._life = life
         self._sender = Sender(node, life)
         self._recipient = Recipient(life)
+        self._flows_sender = Sender(node, life)
+        self._flows_recipient = Recipient(life)
+        """Apart, as those that come by streams and by packets overtake each other by more than the window."""
         self._lives: dict[str, Life] = {}
         self._keys: dict[str, tuple[Mark, ...]] = {}
 
@@ -69,6 +73,13 @@ class Correspondence:
         payloads = encode_messages(message)
         return payloads if audience is None else [self._sender.seal(payload, audience) for payload in payloads]
 
+    def write_flows(self, to: str, message: FlowsMessage) -> list[bytes]:
+        """Likewise, of flows: who has no life knows of none. Each is to be sent when the one before it is there."""
+        audience = self._lives.get(to)
+        if audience is None:
+            return []
+        return [self._flows_sender.seal(payload, audience) for payload in encode_flows(message)]
+
     def hear(self, event: Event) -> PeerEvent | None:
         """What an event of the gossip means; None: nothing, or nothing that counts."""
         if isinstance(event, UserMessage):
@@ -91,7 +102,7 @@ class Correspondence:
                 pass
         return happened
 
-    def _message(self, data: bytes) -> HandoverMessage | None:
+    def _message(self, data: bytes) -> HandoverMessage | FlowsMessage | None:
         try:
             read = self._read(data)
         except MetaError as error:
@@ -107,11 +118,13 @@ class Correspondence:
     def _read(self, data: bytes) -> _Read:
         envelope = opened(data)
         if envelope is None:
-            message = decode_message(data)
-            counts = message is None or admits_bare(self._lives.get(message.sender))
-            return _Read(message, Ruling.TAKEN if counts else Ruling.STRANGER)
-        ruling = self._recipient.rule(envelope, self._lives.get(envelope.sender))
-        message = decode_message(envelope.payload)
+            bare = decode_message(data)
+            counts = bare is None or admits_bare(self._lives.get(bare.sender))
+            return _Read(bare, Ruling.TAKEN if counts else Ruling.STRANGER)
+        flows = decode_flows(envelope.payload)
+        recipient = self._recipient if flows is None else self._flows_recipient
+        ruling = recipient.rule(envelope, self._lives.get(envelope.sender))
+        message: HandoverMessage | FlowsMessage | None = flows or decode_message(envelope.payload)
         if message is not None and message.sender != envelope.sender:
             raise MetaError("a message in an envelope of another sender")
         return _Read(message, ruling)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
+from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.meta import HandoverMessage
 from memberlist.events import (
     Event,
@@ -76,7 +77,16 @@ class KeyRetired:
 
 
 PeerEvent: TypeAlias = (
-    GossipStarted | GossipEnded | PeerAlive | PeerGone | Deaf | CutOff | StoodStill | KeyRetired | HandoverMessage
+    GossipStarted
+    | GossipEnded
+    | PeerAlive
+    | PeerGone
+    | Deaf
+    | CutOff
+    | StoodStill
+    | KeyRetired
+    | HandoverMessage
+    | FlowsMessage
 )
 
 

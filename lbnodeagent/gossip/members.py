@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lbnodeagent.errors import MetaError
+from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.gossip.hosts import Hosts
 from lbnodeagent.gossip.meta import Meta, decode_meta
 from lbnodeagent.tables import Mac
@@ -216,6 +217,11 @@ class Members:
         """Whether a live member speaks the hand-over messages."""
         return self._others.get(node) is not None
 
+    def keeps_flows(self, node: str) -> Life | None:
+        """Which run of a live member passes on the flows that others go on serving; None: none does."""
+        meta = self._others.get(node)
+        return meta.life if meta is not None and meta.keeps_flows else None
+
     def candidates(self) -> dict[str, Candidate]:
         """The nodes to elect from."""
         metas = {**self._others, self.node: self.own}
@@ -247,7 +253,9 @@ class Members:
 
 def _elective(meta: Meta | None) -> Meta | None:
     """What the election goes by: when an API server goes, all agents are behind it, one after the other."""
-    return replace(meta, is_behind=False, weight=1, found_wrong=frozenset()) if meta is not None else None
+    if meta is None:
+        return None
+    return replace(meta, is_behind=False, weight=1, found_wrong=frozenset(), keeps_flows=False)
 
 
 def _takes_part(meta: Meta) -> bool:

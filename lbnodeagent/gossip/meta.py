@@ -9,8 +9,9 @@ An extension is an entry that begins with 0x03: as a MAC address it would be one
 agents from before read it as a MAC that nobody answers with. Its second byte says what it carries. 0x01: how the node
 serves (a Failure's number, 0 for none; 0x40 for a kube-proxy that works; 0x80 for a node that is excluded besides), and
 its agent's version in three bytes; agents from before see a node that doesn't serve as an excluded one. 0x02, which is
-there only if it says anything: flags (0x01: the agent is behind the API), the node's weight, and two bytes of 0. 0x03,
-likewise: which checks find something wrong around the node, a bit for each in four bytes (purelb/checks.py).
+there only if it says anything: flags (0x01: the agent is behind the API; 0x02: it keeps flows of VIPs that it takes
+over), the node's weight, and two bytes of 0. 0x03, likewise: which checks find something wrong around the node, a bit
+for each in four bytes (purelb/checks.py).
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ _EXTENSION: Final = 0x03
 _SERVICE: Final = 0x01
 """The kind of the extension that says how the node serves."""
 _FURTHER: Final = 0x02
-"""The kind of the extension that says what only the allocator is to know."""
+"""The kind of the extension that says what doesn't concern the election."""
 _WRONG: Final = 0x03
 """The kind of the extension that says what is wrong around the node."""
 _BEHIND: Final = 0x01
+_KEEPS_FLOWS: Final = 0x02
 _BESIDES: Final = 0x80
 """In it: the node is excluded, whether it serves or not."""
 _PROXIED: Final = 0x40
@@ -93,6 +95,8 @@ class Meta:
     """How many VIPs it has beside the others, where the allocator plans that."""
     found_wrong: frozenset[Check] = frozenset()
     """Checks that find something wrong around the node."""
+    keeps_flows: bool = False
+    """Who had a VIP before may go on serving its flows: this node passes them on."""
 
     @property
     def serves(self) -> bool:
@@ -162,6 +166,7 @@ def decode_meta(data: bytes) -> Meta | None:
         is_behind=further is not None and bool(further[2] & _BEHIND),
         weight=further[3] if further is not None else 1,
         found_wrong=checks_of(int.from_bytes(wrong[2:])) if wrong is not None else frozenset(),
+        keeps_flows=further is not None and bool(further[2] & _KEEPS_FLOWS),
     )
 
 
@@ -176,9 +181,10 @@ def _service(meta: Meta) -> list[bytes]:
 
 def _further(meta: Meta) -> list[bytes]:
     """The extension that says what isn't as it is of most nodes."""
-    if not meta.is_behind and meta.weight == 1:
+    if not meta.is_behind and meta.weight == 1 and not meta.keeps_flows:
         return []
-    return [struct.pack("!BBBBH", _EXTENSION, _FURTHER, _BEHIND * meta.is_behind, meta.weight, 0)]
+    flags = _BEHIND * meta.is_behind | _KEEPS_FLOWS * meta.keeps_flows
+    return [struct.pack("!BBBBH", _EXTENSION, _FURTHER, flags, meta.weight, 0)]
 
 
 def _wrong(meta: Meta) -> list[bytes]:

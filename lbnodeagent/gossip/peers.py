@@ -27,6 +27,7 @@ from lbnodeagent.gossip.events import (
     PeerEvent,
     PeerGone,
 )
+from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.hearing import Hearing
 from lbnodeagent.gossip.joining import Joining
 from lbnodeagent.gossip.keyrotation import Rotation, fingerprint, mark
@@ -44,6 +45,7 @@ from memberlist import (
     MemberSuspected,
     MemberUpdated,
     State,
+    StreamFailed,
     UnknownMember,
 )
 
@@ -206,6 +208,19 @@ class Peers:
             except UnknownMember:
                 return
 
+    async def send_flows(self, node: str, message: FlowsMessage) -> bool:
+        """Send to one member, by streams. Whether all of it is there."""
+        gossip = self._gossip
+        if gossip is None or not (payloads := self._correspondence.write_flows(node, message)):
+            return False
+        try:
+            for payload in payloads:
+                await gossip.send(node, payload)
+        except (UnknownMember, StreamFailed) as error:
+            log.info("flows could not be sent", extra={"node": node, "error": str(error)})
+            return False
+        return True
+
     async def run(self) -> None:
         """Take part until cancelled."""
         await self._has_key.wait()
@@ -292,7 +307,7 @@ class Peers:
             case PeerGone(node, for_good):
                 self._alive.discard(node)
                 log.info("peer left" if for_good else "peer failed", extra={"node": node})
-            case HandoverMessage() if len(self._events) >= UNREAD:
+            case HandoverMessage() | FlowsMessage() if len(self._events) >= UNREAD:
                 return
             case _:
                 pass

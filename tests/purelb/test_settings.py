@@ -94,6 +94,11 @@ def test_the_wire_is_asked_for_new_addresses_unless_that_is_turned_off() -> None
     assert not AgentSettings.from_environment({**AGENT, "PURELB_ASK_FIRST": "false"}, []).asks_first
 
 
+def test_connections_outlive_no_move_unless_that_is_turned_on() -> None:
+    assert not AgentSettings.from_environment(AGENT, []).keeps_flows
+    assert AgentSettings.from_environment({**AGENT, "PURELB_KEEP_FLOWS": "true"}, []).keeps_flows
+
+
 def test_a_lease_is_published_unless_that_is_turned_off() -> None:
     assert AgentSettings.from_environment(AGENT, []).publishes_lease
     assert not AgentSettings.from_environment({**AGENT, "PURELB_NODE_LEASE": "false"}, []).publishes_lease

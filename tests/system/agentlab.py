@@ -7,7 +7,7 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from lab.command.lifecycle import MANIFEST, with_placement
 from tests.system.conftest import LabUnderTest, eventually
 from tests.system.recording import recorded
 
@@ -87,6 +88,15 @@ class Silence:
     replies: int
     lost: int
     longest: float
+
+
+def _with(environment: Mapping[str, str]) -> str:
+    """What is installed, with more in the agents' environment."""
+    first = "        - name: PURELB_NODE_NAME\n"
+    more = "".join(f'        - {{name: {name}, value: "{value}"}}\n' for name, value in environment.items())
+    before, here, after = MANIFEST.read_text().partition(first)
+    assert here, "the agents' environment is elsewhere"
+    return before + more + here + after
 
 
 class AgentLab:
@@ -238,12 +248,17 @@ class AgentLab:
 
 
 @contextmanager
-def three_nodes() -> Iterator[AgentLab]:
-    """A lab of its own, with groups for the wire and for routed addresses."""
+def three_nodes(*, environment: Mapping[str, str] | None = None) -> Iterator[AgentLab]:
+    """A lab of its own, with groups for the wire and for routed addresses; ``environment``: of the agents besides."""
     with tempfile.TemporaryDirectory(prefix="purelb-agent-") as folder:
         lab = LabUnderTest(Path(folder))
         try:
-            lab.must("up")
+            if environment is None:
+                lab.must("up")
+            else:
+                manifest = Path(folder, "purelb.yaml")
+                manifest.write_text(with_placement(_with(environment), "hash"))
+                lab.must("up", "--manifest", str(manifest))
             lab.kubectl("apply", "-f", "-", stdin=GROUPS)
             yield AgentLab(lab)
         finally:

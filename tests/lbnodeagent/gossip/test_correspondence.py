@@ -6,8 +6,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from lbnodeagent.gossip.correspondence import Correspondence
-from lbnodeagent.gossip.envelope import Life
+from lbnodeagent.gossip.envelope import WINDOW, Life
 from lbnodeagent.gossip.events import PeerGone
+from lbnodeagent.gossip.flowsmessage import FlowsMessage, encode_flows
 from lbnodeagent.gossip.meta import MAXIMUM, HandoverMessage, Meta, decode_meta, encode_messages, encode_meta
 from lbnodeagent.tables import Mac
 from memberlist.events import Member, MemberFailed, MemberJoined, UserMessage, Versions
@@ -105,3 +106,28 @@ def test_a_life_stands_where_agents_from_before_read_a_mac() -> None:
     assert said.life == ONE
     assert len(said.macs) == 15
     assert len(data) <= MAXIMUM
+
+
+FLOWS = FlowsMessage("w11", ip_address("10.31.188.64"), ip_address("10.31.188.11"), (bytes(9),), is_first=True)
+
+
+def test_a_message_of_flows_counts_once_however_many_packets_overtake_it() -> None:
+    sender, recipient = Correspondence("w11", ONE), Correspondence("w12", TWO)
+    introduced(sender, recipient)
+    (flows,) = sender.write_flows("w12", FLOWS)
+    for _ in range(2 * WINDOW):
+        (payload,) = sender.write("w12", MESSAGE)
+        recipient.hear(UserMessage(payload))
+
+    assert recipient.hear(UserMessage(flows)) == FLOWS
+    assert recipient.hear(UserMessage(flows)) is None
+
+
+def test_flows_are_told_in_an_envelope_or_not_at_all() -> None:
+    sender, recipient = Correspondence("w11", ONE), Correspondence("w12", TWO)
+    assert sender.write_flows("w12", FLOWS) == []
+
+    introduced(sender, recipient)
+    assert recipient.hear(UserMessage(encode_flows(FLOWS)[0])) is None
+    (stolen,) = sender.write_flows("w12", replace(FLOWS, sender="w13"))
+    assert recipient.hear(UserMessage(stolen)) is None

@@ -46,6 +46,9 @@ METAS = st.builds(
     st.one_of(st.none(), st.sampled_from(Failure)),
     st.booleans(),
     st.builds(Version, *[st.integers(0, 255)] * 3),
+    is_behind=st.booleans(),
+    weight=st.integers(0, 255),
+    keeps_flows=st.booleans(),
 )
 
 

@@ -16,6 +16,7 @@ from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce,
 from lbnodeagent.dataplane.standstill import Standstill
 from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.negotiation import Send
+from lbnodeagent.flows import tables as flows
 from lbnodeagent.gate.looks import Looked
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
@@ -260,6 +261,8 @@ class Agent:
                 self.removals.append(output)
             case JoinAtOnce() | Refusal():
                 pass
+            case flows.Look() | flows.OfferEnded() | flows.Keep() | flows.Change() | flows.Await():
+                pass  # no kernel here keeps any
             case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)
             case Serving() | Attendance():

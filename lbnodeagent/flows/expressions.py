@@ -1,0 +1,109 @@
+"""The expressions of nf_tables that our rules are made of, each as an attribute of a rule. Pure.
+
+Source: linux/netfilter/nf_tables.h. Registers are those of 4 bytes; a value longer than that goes on in the next ones.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from lbnodeagent.flows.nfnetlink import NESTED
+from lbnodeagent.kernel.attributes import attribute
+
+KEY: Final = 8
+"""NFT_REG32_00."""
+VERDICT: Final = 0
+LINK, NETWORK, TRANSPORT = 0, 1, 2
+META_PROTOCOL, META_NFPROTO, META_L4PROTO = 1, 15, 16
+EQUAL, UNEQUAL = 0, 1
+UPDATE, DELETE = 1, 2
+JUMP, DROP = -3, 0
+COUNTER: Final = 1
+"""NFT_OBJECT_COUNTER."""
+TCP: Final = b"\6"
+SYN, TCP_FLAGS = b"\x02", b"\x17"
+"""SYN; FIN, SYN, RST and ACK."""
+IS_NEW: Final = struct.pack("=I", 8)
+"""NF_CT_STATE_BIT(IP_CT_NEW)."""
+
+
+def meta(key: int, register: int) -> bytes:
+    """What is known of a packet beside its bytes."""
+    return _expression("meta", number(1, register) + number(2, key))
+
+
+def payload(base: int, offset: int, size: int, register: int) -> bytes:
+    """Bytes of it."""
+    return _expression("payload", number(1, register) + number(2, base) + number(3, offset) + number(4, size))
+
+
+def compare(register: int, wanted: bytes, how: int = EQUAL) -> bytes:
+    """Go on if that is so."""
+    return _expression("cmp", number(1, register) + number(2, how) + value(3, wanted))
+
+
+def masked(register: int, mask: bytes) -> bytes:
+    """Of a register these bits alone."""
+    size, zero = number(3, len(mask)), value(5, bytes(len(mask)))
+    return _expression("bitwise", number(1, register) + number(2, register) + size + value(4, mask) + zero)
+
+
+def tcp_flags(register: int) -> bytes:
+    """Those of TCP_FLAGS."""
+    return payload(TRANSPORT, 13, 1, register) + masked(register, TCP_FLAGS)
+
+
+def connection_state(register: int) -> bytes:
+    """By conntrack, as a bit."""
+    return _expression("ct", number(1, register) + number(2, 0))
+
+
+def lookup(name: str, *, is_map: bool = False) -> bytes:
+    """Go on if what begins in KEY is in a set; of a map, with its verdict."""
+    return _expression("lookup", text(1, name) + number(2, KEY) + (number(3, VERDICT) if is_map else b""))
+
+
+def dynset(name: str, how: int, timeout: int = 0) -> bytes:
+    """Change a set by what begins in KEY; the timeout is in seconds."""
+    lasts = attribute(6, struct.pack("!Q", timeout * 1000)) if timeout else b""
+    return _expression("dynset", text(1, name) + number(3, how) + number(4, KEY) + lasts)
+
+
+def load(register: int, data: bytes) -> bytes:
+    """A constant."""
+    return _expression("immediate", number(1, register) + value(2, data))
+
+
+def verdict(code: int) -> bytes:
+    """The end of the packet's way."""
+    return _expression("immediate", number(1, VERDICT) + attribute(2 | NESTED, attribute(2 | NESTED, number(1, code))))
+
+
+def counter(name: str) -> bytes:
+    """Count packets and bytes in that object."""
+    return _expression("objref", number(1, COUNTER) + text(2, name))
+
+
+def forward(device: int, address: int, family: int) -> bytes:
+    """Send it on, on layer 2, to the address and by the interface in these registers."""
+    return _expression("fwd", number(1, device) + number(2, address) + number(3, family))
+
+
+def _expression(name: str, data: bytes) -> bytes:
+    return attribute(1 | NESTED, text(1, name) + attribute(2 | NESTED, data))
+
+
+def text(kind: int, string: str) -> bytes:
+    """An attribute with a string."""
+    return attribute(kind, string.encode() + b"\0")
+
+
+def number(kind: int, integer: int) -> bytes:
+    """An attribute with a number of 4 bytes."""
+    return attribute(kind, (integer & 0xFFFFFFFF).to_bytes(4, "big"))
+
+
+def value(kind: int, data: bytes) -> bytes:
+    """An attribute with what a register may have."""
+    return attribute(kind | NESTED, attribute(1, data))

@@ -1,0 +1,172 @@
+"""Does what the engine of kept flows says: rules in the kernel, looks at its conntrack, messages to peers.
+
+Owns the threads' work and the order of it; decides nothing. The data plane's loop never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from functools import partial
+from ipaddress import IPv4Address
+from typing import Final, ParamSpec, TypeVar, assert_never
+
+from lbnodeagent.errors import KernelError
+from lbnodeagent.flows.netfilter import Netfilter
+from lbnodeagent.flows.rules import Rules
+from lbnodeagent.flows.tables import Await, Change, Flow, FlowsOutput, Keep, Look, Offer, OfferEnded, Rule
+from lbnodeagent.flows.telling import Told, news, told_now
+from lbnodeagent.gossip.peers import Peers
+from purelb.addresses import IPAddress
+from purelb.flowmetrics import FlowMetrics
+
+log = logging.getLogger(__name__)
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+PATIENCE: Final = 0.05
+"""Seconds for which an address that is to be placed waits for rules."""
+COUNT: Final = 10.0
+"""Seconds between two readings of how many packets were passed on."""
+WAITING_MOST: Final = 1000
+"""Changes that wait for the kernel; what is dropped then is told again in some minutes."""
+_NOBODY: Final = IPv4Address("0.0.0.0")
+
+
+class FlowKeeper:
+    """``begin``, ``run`` until cancelled, ``end``; ``put`` what is to be done."""
+
+    def __init__(
+        self,
+        node: str,
+        peers: Peers,
+        rules: Netfilter,
+        conntrack: Netfilter,
+        at_rules: Executor,
+        at_conntrack: Executor,
+        metrics: FlowMetrics,
+    ) -> None:
+        """Two sockets, each with a thread of its own: a long look doesn't keep rules waiting."""
+        self.metrics = metrics
+        self._node = node
+        self._peers = peers
+        self._rules = Rules(rules)
+        self._conntrack = conntrack
+        self._at_rules = at_rules
+        self._at_conntrack = at_conntrack
+        self._told: dict[IPAddress, Told] = {}
+        self._to_apply: asyncio.Queue[Rule] = asyncio.Queue()
+        self._is_idle = asyncio.Event()
+        self._to_look: asyncio.Queue[Look] = asyncio.Queue()
+
+    async def begin(self) -> str | None:
+        """Have empty tables; why this kernel can't keep flows, a clause."""
+        try:
+            await self._in(self._at_rules, self._rules.begin)
+            await self._in(self._at_conntrack, self._conntrack.live_flows, (_NOBODY,))
+        except KernelError as error:
+            self.metrics.show_supported(False)
+            return f"the kernel refuses what that takes: {error}"
+        self.metrics.show_supported(True)
+        return None
+
+    async def end(self) -> None:
+        """Leave no rules behind."""
+        try:
+            await self._in(self._at_rules, self._rules.end)
+        except KernelError as error:
+            log.warning("rules for kept flows are left behind", extra={"error": str(error)})
+
+    def put(self, output: FlowsOutput) -> None:
+        """Do this, after what was put before it."""
+        match output:
+            case Look():
+                self._to_look.put_nowait(output)
+            case OfferEnded(vip):
+                self._ended(vip)
+            case Change() if self._to_apply.qsize() >= WAITING_MOST:
+                log.warning("flows are not passed on: too many changes wait", extra={"vip": str(output.vip)})
+            case Keep() | Change() | Await():
+                self._to_apply.put_nowait(output)
+            case _:
+                assert_never(output)
+
+    def _ended(self, vip: IPAddress) -> None:
+        """The last flow of it has ended, or it is here again, or nobody's."""
+        told = self._told.pop(vip, None)
+        if told is not None and told.most:
+            seconds = round(asyncio.get_running_loop().time() - told.since, 1)
+            log.info("flows are served on no longer", extra={"vip": str(vip), "flows": told.most, "seconds": seconds})
+
+    async def applied(self) -> None:
+        """Wait until the kernel has the rules that were put, but not for long."""
+        if self._to_apply.empty() and self._is_idle.is_set():
+            return
+        self._is_idle.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._is_idle.wait()
+
+    async def run(self, looked: Callable[[Mapping[IPAddress, int]], None]) -> None:
+        """Do what was put; ``looked`` is told what came of each look."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._apply())
+            tasks.create_task(self._look(looked))
+            tasks.create_task(self._count())
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT)
+            with contextlib.suppress(KernelError):  # it is said at the next change of them
+                self.metrics.show_packets(*await self._in(self._at_rules, self._rules.packets))
+
+    @staticmethod
+    async def _in(thread: Executor, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+        """Do it there: what was cancelled while a thread was at it is done before what comes next."""
+        return await asyncio.get_running_loop().run_in_executor(thread, partial(work, *given, **named))
+
+    async def _apply(self) -> None:
+        while True:
+            if self._to_apply.empty():
+                self._is_idle.set()
+            rule = await self._to_apply.get()
+            self._is_idle.clear()
+            try:
+                await self._in(self._at_rules, self._rules.apply, rule)
+            except KernelError as error:
+                log.warning("rules for kept flows were refused", extra={"error": str(error)})
+
+    async def _look(self, looked: Callable[[Mapping[IPAddress, int]], None]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            look = await self._to_look.get()
+            counts: dict[IPAddress, int] = {}
+            try:
+                vips = [offer.vip for offer in look.offers]
+                flows = await self._in(self._at_conntrack, self._conntrack.live_flows, vips)
+            except KernelError as error:
+                log.warning("conntrack could not be read", extra={"error": str(error)})
+                looked({})
+                continue
+            for offer in look.offers:
+                if await self._tell(offer, flows[offer.vip], loop.time()):
+                    counts[offer.vip] = len(flows[offer.vip])
+            looked(counts)
+
+    async def _tell(self, offer: Offer, flows: list[Flow], now: float) -> bool:
+        """Whether the new owner knows of these."""
+        told = self._told.get(offer.vip)
+        message = await self._in(self._at_conntrack, news, self._node, offer, flows, told, now)
+        if message is not None:
+            if not await self._peers.send_flows(offer.to, message):
+                self._told.pop(offer.vip, None)
+                return False
+            if message.begun and message.is_first:
+                about = {"vip": str(offer.vip), "to": offer.to, "flows": len(flows)}
+                log.info("flows are served on", extra=about)
+        self._told[offer.vip] = told_now(offer, flows, told, now)
+        return True

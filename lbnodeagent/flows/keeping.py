@@ -1,0 +1,216 @@
+"""Whose flows this node passes on, and for which VIPs it waits to be told of some. Pure.
+
+Believed is who the gossip knows, of VIPs that are wanted, with an address of its own on their subnet. What is passed on
+ends when the VIP is another's, or nobody's, when the node that serves it fails, or some time after it left (its kernel
+goes on); a single flow when that node says so, or when no packet of it came for long, which the kernel sees to.
+``now`` is monotonic seconds.
+
+What comes in mid-flow for a VIP that isn't here yet is dropped beforehand, so that a takeover waits for nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from lbnodeagent.flows.tables import Await, Change, Flow, Keep, Rule, Server, Stand
+from lbnodeagent.gossip.flowsmessage import FlowsMessage
+from lbnodeagent.gossip.members import Members
+from lbnodeagent.tables import IfIndex
+from purelb.addresses import IPAddress
+
+log = logging.getLogger(__name__)
+
+FLOWS_MOST: Final = 1 << 18
+"""That are passed on in all, as far as they are counted."""
+SERVERS_MOST: Final = 16
+"""Nodes that serve flows of one VIP: it can't move by plan much more often than flows live."""
+AWAITED: Final = 1.0
+"""Seconds for which an address that came here waits to be told of flows."""
+AWAITED_MOST: Final = 5.0
+"""Likewise while it is being told."""
+EARLY: Final = 10.0
+"""Seconds for which a node believes one that takes it for a VIP's owner, before it knows it to be."""
+LEFT: Final = 120.0
+"""Seconds for which a node whose agent left is believed to serve on: most of those are upgraded."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    server: Server
+    count: int
+    until: float | None = None
+    """Its agent left."""
+
+
+class Keeping:
+    """Of the node ``members.node``. Each change returns what is to be done about the rules."""
+
+    def __init__(self, members: Members) -> None:
+        self._members = members
+        self._stands: dict[IPAddress, Stand] = {}
+        self._kept: dict[IPAddress, dict[str, _Kept]] = {}
+        self._index: dict[IPAddress, IfIndex] = {}
+        self._early: dict[IPAddress, float] = {}
+        self._awaited: set[IPAddress] = set()
+        self._placed_at: dict[IPAddress, float] = {}
+        self._told_at: dict[IPAddress, float] = {}
+        self.refused = 0
+        """Flows that weren't believed, or were too many."""
+
+    @property
+    def count(self) -> int:
+        """The flows that are passed on, as far as those who serve them have said."""
+        return sum(kept.count for its in self._kept.values() for kept in its.values())
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``due`` has something."""
+        lefts = (kept.until for its in self._kept.values() for kept in its.values() if kept.until is not None)
+        placed = (self._waits_until(vip) for vip in self._placed_at)
+        return min((*lefts, *placed, *self._early.values()), default=None)
+
+    def look(self, stand: Stand, now: float) -> list[Rule]:
+        """How a VIP stands now."""
+        vip, rules = stand.vip, list[Rule]()
+        is_wanted = stand.owner is not None and stand.index is not None
+        if is_wanted:
+            self._stands[vip] = stand
+        else:
+            self._stands.pop(vip, None)
+        if is_wanted and not stand.is_here:
+            self._placed_at.pop(vip, None)
+            is_first_placed_here = stand.is_new and stand.owner == self._members.node
+            if vip not in self._awaited and not is_first_placed_here:
+                self._awaited.add(vip)
+                rules.append(Await((vip,), True))
+        elif not is_wanted:
+            rules += self._end_waiting(vip)
+        elif vip in self._awaited:
+            self._placed_at.setdefault(vip, now)
+        if stand.is_here or stand.owner == self._members.node:
+            self._early.pop(vip, None)
+        if not is_wanted or (vip in self._kept and not self._may_keep(vip)):
+            rules += self._forget_vip(vip)
+        elif vip in self._kept and stand.index is not None and stand.index != self._index[vip]:
+            rules.append(self._keep(vip, stand.index))
+        return rules
+
+    def _may_keep(self, vip: IPAddress) -> bool:
+        stand = self._stands[vip]
+        return stand.is_here or stand.owner == self._members.node or vip in self._early
+
+    def received(self, message: FlowsMessage, now: float) -> list[Rule]:
+        """Another node serves these flows."""
+        vip, sender = message.vip, message.sender
+        stand, server = self._stands.get(vip), self._server(message)
+        kept = self._kept.get(vip, {}).get(sender)
+        count = (kept.count if kept is not None and not message.is_first else 0) + len(message.begun)
+        room = FLOWS_MOST - self.count + (kept.count if kept is not None else 0)
+        if stand is None or stand.index is None or server is None or count > room or sender == self._members.node:
+            self.refused += len(message.begun)
+            return []
+        if kept is None and not message.begun:
+            return []
+        if kept is None and len(self._kept.get(vip, {})) >= SERVERS_MOST:
+            self.refused += len(message.begun)
+            return []
+        if not stand.is_here and stand.owner != self._members.node:
+            self._early[vip] = now + EARLY
+        rules: list[Rule] = []
+        if kept is None or kept.server != server:
+            if kept is not None:
+                rules += self._forget(vip, sender)
+            self._kept.setdefault(vip, {})[sender] = _Kept(server, 0)
+            rules.append(self._keep(vip, stand.index))
+        self._kept[vip][sender].count = max(count - len(message.ended), 0)
+        self._told_at[vip] = now
+        begun, ended = tuple(map(Flow, message.begun)), tuple(map(Flow, message.ended))
+        return [*rules, Change(vip, server, begun, ended, message.is_first)]
+
+    def _server(self, message: FlowsMessage) -> Server | None:
+        """Who sent it, if that is where it says to be."""
+        meta = self._members.others.get(message.sender)
+        if meta is None or self._members.hosts.node_with(message.server) != message.sender:
+            return None
+        return Server(message.sender, message.server, meta.macs)
+
+    def alive(self, node: str) -> None:
+        """An agent that left is there again."""
+        for its in self._kept.values():
+            if node in its:
+                its[node].until = None
+
+    def gone(self, node: str, now: float, *, for_good: bool) -> list[Rule]:
+        """A node failed, or its agent left (``for_good``)."""
+        rules: list[Rule] = []
+        for vip in [vip for vip, its in self._kept.items() if node in its]:
+            if for_good:
+                self._kept[vip][node].until = now + LEFT
+            else:
+                lost = self._kept[vip][node].count
+                log.info("kept flows are lost", extra={"vip": str(vip), "node": node, "flows": lost})
+                rules += self._forget(vip, node)
+        return rules
+
+    def due(self, now: float) -> list[Rule]:
+        """What ends by itself."""
+        rules: list[Rule] = []
+        for vip in [vip for vip in self._placed_at if now >= self._waits_until(vip)]:
+            rules += self._end_waiting(vip)
+        for vip in [vip for vip, until in self._early.items() if now >= until]:
+            del self._early[vip]
+            if vip in self._kept and not self._may_keep(vip):
+                rules += self._forget_vip(vip)
+        over = [
+            (vip, node)
+            for vip, its in self._kept.items()
+            for node, kept in its.items()
+            if kept.until is not None and now >= kept.until
+        ]
+        for vip, node in over:
+            rules += self._forget(vip, node)
+        return rules
+
+    def _waits_until(self, vip: IPAddress) -> float:
+        """While it is being told of flows there are more to come."""
+        placed_at = self._placed_at[vip]
+        return max(placed_at + AWAITED, min(self._told_at.get(vip, placed_at) + AWAITED, placed_at + AWAITED_MOST))
+
+    def _end_waiting(self, vip: IPAddress) -> list[Rule]:
+        self._placed_at.pop(vip, None)
+        if vip not in self._awaited:
+            return []
+        self._awaited.discard(vip)
+        return [Await((vip,), False)]
+
+    def _keep(self, vip: IPAddress, index: IfIndex) -> Keep:
+        self._index[vip] = index
+        return Keep(vip, tuple(kept.server for kept in self._kept[vip].values()), index)
+
+    def _forget(self, vip: IPAddress, node: str) -> list[Rule]:
+        del self._kept[vip][node]
+        if not self._kept[vip]:
+            return self._forget_vip(vip)
+        return [self._keep(vip, self._index[vip])]
+
+    def _forget_vip(self, vip: IPAddress) -> list[Rule]:
+        self._early.pop(vip, None)
+        self._told_at.pop(vip, None)
+        if self._kept.pop(vip, None) is None:
+            return []
+        return [Keep(vip, (), self._index.pop(vip))]
+
+
+def joined(rules: Iterable[Rule]) -> list[Rule]:
+    """The same with what is awaited of many VIPs, one after the other, in one."""
+    result: list[Rule] = []
+    for rule in rules:
+        last = result[-1] if result else None
+        if isinstance(rule, Await) and isinstance(last, Await) and last.is_awaited == rule.is_awaited:
+            result[-1] = Await((*last.vips, *rule.vips), rule.is_awaited)
+        else:
+            result.append(rule)
+    return result

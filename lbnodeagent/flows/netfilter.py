@@ -1,0 +1,103 @@
+"""The socket to the kernel's nf_tables and conntrack. Blocking: to be used in a thread, by one at a time."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, Self
+
+from lbnodeagent.errors import KernelError
+from lbnodeagent.flows import conntrack
+from lbnodeagent.flows.nfnetlink import DUMP, HEAD, Message, answers, batch, encode
+from lbnodeagent.flows.tables import Flow
+from purelb.addresses import IPAddress
+
+_NETFILTER: Final = 12
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+_BUFFER: Final = 4 << 20
+_RECEIVE: Final = 1 << 16
+PATIENCE: Final = 5.0
+"""Seconds; nf_tables answers within the send, a dump in parts."""
+
+
+class Netfilter:
+    """``with Netfilter() as netfilter``."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        for option in (_SO_SNDBUFFORCE, _SO_RCVBUFFORCE):
+            # Root of a user namespace may not: large batches are refused then, small ones aren't.
+            with suppress(PermissionError):
+                self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        self._socket.settimeout(PATIENCE)
+        self._socket.bind((0, 0))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        """Do all of this, or nothing of it. Raises KernelError."""
+        self._sequence += 1
+        with _errors("nf_tables"):
+            self._socket.send(batch(messages, self._sequence))
+            # Each message that fails is answered, and the end of the batch if none does.
+            while True:
+                for answer in answers(self._socket.recv(_RECEIVE), self._sequence):
+                    if answer:
+                        raise KernelError("nf_tables", answer)
+                    return
+
+    def ask(self, message: Message) -> bytes:
+        """The one message that answers it. Raises KernelError."""
+        self._sequence += 1
+        with _errors("nf_tables"):
+            self._socket.send(encode(message, self._sequence))
+            while True:
+                data = self._socket.recv(_RECEIVE)
+                for code in answers(data, self._sequence):
+                    raise KernelError("nf_tables", code)
+                if HEAD.unpack_from(data)[3] == self._sequence:
+                    return data
+
+    def live_flows(self, vips: Collection[IPAddress]) -> dict[IPAddress, list[Flow]]:
+        """What this node serves of flows to each of these, by its conntrack. Raises KernelError."""
+        found = {vip: list[Flow]() for vip in vips}
+        its4 = {vip: flows for vip, flows in found.items() if isinstance(vip, IPv4Address)}
+        its6 = {vip: flows for vip, flows in found.items() if isinstance(vip, IPv6Address)}
+        if its4:
+            body = conntrack.request(next(iter(its4)) if len(its4) == 1 else None)
+            self._dump(Message(conntrack.GET, DUMP, socket.AF_INET, body), 4, _packed(its4))
+        if its6:
+            self._dump(Message(conntrack.GET, DUMP, socket.AF_INET6, conntrack.request(None)), 6, _packed(its6))
+        return found
+
+    def _dump(self, request: Message, version: int, found: Mapping[bytes, list[Flow]]) -> None:
+        self._sequence += 1
+        with _errors("conntrack"):
+            self._socket.send(encode(request, self._sequence))
+            end = None
+            while end is None:
+                end = conntrack.live_flows(self._socket.recv(_RECEIVE), version, found)
+        if end:
+            raise KernelError("conntrack", end)
+
+
+def _packed(found: Mapping[IPv4Address, list[Flow]] | Mapping[IPv6Address, list[Flow]]) -> dict[bytes, list[Flow]]:
+    return {vip.packed: flows for vip, flows in found.items()}
+
+
+@contextmanager
+def _errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise KernelError(what, errno.ETIMEDOUT) from error
+    except OSError as error:
+        raise KernelError(what, error.errno or errno.EIO) from error

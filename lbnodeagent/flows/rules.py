@@ -1,0 +1,142 @@
+"""Our tables in the kernel: brings them up, changes them, and brings them up again when somebody flushed them.
+
+Blocking; one at a time. It decides nothing, and remembers of flows only whose they are.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, assert_never
+
+from lbnodeagent.errors import KernelError
+from lbnodeagent.flows import nftables
+from lbnodeagent.flows.netfilter import Netfilter
+from lbnodeagent.flows.nfnetlink import Message
+from lbnodeagent.flows.tables import Await, Change, Flow, Keep, Rule
+from lbnodeagent.tables import IfIndex
+from purelb.addresses import IPAddress
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 12_000
+"""Flows in one batch, which must fit into the socket's buffer."""
+
+
+class Rules:
+    """``begin`` sweeps what an earlier run left; ``end`` leaves nothing."""
+
+    def __init__(self, netfilter: Netfilter) -> None:
+        self._netfilter = netfilter
+        self._kept: dict[IPAddress, Keep] = {}
+        self._awaited: set[IPAddress] = set()
+        self._nics: set[IfIndex] = set()
+
+    def begin(self) -> None:
+        """Have empty tables. Raises KernelError where the kernel can't have such rules."""
+        self.end()
+        self._nics.clear()
+        self._netfilter.commit([*nftables.tables(), *nftables.trial()])
+        self._netfilter.commit(nftables.trial_over())
+
+    def end(self) -> None:
+        """Have no tables. Raises KernelError."""
+        for batch in nftables.sweep():
+            self._commit_if_there(batch)
+
+    def packets(self) -> tuple[int, int]:
+        """How many were passed on, and how many dropped as their flows were awaited. Raises KernelError."""
+        with self._restored():
+            passed_on, dropped = (self._packets(is_passed_on=what) for what in (True, False))
+            return passed_on, dropped
+        return 0, 0
+
+    def _packets(self, *, is_passed_on: bool) -> int:
+        return nftables.packets(self._netfilter.ask(nftables.read_counter(is_passed_on=is_passed_on))) or 0
+
+    def apply(self, rule: Rule) -> None:
+        """Change what is kept and awaited. Raises KernelError."""
+        with self._restored():
+            self._apply(rule)
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
+        """Where that finds no rules, make them anew: all but the flows, which are told again in some time."""
+        try:
+            yield
+        except KernelError as error:
+            if error.code != errno.ENOENT:
+                raise
+            log.warning("rules for kept flows were removed by somebody else, and are made anew")
+        else:
+            return
+        self.begin()
+        for keep in list(self._kept.values()):
+            self._keep(keep)
+        self._await(Await(tuple(self._awaited), True))
+
+    def _apply(self, rule: Rule) -> None:
+        match rule:
+            case Keep():
+                before = self._kept.pop(rule.vip, None)
+                if rule.servers:
+                    self._kept[rule.vip] = rule
+                    self._keep(rule)
+                elif before is not None:
+                    self._netfilter.commit(nftables.forget_vip(rule.vip))
+                self._drop_sets(before, rule)
+            case Change():
+                self._change(rule)
+            case Await(vips, is_awaited):
+                (self._awaited.update if is_awaited else self._awaited.difference_update)(vips)
+                self._await(rule)
+            case _:
+                assert_never(rule)
+
+    def _keep(self, keep: Keep) -> None:
+        messages: list[Message] = []
+        if keep.index not in self._nics:
+            try:
+                messages += nftables.nic(keep.index, socket.if_indextoname(keep.index))
+            except OSError as error:
+                raise KernelError("nf_tables", errno.ENODEV) from error
+        self._netfilter.commit([*messages, *nftables.vip(keep.vip, keep.servers, keep.index)])
+        self._nics.add(keep.index)
+
+    def _drop_sets(self, before: Keep | None, after: Keep) -> None:
+        """Those of the nodes that serve no longer."""
+        still = {server.address for server in after.servers}
+        for server in before.servers if before is not None else ():
+            if server.address not in still:
+                self._commit_if_there(nftables.forget_set(after.vip, server))
+
+    def _change(self, change: Change) -> None:
+        begun: Sequence[Flow] = change.begun
+        messages: list[Message] = []
+        if change.is_first:
+            # What this node serves itself began here, with a client's port that it had used before.
+            own = set(self._netfilter.live_flows((change.vip,))[change.vip])
+            begun = [flow for flow in begun if flow not in own]
+            messages += nftables.flush(change.vip, change.server)
+        messages += nftables.remove_flows(change.vip, change.server, change.ended)
+        for at in range(0, max(len(begun), 1), _AT_ONCE):
+            messages += nftables.add_flows(change.vip, change.server, begun[at : at + _AT_ONCE])
+            if messages:
+                self._netfilter.commit(messages)
+            messages = []
+
+    def _await(self, rule: Await) -> None:
+        for version in (4, 6):
+            vips = [vip for vip in rule.vips if vip.version == version]
+            if vips:
+                self._netfilter.commit(nftables.await_flows(vips, is_awaited=rule.is_awaited))
+
+    def _commit_if_there(self, messages: list[Message]) -> None:
+        try:
+            self._netfilter.commit(messages)
+        except KernelError as error:
+            if error.code != errno.ENOENT:
+                raise

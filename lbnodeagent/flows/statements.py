@@ -1,0 +1,132 @@
+"""What our rules say, each as the expressions of a rule, and the names of the sets that they use. Pure.
+
+The docstrings have them in nft's words.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from lbnodeagent.flows.expressions import (
+    DELETE,
+    DROP,
+    IS_NEW,
+    KEY,
+    LINK,
+    META_L4PROTO,
+    META_NFPROTO,
+    META_PROTOCOL,
+    NETWORK,
+    SYN,
+    TCP,
+    TRANSPORT,
+    UNEQUAL,
+    UPDATE,
+    compare,
+    connection_state,
+    counter,
+    dynset,
+    forward,
+    load,
+    lookup,
+    masked,
+    meta,
+    payload,
+    tcp_flags,
+    verdict,
+)
+from lbnodeagent.flows.tables import Server
+from lbnodeagent.tables import IfIndex
+from purelb.addresses import IPAddress
+
+IDLE: Final = 600
+"""Seconds after which a kept flow without a packet is forgotten."""
+PACKETS: Final = "packets"
+"""The counter."""
+
+
+def way_of(version: int) -> bytes:
+    """meta protocol ip; ip daddr vmap @vips4"""
+    return (
+        meta(META_PROTOCOL, KEY)
+        + compare(KEY, b"\x08\x00" if version == 4 else b"\x86\xdd")
+        + payload(NETWORK, *_destination(version), KEY)
+        + lookup(vips_map(version), is_map=True)
+    )
+
+
+def renewal_of(address: IPAddress, server: Server) -> bytes:
+    """tcp flags & (fin|syn|rst|ack) == syn; delete @FLOWS { KEY }"""
+    return (
+        meta(META_L4PROTO, KEY)
+        + compare(KEY, TCP)
+        + tcp_flags(KEY)
+        + compare(KEY, SYN)
+        + _flow_key(address.version)
+        + dynset(flows_set(address, server), DELETE)
+    )
+
+
+def forward_of(address: IPAddress, server: Server, index: IfIndex) -> bytes:
+    """KEY @FLOWS; update @FLOWS { KEY timeout }; ether saddr != MAC; counter; fwd ip to ADDRESS device NIC"""
+    macs = sorted(server.macs)
+    return (
+        _flow_key(address.version)
+        + lookup(flows_set(address, server))
+        + dynset(flows_set(address, server), UPDATE, IDLE)
+        + (payload(LINK, 6, 6, KEY) if macs else b"")
+        + b"".join(compare(KEY, mac, UNEQUAL) for mac in macs)
+        + counter(PACKETS)
+        + load(KEY, struct.pack("=I", index))
+        + load(KEY + 1, server.address.packed)
+        + forward(KEY, KEY + 1, 2 if address.version == 4 else 10)
+    )
+
+
+def drop_of(version: int) -> bytes:
+    """meta nfproto; ip daddr @awaited4; tcp flags & (fin|syn|rst|ack) != syn; ct state new; counter; drop"""
+    return (
+        meta(META_NFPROTO, KEY)
+        + compare(KEY, b"\2" if version == 4 else b"\x0a")
+        + payload(NETWORK, *_destination(version), KEY)
+        + lookup(awaited_set(version))
+        + meta(META_L4PROTO, KEY)
+        + compare(KEY, TCP)
+        + tcp_flags(KEY)
+        + compare(KEY, SYN, UNEQUAL)
+        + connection_state(KEY)
+        + masked(KEY, IS_NEW)
+        + compare(KEY, bytes(4), UNEQUAL)
+        + counter(PACKETS)
+        + verdict(DROP)
+    )
+
+
+def _flow_key(version: int) -> bytes:
+    """meta l4proto . th sport . ip saddr . th dport, in registers that follow each other."""
+    size, at = (4, 12) if version == 4 else (16, 8)
+    return (
+        meta(META_L4PROTO, KEY)
+        + payload(TRANSPORT, 0, 2, KEY + 1)
+        + payload(NETWORK, at, size, KEY + 2)
+        + payload(TRANSPORT, 2, 2, KEY + 2 + size // 4)
+    )
+
+
+def flows_set(address: IPAddress, server: Server) -> str:
+    """Its name."""
+    return f"flows-{address.packed.hex()}-{server.address.packed.hex()}"
+
+
+def vips_map(version: int) -> str:
+    return f"vips{version}"
+
+
+def awaited_set(version: int) -> str:
+    return f"awaited{version}"
+
+
+def _destination(version: int) -> tuple[int, int]:
+    """Offset and size."""
+    return (16, 4) if version == 4 else (24, 16)

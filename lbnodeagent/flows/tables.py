@@ -1,0 +1,111 @@
+"""The values of this package. Pure."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final, NewType, TypeAlias
+
+from lbnodeagent.gossip.envelope import Life
+from lbnodeagent.tables import IfIndex, Mac
+from purelb.addresses import IPAddress
+
+Flow = NewType("Flow", bytes)
+"""One flow to a VIP that is known from elsewhere: protocol, the client's port, the VIP's, and the client's address.
+
+Bytes and no object of many, as there may be 100,000 of them.
+"""
+FLOW: Final = struct.Struct("!BHH")
+"""What is in front of the client's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A node that goes on serving flows."""
+
+    node: str
+    address: IPAddress
+    """Its own on the VIP's subnet."""
+    macs: frozenset[Mac] = frozenset()
+    """What comes from there isn't sent back."""
+
+
+# --- how things are --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """How a VIP stands on this node."""
+
+    vip: IPAddress
+    owner: str | None = None
+    """Whose it is; None: nobody's, or nobody wants it."""
+    is_here: bool = False
+    """Whether it answers on a NIC here."""
+    is_new: bool = False
+    """Whether nobody had it yet."""
+    index: IfIndex | None = None
+    """The NIC on its subnet; None: this node is on none that it is in."""
+    address: IPAddress | None = None
+    """This node's own there."""
+
+
+# --- what is to be done ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Tell a node of the flows to a VIP that this node serves."""
+
+    vip: IPAddress
+    to: str
+    life: Life
+    """The run of its agent: another one knows nothing of what was told before."""
+    address: IPAddress
+    """This node's, where they are to be passed on to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look which flows to these VIPs are served here, tell of those that aren't told of, and say how many there are."""
+
+    offers: tuple[Offer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferEnded:
+    """Nothing is to be told of this VIP any more."""
+
+    vip: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Pass on to these nodes, by a NIC, what they are said to serve of a VIP; none: of it nothing is passed on."""
+
+    vip: IPAddress
+    servers: tuple[Server, ...]
+    index: IfIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """These of a VIP's flows are to be passed on to a node; ``is_first``: and no others."""
+
+    vip: IPAddress
+    server: Server
+    begun: tuple[Flow, ...]
+    ended: tuple[Flow, ...]
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Drop what comes in mid-flow for these VIPs, unknown, or no longer."""
+
+    vips: tuple[IPAddress, ...]
+    is_awaited: bool
+
+
+Rule: TypeAlias = Keep | Change | Await
+FlowsOutput: TypeAlias = Look | OfferEnded | Rule

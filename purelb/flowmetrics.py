@@ -1,0 +1,52 @@
+"""Names of the metrics of connections that outlive a move of their address; there only if that is on."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Gauge
+
+
+class FlowMetrics:
+    """Of one node's agent."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._supported = Gauge(
+            "purelb_lbnodeagent_flows_supported",
+            "1 if connections outlive planned moves of addresses, 0 if the kernel lacks what that takes.",
+            registry=registry,
+        )
+        self._served = Gauge(
+            "purelb_lbnodeagent_flows_served",
+            "Connections that this node goes on serving though another one has their address now.",
+            registry=registry,
+        )
+        self._passed_on = Gauge(
+            "purelb_lbnodeagent_flows_passed_on",
+            "Connections to addresses of this node that it passes on to those who had the address before.",
+            registry=registry,
+        )
+        self._refused = Gauge(
+            "purelb_lbnodeagent_flows_refused",
+            "Connections since the start that this node was told of and didn't pass on: too many, or not believed.",
+            registry=registry,
+        )
+        self._packets = Gauge(
+            "purelb_lbnodeagent_flows_packets",
+            "Packets of connections that outlive a move: passed on, or dropped until it was known where they belong.",
+            ["what"],
+            registry=registry,
+        )
+
+    def show_supported(self, is_supported: bool) -> None:
+        """Whether the kernel has what it takes."""
+        self._supported.set(is_supported)
+
+    def show_flows(self, served: int, passed_on: int, refused: int) -> None:
+        """How many there are on this node."""
+        self._served.set(served)
+        self._passed_on.set(passed_on)
+        self._refused.set(refused)
+
+    def show_packets(self, passed_on: int, dropped: int) -> None:
+        """How many of them there were."""
+        self._packets.labels("passed on").set(passed_on)
+        self._packets.labels("dropped").set(dropped)

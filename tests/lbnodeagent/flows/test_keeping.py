@@ -1,0 +1,184 @@
+"""Whose flows a node passes on, and what it waits for."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from lbnodeagent.flows.keeping import AWAITED, AWAITED_MOST, EARLY, FLOWS_MOST, LEFT, Keeping, joined
+from lbnodeagent.flows.tables import Await, Change, Keep, Rule, Server, Stand
+from lbnodeagent.gossip.flowsmessage import FlowsMessage
+from purelb.addresses import IPAddress
+from tests.lbnodeagent.flows.scenes import MAC11, OWN, W11, W12, flow, members, stand
+from tests.lbnodeagent.scenes import ETH0, ETH1, NOW, VIP, VIP6
+
+SERVER11, SERVER12 = Server("w11", W11, frozenset({MAC11})), Server("w12", W12)
+TOLD = FlowsMessage("w11", VIP, W11, (flow(1), flow(2)), is_first=True, is_last=True)
+KEPT = [Keep(VIP, (SERVER11,), ETH0), Change(VIP, SERVER11, (flow(1), flow(2)), (), True)]
+ENDED = Keep(VIP, (), ETH0)
+
+
+def owning() -> Keeping:
+    """The VIP has come here."""
+    keeping = Keeping(members())
+    keeping.look(stand("own"), NOW)
+    keeping.look(stand("own", is_here=True), NOW)
+    return keeping
+
+
+def test_what_the_last_owner_serves_is_passed_on() -> None:
+    keeping = owning()
+
+    assert keeping.received(TOLD, NOW) == KEPT
+    assert keeping.count == 2
+
+
+def test_what_begins_and_ends_later_changes_the_flows_alone() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+
+    rules = keeping.received(FlowsMessage("w11", VIP, W11, (flow(3),), (flow(1),)), NOW)
+
+    assert rules == [Change(VIP, SERVER11, (flow(3),), (flow(1),), False)]
+    assert keeping.count == 2
+
+
+def test_two_nodes_may_serve_flows_of_one_vip() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+
+    rules = keeping.received(FlowsMessage("w12", VIP, W12, (flow(3),), is_first=True), NOW)
+
+    assert rules[0] == Keep(VIP, (SERVER11, SERVER12), ETH0)
+    assert keeping.gone("w11", NOW, for_good=False) == [Keep(VIP, (SERVER12,), ETH0)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        FlowsMessage("w13", VIP, W11, (flow(1),)),
+        FlowsMessage("w11", VIP, W12, (flow(1),)),
+        FlowsMessage("w11", VIP, OWN, (flow(1),)),
+        FlowsMessage("w11", ip_address("10.31.188.99"), W11, (flow(1),)),
+    ],
+    ids=["nobody we know", "another node's address", "our own address", "an address that nobody wants"],
+)
+def test_what_cannot_be_believed_is_refused_and_counted(message: FlowsMessage) -> None:
+    keeping = owning()
+
+    assert keeping.received(message, NOW) == []
+    assert keeping.refused == 1
+
+
+def test_more_flows_than_the_bound_are_refused() -> None:
+    keeping = owning()
+    many = FlowsMessage("w11", VIP, W11, (flow(1),) * FLOWS_MOST, is_first=True)
+    keeping.received(many, NOW)
+
+    assert keeping.received(FlowsMessage("w12", VIP, W12, (flow(2),), is_first=True), NOW) == []
+    assert len(keeping.received(many, NOW)) == 1, "said anew they don't count twice"
+    assert keeping.refused == 1
+
+
+def test_of_a_node_that_serves_none_there_are_no_rules() -> None:
+    assert owning().received(FlowsMessage("w11", VIP, W11, is_first=True, is_last=True), NOW) == []
+
+
+def test_a_node_that_is_told_before_it_knows_to_be_the_owner_believes_it_for_a_while() -> None:
+    keeping = Keeping(members())
+    keeping.look(stand("w11"), NOW)
+
+    assert keeping.received(TOLD, NOW) == KEPT
+    assert keeping.look(stand("w11"), NOW + 1) == []
+
+    assert keeping.due(NOW + EARLY) == [ENDED]
+
+
+def test_flows_are_forgotten_with_their_vip_when_it_moves_on() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+
+    assert keeping.look(stand("w12", is_here=True), NOW) == [], "it still comes here"
+    assert keeping.look(stand("w12"), NOW) == [ENDED]
+
+
+def test_flows_are_forgotten_when_nobody_wants_their_vip() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+
+    assert keeping.look(stand(None, is_here=True), NOW) == [Await((VIP,), False), ENDED]
+    assert keeping.count == 0
+
+
+def test_flows_of_a_node_that_fails_are_forgotten_at_once() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+
+    assert keeping.gone("w11", NOW, for_good=False) == [ENDED]
+
+
+def test_flows_of_a_node_whose_agent_left_are_passed_on_for_some_time() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+    assert keeping.gone("w11", NOW, for_good=True) == []
+
+    assert keeping.due(NOW + LEFT - 1) == [Await((VIP,), False)]
+    assert keeping.due(NOW + LEFT) == [ENDED]
+
+
+def test_flows_of_a_node_whose_agent_came_back_are_passed_on_without_end() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+    keeping.gone("w11", NOW, for_good=True)
+
+    keeping.alive("w11")
+
+    assert keeping.due(NOW + LEFT) == [Await((VIP,), False)]
+
+
+def test_a_vip_that_comes_by_another_nic_has_its_flows_passed_on_by_that() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+
+    assert keeping.look(Stand(VIP, "own", True, False, ETH1, OWN), NOW) == [Keep(VIP, (SERVER11,), ETH1)]
+
+
+def test_flows_are_awaited_before_the_vip_comes_and_for_a_moment_after_that() -> None:
+    keeping = Keeping(members())
+    assert keeping.look(stand("w11"), NOW) == [Await((VIP,), True)]
+    assert keeping.look(stand("own"), NOW) == []
+    assert keeping.deadline is None
+
+    keeping.look(stand("own", is_here=True), NOW)
+
+    assert keeping.due(NOW + AWAITED / 2) == []
+    assert keeping.due(NOW + AWAITED) == [Await((VIP,), False)]
+    assert keeping.deadline is None
+
+
+def test_while_flows_are_told_more_are_awaited_but_not_for_ever() -> None:
+    keeping = owning()
+    for tenths in range(0, int(AWAITED_MOST * 10), 5):
+        keeping.received(FlowsMessage("w11", VIP, W11, (flow(tenths),)), NOW + tenths / 10)
+        assert keeping.due(NOW + tenths / 10) == []
+
+    assert keeping.due(NOW + AWAITED_MOST) == [Await((VIP,), False)]
+
+
+def test_of_an_address_that_nobody_had_none_are_awaited() -> None:
+    keeping = Keeping(members())
+
+    assert keeping.look(stand("own", is_new=True), NOW) == []
+    assert keeping.look(stand("own", is_here=True), NOW) == []
+
+
+def test_of_an_address_that_was_here_when_the_agent_started_none_are_awaited() -> None:
+    assert Keeping(members()).look(stand("own", is_here=True), NOW) == []
+
+
+def test_what_is_awaited_of_many_addresses_is_one_change() -> None:
+    rules: list[Rule] = [Await((VIP,), True), Await((VIP6,), True), ENDED, Await((VIP,), True), Await((VIP,), False)]
+    both: tuple[IPAddress, ...] = (VIP, VIP6)
+
+    assert joined(rules) == [Await(both, True), ENDED, Await((VIP,), True), Await((VIP,), False)]

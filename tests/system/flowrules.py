@@ -1,0 +1,103 @@
+"""What a kernel makes of our rules, and says of its flows: runs in a network of its own, prints JSON."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from ipaddress import IPv4Address, IPv6Address
+
+from lbnodeagent.errors import KernelError
+from lbnodeagent.flows.netfilter import Netfilter
+from lbnodeagent.flows.nftables import TABLE
+from lbnodeagent.flows.rules import Rules
+from lbnodeagent.flows.tables import FLOW, Await, Change, Flow, Keep, Server
+from lbnodeagent.tables import IfIndex
+
+VIP, VIP6 = IPv4Address("10.31.188.64"), IPv6Address("fd00::64")
+CLIENT, CLIENT6 = IPv4Address("10.31.100.2"), IPv6Address("fd00::2")
+SERVER, SERVER6 = Server("w11", IPv4Address("10.31.188.11")), Server("w11", IPv6Address("fd00::11"))
+TABLES = (("netdev", TABLE), ("inet", TABLE))
+TRANSLATION = f"""
+table inet proxy {{
+  chain out {{
+    type nat hook output priority -100;
+    ip daddr {VIP} tcp dport 80 dnat ip to 127.0.0.1:8080
+    ip6 daddr {VIP6} tcp dport 80 dnat ip6 to [::1]:8080
+  }}
+}}
+"""
+
+
+def run(*command: str, text: str | None = None) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True, input=text).stdout
+
+
+def elements(name: str) -> int:
+    """How many flows a set has."""
+    return run("nft", "list", "set", "netdev", TABLE, name).count("expires")
+
+
+def flow(port: int, client: IPv4Address | IPv6Address) -> Flow:
+    return Flow(FLOW.pack(6, port, 80) + client.packed)
+
+
+def main() -> None:
+    run("ip", "link", "set", "lo", "up")
+    with Netfilter() as netfilter:
+        rules = Rules(netfilter)
+        try:
+            rules.begin()
+        except KernelError as error:
+            print(json.dumps(str(error)))
+            return
+        rules.end()
+    for address in (f"{VIP}/32", f"{CLIENT}/32", f"{VIP6}/128", f"{CLIENT6}/128"):
+        run("ip", "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
+    run("nft", "-f", "-", text=TRANSLATION)
+    lo, name = IfIndex(socket.if_nametoindex("lo")), f"flows-{VIP.packed.hex()}-{SERVER.address.packed.hex()}"
+    said: dict[str, object] = {}
+    with (
+        Netfilter() as netfilter,
+        socket.create_server(("127.0.0.1", 8080)),
+        socket.create_server(("::1", 8080), family=socket.AF_INET6),
+        socket.create_connection((str(VIP), 80), source_address=(str(CLIENT), 40001)),
+        socket.create_connection((str(VIP6), 80), source_address=(str(CLIENT6), 40002)),
+        socket.create_connection(("127.0.0.1", 8080)),
+    ):
+        live = netfilter.live_flows((VIP, VIP6))
+        said["live"] = [live[VIP] == [flow(40001, CLIENT)], live[VIP6] == [flow(40002, CLIENT6)]]
+        said["one address"] = netfilter.live_flows((VIP,))[VIP] == [flow(40001, CLIENT)]
+
+        rules = Rules(netfilter)
+        rules.begin()
+        said["at first"] = list(rules.packets())
+        rules.apply(Await((VIP, VIP6), True))
+        rules.apply(Keep(VIP, (SERVER,), lo))
+        rules.apply(Keep(VIP6, (SERVER6,), lo))
+        many = tuple(flow(port, CLIENT) for port in range(1, 5001))
+        rules.apply(Change(VIP, SERVER, (*many, flow(40001, CLIENT)), (), True))
+        said["but those that it serves itself"] = elements(name)
+        rules.apply(Change(VIP, SERVER, (flow(5001, CLIENT),), (many[0], flow(6000, CLIENT)), False))
+        said["one more, one less, one that was not there"] = elements(name)
+        rules.apply(Change(VIP, SERVER, (many[0],), (), True))
+        said["anew"] = elements(name)
+
+        run("nft", "delete", "table", "netdev", TABLE)
+        rules.apply(Change(VIP, SERVER, (many[0],), (), False))
+        rules.apply(Change(VIP, SERVER, (many[1],), (), False))
+        said["after somebody flushed them"] = elements(name)
+
+        run("nft", "flush", "ruleset")
+        said["counted where there is nothing"] = list(rules.packets())
+        said["and made anew"] = [TABLE in run("nft", "list", "table", *where) for where in TABLES]
+        rules.apply(Keep(VIP, (), lo))
+        rules.apply(Await((VIP,), False))
+        said["forgotten"] = name in run("nft", "list", "table", "netdev", TABLE)
+        rules.end()
+        said["left"] = TABLE in run("nft", "list", "tables")
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""The rules of kept flows and the reading of conntrack, on this machine's kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lab.machine.processes import python_path
+
+
+def test_the_kernel_takes_and_shows_what_it_is_told_of_flows() -> None:
+    command = ["unshare", "--net", sys.executable, "-m", "tests.system.flowrules"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **python_path()}, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+    said = json.loads(done.stdout)
+    if isinstance(said, str):
+        pytest.skip(f"this kernel can't: {said}")
+    assert said == {
+        "live": [True, True],
+        "one address": True,
+        "at first": [0, 0],
+        "but those that it serves itself": 5000,
+        "one more, one less, one that was not there": 5000,
+        "anew": 1,
+        "after somebody flushed them": 1,
+        "counted where there is nothing": [0, 0],
+        "and made anew": [True, True],
+        "forgotten": False,
+        "left": False,
+    }
