@@ -27,8 +27,8 @@ FLOWS_MOST: Final = 1 << 18
 """That are passed on in all, as far as they are counted."""
 SERVERS_MOST: Final = 16
 """Nodes that serve flows of one VIP: it can't move by plan much more often than flows live."""
-AWAITED: Final = 1.0
-"""Seconds for which an address that came here waits to be told of flows."""
+AWAITED: Final = 2.0
+"""Seconds for which an address that came here waits to be told of flows: a hundred thousand take one to be read."""
 AWAITED_MOST: Final = 5.0
 """Likewise while it is being told."""
 EARLY: Final = 10.0
