@@ -98,9 +98,9 @@ class State:
         self._dirty: dict[IPAddress, None] = {}
 
     @property
-    def deadline(self) -> float:
-        """When the first of the parts has something to do by itself."""
-        timed: tuple[Timed, ...] = (
+    def timed(self) -> tuple[Timed, ...]:
+        """The parts that may have something to do by themselves, but for those that always have."""
+        return (
             self.negotiation,
             self.witnesses,
             self.statuses,
@@ -111,7 +111,11 @@ class State:
             self.rollcall,
             self.flows,
         )
-        timers = (timer for part in timed if (timer := part.deadline) is not None)
+
+    @property
+    def deadline(self) -> float:
+        """When the first of the parts has something to do by itself."""
+        timers = (timer for part in self.timed if (timer := part.deadline) is not None)
         return min(self.sweeps.deadline, self.neighbours.deadline, self.router.deadline, *timers)
 
     # --- what is to be looked at -------------------------------------------------------------------------------------

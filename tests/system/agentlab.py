@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from lab.command.lifecycle import MANIFEST, with_placement
+from lab.command.lifecycle import MANIFEST, with_environment
 from tests.system.conftest import LabUnderTest, eventually
 from tests.system.recording import recorded
 
@@ -257,7 +257,7 @@ def three_nodes(*, environment: Mapping[str, str] | None = None) -> Iterator[Age
                 lab.must("up")
             else:
                 manifest = Path(folder, "purelb.yaml")
-                manifest.write_text(with_placement(_with(environment), "hash"))
+                manifest.write_text(with_environment(_with(environment), {"PURELB_PLACEMENT": "hash"}))
                 lab.must("up", "--manifest", str(manifest))
             lab.kubectl("apply", "-f", "-", stdin=GROUPS)
             yield AgentLab(lab)
