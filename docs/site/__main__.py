@@ -8,6 +8,7 @@ from typing import Final
 
 import yaml
 
+from allocator.page.metrics import PageMetrics
 from docs.site import fields, metrics
 from purelb.metrics import AgentMetrics, AllocatorMetrics, RouterMetrics
 
@@ -16,6 +17,7 @@ PROGRAMS: Final = {
     "Agents": AgentMetrics,
     "Agents beside BIRD": RouterMetrics,
     "Allocators": AllocatorMetrics,
+    "Allocators with the status page": PageMetrics,
 }
 CRDS: Final = ("servicegroups", "lbnodeagents", "memberships")
 

@@ -9,15 +9,12 @@ import pytest
 from tests.docs.commands import IN_LAB, PAGES, ROOT, blocks
 
 PLACES = ("tests", "lab/tests", "memberlist/tests", "kubedouble/tests", "kubectl_purelb/tests")
-NEW = ("docs/connections.md", "docs/status-page.md")
-"""Pages whose blocks don't say so yet."""
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_each_block_says_who_runs_it_or_why_nobody_does(page: str) -> None:
-    unmarked = [block.place for block in blocks(page) if block.runs is None and not page.startswith(NEW)]
-    assert unmarked == [], "see tests/docs/commands.py"
+    assert [block.place for block in blocks(page) if block.runs is None] == [], "see tests/docs/commands.py"
 
 
 def test_the_tests_that_are_said_to_run_them_are_there() -> None:
