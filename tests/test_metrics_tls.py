@@ -60,8 +60,10 @@ def test_the_monitor_asks_that_port_and_gives_the_labels_that_alerts_name() -> N
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_its_rights_suffice_and_without_them_nothing_is_shown(tmp_path: Path, program: str) -> None:
+def test_the_agents_rights_suffice_and_without_them_nothing_is_shown(tmp_path: Path) -> None:
+    """The allocator's: tests/allocator/test_metrics_tls.py."""
+    program = "lbnodeagent"
+
     async def scenario() -> None:
         async with api_server() as server:
             kubeconfig = server.kubeconfig()
