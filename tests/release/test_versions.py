@@ -12,6 +12,7 @@ from release.source import is_ours, tracked
 from release.versions import PLACES, VersionError, changelog_for, check_shape, moved, notes_of, version_of
 
 ROOT = Path(__file__).parents[2]
+APPLIED_OR_READ = ("", ".md", ".gotmpl", ".toml", ".yaml", ".yml", ".tpl", ".agent", ".allocator")
 TODAY = datetime.date(2026, 12, 1)
 LOG = """# Changelog
 
@@ -52,7 +53,7 @@ def test_after_the_move_nothing_says_the_version_before() -> None:
     """Also not in a document's commands; what mentions a version of something else isn't touched."""
     old = version_of(texts())
 
-    for name in filter(is_ours, tracked(ROOT)):
+    for name in (one for one in tracked(ROOT) if is_ours(one) and Path(one).suffix in APPLIED_OR_READ):
         text = (ROOT / name).read_bytes().decode(errors="ignore")
         after = moved(text, old, "7.8.9rc1")
         assert not re.search(rf"(?<![\w.]){re.escape(old)}(?![\w./])", after), f"{name}: {old} is not in the move"
