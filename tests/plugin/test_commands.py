@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from purelb import names
 from purelb.kube import core_path, services_path
 from purelb.placement import parse_placement
 from tests.allocator.stage import DEFINITIONS, Stage, play, until
 from tests.plugin.scene import LAYER2, ROUTED, announce, conflict, document, install, kubectl, purelb
+
+pytestmark = pytest.mark.timeout(300)  # a process for each question, and there are many
 
 
 def test_a_cluster_is_healthy_until_a_service_waits_and_its_node_dies() -> None:
