@@ -37,6 +37,7 @@ class Check(enum.Enum):
     IPV6_OFF = "ipv6-off"
     CONNTRACK_FULL = "conntrack-full"
     KERNEL_MARKS = "kernel-marks"
+    LEDGER_LOST = "ledger-lost"
     DUMMY_DRIVER = "dummy-driver"
     AGENTS_UNHEARD = "agents-unheard"
     GOSSIP_UDP = "gossip-udp"
@@ -47,6 +48,8 @@ class Check(enum.Enum):
     NO_SUBNET = "no-subnet"
     ADDRESS_REMOVED = "address-removed"
     STRANGER_ANSWERS = "stranger-answers"
+    TWO_ANSWERS = "two-answers"
+    NO_ANSWER = "no-answer"
     POOL_NEIGHBOUR = "pool-neighbour"
     # What the cluster's objects show.
     NOT_INSTALLED = "not-installed"
@@ -81,6 +84,7 @@ REASONS: Final[Mapping[Check, str]] = {
     Check.IPV6_OFF: "IPv6Off",
     Check.CONNTRACK_FULL: "ConntrackFull",
     Check.KERNEL_MARKS: "KernelMarks",
+    Check.LEDGER_LOST: "LedgerLost",
     Check.DUMMY_DRIVER: "DummyDriver",
     Check.AGENTS_UNHEARD: names.REASON_AGENTS_UNHEARD,
     Check.GOSSIP_UDP: "GossipUDPClosed",
@@ -91,6 +95,8 @@ REASONS: Final[Mapping[Check, str]] = {
     Check.NO_SUBNET: names.REASON_NO_SUBNET,
     Check.ADDRESS_REMOVED: names.REASON_ADDRESS_REMOVED,
     Check.STRANGER_ANSWERS: names.REASON_ADDRESS_CONFLICT,
+    Check.TWO_ANSWERS: "TwoAnswers",
+    Check.NO_ANSWER: "NoAnswer",
     Check.POOL_NEIGHBOUR: "PoolAddressTaken",
 }
 """The checks of the agents, each with the reason of its events."""
@@ -116,6 +122,9 @@ NUMBERS: Final[Mapping[Check, int]] = {
     Check.STRANGER_ANSWERS: 18,
     Check.POOL_NEIGHBOUR: 19,
     Check.GOSSIP_UDP: 20,
+    Check.TWO_ANSWERS: 21,
+    Check.NO_ANSWER: 22,
+    Check.LEDGER_LOST: 23,
 }
 """What agents tell each other of these, from 0 to 31: a number is given once only."""
 _BY_NAME: Final = {check.value: check for check in Check}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from lbnodeagent.checkup.answers import Doubt
+from lbnodeagent.tables import Mac
 from purelb.addresses import AddressRange, IPAddress, IPNetwork
 
 
@@ -16,6 +19,7 @@ class Nic:
     subnets: tuple[IPNetwork, ...]
     """The IPv4 ones on which it is, by the main table's routes."""
     mtu: int | None = None
+    mac: Mac | None = None
     arp_ignore: int = 0
     arp_announce: int = 0
     proxies_arp: bool = False
@@ -40,10 +44,14 @@ class Facts:
     """MACs of hosts that have answered lately."""
     kernel: str = ""
     """Its release."""
+    is_ledger_lost: bool = False
+    """The folder of the ledger goes with the agent's container."""
     interfaces: frozenset[str] = frozenset()
     """All of them; none: that isn't known."""
     taken: tuple[str, ...] = ()
     """Our ports at which another program listens: ``TCP 7472``."""
+    doubts: tuple[Doubt, ...] = ()
+    """VIPs of other nodes for which nobody answers on the wire, or more than one host does."""
     by_detour: tuple[str, ...] = ()
     """Nodes that answer the gossip through others or by TCP alone."""
     closed: tuple[str, ...] = ()
@@ -62,6 +70,8 @@ class Expected:
     """Addresses that Services have: whoever answers for one is the data plane's to judge."""
     must_mark: bool = False
     """Whether the agent was told to know its addresses by a mark that only later kernels keep."""
+    ledger: Path | None = None
+    """Where the agent notes its addresses; None: where the kernel keeps marks, it doesn't."""
     gossip_port: int = 0
     metrics_port: int = 0
     dummy: str = ""

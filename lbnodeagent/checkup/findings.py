@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from lbnodeagent.checkup.facts import Expected, Facts
+from lbnodeagent.wire.frames import format_mac
 from purelb.addresses import IPAddress, IPNetwork, listed
 from purelb.checks import Check, Finding
 
@@ -104,6 +105,15 @@ def _kernel(facts: Facts, expected: Expected) -> Iterable[Finding]:
         yield Finding(Check.KERNEL_MARKS, what, remedy)
 
 
+def _ledger(facts: Facts, expected: Expected) -> Iterable[Finding]:
+    if facts.is_ledger_lost:
+        what = (
+            f"Linux {facts.kernel} keeps no mark on addresses, and {expected.ledger} is lost with the agent's container"
+        )
+        remedy = f"mount {expected.ledger} from the host, as manifests/base/lbnodeagent.yaml does (hostPath)"
+        yield Finding(Check.LEDGER_LOST, what, remedy)
+
+
 def _neighbours(facts: Facts, expected: Expected) -> Iterable[Finding]:
     """Hosts that have an address of a pool which no Service has: found by chance, as this node spoke with them."""
     for name, pool in expected.pools:
@@ -127,6 +137,23 @@ def _gossip(facts: Facts, expected: Expected) -> Iterable[Finding]:
         what = f"no TCP connection to port {expected.gossip_port} of {where} comes about, while UDP does"
         remedy = f"open TCP port {expected.gossip_port} between all nodes, in both directions"
         yield Finding(Check.GOSSIP_TCP, what, remedy)
+
+
+def _answers(facts: Facts, _: Expected) -> Iterable[Finding]:
+    two = sorted((one for one in facts.doubts if one.macs), key=lambda one: int(one.vip))
+    if two:
+        vips = [f"{one.vip} ({', '.join(sorted(map(format_mac, one.macs)))}; node {one.node} has it)" for one in two]
+        what = f"asked by a neighbour, more than one host answers for {listed(vips, _NAMED)}"
+        yield Finding(Check.TWO_ANSWERS, what, "find by its MAC who answers beside that node (ip neigh, the switch)")
+    none = sorted((one for one in facts.doubts if not one.macs), key=lambda one: int(one.vip))
+    if none:
+        vips = [f"{one.vip} (on node {one.node})" for one in none]
+        what = f"asked by a neighbour, nobody answers for {listed(vips, _NAMED)}"
+        remedy = (
+            "see that the switch or hypervisor lets that node have more than one address (port security, IP spoofing "
+            "checks), and on the node: nft list ruleset, arptables -L, sysctl net.ipv4.conf.all.arp_ignore"
+        )
+        yield Finding(Check.NO_ANSWER, what, remedy)
 
 
 def _dummy(facts: Facts, expected: Expected) -> Iterable[Finding]:
@@ -156,7 +183,9 @@ _LOOKS: Final[tuple[Look, ...]] = (
     _ipv6,
     _connections,
     _kernel,
+    _ledger,
     _gossip,
+    _answers,
     _neighbours,
 )
 CHECKS: Final = frozenset(
@@ -172,8 +201,11 @@ CHECKS: Final = frozenset(
         Check.IPV6_OFF,
         Check.CONNTRACK_FULL,
         Check.KERNEL_MARKS,
+        Check.LEDGER_LOST,
         Check.GOSSIP_UDP,
         Check.GOSSIP_TCP,
+        Check.TWO_ANSWERS,
+        Check.NO_ANSWER,
         Check.POOL_NEIGHBOUR,
     }
 )

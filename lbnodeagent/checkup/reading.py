@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
+from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress, IPNetwork, parse_address
 from purelb.errors import AddressError
 
@@ -27,6 +28,7 @@ _FAR: Final = "198.51.100.1"
 """A client in another subnet than any of the node's: of the addresses for documentation (RFC 5737)."""
 _SIOCGIFADDR: Final = 0x8915
 _SIOCGIFMTU: Final = 0x8921
+_SIOCGIFHWADDR: Final = 0x8927
 _RTM_GETROUTE: Final = 26
 _NLM_F_REQUEST: Final = 1
 _NLMSG_ERROR: Final = 2
@@ -65,6 +67,7 @@ def look(expected: Expected, proc: Path = _PROC) -> Facts:
         most_tracked=_number(filters / "nf_conntrack_max", 0),
         neighbours=dict(_neighbours(proc / "net/arp")),
         kernel=os.uname().release,
+        is_ledger_lost=expected.ledger is not None and _is_of_container(expected.ledger, proc / "self/mountinfo"),
         interfaces=frozenset(line.split(":")[0].strip() for line in _lines(proc / "net/dev")[2:]),
         taken=tuple(_taken(expected, proc)),
     )
@@ -81,6 +84,7 @@ def _nic(name: str, subnets: Iterable[IPNetwork], proc: Path) -> Nic:
         name,
         tuple(subnets),
         mtu=_mtu(name),
+        mac=_mac(name),
         arp_ignore=greater("arp_ignore"),
         arp_announce=greater("arp_announce"),
         proxies_arp=greater("proxy_arp") > 0,
@@ -111,6 +115,17 @@ def _neighbours(file: Path) -> Iterator[tuple[IPAddress, str]]:
                 continue
 
 
+def _is_of_container(folder: Path, mounts: Path) -> bool:
+    """Whether a folder is on a container's own file system (proc_pid_mountinfo(5)), and no volume's."""
+    found, kind = Path(), ""
+    for line in _lines(mounts):
+        before, _, after = line.partition(" - ")
+        fields, of = before.split(), after.split()
+        if len(fields) > 4 and of and folder.is_relative_to(fields[4]) and len(fields[4]) >= len(str(found)):
+            found, kind = Path(fields[4]), of[0]
+    return str(found) == "/" and kind == "overlay"
+
+
 def _taken(expected: Expected, proc: Path) -> Iterator[str]:
     """Our ports at which sockets of other programs listen."""
     own = {link for file in (proc / "self/fd").glob("*") if (link := _link(file)).startswith("socket:")}
@@ -138,6 +153,22 @@ def _mtu(name: str) -> int | None:
     answer = _ask_of_interface(name, _SIOCGIFMTU)
     mtu: int | None = struct.unpack_from("=i", answer, 16)[0] if answer else None
     return mtu
+
+
+def _mac(name: str) -> Mac | None:
+    answer = _ask_of_interface(name, _SIOCGIFHWADDR)
+    return Mac(answer[18:24]) if answer and any(answer[18:24]) else None
+
+
+def has(address: IPAddress) -> bool:
+    """Whether an address is this node's own, on whichever interface."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
+        try:
+            asking.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
 
 
 def _drops(name: str) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from random import Random
 from typing import Final
 
+from lbnodeagent.checkup.answers import Answers, Doubt
+from lbnodeagent.checkup.asking import who_has
 from lbnodeagent.checkup.facts import Expected, Facts
 from lbnodeagent.checkup.findings import findings
-from lbnodeagent.checkup.reading import look
+from lbnodeagent.checkup.reading import has, look
 from lbnodeagent.checkup.suspicion import Suspicion
 from lbnodeagent.messages import Peer
 from purelb.addresses import IPAddress, parse_address
@@ -38,18 +41,24 @@ class Looked:
 
 
 class CheckupWatch:
-    """``expect``: what is meant to be; ``peers``: the agents heard; ``detours``: those to whom UDP doesn't pass."""
+    """``expect``: what is meant to be; ``peers``: the agents heard; ``detours``: those to whom UDP doesn't pass.
+
+    ``announced``: some VIPs, those that are named among them, with the other nodes that announce them.
+    """
 
     def __init__(
         self,
         expect: Callable[[], Expected],
         peers: Callable[[], Sequence[Peer]],
         detours: Callable[[], Collection[str]],
+        announced: Callable[[Collection[IPAddress]], Mapping[IPAddress, str]],
         chance: Random,
     ) -> None:
         self._expect = expect
         self._peers = peers
         self._detours = detours
+        self._announced = announced
+        self._answers = Answers(chance)
         self._chance = chance
         self._suspicion = Suspicion(chance)
 
@@ -73,11 +82,36 @@ class CheckupWatch:
         closed = await self._closed(self._suspicion.to_try(peers), expected.gossip_port)
         facts = replace(
             facts,
+            doubts=await self._doubts(facts, peers),
             neighbours=strangers,
             by_detour=tuple(sorted(self._detours())),
             closed=self._suspicion.tried(closed),
         )
         return Looked(self._suspicion.lasting(findings(facts, expected)), facts)
+
+    async def _doubts(self, facts: Facts, peers: Sequence[Peer]) -> tuple[Doubt, ...]:
+        """What a neighbour would be answered for some of the others' VIPs."""
+        announced = self._announced(self._answers.suspects)
+        near = {vip: nic for vip in announced for nic in facts.nics if any(vip in subnet for subnet in nic.subnets)}
+        asked = self._answers.to_ask({vip: announced[vip] for vip in near if not has(vip)}, len(peers) + 1)
+        # Whoever lives must answer, else it is this node that hears nothing.
+        living = {one: nic for one in _addresses(peers) for nic in facts.nics if any(one in on for on in nic.subnets)}
+        if not asked or not living:
+            return ()
+        control = self._chance.choice(sorted(living, key=int))
+        questions = [
+            (nic.name, nic.mac, address)
+            for address, nic in {**{vip: near[vip] for vip in asked}, control: living[control]}.items()
+            if isinstance(address, IPv4Address) and nic.mac is not None
+        ]
+        try:
+            answers = await who_has(questions)
+        except OSError:
+            return ()
+        if not answers.get(control):
+            self._answers.forget()
+            return ()
+        return self._answers.heard(asked, answers)
 
     async def _closed(self, peers: Sequence[Peer], port: int) -> list[str]:
         are_open = await asyncio.gather(*(_is_open(peer.address, port) for peer in peers))

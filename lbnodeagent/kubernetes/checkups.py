@@ -5,22 +5,29 @@ What is looked at and what is wrong is checkup's; used from the control plane's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from random import Random
 from typing import Final
 
 from lbnodeagent.checkup.facts import Expected
 from lbnodeagent.checkup.findings import CHECKS
 from lbnodeagent.checkup.watch import Looked
 from lbnodeagent.gossip.keyrotation import fingerprint
+from lbnodeagent.kernel.holdings import keeps_marks
 from lbnodeagent.kubernetes.nodelease import NodeLease
 from lbnodeagent.kubernetes.nodewarnings import NodeWarnings
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.messages import Configured, KeysKnown, Peer, PeersKnown, Told
 from lbnodeagent.tables import Members
 from purelb import checks, names, nodefacts
+from purelb.addresses import IPAddress
+from purelb.announcing import parse
 from purelb.nodefacts import NodeFacts
 from purelb.settings import AgentSettings
 
+SOME: Final = 16
+"""VIPs of which it is looked who announces them: there may be ten thousand."""
 NOBODY: Final = Members(frozenset())
 
 
@@ -28,8 +35,14 @@ class Checkups:
     """Knows what was told last of all that a look goes by."""
 
     def __init__(
-        self, settings: AgentSettings, wanted: WantedTable, warnings: NodeWarnings, lease: NodeLease | None
+        self,
+        settings: AgentSettings,
+        wanted: WantedTable,
+        warnings: NodeWarnings,
+        lease: NodeLease | None,
+        chance: Random,
     ) -> None:
+        self._chance = chance
         self._settings = settings
         self._wanted = wanted
         self._warnings = warnings
@@ -68,6 +81,7 @@ class Checkups:
             pools=pools,
             vips=frozenset(self._wanted.table),
             must_mark=self._settings.ownership == "mark",
+            ledger=None if keeps_marks(os.uname().release) else self._settings.ledger,
             gossip_port=self._settings.gossip_port,
             metrics_port=self._settings.common.port,
             dummy=self._dummy if is_routed else "",
@@ -76,6 +90,21 @@ class Checkups:
     def heard_peers(self) -> Sequence[Peer]:
         """The agents that are heard, with their addresses."""
         return sorted(peer for peer in self._pods if peer.node in self._members.nodes)
+
+    def announced(self, those: Collection[IPAddress]) -> Mapping[IPAddress, str]:
+        """Some IPv4 VIPs, those named among them, that other nodes announce which are heard; by the Services' words."""
+        table = self._wanted.table
+        chosen = [vip for vip in those if vip in table]
+        chosen += self._chance.sample(list(table), min(SOME, len(table)))
+        found = {}
+        for vip in chosen:
+            for service in self._wanted.users(vip)[:1]:
+                vips = [address for address in service.ingress if address.version == 4]
+                entries = parse(service.annotations.get(names.ANNOUNCING_IPV4), vips)
+                nodes = [one.node for one in entries if one.ip == vip and one.node != self._settings.node_name]
+                if len(nodes) == 1 and nodes[0] in self._members.nodes:
+                    found[vip] = nodes[0]
+        return found
 
     def looked(self, looked: Looked, now: float) -> None:
         """What a look found."""

@@ -137,8 +137,9 @@ class ControlPlane:
             warnings = NodeWarnings(settings.node_name, settings.gossip_port, events, metrics)
             self._warnings = warnings
             lease = self._lease(kube)
-            checkups = self._checkups = Checkups(settings, wanted, warnings, lease)
-            checkup = CheckupWatch(checkups.expected, checkups.heard_peers, self._detours, random.Random())
+            chance = random.Random()
+            checkups = self._checkups = Checkups(settings, wanted, warnings, lease, chance)
+            checkup = CheckupWatch(checkups.expected, checkups.heard_peers, self._detours, checkups.announced, chance)
             keys = self._keys = GossipKeys()
             servers = ((await kube.credentials()).server, settings.api_host)
             kopf_begun, kopf_stop = asyncio.Event(), asyncio.Event()

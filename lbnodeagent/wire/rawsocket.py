@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final, Self
 
 from lbnodeagent.tables import IfIndex
@@ -64,7 +64,7 @@ class FrameListener:
         for listening in self._sockets:
             listening.close()
 
-    async def frames(self) -> AsyncIterator[tuple[IfIndex, bytes]]:
+    async def frames(self) -> AsyncGenerator[tuple[IfIndex, bytes], None]:
         """Frames from outside as they come; those that this host sends itself are left out."""
         loop = asyncio.get_running_loop()
         readable = asyncio.Event()

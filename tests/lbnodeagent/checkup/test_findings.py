@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lbnodeagent.checkup.answers import Doubt
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
 from lbnodeagent.checkup.findings import CHECKS, findings
+from lbnodeagent.tables import Mac
 from purelb.addresses import parse_range
 from purelb.checks import REASONS, Check
 
+VIP = ip_address("10.31.188.64")
 LAN = ip_network("10.31.0.0/16")
 POOL = ("wire", parse_range("10.31.188.64-10.31.188.126"))
 V6 = ("six", parse_range("fd00::10-fd00::20"))
@@ -65,8 +69,26 @@ FAULTS = [
         replace(EXPECTED, must_mark=True),
         "5.10.0-28-amd64",
     ),
+    (
+        Check.LEDGER_LOST,
+        replace(HEALTHY, kernel="5.10.0", is_ledger_lost=True),
+        replace(EXPECTED, ledger=Path("/run/purelb")),
+        "/run/purelb",
+    ),
     (Check.DUMMY_DRIVER, replace(HEALTHY, interfaces=frozenset({"lo", "eth0"})), EXPECTED, "kube-lb0"),
     (Check.PORT_TAKEN, replace(HEALTHY, taken=("TCP 7472",)), EXPECTED, "TCP 7472"),
+    (
+        Check.TWO_ANSWERS,
+        replace(HEALTHY, doubts=(Doubt(VIP, "w12", frozenset({Mac(b"RT\0\0\0\1"), Mac(b"RT\0\0\0\2")})),)),
+        EXPECTED,
+        "10.31.188.64 (52:54:00:00:00:01, 52:54:00:00:00:02; node w12 has it)",
+    ),
+    (
+        Check.NO_ANSWER,
+        replace(HEALTHY, doubts=(Doubt(VIP, "w12", frozenset()),)),
+        EXPECTED,
+        "10.31.188.64 (on node w12)",
+    ),
     (Check.GOSSIP_UDP, replace(HEALTHY, by_detour=("w12",)), EXPECTED, "w12"),
     (Check.GOSSIP_TCP, replace(HEALTHY, closed=("w12",)), EXPECTED, "w12"),
     (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+import pytest
+
 from lbnodeagent.checkup.facts import Expected
 from lbnodeagent.checkup.reading import look
 
@@ -72,3 +74,22 @@ def test_where_nothing_can_be_read_nothing_is_wrong(tmp_path: Path) -> None:
     found = look(Expected(subnets=frozenset({LAN}), gossip_port=7934, metrics_port=7472), tmp_path)
 
     assert (found.nics, found.taken, found.most_tracked) == ((), (), 0)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "is_lost"),
+    [
+        ("22 1 0:21 / / rw - overlay overlay rw\n23 22 0:22 / /proc rw - proc proc rw\n", True),
+        ("22 1 0:21 / / rw - overlay overlay rw\n24 22 0:5 /purelb /run/purelb rw - tmpfs tmpfs rw\n", False),
+        ("22 1 254:1 / / rw - ext4 /dev/vda rw\n", False),
+        ("", False),
+    ],
+    ids=["the container's own", "a volume from the host", "no container", "not known"],
+)
+def test_a_ledger_is_lost_where_it_is_on_the_containers_own_file_system(
+    tmp_path: Path, mounts: str, is_lost: bool
+) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/mountinfo").write_text(mounts)
+
+    assert look(Expected(ledger=Path("/run/purelb")), tmp_path).is_ledger_lost is is_lost

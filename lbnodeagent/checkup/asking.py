@@ -1,0 +1,38 @@
+"""Asks the wire who has an IPv4 address, as a neighbour does that wants to send to it. Owns its sockets meanwhile.
+
+The questions are those of duplicate address detection (RFC 5227 section 2.1.1), from which nobody learns anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address
+from typing import Final
+
+from lbnodeagent.errors import FrameError
+from lbnodeagent.tables import Mac
+from lbnodeagent.wire.frames import arp_probe, claim_of
+from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
+from purelb.addresses import IPAddress
+
+WAIT: Final = 1.0
+"""Seconds for which answers are waited for."""
+
+
+async def who_has(questions: Iterable[tuple[str, Mac, IPv4Address]]) -> Mapping[IPAddress, frozenset[Mac]]:
+    """Who answers for each address; ``questions``: by which NIC to ask, from which MAC, for what. Raises OSError."""
+    answers: dict[IPAddress, set[Mac]] = {}
+    with FrameSender() as sender, FrameListener() as listener:
+        for nic, mac, address in questions:
+            answers[address] = set()
+            sender.send(nic, arp_probe(address, mac))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT), contextlib.aclosing(listener.frames()) as frames:
+                async for _, frame in frames:
+                    with contextlib.suppress(FrameError):
+                        claim = claim_of(frame)
+                        if claim is not None and claim[0] in answers:
+                            answers[claim[0]].add(claim[1])
+    return {address: frozenset(macs) for address, macs in answers.items()}
