@@ -10,12 +10,14 @@ import yaml
 
 from allocator.page.metrics import PageMetrics
 from docs.site import fields, metrics
+from purelb.flowmetrics import FlowMetrics
 from purelb.metrics import AgentMetrics, AllocatorMetrics, RouterMetrics
 
 DOCS: Final = Path(__file__).parents[1]
 PROGRAMS: Final = {
     "Agents": AgentMetrics,
     "Agents beside BIRD": RouterMetrics,
+    "Agents that keep connections": FlowMetrics,
     "Allocators": AllocatorMetrics,
     "Allocators with the status page": PageMetrics,
 }
