@@ -1,7 +1,8 @@
 """Many connections to one address, each of which says a byte now and then and wants it back; runs on a host of a lab.
 
-`conversations.py HOST PORT COUNT INTERVAL [RATE]`: until SIGTERM, then prints JSON: how many broke, the longest silence
-of one that lived, and of RATE new ones per second how many failed and the slowest.
+`conversations.py HOST PORT COUNT INTERVAL [RATE [DATAGRAMS]]`: until SIGTERM, then prints JSON: how many broke, the
+longest silence of one that lived, and of RATE new ones per second how many failed and the slowest; and by whom each of
+so many flows of datagrams was answered first and last, who has to say his name.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class Seen:
     opened: int = 0
     failed: list[str] = field(default_factory=list)
     slowest: float = 0.0
+    answerers: list[list[str]] = field(default_factory=list)
+    """Of each flow of datagrams."""
 
 
 async def converse(
@@ -43,6 +46,28 @@ async def converse(
         seen.broken.append(type(error).__name__)
     finally:
         writer.close()
+
+
+class Datagrams(asyncio.DatagramProtocol):
+    """Notes who answers."""
+
+    def __init__(self) -> None:
+        self.answerers: list[str] = []
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        name = data.decode()
+        self.answerers[:] = [self.answerers[0] if self.answerers else name, name]
+
+
+async def ask(host: str, port: int, seen: Seen, interval: float, ended: asyncio.Event) -> None:
+    """One flow of datagrams."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(Datagrams, remote_addr=(host, port))
+    seen.answerers.append(protocol.answerers)
+    while not ended.is_set():
+        transport.sendto(b".")
+        await asyncio.sleep(interval)
+    transport.close()
 
 
 async def opened(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -70,7 +95,7 @@ async def greet(host: str, port: int, seen: Seen) -> None:
         seen.failed.append(type(error).__name__)
 
 
-async def run(host: str, port: int, count: int, interval: float, rate: float) -> Seen:
+async def run(host: str, port: int, count: int, interval: float, rate: float, datagrams: int) -> Seen:
     """Says that it begins once all are open."""
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
@@ -79,6 +104,8 @@ async def run(host: str, port: int, count: int, interval: float, rate: float) ->
     async with asyncio.TaskGroup() as tasks:
         for reader, writer in pairs:
             tasks.create_task(converse(reader, writer, seen, interval, ended))
+        for _ in range(datagrams):
+            tasks.create_task(ask(host, port, seen, interval, ended))
         print("ready", flush=True)
         while not ended.is_set():
             if rate:
@@ -90,8 +117,9 @@ async def run(host: str, port: int, count: int, interval: float, rate: float) ->
 
 def main() -> None:
     host, port, count, interval, *rate = sys.argv[1:]
-    seen = asyncio.run(run(host, int(port), int(count), float(interval), float(rate[0]) if rate else 0.0))
-    told = {"broken": seen.broken, "silence": seen.silence}
+    per_second, datagrams = float(rate[0]) if rate else 0.0, int(rate[1]) if len(rate) > 1 else 0
+    seen = asyncio.run(run(host, int(port), int(count), float(interval), per_second, datagrams))
+    told = {"broken": seen.broken, "silence": seen.silence, "answerers": seen.answerers}
     print(json.dumps({**told, "opened": seen.opened, "failed": seen.failed, "slowest": seen.slowest}), flush=True)
 
 

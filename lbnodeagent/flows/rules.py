@@ -16,7 +16,7 @@ from lbnodeagent.errors import KernelError
 from lbnodeagent.flows import nftables
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.nfnetlink import Message
-from lbnodeagent.flows.tables import Await, Change, Flow, Keep, Rule
+from lbnodeagent.flows.tables import UDP, Await, Change, Flow, Keep, Rule
 from lbnodeagent.tables import IfIndex
 from purelb.addresses import IPAddress
 
@@ -117,8 +117,9 @@ class Rules:
         begun: Sequence[Flow] = change.begun
         messages: list[Message] = []
         if change.is_first:
-            # What this node serves itself began here, with a client's port that it had used before.
-            own = set(self._netfilter.live_flows((change.vip,))[change.vip])
+            # A connection that this node serves itself began here, from a client's port that it had used before. Of
+            # datagrams one that came before this was told may look like that.
+            own = {flow for flow in self._netfilter.live_flows((change.vip,))[change.vip] if flow[0] != UDP}
             begun = [flow for flow in begun if flow not in own]
             messages += nftables.flush(change.vip, change.server)
         messages += nftables.remove_flows(change.vip, change.server, change.ended)

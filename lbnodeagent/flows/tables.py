@@ -15,6 +15,8 @@ Flow = NewType("Flow", bytes)
 
 Bytes and no object of many, as there may be 100,000 of them.
 """
+UDP: Final = 17
+"""Its first byte, of datagrams."""
 FLOW: Final = struct.Struct("!BHH")
 """What is in front of the client's address."""
 

@@ -21,7 +21,12 @@ VIPS = {"four": "10.31.188.64", "six": "fd00:10:31::1:67"}
 """Each worker-188-11's, then worker-188-12's, by the election's rule."""
 TABLE = "purelb-flows"
 SERVER = """
-import asyncio
+import asyncio, socket
+class Named(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+    def datagram_received(self, data, addr):
+        self.transport.sendto(socket.gethostname().encode(), addr)
 async def talk(reader, writer):
     try:
         while data := await reader.read(100):
@@ -30,6 +35,7 @@ async def talk(reader, writer):
         pass
     writer.close()
 async def main():
+    await asyncio.get_running_loop().create_datagram_endpoint(Named, local_addr=("::", 8080))
     async with await asyncio.start_server(talk, None, 8080):
         await asyncio.Event().wait()
 asyncio.run(main())
@@ -56,7 +62,7 @@ TALKERS = {
 @pytest.fixture(scope="module")
 def agents() -> Iterator[AgentLab]:
     with three_nodes(environment={"PURELB_KEEP_FLOWS": "true"}) as lab:
-        ports = [{"port": 80, "targetPort": 8080}]
+        ports = [{"name": name, "protocol": name.upper(), "port": 80, "targetPort": 8080} for name in ("tcp", "udp")]
         services = (service(name, "wire", ip=vip, selector={"app": "talk"}, ports=ports) for name, vip in VIPS.items())
         lab.apply(TALKERS, *services)
         lab.settle()
@@ -73,8 +79,9 @@ def are_on(lab: AgentLab, node: str) -> bool:
 
 @contextmanager
 def conversing(lab: AgentLab) -> Iterator[list[dict[str, Any]]]:
-    """Eight connections to each address, and new ones; the list holds what their client saw afterwards."""
-    arguments = ("80", "8", "0.02", "10")
+    """Eight connections to each address, four flows of datagrams, and new connections; what their client saw is in the
+    list afterwards."""
+    arguments = ("80", "8", "0.02", "10", "4")
     clients = [lab.hosts.spawn("client", "bench.conversations", vip, *arguments) for vip in VIPS.values()]
     seen: list[dict[str, Any]] = []
     try:
@@ -106,3 +113,4 @@ def test_connections_outlive_a_cordon_its_end_and_the_end_and_start_of_an_agent(
                 assert eventually(lambda: TABLE not in agents.hosts.output(WORKER11, "nft", "list", "tables"))
         assert [client["broken"] for client in seen] == [[], []], to
         assert [client["failed"] for client in seen] == [[], []]
+        assert [first == last for client in seen for first, last in client["answerers"]] == [True] * 8
