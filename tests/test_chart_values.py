@@ -231,7 +231,7 @@ def test_metrics_over_tls_are_what_the_component_makes_of_both_programs(chart: C
     above = os.path.relpath(ROOT / "manifests", tmp_path.resolve())
     kustomization = {"resources": [f"{above}/overlays/layer2"], "components": [f"{above}/metrics-tls"]}
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    made = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(build(tmp_path)) if one}
+    made = released(one for one in yaml.safe_load_all(build(tmp_path)) if one)
 
     rendered = render(chart, {"monitoring": {"tls": {"enabled": True}, "podMonitor": {"enabled": True}}})
 
