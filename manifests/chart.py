@@ -165,8 +165,10 @@ def _template_program(pod: Object, container: Object, program: str, slots: Slots
     for line in (both, *ours):
         container["env"].append({"name": slots.line(line)})
     container["ports"].append({"name": slots.line('{{- include "purelb.metricsPort" . | nindent INDENT }}')})
-    for whose, key, name in ((container, "volumeMounts", "Mount"), (pod, "volumes", "Volume")):
-        include = f'include "purelb.metrics{name}" .'
+    if program == "allocator":
+        pod["containers"].append({"name": slots.line(_list(".Values.allocator.extraContainers"))})
+    for whose, key, name in ((container, "volumeMounts", "Mounts"), (pod, "volumes", "Volumes")):
+        include = f'include "purelb.more{name}" (list . "{program}")'
         if key in whose:
             whose[key].append({"name": slots.line(f"{{{{- {include} | nindent INDENT }}}}")})
         else:

@@ -98,6 +98,30 @@ def test_each_workload_takes_what_a_cluster_may_ask_for(chart: Chart, workload: 
     assert objects[workload]["spec"][strategy] == {"type": "OnDelete"}
 
 
+def test_a_sidecar_is_in_the_allocators_pod_with_the_volume_that_both_mount(chart: Chart) -> None:
+    page = (ROOT / "docs" / "external-ipam.md").read_text().split("With the chart:")[1]
+    values = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    chart.validate_schema(values)
+
+    objects = render(chart, values)
+
+    assert [one["name"] for one in pod(objects, "Deployment", "allocator")["containers"]] == ["allocator", "ipam"]
+    assert pod(objects, "Deployment", "allocator")["volumes"] == [{"name": "ipam", "emptyDir": {}}]
+    mounts = [{"name": "ipam", "mountPath": "/var/run/purelb"}]
+    assert container(objects, "Deployment", "allocator")["volumeMounts"] == mounts
+    assert container(objects, "Deployment", "allocator", "ipam")["volumeMounts"] == mounts
+
+
+def test_an_agent_keeps_its_ledger_beside_volumes_of_ones_own(chart: Chart) -> None:
+    extra = {"extraVolumes": [{"name": "tls"}], "extraVolumeMounts": [{"name": "tls", "mountPath": "/etc/tls"}]}
+
+    objects = render(chart, {"lbnodeagent": extra, "bird": {"enabled": True}})
+
+    names = {one["name"] for one in pod(objects, "DaemonSet", "lbnodeagent")["volumes"]}
+    assert names == {"ledger", "tls", "bird"}
+    assert {one["name"] for one in container(objects, "DaemonSet", "lbnodeagent")["volumeMounts"]} == names
+
+
 def test_a_single_allocator_can_be_drained(chart: Chart) -> None:
     objects = render(chart, {"allocator": {"replicas": 1}})
 

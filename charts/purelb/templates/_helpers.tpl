@@ -114,20 +114,30 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 {{- end }}
 
-{{- define "purelb.metricsMount" -}}
-{{- if ((.Values.monitoring).tls).enabled }}
+{{/* What a program mounts beside its own: (list $ PROGRAM). */}}
+{{- define "purelb.moreMounts" -}}
+{{- $values := (index . 0).Values -}}
+{{- if (($values.monitoring).tls).enabled }}
 - mountPath: /etc/purelb/metrics-tls
   name: metrics-tls
   readOnly: true
 {{- end }}
+{{- with (index $values (index . 1)).extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
-{{- define "purelb.metricsVolume" -}}
-{{- if ((.Values.monitoring).tls).enabled }}
+{{/* The volumes of that. */}}
+{{- define "purelb.moreVolumes" -}}
+{{- $values := (index . 0).Values -}}
+{{- if (($values.monitoring).tls).enabled }}
 - name: metrics-tls
   secret:
     optional: true
-    secretName: {{ .Values.monitoring.tls.secretName | default "purelb-metrics-tls" }}
+    secretName: {{ $values.monitoring.tls.secretName | default "purelb-metrics-tls" }}
+{{- end }}
+{{- with (index $values (index . 1)).extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
