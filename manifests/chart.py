@@ -36,8 +36,16 @@ _OPTIONAL: Final = {
     "monitoring/prometheusrule.yaml": ("prometheusrule.yaml", "((.Values.monitoring).prometheusRule).enabled"),
     "metrics-tls/access.yaml": ("metrics-access.yaml", _OVER_TLS),
     "networkpolicy/allocator.yaml": ("networkpolicy.yaml", "(.Values.networkPolicy).enabled"),
+    "policy/agent-writes.yaml": ("policy.yaml", "(.Values.agentPolicy).enabled"),
 }
 """File in manifests/: the template made of it, and the value that it is there by."""
+_CLUSTER_WIDE: Final = ("Cluster", "ValidatingAdmissionPolicy")
+"""What the names of kinds among them begin with that have no namespace."""
+_AGENT: Final = "system:serviceaccount:purelb:lbnodeagent"
+_USER: Final = (
+    'system:serviceaccount:{{ .Release.Namespace }}:{{ include "purelb.serviceAccount" (list . "lbnodeagent") }}'
+)
+"""As whom agents write: in the manifests, and in a release."""
 _RUNBOOKS: Final = '(.Values.monitoring.runbooks | default "")'
 """What stands before the path of a runbook."""
 _KEPT: Final = "metadata:\n  annotations:\n    helm.sh/resource-policy: keep\n"
@@ -86,6 +94,12 @@ def template_of(obj: Object) -> str:
             metadata["name"] = slots.scalar(_name(program))
             for port in obj["spec"]["ports"]:
                 port["targetPort"] = slots.scalar(_monitored(port["targetPort"]))
+        case "ValidatingAdmissionPolicy":
+            metadata["name"] = slots.scalar(_name(program))
+            for one in obj["spec"]["matchConditions"]:
+                one["expression"] = slots.scalar(one["expression"].replace(_AGENT, _USER))
+        case "ValidatingAdmissionPolicyBinding":
+            metadata["name"] = obj["spec"]["policyName"] = slots.scalar(_name(program))
         case "NetworkPolicy":
             metadata["name"] = slots.scalar(_name(program))
             more = "{{- with .Values.networkPolicy.extraEgress }}{{ toYaml . | nindent INDENT }}{{- end }}"
@@ -259,7 +273,7 @@ def chart_files(complete: str, crds: Path, manifests: Path) -> Iterator[tuple[Pa
     for name, (template, condition) in _OPTIONAL.items():
         objects = [one for one in yaml.safe_load_all((manifests / name).read_text()) if one]
         for one in objects:
-            if not one["kind"].startswith("Cluster"):
+            if not one["kind"].startswith(_CLUSTER_WIDE):
                 one["metadata"].setdefault("namespace", NAMESPACE)
         text = "---\n".join(template_of(one) for one in objects)
         header = _HEADER.replace("SOURCE", f"manifests/{name}")

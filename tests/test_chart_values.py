@@ -231,6 +231,7 @@ def test_a_configuration_of_birds_is_taken_as_it_is_however_it_is_indented(chart
         ({"monitoring": {"serviceMonitor": {"enabled": True}}}, "monitoring/servicemonitor.yaml"),
         ({"monitoring": {"prometheusRule": {"enabled": True}}}, "monitoring/prometheusrule.yaml"),
         ({"networkPolicy": {"enabled": True}}, "networkpolicy/allocator.yaml"),
+        ({"agentPolicy": {"enabled": True}}, "policy/agent-writes.yaml"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
@@ -238,7 +239,8 @@ def test_what_is_switched_on_is_what_the_manifests_have(chart: Chart, values: Js
     rendered = render(chart, values)
 
     for key, one in released(documents(ROOT / "manifests" / file)).items():
-        one["metadata"]["namespace"] = "purelb"
+        if not one["kind"].startswith("ValidatingAdmissionPolicy"):
+            one["metadata"]["namespace"] = "purelb"
         assert rendered.pop(key) == one
     assert rendered.keys() == manifests().keys()
 
@@ -299,6 +301,23 @@ def test_monitoring_takes_the_labels_that_an_operator_looks_for(chart: Chart) ->
 
     assert {"app": "purelb", "release": "prometheus"}.items() <= monitor["metadata"]["labels"].items()
     assert monitor["spec"]["podMetricsEndpoints"][0]["interval"] == "30s"
+
+
+def test_the_policy_is_about_the_agents_of_this_release(chart: Chart) -> None:
+    values = {
+        "agentPolicy": {"enabled": True},
+        "lbnodeagent": {"serviceAccount": {"name": "ours"}},
+        "nameOverride": "lb",
+    }
+
+    objects = render(chart, values, namespace="net")
+
+    policies = {name: one["spec"] for (kind, name), one in objects.items() if kind == "ValidatingAdmissionPolicy"}
+    assert set(policies) == {"lb-purelb-agent-writes", "lb-purelb-agent-leases"}
+    for name, spec in policies.items():
+        (condition,) = spec["matchConditions"]
+        assert condition["expression"] == "request.userInfo.username == 'system:serviceaccount:net:ours'"
+        assert objects["ValidatingAdmissionPolicyBinding", name]["spec"]["policyName"] == name
 
 
 def test_labels_of_ones_own_are_on_all_objects_and_never_in_the_place_of_a_selectors(chart: Chart) -> None:
