@@ -84,9 +84,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m manifests.krew", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--url", default=f"https://localhost/{ARCHIVE}", help="where the archive will be")
+    parser.add_argument(
+        "--wheels", type=Path, help="where both distributions' wheels are, where they were built before"
+    )
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    wheels = wheels_of(ROOT)
+    built = (
+        [one for name in ("purelb", "kubectl_purelb") for one in asked.wheels.glob(f"{name}-*.whl")]
+        if asked.wheels
+        else []
+    )
+    wheels = {one.name: one.read_bytes() for one in built} or wheels_of(ROOT)
     data = archive(wheels)
     for name, content in {**wheels, ARCHIVE: data}.items():
         (asked.folder / name).write_bytes(content)

@@ -22,6 +22,8 @@ from release.versions import notes_of
 
 DISTRIBUTIONS: Final = (".", "memberlist", "kubedouble", "lab", "kubectl_purelb")
 IMAGES: Final = ("allocator", "lbnodeagent")
+KREW: Final = ("kubectl-purelb.tar.gz", "purelb.yaml")
+"""The plugin for krew; its manifest's URL is to be written where the archive is published."""
 APPLIED: Final = ("purelb-complete.yaml", "purelb-complete-legacy.yaml")
 
 
@@ -43,6 +45,10 @@ def make(copy: Path, out: Path, version: str) -> Iterator[str]:
         normalize(archive, epoch)
     for name in APPLIED:
         shutil.copyfile(copy / "manifests" / name, out / name)
+    plugin = out.parent / "plugin"
+    run([sys.executable, "-m", "manifests.krew", plugin, "--wheels", out], copy)
+    for name in KREW:
+        shutil.copyfile(plugin / name, out / name)
     for image in IMAGES:
         bill(copy, tools, image, out / f"purelb-{image}.cdx.json", environment)
     (out / "release-notes.md").write_text(notes)
