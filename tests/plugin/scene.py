@@ -7,11 +7,13 @@ import datetime
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from purelb import names
 from purelb.addresses import parse_network
+from purelb.errors import ConflictError
 from purelb.kube import core_path, custom_path, group_path, services_path
 from purelb.membership import MemberNode, Standing, membership_status
 from tests.allocator.stage import Stage
@@ -63,7 +65,8 @@ async def nodes_are(stage: Stage, *nodes: MemberNode) -> None:
     """What an agent would publish of them."""
     path = custom_path(names.MEMBERSHIPS, "purelb")
     head = {"apiVersion": "purelb.io/v1", "kind": "Membership", "metadata": {"name": "purelb", "namespace": "purelb"}}
-    await stage.kube.create(path, head)
+    with suppress(ConflictError):  # a real server may still have that of an earlier test
+        await stage.kube.create(path, head)
     status = membership_status({node.name: node for node in nodes}, 2, spokesman="w11", observed=OBSERVED)
     await stage.kube.patch(f"{path}/purelb/status", {"status": status})
 
