@@ -19,6 +19,8 @@ from purelb.addresses import IPAddress
 
 WAIT: Final = 1.0
 """Seconds for which answers are waited for."""
+MOST: Final = 1000
+"""Frames that are listened to meanwhile: a wire that is flooded is not worth the processor's time."""
 
 
 async def who_has(questions: Iterable[tuple[str, Mac, IPv4Address]]) -> Mapping[IPAddress, frozenset[Mac]]:
@@ -30,7 +32,11 @@ async def who_has(questions: Iterable[tuple[str, Mac, IPv4Address]]) -> Mapping[
             sender.send(nic, arp_probe(address, mac))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT), contextlib.aclosing(listener.frames()) as frames:
+                heard = 0
                 async for _, frame in frames:
+                    heard += 1
+                    if heard > MOST:
+                        break
                     with contextlib.suppress(FrameError):
                         claim = claim_of(frame)
                         if claim is not None and claim[0] in answers:
