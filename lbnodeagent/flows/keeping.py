@@ -43,6 +43,8 @@ class _Kept:
     count: int
     until: float | None = None
     """Its agent left."""
+    is_renewing: bool = False
+    """It tells all again, and hasn't ended."""
 
 
 class Keeping:
@@ -128,7 +130,10 @@ class Keeping:
         self._kept[vip][sender].count = max(count - len(message.ended), 0)
         self._told_at[vip] = now
         begun, ended = tuple(map(Flow, message.begun)), tuple(map(Flow, message.ended))
-        return [*rules, Change(vip, server, begun, ended, message.is_first)]
+        now_kept = self._kept[vip][sender]
+        is_renewal = now_kept.is_renewing or (message.is_first and kept is not None)
+        now_kept.is_renewing = is_renewal and not message.is_last
+        return [*rules, Change(vip, server, begun, ended, message.is_first, is_renewal)]
 
     def _server(self, message: FlowsMessage) -> Server | None:
         """Who sent it, if that is where it says to be."""

@@ -116,11 +116,12 @@ class Rules:
     def _change(self, change: Change) -> None:
         begun: Sequence[Flow] = change.begun
         messages: list[Message] = []
-        if change.is_first:
-            # A connection that this node serves itself began here, from a client's port that it had used before. Of
-            # datagrams one that came before this was told may look like that.
+        if change.is_renewal:
+            # From a client's port that an old one had, whose end nobody saw. Never at first: what this node has of a
+            # port then may be just such an old one. Nor of datagrams: those that came before they were told of look so.
             own = {flow for flow in self._netfilter.live_flows((change.vip,))[change.vip] if flow[0] != UDP}
             begun = [flow for flow in begun if flow not in own]
+        if change.is_first:
             messages += nftables.flush(change.vip, change.server)
         messages += nftables.remove_flows(change.vip, change.server, change.ended)
         for at in range(0, max(len(begun), 1), _AT_ONCE):

@@ -92,13 +92,16 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """These of a VIP's flows are to be passed on to a node; ``is_first``: and no others."""
+    """These of a VIP's flows are to be passed on to a node; ``is_first``: and no others. ``is_renewal``: they were told
+    of before, so that a connection which this node serves itself by now began here.
+    """
 
     vip: IPAddress
     server: Server
     begun: tuple[Flow, ...]
     ended: tuple[Flow, ...]
     is_first: bool
+    is_renewal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

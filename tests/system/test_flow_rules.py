@@ -26,6 +26,7 @@ def test_the_kernel_takes_and_shows_what_it_is_told_of_flows() -> None:
         "live": [True, True],
         "one address": True,
         "at first": [0, 0],
+        "all at first": 5001,
         "but those that it serves itself": 5000,
         "one more, one less, one that was not there": 5000,
         "anew": 1,

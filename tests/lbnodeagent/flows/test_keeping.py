@@ -44,6 +44,20 @@ def test_what_begins_and_ends_later_changes_the_flows_alone() -> None:
     assert keeping.count == 2
 
 
+def test_what_is_told_again_is_known_as_that_to_its_last_part() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+
+    parts = (
+        FlowsMessage("w11", VIP, W11, (flow(1),), is_first=True),
+        FlowsMessage("w11", VIP, W11, (flow(2),), is_last=True),
+        FlowsMessage("w11", VIP, W11, (flow(3),), is_last=True),
+    )
+    rules = [rule for part in parts for rule in keeping.received(part, NOW)]
+
+    assert [rule.is_renewal for rule in rules if isinstance(rule, Change)] == [True, True, False]
+
+
 def test_two_nodes_may_serve_flows_of_one_vip() -> None:
     keeping = owning()
     keeping.received(TOLD, NOW)
