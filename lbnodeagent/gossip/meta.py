@@ -42,7 +42,8 @@ _MARKS: Final = 4
 _MARKS_MOST: Final = 7
 _SILENT: Final = 0x80
 """Not read by agents from before, which don't set it either: they count as announcing."""
-_ENTRIES: Final = 16
+_ENTRIES: Final = 18
+"""A life, seven keys, three extensions, and MOST_MACS (kernel/interfaces.py)."""
 _IDLE: Final = 0x80
 _EXTENSION: Final = 0x03
 _SERVICE: Final = 0x01

@@ -104,7 +104,7 @@ def test_a_life_stands_where_agents_from_before_read_a_mac() -> None:
 
     assert said is not None
     assert said.life == ONE
-    assert len(said.macs) == 15
+    assert len(said.macs) == 17
     assert len(data) <= MAXIMUM
 
 
