@@ -192,7 +192,7 @@ def main() -> int:
         its["spec"] |= {"selector": {"app": "talk"}, "ports": [{"port": 80, "targetPort": 8080}]}
         lab.apply([TALKERS, its])
         lab.settle([vip])
-        # First with it: connections that are reset leave entries in conntracks whose ends nobody saw, and ports come again.
+        # First with it: what is reset leaves entries in conntracks whose ends nobody saw, and ports come again.
         keep(lab, vip, is_on=True)
         holds = moves(lab, vip, count, keeps=True)
         if not arguments.quick:

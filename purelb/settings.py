@@ -158,7 +158,7 @@ class AgentSettings:
             help="UDP and TCP port of the gossip (PURELB_GOSSIP_PORT)",
         )
         parser.choice(
-            "--gossip-profile", "PURELB_GOSSIP_PROFILE", ("fast", "steady", "lan"), "how soon a silent node is given up"
+            "--gossip-profile", "PURELB_GOSSIP_PROFILE", ("steady", "fast", "lan"), "how soon a silent node is given up"
         )
         parser.add_argument(
             "--memberlist-ns",

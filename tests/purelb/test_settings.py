@@ -170,8 +170,9 @@ def test_a_placement_setting_that_makes_no_sense_ends_the_start(name: str, text:
 
 
 def test_a_gossip_profile_that_is_none_ends_the_start() -> None:
+    assert AgentSettings.from_environment(AGENT, []).gossip_profile == "steady"
     assert AgentSettings.from_environment({**AGENT, "PURELB_GOSSIP_PROFILE": "lan"}, []).gossip_profile == "lan"
-    with pytest.raises(SettingsError, match='PURELB_GOSSIP_PROFILE "quick" is none of fast, steady, lan'):
+    with pytest.raises(SettingsError, match='PURELB_GOSSIP_PROFILE "quick" is none of steady, fast, lan'):
         AgentSettings.from_environment({**AGENT, "PURELB_GOSSIP_PROFILE": "quick"}, [])
 
 
