@@ -77,6 +77,10 @@ def are_on(lab: AgentLab, node: str) -> bool:
     return all(lab.holders(vip) == [node] for vip in VIPS.values())
 
 
+def has_table(lab: AgentLab, *, is_there: bool) -> bool:
+    return (TABLE in lab.hosts.output(WORKER11, "nft", "list", "tables")) == is_there
+
+
 @contextmanager
 def conversing(lab: AgentLab) -> Iterator[list[dict[str, Any]]]:
     """Eight connections to each address, four flows of datagrams, and new connections; what their client saw is in the
@@ -97,20 +101,18 @@ def conversing(lab: AgentLab) -> Iterator[list[dict[str, Any]]]:
 
 
 def test_connections_outlive_a_cordon_its_end_and_the_end_and_start_of_an_agent(agents: AgentLab) -> None:
-    moves: list[tuple[str, Callable[[], str]]] = [
-        (WORKER12, lambda: agents.lab.kubectl("cordon", WORKER11)),
-        (WORKER11, lambda: agents.lab.kubectl("uncordon", WORKER11)),
-        (WORKER12, lambda: agents.lab.must("fault", SHORT[WORKER11], "agent-stop")),
-        (WORKER11, lambda: agents.lab.must("heal", SHORT[WORKER11])),
+    moves: list[tuple[str, Callable[[], str], bool]] = [
+        (WORKER12, lambda: agents.lab.kubectl("cordon", WORKER11), True),
+        (WORKER11, lambda: agents.lab.kubectl("uncordon", WORKER11), True),
+        (WORKER12, lambda: agents.lab.must("fault", SHORT[WORKER11], "agent-stop"), False),
+        (WORKER11, lambda: agents.lab.must("heal", SHORT[WORKER11]), True),
     ]
-    assert TABLE in agents.hosts.output(WORKER11, "nft", "list", "tables")
-    for to, move in moves:
+    for to, move, has_agent in moves:
         with conversing(agents) as seen:
             move()
             assert eventually(partial(are_on, agents, to), seconds=20)
-            if not agents.is_settled():
-                # An agent that ends leaves no rules, though its kernel goes on serving what is passed on to it.
-                assert eventually(lambda: TABLE not in agents.hosts.output(WORKER11, "nft", "list", "tables"))
+            # An agent that ends leaves no rules, though its kernel goes on serving what is passed on to it.
+            assert eventually(partial(has_table, agents, is_there=has_agent), seconds=30), to
         assert [client["broken"] for client in seen] == [[], []], to
         assert [client["failed"] for client in seen] == [[], []]
         assert [first == last for client in seen for first, last in client["answerers"]] == [True] * 8

@@ -37,7 +37,7 @@ def address_of(lab: LabUnderTest) -> str:
 def test_a_sidecar_in_the_allocators_pod_gives_addresses_that_answer(new_lab: Callable[[str], LabUnderTest]) -> None:
     lab = new_lab("lab")
     lab.must("up", "--nodes", "2")
-    group, patch = blocks("A sidecar")
+    group, patch, _ = blocks("A sidecar")
     allocator, sidecar = patch["spec"]["template"]["spec"]["containers"]
     socket = group["spec"]["external"]["socket"]
     sidecar["image"] = "purelb-sample-ipam:1"  # the lab runs what has our name
