@@ -1,4 +1,4 @@
-"""From a cut cable to the first answer of the next owner, with the intervals of `Config.fast` and what was measured."""
+"""From a cut cable to the first answer of the next owner, by the intervals of `Config.steady` and what was measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWNER, PROBER, OTHERS, NEXT, CLIENT = ("owner", "one member", "the other members
 
 def draw() -> str:
     median, worst = MEASURED
-    config = Config.fast()
+    config = Config.steady()
     silent, verdict = config.probe_timeout * 1000, shortest(config, MEMBERS) * 1000
     interval, probe = config.probe_interval * 1000, (config.probe_length or config.probe_interval) * 1000
     first = 0.8 * interval
@@ -39,7 +39,7 @@ def draw() -> str:
         Message(NEXT, CLIENT, "answer", f"{median} ms ({worst})"),
     )
     foot = (
-        f"Config.fast(), {MEMBERS} members: a probe falls on the dead one after 0.8 x {interval:.0f} ms on average,",
+        f"Config.steady(), {MEMBERS} members: a probe falls on the dead one after 0.8 x {interval:.0f} ms on average,",
         f"{silent:.0f} ms until others are asked, {probe:.0f} ms for a probe, {verdict:.0f} ms of suspicion.",
         "The last time is measured at the client, from its last answer: median (worst of 20).",
     )
