@@ -300,8 +300,9 @@ class World:
     def hush(self, some: Iterable[str], others: Iterable[str]) -> None:
         """No gossip gets from ``some`` to ``others``."""
         some, others = list(some), list(others)
+        # Where no frame gets through either, it stays so.
+        self.hushed |= {(one, other) for one in some for other in others if self.connects(one, other)}
         self.simulation.part(some, others, one_way=True)
-        self.hushed |= {(one, other) for one in some for other in others}
 
     def part(self, some: Iterable[str], others: Iterable[str]) -> None:
         """Nothing gets from ``some`` to ``others``, nor back."""
