@@ -92,7 +92,11 @@ class Negotiation:
         """Another agent asks or tells about VIPs."""
         if message.kind == "have":
             self._candidacy.concessions.confirm(message.sender, message.vips, now)
-            return Learned(frozenset(self._handover.confirm(message.sender, message.vips)))
+            let_go = frozenset(self._handover.confirm(message.sender, message.vips))
+            # Who says so has told its neighbours: where our word and its crossed, that was the last they heard.
+            here = [vip for vip in message.vips if self._candidacy.is_owner(vip) and self._present.nics_with(vip)]
+            self._neighbours.announce_again(here, now)
+            return Learned(let_go)
         if message.sender not in self._members.others:
             return Learned()  # it could not be answered; it asks again
         if message.kind == "own":

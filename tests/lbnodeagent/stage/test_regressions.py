@@ -42,6 +42,10 @@ FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
             id="a node that had just conceded a VIP was taken for a rival when it got it by plan",
         ),
         pytest.param(
+            History(31319, 2, 0.0, (Step(0.0, 4.67650619161447, "plan", "n2", number=45),), is_planned=True),
+            id="whose word crossed the other one's let go of a VIP that it had announced last",
+        ),
+        pytest.param(
             History(732, 2, 0.1, (Step(5.2, 6.84, "power", "n1"), Step(6.16, 27.68, "deaf", "n2"))),
             id="who started alone went on to leave a VIP to a peer that it heard later",
         ),
