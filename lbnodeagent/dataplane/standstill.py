@@ -17,14 +17,20 @@ class Standstill:
 
     def __init__(self) -> None:
         self._due = math.inf
+        self._is_unsaid = False
 
     def expect(self, at: float) -> None:
         """It runs at this moment, if it runs at all."""
         self._due = at
 
+    def runs(self, now: float) -> None:
+        """It runs again: if that is only now, it is remembered until somebody asks."""
+        if now - self._due > LONGEST:
+            self._is_unsaid = True
+            self._due = math.inf
+
     def has_been(self, now: float) -> bool:
-        """Whether it runs again only now; said once, to whoever asks first."""
-        if now - self._due <= LONGEST:
-            return False
-        self._due = math.inf
-        return True
+        """Whether it runs again only now, or did since somebody asked; said once."""
+        self.runs(now)
+        was, self._is_unsaid = self._is_unsaid, False
+        return was

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.standstill import LONGEST, Standstill
+from purelb.metrics import AgentMetrics, new_registry
 from tests.lbnodeagent.scenes import NOW
 
 
@@ -26,3 +32,18 @@ def test_one_that_runs_far_too_late_did_and_hears_so_once() -> None:
     standstill.expect(NOW + 60.5)
     assert not standstill.has_been(NOW + 60.5)
     assert standstill.has_been(NOW + 65)
+
+
+def test_that_the_loop_goes_on_before_anybody_asks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stands_still() -> bool:
+        loop, standstill = asyncio.get_running_loop(), Standstill()
+        measuring = asyncio.create_task(measure_lag(AgentMetrics(new_registry()), standstill))
+        await asyncio.sleep(0)
+        thawed_at = loop.time() + 60
+        monkeypatch.setattr(loop, "time", lambda: thawed_at)
+        for _ in range(5):  # the measurement is the first to wake, and begins the next one
+            await asyncio.sleep(0)
+        measuring.cancel()
+        return standstill.has_been(thawed_at)
+
+    assert asyncio.run(stands_still())
