@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
+from lbnodeagent.kernel.attributes import attribute
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress, IPNetwork, parse_address
 from purelb.errors import AddressError
@@ -187,17 +188,12 @@ def _drops(name: str) -> bool:
 
 def _refuses(name: str, own: bytes, source: bytes) -> bool:
     """Whether a packet from ``source`` to ``own`` is dropped that comes in by interface ``name``."""
-    attributes = b"".join(
-        struct.pack("=HH4s", 8, kind, value)
-        for kind, value in (
-            (_RTA_DST, own),
-            (_RTA_SRC, source),
-            (_RTA_IIF, struct.pack("=I", socket.if_nametoindex(name))),
-        )
-    )
-    message = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, 0) + attributes
-    header = struct.pack("=IHHII", 16 + len(message), _RTM_GETROUTE, _NLM_F_REQUEST, 1, 0)
     try:
+        index = socket.if_nametoindex(name)
+        values = (_RTA_DST, own), (_RTA_SRC, source), (_RTA_IIF, struct.pack("=I", index))
+        message = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, 0)
+        message += b"".join(attribute(kind, value) for kind, value in values)
+        header = struct.pack("=IHHII", 16 + len(message), _RTM_GETROUTE, _NLM_F_REQUEST, 1, 0)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as kernel:
             kernel.settimeout(1.0)
             kernel.send(header + message)
