@@ -130,6 +130,7 @@ class DataPlane:
                 self._core.keep_flows()
             else:
                 log.warning("connections don't outlive the moves of addresses", extra={"why": trouble})
+                self._keeper = None
 
     async def run(self) -> None:
         """Keep the VIPs where they belong, until cancelled."""
