@@ -329,8 +329,3 @@ class Core:
             return
         if (attendance := self._state.rollcall.take(self._now)) is not None:
             self._outputs.append(attendance)
-
-    def _is_turn_due(self) -> bool:
-        state = self._state
-        are_links_due = state.are_links_dirty and state.is_configured
-        return self._needs_turn or state.has_dirty_vips or are_links_due or state.can_renew_routes
