@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from ipaddress import IPv4Address
@@ -61,7 +61,7 @@ class FlowKeeper:
         self._told: dict[IPAddress, Told] = {}
         self._to_apply: asyncio.Queue[Rule] = asyncio.Queue()
         self._is_idle = asyncio.Event()
-        self._to_look: asyncio.Queue[Look] = asyncio.Queue()
+        self._to_look: asyncio.Queue[Look | OfferEnded] = asyncio.Queue()
 
     async def begin(self) -> str | None:
         """Have empty tables; why this kernel can't keep flows, a clause."""
@@ -84,10 +84,9 @@ class FlowKeeper:
     def put(self, output: FlowsOutput) -> None:
         """Do this, after what was put before it."""
         match output:
-            case Look():
+            case Look() | OfferEnded():
+                # What is under way of an offer that has ended would else be remembered as told.
                 self._to_look.put_nowait(output)
-            case OfferEnded(vip):
-                self._ended(vip)
             case Change() if self._to_apply.qsize() >= WAITING_MOST:
                 log.warning("flows are not passed on: too many changes wait", extra={"vip": str(output.vip)})
             case Keep() | Change() | Await():
@@ -141,25 +140,41 @@ class FlowKeeper:
                 log.warning("rules for kept flows were refused", extra={"error": str(error)})
 
     async def _look(self, looked: Callable[[Mapping[IPAddress, int]], None]) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            look = await self._to_look.get()
-            counts: dict[IPAddress, int] = {}
-            try:
-                vips = [offer.vip for offer in look.offers]
-                flows = await self._in(self._at_conntrack, self._conntrack.live_flows, vips)
-            except KernelError as error:
-                log.warning("conntrack could not be read", extra={"error": str(error)})
-                looked({})
-                continue
-            for offer in look.offers:
-                if await self._tell(offer, flows[offer.vip], loop.time()):
-                    counts[offer.vip] = len(flows[offer.vip])
-            looked(counts)
+            match await self._to_look.get():
+                case OfferEnded(vip):
+                    self._ended(vip)
+                case Look(offers):
+                    looked(await self._look_at(offers))
+
+    async def _look_at(self, offers: Sequence[Offer]) -> Mapping[IPAddress, int]:
+        """How many flows are served here of each VIP whose new owner knows of them."""
+        try:
+            flows = await self._in(self._at_conntrack, self._conntrack.live_flows, [offer.vip for offer in offers])
+        except KernelError as error:
+            log.warning("conntrack could not be read", extra={"error": str(error)})
+            return {}
+        of_owner: dict[str, list[Offer]] = {}
+        for offer in offers:
+            of_owner.setdefault(offer.to, []).append(offer)
+        async with asyncio.TaskGroup() as telling:
+            tells = [telling.create_task(self._tell_all(its, flows)) for its in of_owner.values()]
+        return {vip: len(flows[vip]) for tell in tells for vip in tell.result()}
+
+    async def _tell_all(self, offers: Sequence[Offer], flows: Mapping[IPAddress, list[Flow]]) -> list[IPAddress]:
+        """The VIPs of one owner of whose flows it knows; when it takes none now, the rest waits for the next look."""
+        loop, known = asyncio.get_running_loop(), list[IPAddress]()
+        for offer in offers:
+            if not await self._tell(offer, flows[offer.vip], loop.time()):
+                break
+            known.append(offer.vip)
+        return known
 
     async def _tell(self, offer: Offer, flows: list[Flow], now: float) -> bool:
         """Whether the new owner knows of these."""
         told = self._told.get(offer.vip)
+        if told is None and not flows:
+            return True
         message = await self._in(self._at_conntrack, news, self._node, offer, flows, told, now)
         if message is not None:
             if not await self._peers.send_flows(offer.to, message):
@@ -168,5 +183,5 @@ class FlowKeeper:
             if message.begun and message.is_first:
                 about = {"vip": str(offer.vip), "to": offer.to, "flows": len(flows)}
                 log.info("flows are served on", extra=about)
-        self._told[offer.vip] = told_now(offer, flows, told, now)
+        self._told[offer.vip] = await self._in(self._at_conntrack, told_now, offer, flows, told, now)
         return True

@@ -1,0 +1,115 @@
+"""In which order the looks at conntrack and what is told of them are done, with a kernel and peers that do as told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from ipaddress import ip_address
+
+from prometheus_client import CollectorRegistry
+
+from lbnodeagent.flows.keeper import FlowKeeper
+from lbnodeagent.flows.netfilter import Netfilter
+from lbnodeagent.flows.tables import Flow, Look, Offer, OfferEnded
+from lbnodeagent.gossip.flowsmessage import FlowsMessage
+from lbnodeagent.gossip.peers import Peers
+from memberlist import Config
+from purelb.addresses import IPAddress
+from purelb.flowmetrics import FlowMetrics
+from tests.lbnodeagent.flows.scenes import LIFE, OWN, flow
+from tests.lbnodeagent.scenes import VIP
+
+OTHER = ip_address("10.31.188.65")
+TO_W11, TO_W12 = Offer(VIP, "w11", LIFE, OWN), Offer(OTHER, "w12", LIFE, OWN)
+
+
+class Kernel(Netfilter):
+    """Each VIP has one flow, for as long as it is busy."""
+
+    is_busy = True
+
+    def live_flows(self, vips: Collection[IPAddress]) -> dict[IPAddress, list[Flow]]:
+        return {vip: [flow(1)] if self.is_busy else [] for vip in vips}
+
+
+class Wire(Peers):
+    """Messages arrive, but those for a node that takes none do only when it ``takes`` them."""
+
+    def __init__(self) -> None:
+        super().__init__("own", "127.0.0.1", 0, Config.fast())
+        self.arrived: list[tuple[str, FlowsMessage]] = []
+        self.is_asked = asyncio.Event()
+        self.takes = {"w11": asyncio.Event(), "w12": asyncio.Event()}
+
+    async def send_flows(self, node: str, message: FlowsMessage) -> bool:
+        self.is_asked.set()
+        await self.takes[node].wait()
+        self.arrived.append((node, message))
+        return True
+
+
+class Scene:
+    """A keeper that runs."""
+
+    def __init__(self, keeper: FlowKeeper, wire: Wire, kernel: Kernel) -> None:
+        self.keeper, self.wire, self.kernel = keeper, wire, kernel
+        self.looked: asyncio.Queue[Mapping[IPAddress, int]] = asyncio.Queue()
+
+
+def play(scene: Callable[[Scene], Coroutine[None, None, None]]) -> None:
+    async def playing() -> None:
+        threads = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        with Kernel() as rules, Kernel() as kernel, threads[0], threads[1]:
+            wire, metrics = Wire(), FlowMetrics(CollectorRegistry())
+            its = Scene(FlowKeeper("own", wire, rules, kernel, *threads, metrics), wire, kernel)
+            running = asyncio.create_task(its.keeper.run(its.looked.put_nowait))
+            async with asyncio.timeout(10):
+                await scene(its)
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    asyncio.run(playing())
+
+
+def test_an_owner_that_takes_nothing_keeps_no_other_one_waiting() -> None:
+    async def scene(its: Scene) -> None:
+        its.wire.takes["w12"].set()
+        its.keeper.put(Look((TO_W11, TO_W12)))
+        while not its.wire.arrived:
+            await asyncio.sleep(0.01)
+        its.wire.takes["w11"].set()
+
+        assert await its.looked.get() == {VIP: 1, OTHER: 1}
+        assert [node for node, _ in its.wire.arrived] == ["w12", "w11"]
+
+    play(scene)
+
+
+def test_after_a_vip_came_back_while_its_flows_were_told_of_all_are_told_anew() -> None:
+    async def scene(its: Scene) -> None:
+        its.keeper.put(Look((TO_W11,)))
+        await its.wire.is_asked.wait()
+        its.keeper.put(OfferEnded(VIP))
+        its.wire.takes["w11"].set()
+        await its.looked.get()
+
+        its.keeper.put(Look((TO_W11,)))
+        await its.looked.get()
+
+        assert [message.is_first for _, message in its.wire.arrived] == [True, True]
+
+    play(scene)
+
+
+def test_of_a_vip_without_flows_nothing_is_told() -> None:
+    async def scene(its: Scene) -> None:
+        its.kernel.is_busy = False
+        its.keeper.put(Look((TO_W11, TO_W12)))
+
+        assert await its.looked.get() == {VIP: 0, OTHER: 0}
+        assert not its.wire.arrived
+
+    play(scene)
