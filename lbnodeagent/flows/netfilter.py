@@ -27,7 +27,7 @@ class Netfilter:
     """``with Netfilter() as netfilter``."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+        self._socket = _open()
         self._sequence = 0
 
     def __enter__(self) -> Self:
@@ -35,7 +35,6 @@ class Netfilter:
             # Root of a user namespace may not: large batches are refused then, small ones aren't.
             with suppress(PermissionError):
                 self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-        self._socket.settimeout(PATIENCE)
         self._socket.bind((0, 0))
         return self
 
@@ -79,14 +78,20 @@ class Netfilter:
         return found
 
     def _dump(self, request: Message, version: int, found: Mapping[bytes, list[Flow]]) -> None:
-        self._sequence += 1
-        with _errors("conntrack"):
-            self._socket.send(encode(request, self._sequence))
+        # By a socket of its own: what one that fails leaves unread would be the next one's answer.
+        with _errors("conntrack"), _open() as asking:
+            asking.send(encode(request, 1))
             end = None
             while end is None:
-                end = conntrack.live_flows(self._socket.recv(_RECEIVE), version, found)
+                end = conntrack.live_flows(asking.recv(_RECEIVE), version, found)
         if end:
             raise KernelError("conntrack", end)
+
+
+def _open() -> socket.socket:
+    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+    opened.settimeout(PATIENCE)
+    return opened
 
 
 def _packed(found: Mapping[IPv4Address, list[Flow]] | Mapping[IPv6Address, list[Flow]]) -> dict[bytes, list[Flow]]:
