@@ -78,6 +78,19 @@ def test_news_of_the_application_travel() -> None:
     run(story())
 
 
+def test_a_message_that_was_sent_is_there_before_the_next_one_whatever_their_sizes() -> None:
+    async def story() -> None:
+        async with party() as guests:
+            one, two = await guests.member("one"), await guests.member("two")
+            await two.join([at(one)])
+
+            for payload in (b"x" * 300_000, b"y"):
+                await two.send("one", payload)
+                assert guests.saw("one", UserMessage)[-1].payload == payload
+
+    run(story())
+
+
 def test_who_leaves_is_known_to_have_left() -> None:
     async def story() -> None:
         async with party() as guests:

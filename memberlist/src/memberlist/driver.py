@@ -187,7 +187,7 @@ class Memberlist:
         self._carry_out(core)
 
     async def send(self, name: str, payload: bytes) -> None:
-        """Give a message to one member by TCP.
+        """Give a message to one member by TCP; returns when that one has taken it, so that the next comes after it.
 
         Raises UnknownMember, StreamFailed, or ConfigError above 20 MiB (with a key, 64 bytes less).
         """

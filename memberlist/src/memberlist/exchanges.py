@@ -94,6 +94,10 @@ class Exchanges:
             await loop.sock_sendall(stream, dial.data)
             self._core.counters["stream bytes sent"] += len(dial.data)
             if not dial.replies:
+                # Whoever has taken it hangs up, and only then is the next message not ahead of it.
+                stream.shutdown(socket.SHUT_WR)
+                while await loop.sock_recv(stream, READ_SIZE):
+                    pass
                 return None
             return await self._read(stream, self._core.reply_decoder())
 
