@@ -36,12 +36,14 @@ class Decisions:
 
     def __init__(self) -> None:
         self._last: deque[Decision] = deque(maxlen=REMEMBERED)
+        self._refused: dict[IPAddress, str] = {}
+        """Why, of the VIPs that the last pass over them refused: ten thousand may be, again and again."""
 
     def __iter__(self) -> Iterator[Decision]:
         return iter(tuple(self._last))
 
     def note(self, actions: Iterable[Action], blocked: Iterable[Blocked], situation: Situation) -> None:
-        """A pass came to these. What is refused again and again is one decision as long as nothing else is decided."""
+        """A pass came to these. What is refused again and again for one reason is one decision."""
         now = situation.now
         for action in actions:
             match action:
@@ -51,13 +53,11 @@ class Decisions:
                     self._last.append(Decision(now, vip, "remove", interface, _why_gone(vip, situation)))
                 case _:
                     continue
+        before = {vip: self._refused.pop(vip, None) for vip in situation.vips}
         for one in blocked:
-            self._refuse(Decision(now, one.vip, "refuse", one.interface, one.reason))
-
-    def _refuse(self, decision: Decision) -> None:
-        before = next((one for one in reversed(self._last) if one.vip == decision.vip), None)
-        if before is None or (before.what, before.why) != (decision.what, decision.why):
-            self._last.append(decision)
+            self._refused[one.vip] = one.reason
+            if before.get(one.vip) != one.reason:
+                self._last.append(Decision(now, one.vip, "refuse", one.interface, one.reason))
 
 
 def _why_here(vip: IPAddress, situation: Situation) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -86,3 +87,27 @@ def test_what_is_refused_again_and_again_is_one_decision_and_all_are_bounded() -
     for _ in range(REMEMBERED + 5):
         decisions.note(*plan(scene), scene)
     assert len(list(decisions)) == REMEMBERED
+
+
+def test_ever_so_many_that_stay_refused_push_out_nothing_else() -> None:
+    decisions = Decisions()
+    there = node(*(own(ETH0, f"10.31.190.{last}/16") for last in range(250)))
+    many = [wanted(ip_address(f"10.31.190.{last}")) for last in range(250)]
+    refused = situation(there, *many, owners={one.address: "w11" for one in many})
+    decisions.note(*plan(refused), refused)
+
+    placed_now = situation(node(), wanted(VIP), owners={VIP: "w11"})
+    decisions.note(*plan(placed_now), placed_now)
+    for _ in range(3):
+        decisions.note(*plan(refused), refused)
+
+    assert [one.what for one in decisions][-1] == "place"
+
+
+def test_what_is_refused_again_after_it_could_be_placed_is_another_decision() -> None:
+    decisions = Decisions()
+    for there in (node(own(ETH0, f"{VIP}/16")), node(), node(own(ETH0, f"{VIP}/16"))):
+        scene = situation(there, wanted(VIP), owners={VIP: "w11"})
+        decisions.note(*plan(scene), scene)
+
+    assert [one.what for one in decisions] == ["refuse", "place", "refuse"]
