@@ -12,7 +12,7 @@ from typing import Final
 IN_A_ROW: Final = 4
 """Probes: with a tenth of all packets lost, four in a row are one in a thousand."""
 MOST: Final = 4096
-"""Members that are remembered at once."""
+"""Members that are remembered at once: the last ones."""
 
 
 class Detours:
@@ -25,8 +25,10 @@ class Detours:
         """By a packet of its own, or only by a detour."""
         if is_direct:
             self._of.pop(member, None)
-        elif member in self._of or len(self._of) < MOST:
-            self._of[member] = self._of.get(member, 0) + 1
+            return
+        self._of[member] = self._of.pop(member, 0) + 1
+        if len(self._of) > MOST:
+            del self._of[next(iter(self._of))]  # the longest silent one: who is gone isn't told of here
 
     def failed(self, member: str) -> None:
         """It didn't answer at all: it may be dead."""
