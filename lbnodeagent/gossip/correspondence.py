@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from lbnodeagent.errors import MetaError
 from lbnodeagent.gossip.envelope import Life, Recipient, Ruling, Sender, admits_bare, opened
 from lbnodeagent.gossip.events import PeerAlive, PeerEvent, PeerGone, peer_event
-from lbnodeagent.gossip.flowsmessage import FlowsMessage, decode_flows, encode_flows
+from lbnodeagent.gossip.flowsmessage import FlowsMessage, decode_flows, encode_flows, is_of_flows
 from lbnodeagent.gossip.keyrotation import Mark, Others
 from lbnodeagent.gossip.meta import (
     HandoverMessage,
@@ -121,10 +121,11 @@ class Correspondence:
             bare = decode_message(data)
             counts = bare is None or admits_bare(self._lives.get(bare.sender))
             return _Read(bare, Ruling.TAKEN if counts else Ruling.STRANGER)
-        flows = decode_flows(envelope.payload)
-        recipient = self._recipient if flows is None else self._flows_recipient
+        recipient = self._flows_recipient if is_of_flows(envelope.payload) else self._recipient
         ruling = recipient.rule(envelope, self._lives.get(envelope.sender))
-        message: HandoverMessage | FlowsMessage | None = flows or decode_message(envelope.payload)
+        if ruling is not Ruling.TAKEN:
+            return _Read(None, ruling)  # a recording of ten thousand flows isn't worth the reading
+        message = decode_flows(envelope.payload) or decode_message(envelope.payload)
         if message is not None and message.sender != envelope.sender:
             raise MetaError("a message in an envelope of another sender")
         return _Read(message, ruling)

@@ -57,9 +57,14 @@ def encode_flows(message: FlowsMessage) -> list[bytes]:
     return payloads
 
 
+def is_of_flows(payload: bytes) -> bool:
+    """Whether that is such a message, readable or not."""
+    return payload[: len(MAGIC)] == MAGIC
+
+
 def decode_flows(payload: bytes) -> FlowsMessage | None:
     """None for a message of another kind. Raises MetaError."""
-    if payload[: len(MAGIC)] != MAGIC:
+    if not is_of_flows(payload):
         return None
     try:
         flags, size = struct.unpack_from("!BB", payload, len(MAGIC))
