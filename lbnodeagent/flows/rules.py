@@ -75,7 +75,10 @@ class Rules:
             return
         self.begin()
         for keep in list(self._kept.values()):
-            self._keep(keep)
+            try:
+                self._keep(keep)
+            except KernelError as refusal:  # that of one VIP ends no other's
+                log.warning("flows are kept no longer", extra={"vip": str(keep.vip), "error": str(refusal)})
         self._await(Await(tuple(self._awaited), True))
 
     def _apply(self, rule: Rule) -> None:
@@ -83,13 +86,13 @@ class Rules:
             case Keep():
                 before = self._kept.pop(rule.vip, None)
                 if rule.servers:
-                    self._kept[rule.vip] = rule
                     self._keep(rule)
                 elif before is not None:
                     self._netfilter.commit(nftables.forget_vip(rule.vip))
                 self._drop_sets(before, rule)
-            case Change():
-                self._change(rule)
+            case Change(vip):
+                if vip in self._kept:  # else the kernel, which refused that, has no set for it
+                    self._change(rule)
             case Await(vips, is_awaited):
                 (self._awaited.update if is_awaited else self._awaited.difference_update)(vips)
                 self._await(rule)
@@ -97,6 +100,15 @@ class Rules:
                 assert_never(rule)
 
     def _keep(self, keep: Keep) -> None:
+        self._kept[keep.vip] = keep
+        try:
+            self._put(keep)
+        except KernelError as error:
+            if error.code != errno.ENOENT:
+                del self._kept[keep.vip]
+            raise
+
+    def _put(self, keep: Keep) -> None:
         messages: list[Message] = []
         if keep.index not in self._nics:
             try:

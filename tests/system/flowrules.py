@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 
 from lbnodeagent.errors import KernelError
@@ -15,6 +16,7 @@ from lbnodeagent.flows.tables import FLOW, Await, Change, Flow, Keep, Server
 from lbnodeagent.tables import IfIndex
 
 VIP, VIP6 = IPv4Address("10.31.188.64"), IPv6Address("fd00::64")
+GONE, NOWHERE = IPv4Address("10.31.188.65"), IfIndex(9999)
 CLIENT, CLIENT6 = IPv4Address("10.31.100.2"), IPv6Address("fd00::2")
 SERVER, SERVER6 = Server("w11", IPv4Address("10.31.188.11")), Server("w11", IPv6Address("fd00::11"))
 TABLES = (("netdev", TABLE), ("inet", TABLE))
@@ -90,6 +92,11 @@ def main() -> None:
         rules.apply(Change(VIP, SERVER, (many[0],), (), False))
         rules.apply(Change(VIP, SERVER, (many[1],), (), False))
         said["after somebody flushed them"] = elements(name)
+
+        for rule in (Keep(GONE, (SERVER,), NOWHERE), Change(GONE, SERVER, (many[0],), (), True)):
+            with suppress(KernelError):
+                rules.apply(rule)
+        said["after the NIC of another address went"] = elements(name)
 
         run("nft", "flush", "ruleset")
         said["counted where there is nothing"] = list(rules.packets())

@@ -31,6 +31,7 @@ def test_the_kernel_takes_and_shows_what_it_is_told_of_flows() -> None:
         "one more, one less, one that was not there": 5000,
         "anew": 1,
         "after somebody flushed them": 1,
+        "after the NIC of another address went": 1,
         "counted where there is nothing": [0, 0],
         "and made anew": [True, True],
         "forgotten": False,
