@@ -127,14 +127,13 @@ class PageServer:
         )
         await runner.setup()
         try:
-            listener = await self._listen(runner, streams)
-            if not self._port.done():
-                self._port.set_result(listener.sockets[0].getsockname()[1])
-            async with asyncio.TaskGroup() as tasks:
-                following = tasks.create_task(streams.follow(self._moments()))
-                await self._stop.wait()
-                following.cancel()
-            listener.close()
+            with contextlib.closing(await self._listen(runner, streams)) as listener:
+                if not self._port.done():
+                    self._port.set_result(listener.sockets[0].getsockname()[1])
+                async with asyncio.TaskGroup() as tasks:
+                    following = tasks.create_task(streams.follow(self._moments()))
+                    await self._stop.wait()
+                    following.cancel()
         finally:
             await runner.cleanup()
 

@@ -280,13 +280,26 @@ def test_a_mistake_of_ours_is_counted_and_the_page_begins_anew(monkeypatch: pyte
     monkeypatch.setattr(server_module, "AGAIN", 0.05)
 
     async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
         registry = CollectorRegistry()
-        page = await PageServer(PageSettings(0), TELLER, PageMetrics(registry)).start()
+        page = await PageServer(PageSettings(port), TELLER, PageMetrics(registry)).start()
+        scene = Scene(page, port, registry)
+
+        async def is_shown() -> bool:
+            try:
+                return (await scene.get("/view.json"))[0] == 200
+            except aiohttp.ClientConnectionError:
+                return False
+
         try:
             await page.port()
-            page.show(Moment(facts(groups=({"no": "metadata"},)), 1.0, 1001.0))
+            scene.show(groups=({"no": "metadata"},))
             await until(lambda: bool(registry.get_sample_value("purelb_allocator_page_failures_total")))
-            page.show(Moment(facts(), 2.0, 1002.0))
+            scene.show()
+            async with asyncio.timeout(DEADLINE):
+                while not await is_shown():
+                    await asyncio.sleep(0.01)
         finally:
             await page.close()
 
