@@ -72,6 +72,7 @@ class Placing:
         self._unread.clear()
         self._begun, self._has_seen, self._rule = now, False, self._fleet.rule
         self._fleet.repeat()
+        self._fleet.take_haste()  # what a standby heard was for whoever led then, long ago it may be
 
     # --- what is wanted ----------------------------------------------------------------------------------------------
 

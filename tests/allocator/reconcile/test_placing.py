@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from allocator.reconcile.clusterobjects import Reading
@@ -52,8 +52,16 @@ class Scene:
         nodes |= {name: MemberNode(name, Standing.SERVING, "", LAN, speaks=False) for name in others}
         for name in nodes:
             self.fleet.take_nodes(Changed(ObjectKey("", name), Reading(())))
+        self._say(nodes)
+
+    def ask(self, asked: str) -> None:
+        """An operator wants all to be even now."""
+        self._say(self.fleet.members or {}, asked)
+
+    def _say(self, nodes: Mapping[str, MemberNode], asked: str = "") -> None:
         self._version += 1
-        self.fleet.take_members(Changed(ObjectKey("purelb", "purelb"), Said(str(self._version), nodes)), self.now)
+        said = Said(str(self._version), nodes, asked)
+        self.fleet.take_members(Changed(ObjectKey("purelb", "purelb"), said), self.now)
 
     def begin(self, *services: ServiceView) -> None:
         self.placing.begin(self.now)
@@ -216,6 +224,20 @@ def test_one_that_begins_moves_nothing_that_is_well_for_as_long_as_a_lost_node_i
         scene.placing.look(scene.now)
         assert {nodes_of(scene.text(one))[0][0] for one in services} == {"w0"}, "stand-ins alone are put right"
     assert due == end
+
+
+def test_what_an_operator_asked_of_the_last_leader_does_not_hasten_the_next_one() -> None:
+    scene = Scene()
+    services = [served(f"s{number}", f"10.1.0.{number}", plan=f"10.1.0.{number}=w0,w1") for number in range(1, 10)]
+
+    scene.ask("2026-11-29T12:00:00Z")
+    scene.begin(*services)
+    assert {nodes_of(scene.text(one))[0][0] for one in services} == {"w0"}
+
+    scene.ask("2026-11-29T12:05:00Z")
+    scene.now += Tempo().interval
+    scene.placing.look(scene.now)
+    assert {nodes_of(scene.text(one))[0][0] for one in services} > {"w0"}
 
 
 def test_services_that_share_an_address_show_one_plan() -> None:
