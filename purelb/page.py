@@ -58,6 +58,7 @@ class Page:
         self._rendered = b""
         self._rendered_at = -FRESH
         self._port: Future[int] = Future()
+        self._ended: Future[None] = Future()
         self._stop: Callable[[], object] | None = None
         self._thread: threading.Thread | None = None
 
@@ -73,6 +74,10 @@ class Page:
         """Where it listens, once started."""
         return self._port.result(0)
 
+    async def ended(self) -> None:
+        """Wait until it serves no more. Why is in the log, unless it was closed."""
+        await asyncio.shield(asyncio.wrap_future(self._ended))
+
     async def close(self) -> None:
         """Stop serving, and end the thread."""
         if self._stop is not None and self._thread is not None:
@@ -87,6 +92,12 @@ class Page:
                 log.error("the page ended", extra={"error": str(error)})
             else:
                 self._port.set_exception(error)
+        except Exception as error:  # our mistake, which ends nobody's service
+            log.exception("the page failed")
+            if not self._port.done():
+                self._port.set_exception(OSError(f"the page failed: {error}"))
+        finally:
+            self._ended.set_result(None)
 
     async def _serve(self, host: str, port: int) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -145,7 +156,10 @@ async def connecting(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
 
 
 async def keep_serving(build: Callable[[], Page], host: str, port: int) -> None:
-    """Serve a page until cancelled. An address or file that isn't there yet, or a port that is taken, is waited for."""
+    """Serve a page until cancelled, and begin anew where it ends by itself.
+
+    An address or file that isn't there yet, or a port that is taken, is waited for.
+    """
     refused = ""
     while True:
         try:
@@ -157,9 +171,10 @@ async def keep_serving(build: Callable[[], Page], host: str, port: int) -> None:
             await asyncio.sleep(REBIND)
             continue
         try:
-            await asyncio.Event().wait()
+            await page.ended()
         finally:
             await page.close()
+        await asyncio.sleep(REBIND)
 
 
 def _cut(connection: web.RequestHandler) -> None:

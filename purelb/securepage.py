@@ -11,7 +11,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -125,10 +125,12 @@ class SecurePage(Page):
     async def _shake_hands(self, stranger: socket.socket, connect: Callable[[], asyncio.Protocol]) -> None:
         loop = asyncio.get_running_loop()
         try:
-            context = await asyncio.to_thread(self._certificate.context)
-            await loop.connect_accepted_socket(connect, stranger, ssl=context, ssl_handshake_timeout=HANDSHAKE)
+            with ExitStack() as unless_shaken:
+                unless_shaken.callback(stranger.close)
+                context = await asyncio.to_thread(self._certificate.context)
+                await loop.connect_accepted_socket(connect, stranger, ssl=context, ssl_handshake_timeout=HANDSHAKE)
+                unless_shaken.pop_all()
         except OSError as error:
-            stranger.close()
             log.debug("no handshake", extra={"error": str(error)})
 
 

@@ -164,3 +164,41 @@ def test_a_certificate_that_comes_later_and_an_api_server_that_cannot_be_found_a
 
     assert asyncio.run(scene()) == 200
     assert tries == 2
+
+
+def test_a_page_that_fails_after_it_had_worked_begins_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tls = make_tls([])
+    write(tmp_path, tls)
+    well, mistakes = [True], [RuntimeError("a mistake of ours")]
+
+    class Mistaken(Certificate):
+        """Well as long as it is read at the start; the first handshake meets a mistake."""
+
+        def context(self) -> ssl.SSLContext:
+            if not well and mistakes:
+                raise mistakes.pop()
+            well.clear()
+            return super().context()
+
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        certificate = Mistaken(tmp_path)
+        serving = asyncio.create_task(
+            keep_serving(lambda: SecurePage(CollectorRegistry(), certificate, reviewing), "127.0.0.1", port)
+        )
+        try:
+            async with asyncio.timeout(20):
+                while True:
+                    try:
+                        assert (await get(port, tls, headers=READER))[0] == 200
+                        break
+                    except aiohttp.ClientError:
+                        await asyncio.sleep(0.05)
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+
+    asyncio.run(run())
+    assert not mistakes
+    assert "the page failed" in caplog.text
