@@ -18,6 +18,7 @@ from typing import Any, Final
 from purelb.answers import JsonObject
 from purelb.errors import KubeError
 from purelb.kube import Kube, group_path
+from purelb.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ FRESH: Final = 60.0
 """Seconds for which an answer counts."""
 STALE: Final = 600.0
 """Seconds for which who could read may go on while the API server doesn't answer: that is when somebody looks."""
+PATIENCE: Final = 2.0
+"""Seconds that the API server may take for either question: Prometheus gives up a scrape after 10, and what is fallen
+back to must be said before."""
 MOST: Final = 64
 """Tokens of each kind, taken and refused, that are remembered."""
 STRANGERS: Final = 0.2
@@ -119,7 +123,7 @@ class Reviews:
 @asynccontextmanager
 async def reviewing(kubeconfig: Path | None, user_agent: str) -> AsyncIterator[Reviews]:
     """With a connection of their own to the API server. Raises UnavailableError, SettingsError."""
-    async with Kube(kubeconfig, user_agent=user_agent) as kube:
+    async with Kube(kubeconfig, user_agent=user_agent, pace=Pace(request=PATIENCE)) as kube:
         yield Reviews(kube.create, asyncio.get_running_loop().time)
 
 

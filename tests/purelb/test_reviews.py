@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from purelb import reviews as reviews_module
 from purelb.answers import JsonObject
 from purelb.errors import UnavailableError
 from purelb.kube import core_path, group_path
@@ -21,9 +23,12 @@ from purelb.reviews import (
     TOO_MANY,
     UNANSWERED,
     UNKNOWN,
+    Refusal,
     Reviews,
+    reviewing,
 )
 from tests.purelb.conftest import Api
+from tests.purelb.liar import hang, liar, write_kubeconfig
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -89,6 +94,21 @@ def test_who_could_read_goes_on_while_the_api_server_is_away_but_not_for_ever() 
 
     server.now += 1
     assert server.asks("Bearer prometheus") == UNANSWERED
+
+
+def test_an_api_server_that_says_nothing_is_given_up_before_prometheus_gives_us_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 2 * reviews_module.PATIENCE < 10
+    monkeypatch.setattr(reviews_module, "PATIENCE", 0.1)
+
+    async def scenario() -> Refusal | None:
+        async with liar(hang) as server:
+            write_kubeconfig(tmp_path / "kubeconfig", server.url)
+            async with reviewing(tmp_path / "kubeconfig", "test") as reviews, asyncio.timeout(5):
+                return await reviews.refusal("Bearer prometheus")
+
+    assert asyncio.run(scenario()) == UNANSWERED
 
 
 def test_strangers_make_us_ask_five_times_a_second_and_keep_nobody_out_who_could_read() -> None:
