@@ -35,6 +35,8 @@ FRESH: Final = 1.0
 """Seconds for which rendered metrics are shown again: nobody can make us render faster than that."""
 END: Final = 2.0
 """Seconds that the end of the page may take."""
+SHUTDOWN: Final = 0.1
+"""Seconds of these that an answer under way may still take."""
 REBIND: Final = 0.5
 """Seconds until it is tried again to serve the page where it can't be: the node's address may come later."""
 
@@ -132,24 +134,45 @@ class Page:
 
 def runner_of(app: web.Application) -> web.AppRunner:
     """What serves it, with our bounds; to be cleaned up at the end."""
-    return web.AppRunner(app, access_log=None, max_line_size=HEADER, max_field_size=HEADER, lingering_time=0)
+    return web.AppRunner(
+        app,
+        access_log=None,
+        max_line_size=HEADER,
+        max_field_size=HEADER,
+        lingering_time=0,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN,
+    )
 
 
-async def connecting(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
-    """Set it up, and give what makes a protocol of each connection: so many at once, and for so long."""
+async def connecting(
+    runner: web.AppRunner,
+    most: int = CONNECTIONS,
+    is_spared: Callable[[asyncio.BaseTransport], bool] = lambda transport: False,
+) -> Callable[[], asyncio.Protocol]:
+    """Set it up, and give what makes a protocol of each connection: so many at once, and for so long.
+
+    Those that are spared, which their owner has to bound, count for neither.
+    """
     loop = asyncio.get_running_loop()
     await runner.setup()
     server = runner.server
     assert server is not None
 
+    def cut(connection: web.RequestHandler) -> None:
+        transport = connection.transport
+        if transport is not None and not is_spared(transport):
+            transport.abort()
+
     def trim() -> None:
-        for oldest in server.connections[:-CONNECTIONS]:
-            _cut(oldest)
+        counted = [one for one in server.connections if one.transport is None or not is_spared(one.transport)]
+        for oldest in counted[:-most]:
+            cut(oldest)
 
     def connect() -> asyncio.Protocol:
         made = server()
         loop.call_later(TRIM, trim)  # many are accepted at a time, before the first of them counts
-        loop.call_later(CONNECTION, _cut, made)
+        loop.call_later(CONNECTION, cut, made)
         return made
 
     return connect
@@ -175,12 +198,6 @@ async def keep_serving(build: Callable[[], Page], host: str, port: int) -> None:
         finally:
             await page.close()
         await asyncio.sleep(REBIND)
-
-
-def _cut(connection: web.RequestHandler) -> None:
-    transport = connection.transport
-    if transport is not None:
-        transport.abort()
 
 
 def _answer(trouble: str | None) -> web.Response:

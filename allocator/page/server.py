@@ -20,22 +20,16 @@ from allocator.page.metrics import PageMetrics
 from allocator.page.streams import Moment, Streams
 from allocator.page.view import Teller
 from purelb.light_aiohttp import web
+from purelb.page import END, connecting, runner_of
 from purelb.settings import PageSettings
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS: Final = 48
-"""Connections at once beside those of browsers that look on; a newcomer takes the place of the oldest one."""
-CONNECTION: Final = 15.0
-"""Seconds after which such a connection is over."""
-TRIM: Final = 0.01
-"""Seconds for which there may be more."""
-HEADER: Final = 4096
-"""Bytes of a request's longest line."""
+"""Connections at once beside those of browsers that look on; a newcomer takes the place of the oldest one, and
+none of them lasts (purelb/page.py)."""
 AGAIN: Final = 5.0
 """Seconds after which it begins anew where it failed."""
-END: Final = 2.0
-"""Seconds that its end may take."""
 
 
 class PageServer:
@@ -116,18 +110,12 @@ class PageServer:
         app.router.add_get("/view.json", streams.as_json)
         app.router.add_get("/events", streams.events, allow_head=False)
         app.on_response_prepare.append(add_headers)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            max_line_size=HEADER,
-            max_field_size=HEADER,
-            lingering_time=0,
-            handler_cancellation=True,
-            shutdown_timeout=0.1,
-        )
-        await runner.setup()
+        runner = runner_of(app)
         try:
-            with contextlib.closing(await self._listen(runner, streams)) as listener:
+            connect = await connecting(runner, CONNECTIONS, streams.has)
+            where = self._settings.host or None, self._settings.port
+            listening = await asyncio.get_running_loop().create_server(connect, *where, reuse_address=True)
+            with contextlib.closing(listening) as listener:
                 if not self._port.done():
                     self._port.set_result(listener.sockets[0].getsockname()[1])
                 async with asyncio.TaskGroup() as tasks:
@@ -136,27 +124,6 @@ class PageServer:
                     following.cancel()
         finally:
             await runner.cleanup()
-
-    async def _listen(self, runner: web.AppRunner, streams: Streams) -> asyncio.Server:
-        loop, server = asyncio.get_running_loop(), runner.server
-        assert server is not None
-
-        def cut(connection: web.RequestHandler) -> None:
-            if connection.transport is not None and not streams.has(connection.transport):
-                connection.transport.abort()
-
-        def trim() -> None:
-            others = [one for one in server.connections if one.transport is None or not streams.has(one.transport)]
-            for oldest in others[:-CONNECTIONS]:
-                cut(oldest)
-
-        def connect() -> asyncio.Protocol:
-            made = server()
-            loop.call_later(TRIM, trim)  # many are accepted at a time, before the first of them counts
-            loop.call_later(CONNECTION, cut, made)
-            return made
-
-        return await loop.create_server(connect, self._settings.host or None, self._settings.port, reuse_address=True)
 
     async def _moments(self) -> AsyncIterator[Moment]:
         """What is known, as it comes; first what is."""

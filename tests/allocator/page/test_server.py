@@ -21,6 +21,7 @@ from allocator.page import streams as streams_module
 from allocator.page.metrics import PageMetrics
 from allocator.page.server import CONNECTIONS, PageServer
 from allocator.page.streams import Moment
+from purelb import page as purelb_page
 from purelb.services import ServiceView
 from purelb.settings import PageSettings
 from tests.allocator.page.scene import TELLER, facts, placed
@@ -244,7 +245,7 @@ def test_who_opens_many_connections_and_says_nothing_keeps_no_browser_out() -> N
 
 
 def test_a_connection_that_does_not_look_on_is_over_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "CONNECTION", 0.1)
+    monkeypatch.setattr(purelb_page, "CONNECTION", 0.1)
 
     async def scenario(scene: Scene) -> None:
         scene.show()
