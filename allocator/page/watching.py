@@ -7,7 +7,7 @@ made of them is the page's, on its own thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from allocator.groups.configuration import Configuration
@@ -48,10 +48,11 @@ class Watching:
         self._trouble = trouble
         self._clock = clock
         self._wall = wall
-        self._changes = -1
+        self._changes = self._endpoint_changes = -1
         self._services: tuple[ServiceView, ...] = ()
         self._follow: tuple[ServiceKey, ...] = ()
         """Those whose endpoints matter."""
+        self._endpoints: Mapping[ServiceKey, frozenset[str]] | None = None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -68,10 +69,14 @@ class Watching:
             await self._page.close()
 
     def _facts(self) -> Facts:
-        if self._cache.changes != self._changes:
-            self._changes = self._cache.changes
+        changes, endpoint_changes = self._cache.changes, self._planning.endpoint_changes
+        has_services_changed = changes != self._changes
+        if has_services_changed:
             self._services = tuple(entry.service for entry in self._cache)
             self._follow = tuple(one.key for one in self._services if sharer(one) is not None)
+        if has_services_changed or endpoint_changes != self._endpoint_changes:
+            self._endpoints = self._planning.endpoints_of(self._follow)
+        self._changes, self._endpoint_changes = changes, endpoint_changes
         fleet = self._planning.fleet
         return Facts(
             services=self._services,
@@ -80,7 +85,7 @@ class Watching:
             is_current=fleet.is_current(self._clock()),
             nodes=fleet.names,
             dummies=fleet.dummies,
-            endpoints=self._planning.endpoints_of(self._follow),
+            endpoints=self._endpoints,
             reasons=self._planning.reasons,
             leads=self._leads(),
             trouble=self._trouble() or "",

@@ -24,12 +24,15 @@ class EndpointNews:
         self.endpoints = Endpoints()
         self.is_known = False
         """Whether all were listed once: before that, a Service that has none isn't known to have none."""
+        self.changes = 0
+        """Another number with all news."""
         self._changed: set[ServiceKey] = set()
         self._is_new = False
         self._looked_at = -math.inf
 
     def take(self, news: News[EndpointSlice]) -> None:
         """News of EndpointSlices that belong to Services."""
+        self.changes += 1
         match news:
             case Replaced(items):
                 self._changed |= self.endpoints.take_all(items.values())

@@ -128,6 +128,11 @@ class Planning:
         """The nodes with endpoints of each; None: endpoints aren't followed, or not listed yet."""
         return {key: self._endpoints.endpoints.of(key) for key in services} if self._endpoints.is_known else None
 
+    @property
+    def endpoint_changes(self) -> int:
+        """Another number whenever endpoints may be elsewhere."""
+        return self._endpoints.changes
+
     def tables(self) -> tuple[Table, ...]:
         """All that is known of places, nodes and times, for whoever debugs it."""
         return self._placing.tables(self._clock())
