@@ -95,9 +95,10 @@ class Page:
             else:
                 self._port.set_exception(error)
         except Exception as error:  # our mistake, which ends nobody's service
-            log.exception("the page failed")
-            if not self._port.done():
-                self._port.set_exception(OSError(f"the page failed: {error}"))
+            if self._port.done():
+                log.exception("the page failed")
+            else:
+                self._port.set_exception(OSError(f"the page failed: {error!r}"))
         finally:
             self._ended.set_result(None)
 

@@ -109,3 +109,12 @@ def test_a_port_that_is_taken_is_the_callers_error() -> None:
             await Page(CollectorRegistry(), ready=lambda: None).start("127.0.0.1", taken.getsockname()[1])
 
     asyncio.run(scene())
+
+
+def test_a_mistake_at_its_start_is_the_callers_error_and_keeps_nobody_waiting() -> None:
+    async def run() -> None:
+        async with asyncio.timeout(10):
+            with pytest.raises(OSError, match="OverflowError"):
+                await Page(CollectorRegistry(), ready=lambda: None).start("127.0.0.1", 1 << 16)
+
+    asyncio.run(run())
