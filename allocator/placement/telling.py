@@ -32,8 +32,8 @@ def told_places(planner: Planner) -> Iterator[Mapping[str, Any]]:
 
 def told_nodes(planner: Planner, now: float) -> Iterator[Mapping[str, Any]]:
     """Each node: how it takes part, what it has, and for how long it is held or missed, in seconds."""
-    nodes, shares = planner.eligibility.nodes, planner.shares
-    for name in sorted(nodes.keys() | planner.presence.lost(now).keys()):
+    nodes, shares, lost = planner.eligibility.nodes, planner.shares, planner.presence.lost(now)
+    for name in sorted(nodes.keys() | lost.keys()):
         node = nodes.get(name)
         yield {
             "node": name,
@@ -45,7 +45,7 @@ def told_nodes(planner: Planner, now: float) -> Iterator[Mapping[str, Any]]:
             "owns": len(shares.owned.get(name, ())),
             "standsIn": len(shares.stood.get(name, ())),
             "heldFor": planner.presence.held_for(name, now),
-            "lostFor": planner.presence.lost(now).get(name),
+            "lostFor": lost.get(name),
         }
 
 
