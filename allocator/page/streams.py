@@ -67,11 +67,15 @@ class Streams:
             begun = clock()
             before, self._view = self._view, self._viewer.see(moment.facts, moment.now, moment.wall)
             self._wall, self._whole = moment.wall, None
-            news = delta(before, self._view) if before is not None else snapshot(self._view)
-            if news is not None and len(self._clients):
-                self._metrics.messages.inc()
-                self._clients.tell(_message("delta" if before is not None else "view", _json(news, moment.wall)))
+            if len(self._clients):
+                self._tell_all(before, self._view)
             await asyncio.sleep(max(PACE, REST * (clock() - begun)))
+
+    def _tell_all(self, before: View | None, view: View) -> None:
+        news = delta(before, view) if before is not None else snapshot(view)
+        if news is not None:
+            self._metrics.messages.inc()
+            self._clients.tell(_message("delta" if before is not None else "view", _json(news, self._wall)))
 
     async def as_json(self, _: web.Request) -> web.Response:
         """The view, once, for programs."""
