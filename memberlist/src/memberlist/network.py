@@ -56,9 +56,11 @@ class Network:
         """Whether packets get from one machine to the other."""
         if one == other:
             return True
-        if one in self._unplugged or other in self._unplugged:
-            return False
-        return (one, other) not in self._cut
+        return self.is_plugged_in(one) and self.is_plugged_in(other) and (one, other) not in self._cut
+
+    def is_plugged_in(self, name: str) -> bool:
+        """Whether a machine is on the network at all."""
+        return name not in self._unplugged
 
     def connects_both_ways(self, one: str, other: str) -> bool:
         return self.connects(one, other) and self.connects(other, one)

@@ -119,6 +119,10 @@ class Simulation:
     def plug_in(self, name: str) -> None:
         self._network.plug_in(name)
 
+    def is_plugged_in(self, name: str) -> bool:
+        """Whether the machine's cable isn't out."""
+        return self._network.is_plugged_in(name)
+
     def part(self, some: Iterable[str], others: Iterable[str], *, one_way: bool = False) -> None:
         """Packets from `some` to `others` are lost, and back too unless `one_way`."""
         self._network.part(some, others, one_way=one_way)

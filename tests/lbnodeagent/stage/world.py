@@ -78,6 +78,8 @@ class World:
         self.api.install(tuple(self.nodes), local_interface=local_interface)
         self.hushed: set[tuple[str, str]] = set()
         """From whom to whom no gossip gets, though frames do."""
+        self._parted: set[tuple[str, str]] = set()
+        """Between whom nothing passes, neither gossip nor frames."""
         self.wire = Wire(self.nodes, self.connects, self.simulation.after, self.chance)
         kube_proxy = Look.ANSWERS if seed % 3 else Look.REFUSED  # where the CNI does its work
         self.proxies = dict.fromkeys(self.nodes, kube_proxy)
@@ -295,24 +297,27 @@ class World:
 
     def connects(self, one: str, other: str) -> bool:
         """Whether frames get from one node to another."""
-        return self.simulation.connects(one, other) or (one, other) in self.hushed
+        if (one, other) in self.hushed:
+            return self.simulation.is_plugged_in(one) and self.simulation.is_plugged_in(other)
+        return self.simulation.connects(one, other)
 
     def hush(self, some: Iterable[str], others: Iterable[str]) -> None:
         """No gossip gets from ``some`` to ``others``."""
         some, others = list(some), list(others)
-        # Where no frame gets through either, it stays so.
-        self.hushed |= {(one, other) for one in some for other in others if self.connects(one, other)}
         self.simulation.part(some, others, one_way=True)
+        self.hushed |= {(one, other) for one in some for other in others} - self._parted
 
     def part(self, some: Iterable[str], others: Iterable[str]) -> None:
         """Nothing gets from ``some`` to ``others``, nor back."""
         some, others = list(some), list(others)
         self.simulation.part(some, others)
-        self.hushed -= {pair for one in some for other in others for pair in ((one, other), (other, one))}
+        self._parted |= {pair for one in some for other in others for pair in ((one, other), (other, one))}
+        self.hushed -= self._parted
 
     def heal(self) -> None:
         """All that was parted is one network again."""
         self.simulation.heal()
+        self._parted.clear()
         self.hushed.clear()
 
     # --- what agents do ----------------------------------------------------------------------------------------------
