@@ -71,3 +71,19 @@ def test_a_way_that_cannot_be_had_is_told_in_kubectls_words(kubectl: Path) -> No
 
     with pytest.raises(SettingsError, match="error: pods is forbidden"):
         asyncio.run(show_page(ON, Arguments("dashboard"), print, print))
+
+
+def test_the_way_stands_however_many_connections_kubectl_tells_of(kubectl: Path) -> None:
+    """It writes a line for each, and waits where nobody reads it."""
+    kubectl.write_text(
+        "#!/bin/sh\necho 'Forwarding from 127.0.0.1:40123 -> 7474'\n"
+        "yes 'Handling connection for 40123' | head -c 1000000\n"
+        "yes 'error: a connection was reset' | head -c 1000000 >&2\necho 'error: lost connection to pod' >&2\nexit 1\n"
+    )
+
+    async def run() -> None:
+        async with asyncio.timeout(20):
+            await show_page(ON, Arguments("dashboard"), lambda _: None, lambda _: None)
+
+    with pytest.raises(SettingsError, match="error: lost connection to pod"):
+        asyncio.run(run())

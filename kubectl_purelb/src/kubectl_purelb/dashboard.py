@@ -19,6 +19,8 @@ PORT: Final = "PURELB_PAGE_PORT"
 USUAL: Final = 7474
 PATIENCE: Final = 30.0
 """Seconds for the port-forward to stand."""
+KEPT: Final = 4096
+"""Bytes of what kubectl says: it may say something for days."""
 _STANDS: Final = re.compile(r"Forwarding from (127\.0\.0\.1:\d+|\[::1\]:\d+)")
 """What kubectl then says."""
 
@@ -60,7 +62,9 @@ async def show_page(
             tell(f"{url} shows what the allocator knows; Ctrl-C ends it")
             if not arguments.is_browserless:
                 await asyncio.to_thread(show, url)
-        errors = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
+        # It says each connection: were that not read, it would stand still once the pipe is full.
+        told, _ = await asyncio.gather(_end_of(process.stderr), _end_of(process.stdout))
+        errors = told.strip().splitlines()
         raise KubectlError(errors[-1] if errors else "the port-forward ended")
     except TimeoutError:
         raise KubectlError(f"the port-forward did not stand within {PATIENCE:g} s") from None
@@ -79,3 +83,11 @@ async def _url(lines: asyncio.StreamReader) -> str | None:
         if found is not None:
             return f"http://{found[1]}/"
     return None
+
+
+async def _end_of(pipe: asyncio.StreamReader) -> str:
+    """The last of what is said there, once it has ended."""
+    end = b""
+    while data := await pipe.read(KEPT):
+        end = (end + data)[-KEPT:]
+    return end.decode(errors="replace")
