@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_purelb.bundle import Bundle, written
+from kubectl_purelb.bundle import LARGEST_LOG, Bundle, written
 from kubectl_purelb.commands.state import state
 from kubectl_purelb.pods import chosen, view_pods
 from kubectl_purelb.printing import print_answer
@@ -51,10 +51,33 @@ def test_what_may_be_a_secret_is_left_out_of_objects(body: Any) -> None:
         f"Authorization: Bearer {SECRET}",
         f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
         f"token=eyJhbGciOiJSUzI1NiJ9.{SECRET}.abc",
+        f"sent session-eyJhbGciOiJSUzI1NiJ9.{SECRET}.abc",
+        f"GET https://me:p@{SECRET}@host/x failed",
+        f'{{"message": "refused: {{\\"password\\": \\"{SECRET}\\"}}"}}',
     ],
 )
 def test_and_of_logs(text: str) -> None:
     assert SECRET not in redacted_text(text)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "part",
+    ["a-", "eyJ-", "eyJaaaaaaaa.", "token", "token ", "bearer ", "x:", "://", "-----BEGIN PRIVATE KEY-----", "-"],
+)
+def test_a_tenant_who_writes_what_nearly_is_one_holds_nobody_up(part: str) -> None:
+    """Looked through again from each place, these would take minutes to hours."""
+    text = part * (1024 * 1024 // len(part))
+
+    assert redacted({"metadata": {"annotations": {"note": text}}})
+
+
+def test_a_log_is_cut_where_no_secret_is_halved() -> None:
+    bundle, key = Bundle(), f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----"
+    bundle.put_text("logs/a.log", key + "x" * (LARGEST_LOG + 10 - len(key)))
+
+    assert SECRET not in bundle.files["logs/a.log"]
+    assert len(bundle.files["logs/a.log"]) <= LARGEST_LOG
 
 
 def test_what_is_none_stays() -> None:

@@ -38,7 +38,7 @@ class Bundle:
 
     def put_text(self, name: str, text: str) -> None:
         """A log, without secrets: its end, if it is too long."""
-        self.files[name] = redacted_text(text[-LARGEST_LOG:])
+        self.files[name] = redacted_text(text)[-LARGEST_LOG:]  # one that is cut isn't known for a secret
 
     async def collect(self, name: str, read: Callable[[], Awaitable[Any]]) -> None:
         """A document or a text, if it can be had."""

@@ -16,11 +16,17 @@ _SECRET: Final = re.compile(
 )
 """In the name of what may hold a secret."""
 _ANNOTATIONS: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
-_IN_URL: Final = re.compile(r"(\b[a-zA-Z][-+.a-zA-Z0-9]*://)[^/\s@\"']*@")
+# Anybody may have written what they look through: each goes on from where it began, and none looks at a text over and
+# over, however it is made.
+_IN_URL: Final = re.compile(r"(://)[^/\s\"']*@")
 _BEARER: Final = re.compile(r"\b(bearer|basic)\s+[-A-Za-z0-9._~+/]{8,}=*", re.IGNORECASE)
-_JWT: Final = re.compile(r"\beyJ[-A-Za-z0-9_]{8,}\.[-A-Za-z0-9_]{8,}\.[-A-Za-z0-9_]+")
-_ASSIGNED: Final = re.compile(r"""(?i)\b([-\w]*(?:token|passw(?:or)?d|secret|api[-_]?key)"?\s*[=:]\s*"?)[^\s",}]+""")
-_PEM: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
+_JWT: Final = re.compile(r"(?<![-\w])(?=[-\w]*?\beyJ)[-\w]{11,}+\.[-\w]{8,}+\.[-\w]+")
+_ASSIGNED: Final = re.compile(
+    r"""((?:token|passw(?:or)?d|secret|api[-_]?key)\\?"?\s*+[=:]\s*+\\?"?)[^\s",}\\]+""", re.IGNORECASE
+)
+_PEM: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----).)*-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL
+)
 
 
 def redacted(value: Any) -> Any:
