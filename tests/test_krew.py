@@ -17,7 +17,8 @@ WHEELS = {"purelb-0.1.0-py3-none-any.whl": b"one", "kubectl_purelb-0.1.0-py3-non
 PYTHON = """#!/bin/sh
 echo "$@" >> "$CALLS"
 case "$2" in
-  venv) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+  "import os"*) realpath "$0" ;;
+  venv) mkdir -p "$3/bin"; ln -s "$0" "$3/bin/python" ;;
   pip) exit ${PIP:-0} ;;
 esac
 """
@@ -78,6 +79,23 @@ def test_what_could_not_be_set_up_leaves_nothing_behind_and_is_tried_again(insta
     assert (code, "could not be set up" in told) == (2, True)
     assert list((installed / "home" / ".cache" / "kubectl-purelb").iterdir()) == []
     assert run(installed, "kubectl-purelb", "status")[0] == 0
+
+
+def test_a_python_that_was_upgraded_has_it_set_up_again(installed: Path) -> None:
+    """python3 is a link to it, as in a distribution."""
+    before, now = installed / "bin" / "python3.11", installed / "bin" / "python3.12"
+    (installed / "bin" / "python3").rename(before)
+    (installed / "bin" / "python3").symlink_to(before)
+    assert run(installed, "kubectl-purelb", "status")[0] == 0
+    before.rename(now)
+    (installed / "bin" / "python3").unlink()
+    (installed / "bin" / "python3").symlink_to(now)
+    code, asked, told = run(installed, "kubectl-purelb", "status")
+
+    assert (code, asked[-1]) == (0, "-m kubectl_purelb status"), told
+    assert any(call.startswith("-m pip install") for call in asked)
+    assert run(installed, "kubectl-purelb", "nodes")[1] == ["-m kubectl_purelb nodes"]
+    assert len(list((installed / "home" / ".cache" / "kubectl-purelb").iterdir())) == 1
 
 
 def test_a_shell_that_completes_does_not_wait_for_that(installed: Path) -> None:

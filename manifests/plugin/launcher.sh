@@ -32,6 +32,10 @@ if [ ! -x "$home/bin/python" ]; then
   made=$home.$$
   trap 'rm -rf "$made"' EXIT
   mkdir -p "$(dirname "$home")"
+  rm -rf "$home"
+  # By the name that tells its version: once an upgrade has taken that away, the environment is seen to be of no use. A
+  # python3 that has become another one wouldn't find what was installed for the one before.
+  python=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
   if ! { "$python" -m venv "$made" &&
     "$made/bin/python" -m pip install --quiet --disable-pip-version-check -c "$here/constraints.txt" "$here"/*.whl; } >&2; then
     echo "kubectl purelb: it could not be set up: see above" >&2
