@@ -236,13 +236,38 @@ def test_manifests_are_read_as_kubectl_takes_them(tmp_path: Path) -> None:
     assert found[3]["metadata"]["managedFields"][0]["apiVersion"] == "purelb.io/v2"
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2", "just words"])
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2", "just words", "a: 2026-13-45"])
 def test_what_is_no_manifest_is_said_in_a_sentence(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
         read_manifests(["-"], io.StringIO(text))
 
     assert str(refused.value).startswith("standard input ")
     assert "\n" not in str(refused.value)
+
+
+BOMB = "".join(f"    - &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"kind: Service\nspec: {{type: LoadBalancer}}\nmetadata:\n  annotations:\n    a:\n    - &a0 [x]\n{BOMB}",
+        "&a {kind: List, items: [*a]}",
+        "&a {kind: Service, spec: {type: LoadBalancer}, metadata: {annotations: {b: *a}}}",
+        "&a {kind: Service, <<: *a}",
+    ],
+)
+def test_a_manifest_that_means_more_than_it_says_is_refused_at_once(text: str) -> None:
+    with pytest.raises(SettingsError, match="aliases stand for too much"):
+        read_manifests(["-"], io.StringIO(text))
+
+
+def test_aliases_are_read_as_what_they_stand_for() -> None:
+    (found,) = read_manifests(
+        ["-"], io.StringIO("kind: Service\nmetadata: &m {name: web}\nspec: {x: *m, y: {<<: *m}}\n")
+    )
+
+    assert found["spec"] == {"x": {"name": "web"}, "y": {"name": "web"}}
 
 
 def test_files_are_judged_without_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

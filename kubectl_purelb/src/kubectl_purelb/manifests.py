@@ -17,6 +17,10 @@ STDIN: Final = "-"
 ENDINGS: Final = frozenset({".yaml", ".yml", ".json"})
 LARGEST: Final = 64 * 1024 * 1024
 """Characters of a file."""
+MOST_REPEATED: Final = 10
+"""How often what is written once may stand in a document by aliases, on the whole: a few lines of them could otherwise
+mean more than any machine holds. A short document may have more of them."""
+_SHORT: Final = 10_000
 
 
 def read_manifests(files: Sequence[str], stdin: IO[str]) -> tuple[Json, ...]:
@@ -26,7 +30,7 @@ def read_manifests(files: Sequence[str], stdin: IO[str]) -> tuple[Json, ...]:
 
 def _texts(file: str, stdin: IO[str]) -> Iterator[tuple[str, str]]:
     if file == STDIN:
-        yield "standard input", stdin.read(LARGEST)
+        yield "standard input", _whole(stdin, "standard input")
         return
     path = Path(file)
     try:
@@ -35,15 +39,22 @@ def _texts(file: str, stdin: IO[str]) -> Iterator[tuple[str, str]]:
             paths = sorted(one for one in path.iterdir() if one.suffix in ENDINGS)
         for one in paths:
             with one.open(encoding="utf-8") as opened:
-                yield str(one), opened.read(LARGEST)
+                yield str(one), _whole(opened, str(one))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} can't be read: {error}") from None
 
 
+def _whole(opened: IO[str], source: str) -> str:
+    text = opened.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise SettingsError(f"{source} is larger than {LARGEST // 1024**2} MiB")
+    return text
+
+
 def _objects(text: str, source: str) -> Iterator[Json]:
     try:
-        documents = list(yaml.safe_load_all(text))
-    except (yaml.YAMLError, RecursionError) as error:
+        documents = list(_documents(text))
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # the last of a date that there isn't
         raise SettingsError(f"{source} is no YAML: {' '.join(str(error).split())}") from None
     for document in documents:
         if document is None:
@@ -52,6 +63,30 @@ def _objects(text: str, source: str) -> Iterator[Json]:
             raise SettingsError(f"{source} has something that is no object")
         for body in flattened(document):
             yield _marked(dict(body))
+
+
+def _documents(text: str) -> Iterator[Any]:
+    loader = yaml.SafeLoader(text)
+    while loader.check_node() and (root := loader.get_node()) is not None:
+        sizes = dict[yaml.Node, int]()
+        if _expanded(root, sizes) > MOST_REPEATED * len(sizes) + _SHORT:
+            raise yaml.YAMLError("its aliases stand for too much")
+        yield loader.construct_document(root)
+
+
+def _expanded(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
+    """Of how many values it is once aliases are put in; ``sizes`` has those of its parts, and each part once."""
+    if node not in sizes:
+        sizes[node] = LARGEST * MOST_REPEATED + _SHORT  # until it is known: one that has itself as a part has no end
+        match node:
+            case yaml.MappingNode():
+                parts = [part for pair in node.value for part in pair]
+            case yaml.SequenceNode():
+                parts = node.value
+            case _:
+                parts = []
+        sizes[node] = 1 + sum(_expanded(part, sizes) for part in parts)
+    return sizes[node]
 
 
 def _marked(body: Json) -> Json:
