@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from release.products import make
+from release.products import SUMS, make
 from release.programs import ReleaseFailed
 from release.source import bring_back, copy_to, move_version
 from release.versions import VersionError, check_shape
@@ -26,9 +26,16 @@ def said(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
+def check_replaceable(target: Path) -> None:
+    """Raises ReleaseFailed where a folder has something else than a release, all of which would be gone."""
+    if target.exists() and not (target.is_dir() and ((target / SUMS).is_file() or not any(target.iterdir()))):
+        raise ReleaseFailed(f"{target} is there, and is no release that another may take the place of")
+
+
 def release(version: str, target: Path, today: datetime.date, *, keep: bool) -> None:
-    """Make a release in the folder `target`. Raises VersionError, ReleaseFailed."""
+    """Make a release in the folder `target`, in the place of one that is there. Raises VersionError, ReleaseFailed."""
     check_shape(version)
+    check_replaceable(target)
     with tempfile.TemporaryDirectory(prefix="purelb-release-") as name:
         copy, out = Path(name) / "purelb", Path(name) / "out"
         copy.mkdir()
@@ -37,7 +44,8 @@ def release(version: str, target: Path, today: datetime.date, *, keep: bool) -> 
         move_version(copy, names, version, today)
         for step in make(copy, out, version):
             said(step)
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(target)
         shutil.copytree(out, target)
         changed = [] if keep else bring_back(copy, ROOT, names)
     said(f"{target} has {len(list(target.iterdir()))} files; nothing was published.")

@@ -24,6 +24,7 @@ DISTRIBUTIONS: Final = (".", "memberlist", "kubedouble", "lab", "kubectl_purelb"
 IMAGES: Final = ("allocator", "lbnodeagent")
 KREW: Final = ("kubectl-purelb.tar.gz", "purelb.yaml")
 """The plugin for krew; its manifest's URL is to be written where the archive is published."""
+SUMS: Final = "SHA256SUMS"
 APPLIED: Final = ("purelb-complete.yaml", "purelb-complete-legacy.yaml")
 
 
@@ -53,7 +54,7 @@ def make(copy: Path, out: Path, version: str) -> Iterator[str]:
         bill(copy, tools, image, out / f"purelb-{image}.cdx.json", environment)
     (out / "release-notes.md").write_text(notes)
     sums = "".join(f"{digest(file)}  {file.name}\n" for file in sorted(out.iterdir()))
-    (out / "SHA256SUMS").write_text(sums)
+    (out / SUMS).write_text(sums)
 
 
 def bill(copy: Path, tools: Path, image: str, target: Path, environment: Mapping[str, str]) -> None:
