@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from clusters import Json, cluster, group, member, membership, service
+from kubectl_purelb import errands
 from kubectl_purelb.answers import Text
 from kubectl_purelb.cluster import Cluster
 from kubectl_purelb.commands.move import moved
 from kubectl_purelb.commands.rebalance import look, rebalance
 from kubectl_purelb.moving import obstacle
 from kubectl_purelb.shares import moves_left, shares
-from purelb.errors import SettingsError
+from purelb.errors import SettingsError, UnavailableError
 
 VIP = "10.31.188.64"
 EVEN: Json = {"metadata": {"name": "default", "namespace": "purelb"}, "spec": {"local": {"placement": "even"}}}
@@ -181,3 +183,29 @@ def test_what_has_moved_is_told() -> None:
 def test_where_nothing_is_planned_nothing_can_be_evened_out() -> None:
     with pytest.raises(SettingsError, match="no address is planned"):
         look(spread("w11", "w11", planned=False))
+
+
+@pytest.fixture
+def no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errands, "INTERVAL", 0.0)
+
+
+@pytest.mark.usefixtures("no_interval")
+def test_an_api_server_that_is_away_for_a_moment_does_not_end_the_wait() -> None:
+    looks = iter([1, None, None, 2])
+
+    async def see() -> int:
+        if (seen := next(looks)) is None:
+            raise UnavailableError("the API server can't be reached")
+        return seen
+
+    assert asyncio.run(errands.until(see, lambda seen: seen == 2, 60.0))[0] == 2
+
+
+@pytest.mark.usefixtures("no_interval")
+def test_one_that_stays_away_is_told() -> None:
+    async def see() -> int:
+        raise UnavailableError("the API server can't be reached")
+
+    with pytest.raises(UnavailableError):
+        asyncio.run(errands.until(see, bool, 0.0))

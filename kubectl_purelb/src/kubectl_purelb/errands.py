@@ -16,7 +16,7 @@ from kubectl_purelb.moving import is_there, obstacle
 from kubectl_purelb.reading import read_backends, read_cluster, read_service
 from kubectl_purelb.shares import moves_left, planned
 from kubectl_purelb.writing import ask_to_rebalance, prefer
-from purelb.errors import SettingsError
+from purelb.errors import SettingsError, UnavailableError
 from purelb.kube import Kube
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ async def move(kube: Kube, cluster: Cluster, arguments: Arguments) -> Answer:
     async def seen() -> Cluster:
         return cluster.with_service(await read_service(kube, service.key))
 
-    after, seconds = await _until(
+    after, seconds = await until(
         seen,
         lambda now: is_there(now.find(str(service.key), None), node, now),
         FOR_MOVE if arguments.timeout is None else arguments.timeout,
@@ -73,17 +73,27 @@ async def even_out(kube: Kube, cluster: Cluster, arguments: Arguments) -> Answer
         return not moves_left(look(now)) or loop.time() - since >= QUIET
 
     timeout = FOR_REBALANCE if arguments.timeout is None else arguments.timeout
-    after, seconds = await _until(lambda: read_cluster(kube, cluster.namespace), is_over, timeout)
+    after, seconds = await until(lambda: read_cluster(kube, cluster.namespace), is_over, timeout)
     return rebalance(cluster, after, is_asked=True, seconds=seconds)
 
 
-async def _until(see: Callable[[], Awaitable[T]], is_over: Callable[[T], bool], timeout: float) -> tuple[T, float]:
-    """Look again and again until it is over, or for ``timeout`` seconds; what was seen last, and after how long."""
+async def until(see: Callable[[], Awaitable[T]], is_over: Callable[[T], bool], timeout: float) -> tuple[T, float]:
+    """Look again and again until it is over, or for ``timeout`` seconds; what was seen last, and after how long.
+
+    An API server that is away for a moment is asked again: what was asked for goes on. Raises UnavailableError if it
+    is still away at the end.
+    """
     loop = asyncio.get_running_loop()
     begun = loop.time()
     while True:
-        seen = await see()
-        passed = loop.time() - begun
-        if is_over(seen) or passed >= timeout:
-            return seen, passed
+        try:
+            seen = await see()
+        except UnavailableError:
+            passed = loop.time() - begun
+            if passed >= timeout:
+                raise
+        else:
+            passed = loop.time() - begun
+            if is_over(seen) or passed >= timeout:
+                return seen, passed
         await asyncio.sleep(min(INTERVAL, max(timeout - passed, 0.0)))
