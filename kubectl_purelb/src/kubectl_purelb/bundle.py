@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -77,8 +78,7 @@ def written(bundle: Bundle, path: Path, folder: str, at: float) -> Answer:
     files = {**bundle.files, "README": NOTE, "missing.json": json.dumps(bundle.missing, indent=2) + "\n"}
     data = packed(files, folder, at)
     try:
-        with path.open("xb") as file:
-            path.chmod(0o600)
+        with open(path, "xb", opener=_for_its_owner) as file:
             file.write(data)
     except OSError as error:
         raise SettingsError(f"{path} can't be written: {error.strerror}") from None
@@ -89,3 +89,8 @@ def written(bundle: Bundle, path: Path, folder: str, at: float) -> Answer:
         parts = (*parts, Text(f"{len(rows)} could not be had:", Tone.DOUBTFUL), Table(("", ""), rows))
     document = {"file": str(path), "files": sorted(bundle.files), "missing": dict(bundle.missing)}
     return Answer(parts, document)
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """From the first moment: whoever has opened it before its mode changes reads on."""
+    return os.open(path, flags, 0o600)
