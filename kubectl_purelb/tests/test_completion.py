@@ -39,6 +39,7 @@ def test_commands_come_first_each_with_what_it_is_for() -> None:
         (("inspect", ""), ["default/web", "data/db", ":4"]),
         (("inspect", "d"), ["default/web", "data/db", ":4"]),
         (("-n", "data", "inspect", ""), ["db", ":4"]),
+        (("--namespace=data", "inspect", ""), ["db", ":4"]),
         (("inspect", "web", ""), [":4"]),
         (("vip", "10.31.188.6"), ["10.31.188.64\tdefault/web", "10.31.188.65\tdata/db", ":4"]),
         (("move", "web", "--to", ""), ["w11", "w12", ":4"]),
@@ -57,6 +58,13 @@ def test_commands_come_first_each_with_what_it_is_for() -> None:
 )
 def test_what_can_stand_next_is_offered(words: tuple[str, ...], found: list[str]) -> None:
     assert offered(*words) == found
+
+
+@pytest.mark.parametrize("words", [("--context", "two", "--kubeconfig", "/k"), ("--context=two", "--kubeconfig=/k")])
+def test_it_is_the_cluster_of_the_command_line_that_is_asked(words: tuple[str, ...]) -> None:
+    line = parsed([*words, "inspect", ""])
+
+    assert (line.context, line.kubeconfig, line.command) == ("two", "/k", "inspect")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

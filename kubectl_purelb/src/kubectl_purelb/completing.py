@@ -6,12 +6,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from kubectl_purelb.__main__ import kubeconfig_of
 from kubectl_purelb.arguments import Arguments
 from kubectl_purelb.cluster import Cluster
-from kubectl_purelb.completion import completions, needs_cluster, parsed
+from kubectl_purelb.completion import Line, completions, needs_cluster, parsed
 from kubectl_purelb.reading import read_cluster
 from purelb.errors import PureLBError
 from purelb.kube import Kube
@@ -23,15 +24,16 @@ PATIENCE: Final = 3.0
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the choices; always 0."""
     line = parsed(sys.argv[1:] if argv is None else argv)
-    cluster = asyncio.run(_cluster()) if needs_cluster(line) else None
+    cluster = asyncio.run(_cluster(line)) if needs_cluster(line) else None
     print("\n".join(completions(line, cluster)))
     return 0
 
 
-async def _cluster() -> Cluster | None:
+async def _cluster(line: Line) -> Cluster | None:
     try:
         async with asyncio.timeout(PATIENCE):
-            kubeconfig = kubeconfig_of(Arguments("completion"), os.environ)
+            path = Path(line.kubeconfig) if line.kubeconfig else None
+            kubeconfig = kubeconfig_of(Arguments("completion", kubeconfig=path, context=line.context), os.environ)
             async with Kube(kubeconfig, user_agent="kubectl-purelb") as kube:
                 return await read_cluster(kube, None)
     except (PureLBError, TimeoutError):

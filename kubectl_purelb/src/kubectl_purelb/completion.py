@@ -51,23 +51,28 @@ class Line:
     namespace: str | None
     begun: str
     """The word that is being written."""
+    kubeconfig: str | None = None
+    context: str | None = None
 
 
 def parsed(words: Sequence[str]) -> Line:
     """``words``: at least the one that is being written, which may be empty."""
     *before, begun = words or [""]
-    command, subjects, option, namespace = "", 0, "", None
+    command, subjects, option, said = "", 0, "", dict[str, str]()
     for word in before:
         if option:
-            namespace = word if option in _OF_NAMESPACES else namespace
-            option = ""
+            said[option], option = word, ""
+        elif word.startswith("--") and "=" in word:
+            name, _, value = word.partition("=")
+            said[name] = value
         elif word.startswith("-"):
             option = word if word in _TAKE_ONE else ""
         elif not command:
             command = word
         else:
             subjects += 1
-    return Line(command, subjects > 0, option, namespace, begun)
+    namespace = next((said[one] for one in sorted(_OF_NAMESPACES) if one in said), None)
+    return Line(command, subjects > 0, option, namespace, begun, said.get("--kubeconfig"), said.get("--context"))
 
 
 def needs_cluster(line: Line) -> bool:
