@@ -30,7 +30,9 @@ def test_control_characters_and_turns_of_direction_are_written_as_numbers() -> N
     assert printable("Füße 日本 – ✓") == "Füße 日本 – ✓"
 
 
-@pytest.mark.parametrize("part", [Text(HOSTILE, Tone.BAD), Table(("NAME",), ((HOSTILE,),))])
+@pytest.mark.parametrize(
+    "part", [Text(HOSTILE, Tone.BAD), Table(("NAME",), ((HOSTILE,),)), Table((HOSTILE,), (("x",),))]
+)
 def test_no_part_lets_them_through(part: Table | Text) -> None:
     answer = Answer((part,), {})
 

@@ -87,7 +87,7 @@ def _rich_table(part: Table) -> RichTable:
     is_headed = any(part.columns)
     table = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=is_headed)
     for column in part.columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(_rich(column), overflow="fold")
     for row in part.rows:
         table.add_row(*map(_rich, row))
     return table
