@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kubectl_purelb.answers import Answer
 from kubectl_purelb.cluster import (
     Cluster,
     Program,
@@ -119,6 +120,12 @@ def cluster(
         programs=programs,
         default_announcer=default_announcer,
     )
+
+
+def document_of(answer: Answer) -> Mapping[str, Any]:
+    """What programs are told, where that is one object."""
+    assert isinstance(answer.document, Mapping)
+    return answer.document
 
 
 def event(

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from clusters import document_of
 from kubectl_purelb.bundle import LARGEST_LOG, Bundle, written
 from kubectl_purelb.commands.state import state
 from kubectl_purelb.pods import chosen, view_pods
@@ -158,7 +159,7 @@ def test_a_state_is_shown_as_tables_and_its_last_entries() -> None:
 
     assert "able  w11, w12" in file.getvalue()
     assert "agent-x: vips, the last 40 of 99" in file.getvalue()
-    assert len(answer.document["agent-x"]["vips"]) == 99  # type: ignore[call-overload]
+    assert len(document_of(answer)["agent-x"]["vips"]) == 99
 
 
 def pod(name: str, component: str, node: str, phase: str = "Running") -> Any:

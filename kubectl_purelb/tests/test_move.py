@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clusters import Json, cluster, group, member, membership, service
+from clusters import Json, cluster, document_of, group, member, membership, service
 from kubectl_purelb import errands
 from kubectl_purelb.answers import Text
 from kubectl_purelb.cluster import Cluster
@@ -114,9 +114,7 @@ def test_what_became_of_a_move_is_told() -> None:
     assert answer.is_well
     assert lines(answer)[0] == f"{VIP}: w11 → w12"
     assert lines(answer)[-1] == "Done after 3.2 s"
-    assert answer.document["addresses"] == [  # type: ignore[call-overload]
-        {"address": VIP, "from": "w11", "node": "w12"}
-    ]
+    assert document_of(answer)["addresses"] == [{"address": VIP, "from": "w11", "node": "w12"}]
 
 
 def test_one_that_did_not_come_about_in_time_is_no_success_and_says_what_may_hold_it_up() -> None:
@@ -169,7 +167,7 @@ def test_a_rehearsal_says_how_even_it_is() -> None:
     answer = rebalance(known, known, is_asked=False)
 
     assert lines(answer) == ["1 address would have to move for all to have their share"]
-    assert answer.document["nodes"][0] == {  # type: ignore[call-overload]
+    assert document_of(answer)["nodes"][0] == {
         "node": "w11", "weight": 1, "addresses": 2, "share": 1.0,
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ import io
 
 import pytest
 
-from clusters import NOW, cluster, event, member, membership, service
+from clusters import NOW, cluster, document_of, event, member, membership, service
 from kubectl_purelb.answers import Answer, Text
 from kubectl_purelb.commands.top import top
 from kubectl_purelb.happenings import view_events
@@ -42,7 +42,7 @@ def test_it_shows_what_each_node_has_and_what_happened_last() -> None:
     assert "w12   Failing   0                                    no route" in shown
     assert shown.index("30s  Conflict") < shown.index("5m   Warning")
     assert "✗ service default/waits: it has no address yet" in shown
-    assert answer.document["nodes"][0] == {  # type: ignore[call-overload]
+    assert document_of(answer)["nodes"][0] == {
         "name": "w11", "standing": "Serving", "addresses": 2,
     }  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_on_a_terminal_it_looks_again_until_interrupted_and_stays_when_the_api_s
         watching.cancel()
         return await watching
 
-    assert asyncio.run(run()).document["look"] >= 3  # type: ignore[call-overload]
+    assert document_of(asyncio.run(run()))["look"] >= 3
     assert "look 3" in file.getvalue()
 
 

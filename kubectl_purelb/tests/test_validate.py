@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clusters import Json
+from clusters import Json, document_of
 from kubectl_purelb.__main__ import main
 from kubectl_purelb.commands.validate import validate
 from kubectl_purelb.manifests import read_manifests
@@ -66,7 +66,7 @@ W11 = node("w11", "10.31.188.11")
 def judged(*bodies: Json, strict: bool = False, subnets: dict[str, set[str]] | None = None) -> Any:
     on = None if subnets is None else {parse_network(one): frozenset(who) for one, who in subnets.items()}
     answer = validate(gathered(bodies, on), is_strict=strict)
-    assert answer.is_well == answer.document["valid"]  # type: ignore[call-overload]
+    assert answer.is_well == document_of(answer)["valid"]
     return answer.document
 
 
