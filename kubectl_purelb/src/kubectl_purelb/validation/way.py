@@ -20,12 +20,11 @@ NAMED = 4
 def flaws(objects: Objects) -> tuple[Flaw, ...]:
     """All of them."""
     read = read_groups(objects)
-    broken = {flaw.about for flaw in read.flaws}
     return (
         *read.flaws,
         *flaws_of_groups(read.groups, objects),
         *_of_configs(objects),
-        *_of_services(read.groups, objects, has_broken=bool(broken)),
+        *_of_services(read.groups, objects, has_broken=bool(read.flaws)),
     )
 
 
