@@ -14,7 +14,7 @@ from kubectl_purelb.commands.top import top
 from kubectl_purelb.happenings import view_events
 from kubectl_purelb.live import watch
 from kubectl_purelb.printing import print_answer
-from purelb.errors import UnavailableError
+from purelb.errors import GoneError, UnavailableError
 
 
 class Terminal(io.StringIO):
@@ -49,23 +49,24 @@ def test_it_shows_what_each_node_has_and_what_happened_last() -> None:
 
 def test_on_a_terminal_it_looks_again_until_interrupted_and_stays_when_the_api_server_is_away() -> None:
     looks, file = list[datetime.datetime](), Terminal()
+    troubles = {2: UnavailableError("the API server can't be reached"), 3: GoneError("too much has changed")}
 
     async def look(now: datetime.datetime) -> Answer:
         looks.append(now)
-        if len(looks) == 2:
-            raise UnavailableError("the API server can't be reached")
+        if len(looks) in troubles:
+            raise troubles[len(looks)]
         return Answer((Text(f"look {len(looks)}"),), {"look": len(looks)})
 
     async def run() -> Answer:
         watching = asyncio.create_task(watch(look, 0.001, file))
         async with asyncio.timeout(10):
-            while len(looks) < 4:
+            while len(looks) < 5:
                 await asyncio.sleep(0.001)
         watching.cancel()
         return await watching
 
-    assert document_of(asyncio.run(run()))["look"] >= 3
-    assert "look 3" in file.getvalue()
+    assert document_of(asyncio.run(run()))["look"] >= 4
+    assert "look 4" in file.getvalue()
 
 
 def test_a_server_that_is_away_from_the_beginning_is_an_error() -> None:

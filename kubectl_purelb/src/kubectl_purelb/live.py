@@ -11,13 +11,14 @@ from rich.live import Live
 
 from kubectl_purelb.answers import Answer
 from kubectl_purelb.printing import console_for, rendered
-from purelb.errors import UnavailableError
+from purelb.errors import KubeError
 
 
 async def watch(answer: Callable[[datetime.datetime], Awaitable[Answer]], interval: float, file: IO[str]) -> Answer:
     """A new one each ``interval`` seconds, on a screen of its own; the last one, when the user has seen enough.
 
-    An API server that doesn't answer is told on the screen, and asked again. Raises KubeError if it is so at first.
+    What an API server says instead, or that it says nothing, is on the screen, and it is asked again. Raises KubeError
+    if it is so at first.
     """
     last = await answer(datetime.datetime.now(datetime.UTC))
     trouble = ""
@@ -28,7 +29,7 @@ async def watch(answer: Callable[[datetime.datetime], Awaitable[Answer]], interv
                 await asyncio.sleep(interval)
                 try:
                     last, trouble = await answer(datetime.datetime.now(datetime.UTC)), ""
-                except UnavailableError as error:
+                except KubeError as error:
                     trouble = str(error)
         except asyncio.CancelledError:
             return last
