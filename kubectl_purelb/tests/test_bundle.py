@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from clusters import document_of
+from kubectl_purelb.arguments import Arguments
 from kubectl_purelb.bundle import LARGEST_LOG, Bundle, written
+from kubectl_purelb.collecting import add_pods
 from kubectl_purelb.commands.state import state
-from kubectl_purelb.pods import chosen, view_pods
+from kubectl_purelb.pods import Pod, chosen, view_pods
 from kubectl_purelb.printing import print_answer
 from kubectl_purelb.redaction import LEFT_OUT, redacted, redacted_text
 from kubectl_purelb.states import SCRIPT, read_state, time_of
@@ -202,3 +204,32 @@ def test_only_a_program_that_hears_the_signal_is_sent_it(tmp_path: Path) -> None
             assert program.poll() is None
         finally:
             program.kill()
+
+
+PODS = tuple(Pod(f"agent-{number}", "lbnodeagent", f"w{number}", is_running=False, restarts=0) for number in (1, 2))
+
+
+def test_without_a_kubectl_all_else_is_in_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    bundle = Bundle()
+    asyncio.run(add_pods(bundle, PODS, "purelb", Arguments("support-bundle")))
+
+    why = "there is no kubectl on the PATH"
+    assert bundle.missing == {"logs/agent-1.log": why, "logs/agent-2.log": why}
+
+
+def test_a_pod_that_does_not_answer_holds_the_others_up_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here each waits for the other."""
+    (tmp_path / "kubectl").write_text(
+        f"#!/bin/sh\ntouch {tmp_path}/asked-$4\n"
+        f"until [ -e {tmp_path}/asked-agent-1 ] && [ -e {tmp_path}/asked-agent-2 ]; do sleep 0.02; done\n"
+        "echo log of $4\n"
+    )
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    bundle = Bundle()
+    asyncio.run(add_pods(bundle, PODS, "purelb", Arguments("support-bundle")))
+
+    assert (bundle.files["logs/agent-1.log"], bundle.missing) == ("log of agent-1\n", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,8 @@ PATIENCE: Final = 15.0
 LOOK: Final = 0.3
 KUBECTL: Final = 30.0
 """Seconds for one kubectl."""
+AT_ONCE: Final = 8
+"""Pods that are asked at a time: one whose node is gone is waited for, and there may be hundreds."""
 LINES: Final = 20_000
 """Of a log."""
 
@@ -89,7 +91,7 @@ async def make_bundle(kube: Kube, cluster: Cluster, arguments: Arguments, own: s
     await bundle.collect("answers/validate.json", lambda: _document(_validation(kube, cluster)))
     for name, kind in BUNDLED.items():
         await bundle.collect(f"objects/{name}.json", partial(read_objects, kube, kind, cluster.namespace))
-    await _add_pods(bundle, kube, cluster, arguments)
+    await _add_programs(bundle, kube, cluster, arguments)
     return written(bundle, path, folder, now.timestamp())
 
 
@@ -110,7 +112,7 @@ async def _validation(kube: Kube, cluster: Cluster) -> Answer:
     return validate(gathered(await read_configuration(kube), subnets), is_strict=False)
 
 
-async def _add_pods(bundle: Bundle, kube: Kube, cluster: Cluster, arguments: Arguments) -> None:
+async def _add_programs(bundle: Bundle, kube: Kube, cluster: Cluster, arguments: Arguments) -> None:
     """Logs and states of all that runs."""
     pods: tuple[Pod, ...] = ()
 
@@ -120,16 +122,29 @@ async def _add_pods(bundle: Bundle, kube: Kube, cluster: Cluster, arguments: Arg
         return [{"name": one.name, "node": one.node, "restarts": one.restarts} for one in pods]
 
     await bundle.collect("answers/pods.json", listed)
-    for pod in pods:
-        logs = "logs", "-n", cluster.namespace, pod.name, "-c", pod.component, "--timestamps", f"--tail={LINES}"
-        if pod.is_running:
-            await bundle.collect(f"states/{pod.name}.json", partial(_state_of, pod, cluster.namespace, arguments))
-        await bundle.collect(f"logs/{pod.name}.log", _reading(command_line(arguments, *logs)))
-        if pod.restarts:
-            await bundle.collect(
-                f"logs/{pod.name}.previous.log", _reading(command_line(arguments, *logs, "--previous"))
-            )
+    await add_pods(bundle, pods, cluster.namespace, arguments)
 
 
-def _reading(argv: tuple[str, ...]) -> Callable[[], Awaitable[str]]:
-    return lambda: output_of(argv, KUBECTL)
+async def add_pods(bundle: Bundle, pods: Sequence[Pod], namespace: str, arguments: Arguments) -> None:
+    """The logs of these pods, and the states of those that run."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def add(pod: Pod) -> None:
+        async with free:
+            await _add_pod(bundle, pod, namespace, arguments)
+
+    async with asyncio.TaskGroup() as adding:
+        for pod in pods:
+            adding.create_task(add(pod))
+
+
+async def _add_pod(bundle: Bundle, pod: Pod, namespace: str, arguments: Arguments) -> None:
+    async def log(*more: str) -> str:
+        what = "logs", "-n", namespace, pod.name, "-c", pod.component, "--timestamps", f"--tail={LINES}"
+        return await output_of(command_line(arguments, *what, *more), KUBECTL)
+
+    if pod.is_running:
+        await bundle.collect(f"states/{pod.name}.json", partial(_state_of, pod, namespace, arguments))
+    await bundle.collect(f"logs/{pod.name}.log", log)
+    if pod.restarts:
+        await bundle.collect(f"logs/{pod.name}.previous.log", partial(log, "--previous"))
