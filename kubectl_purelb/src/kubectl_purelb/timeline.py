@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime
 import enum
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -60,7 +61,7 @@ def timeline(events: Iterable[Event], since: datetime.datetime | None = None) ->
     """The oldest first; ``since``: nothing older than that, though it counts for where an address was."""
     points = sorted(_points(events), key=lambda point: point[0])
     where: dict[tuple[str, str], str] = {}
-    taken = tuple(_takings(points))
+    taken = _takings(points)
     found = []
     for at, event in points:
         happening = _happening(at, event, where, taken)
@@ -69,18 +70,25 @@ def timeline(events: Iterable[Event], since: datetime.datetime | None = None) ->
     return tuple(found)
 
 
-class _Taking(NamedTuple):
-    at: datetime.datetime
+class _Arrival(NamedTuple):
     about: str
     node: str
     address: str
+
+
+class _Taking(NamedTuple):
+    at: datetime.datetime
     before: str
 
 
-def _takings(points: Iterable[tuple[datetime.datetime, Event]]) -> Iterator[_Taking]:
+def _takings(points: Iterable[tuple[datetime.datetime, Event]]) -> Mapping[_Arrival, Sequence[_Taking]]:
+    """Who had an address before, by its arrivals; each may be told again and again."""
+    found: dict[_Arrival, list[_Taking]] = {}
     for at, event in points:
         if event.reason == names.REASON_ANNOUNCE_SLOT_STEAL and (said := _TAKING.fullmatch(event.message)):
-            yield _Taking(at, _about(event), *said.groups())
+            node, address, before = said.groups()
+            found.setdefault(_Arrival(_about(event), node, address), []).append(_Taking(at, before))
+    return found
 
 
 def _points(events: Iterable[Event]) -> Iterator[tuple[datetime.datetime, Event]]:
@@ -92,7 +100,7 @@ def _points(events: Iterable[Event]) -> Iterator[tuple[datetime.datetime, Event]
 
 
 def _happening(
-    at: datetime.datetime, event: Event, where: dict[tuple[str, str], str], taken: Sequence[_Taking]
+    at: datetime.datetime, event: Event, where: dict[tuple[str, str], str], taken: Mapping[_Arrival, Sequence[_Taking]]
 ) -> Happening | None:
     """``where`` is each address of each object, and is brought up to date."""
     about = _about(event)
@@ -101,7 +109,7 @@ def _happening(
     placed = _ANNOUNCING.fullmatch(event.message) if event.reason == names.REASON_ANNOUNCING_LOCAL else None
     if placed is not None:
         node, address, interface = placed.groups()
-        before = where.get((about, address)) or _taken_from(taken, at, about, node, address)
+        before = where.get((about, address)) or _taken_from(taken.get(_Arrival(about, node, address), ()), at)
         where[about, address] = node
         if before and before != node:
             told = f"{address}: {before} → {node} ({interface})"
@@ -113,10 +121,10 @@ def _happening(
     return Happening(at, kind, about, event.message, event.reason, event.count)
 
 
-def _taken_from(taken: Sequence[_Taking], at: datetime.datetime, about: str, node: str, address: str) -> str:
+def _taken_from(taken: Sequence[_Taking], at: datetime.datetime) -> str:
     """Who had an address before, where the event of its placing there has been forgotten."""
-    wanted = about, node, address
-    return next((one.before for one in taken if one[1:4] == wanted and abs(one.at - at) <= _SOON), "")
+    first = bisect_left(taken, at - _SOON, key=lambda one: one.at)
+    return taken[first].before if first < len(taken) and taken[first].at <= at + _SOON else ""
 
 
 def _about(event: Event) -> str:
