@@ -124,10 +124,7 @@ def draw_panel(axes: Any, panel: Panel, answers: list[tuple[Query, list[Series]]
             axes.text(0.5, 0.35, f"{value:g}", fontsize=30, ha="center", va="center", color=colour)
         case "bargauge":
             shares = [float(series["value"][1]) for _, series in named]
-            colours = [
-                "tab:red" if share >= 0.9 else "tab:orange" if share >= 0.75 else "tab:green" for share in shares
-            ]
-            axes.barh([name for name, _ in named], shares, color=colours)
+            axes.barh([name for name, _ in named], shares, color=list(map(fullness, shares)))
             axes.set_xlim(0, 1)
         case "table":
             axes.axis("off")
