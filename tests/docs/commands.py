@@ -40,8 +40,11 @@ _PROGRAMS: Final = {
     "pip",
     "podman",
     "purelb-lab",
+    "pytest",
+    "python",
+    "python3",
+    "systemctl",
 }
-_PROGRAMS_TOO: Final = {"python", "python3", "pytest", "systemctl"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,4 @@ def _has_commands(language: str, body: str) -> bool:
     if language:
         return language in _SHELL
     words = body.split(maxsplit=1)
-    return bool(re.search(r"^(\[[\w-]+\])?\$ ", body, re.MULTILINE)) or (
-        bool(words) and words[0] in _PROGRAMS | _PROGRAMS_TOO
-    )
+    return bool(re.search(r"^(\[[\w-]+\])?\$ ", body, re.MULTILINE)) or (bool(words) and words[0] in _PROGRAMS)
