@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,6 +52,18 @@ class LabUnderTest:
     def down(self) -> None:
         self.hosts.close()
         self.run("down")
+
+
+@contextmanager
+def running_lab(*options: str, timeout: float = 90) -> Iterator[LabUnderTest]:
+    """A lab in a folder of its own, by these options of ``up``; it is ended too when it doesn't come up."""
+    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
+        lab = LabUnderTest(Path(folder))
+        try:
+            lab.must("up", *options, timeout=timeout)
+            yield lab
+        finally:
+            lab.down()
 
 
 def eventually(look: Callable[[], T], *, seconds: float = 15.0, every: float = 0.1) -> T:

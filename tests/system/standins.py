@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.system.conftest import LabUnderTest
+from tests.system.conftest import LabUnderTest, running_lab
 
 STANDIN: Final = Path(__file__).parent / "standin.yaml"
 MASTER: Final = "tiny-cilium-master-188-1.k8s.tcinternal"
@@ -19,11 +18,8 @@ WORKER12: Final = "tiny-cilium-worker-188-12.k8s.tcinternal"
 @contextmanager
 def standins() -> Iterator[LabUnderTest]:
     """One lab for all tests of a module, each of which leaves it as it was."""
-    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
-        lab = LabUnderTest(Path(folder))
-        lab.must("up", "--manifest", str(STANDIN), "--node-grace", "3")
+    with running_lab("--manifest", str(STANDIN), "--node-grace", "3") as lab:
         yield lab
-        lab.down()
 
 
 def pods(lab: LabUnderTest, app: str) -> list[dict[str, Any]]:

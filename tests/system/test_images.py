@@ -97,8 +97,8 @@ class Walked:
 def walked(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
     """A lab whose programs come from the images, after the walkthrough."""
     lab = LabUnderTest(tmp_path_factory.mktemp("lab"))
-    lab.must("up", "--images", str(images), timeout=150)
     try:
+        lab.must("up", "--images", str(images), timeout=150)
         text = io.StringIO()
         transcript = Transcript(text)
         with Hosts(lab.folder) as hosts:

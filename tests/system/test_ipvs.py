@@ -28,8 +28,8 @@ WEB = {
 def agents(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AgentLab]:
     monkeypatch.delenv(VARIABLE, raising=False)  # the real one wants ip_vs of the kernel
     lab = LabUnderTest(tmp_path)
-    lab.must("up", "--proxy-mode", request.param)
     try:
+        lab.must("up", "--proxy-mode", request.param)
         lab.kubectl("apply", "-f", "-", stdin=GROUPS)
         made = AgentLab(lab)
         made.apply(service("web", "wire", ip=VIP, selector={"app": "web"}), WEB)

@@ -39,8 +39,8 @@ def holders(lab: LabUnderTest, vip: str, nodes: tuple[str, ...]) -> list[str]:
 
 def test_vips_keep_to_the_workers_and_go_to_control_planes_rather_than_nowhere(tmp_path: Path) -> None:
     lab = LabUnderTest(tmp_path)
-    lab.must("up", "--topology", str(REPOSITORY / "lab" / "topologies" / "kubeadm.yaml"))
     try:
+        lab.must("up", "--topology", str(REPOSITORY / "lab" / "topologies" / "kubeadm.yaml"))
         nodes = {one["metadata"]["name"]: one for one in lab.hosts.get("nodes")["items"]}
         assert [name for name, one in nodes.items() if EXCLUDE_LABEL in one["metadata"]["labels"]] == [*CONTROLS]
         tainted = [name for name, one in nodes.items() if one["spec"].get("taints")]
@@ -70,8 +70,8 @@ def test_vips_keep_to_the_workers_and_go_to_control_planes_rather_than_nowhere(t
 def test_the_only_node_announces_although_it_is_excluded(tmp_path: Path) -> None:
     """A cluster of one node, made by kubeadm, from which somebody took the taint and nobody the label."""
     lab = LabUnderTest(tmp_path)
-    lab.must("up", "--kubeadm", "--nodes", "1")
     try:
+        lab.must("up", "--kubeadm", "--nodes", "1")
         (node,) = lab.hosts.get("nodes")["items"]
         assert EXCLUDE_LABEL in node["metadata"]["labels"]
 

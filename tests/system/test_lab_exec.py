@@ -13,7 +13,6 @@ import ssl
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from kubedouble.envtest import VARIABLE
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.conftest import LabUnderTest, eventually, running_lab
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -29,11 +28,8 @@ pytestmark = pytest.mark.timeout(180)
 @pytest.fixture(scope="module", params=["embedded", *(["envtest"] if os.environ.get(VARIABLE) else [])])
 def lab(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
     """One bare lab for all tests of this module, each of which leaves it as it was."""
-    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
-        lab = LabUnderTest(Path(folder))
-        lab.must("up", "--bare", "--control-plane", request.param)
+    with running_lab("--bare", "--control-plane", request.param) as lab:
         yield lab
-        lab.down()
 
 
 def processes_of(command: bytes) -> list[str]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.conftest import LabUnderTest, eventually, running_lab
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -26,11 +24,8 @@ NAMES = {address: name for name, address in ADDRESSES.items()}
 @pytest.fixture(scope="module")
 def lab() -> Iterator[LabUnderTest]:
     """One bare lab for all tests of this module, each of which leaves it as it was."""
-    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
-        lab = LabUnderTest(Path(folder))
-        lab.must("up", "--bare", "--node-grace", "3")
+    with running_lab("--bare", "--node-grace", "3") as lab:
         yield lab
-        lab.down()
 
 
 def has_carrier(lab: LabUnderTest, node: str) -> bool:

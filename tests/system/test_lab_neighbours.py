@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from kubedouble.envtest import VARIABLE
 from lab.neighbours.meddler import PAUSE
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.conftest import LabUnderTest, eventually, running_lab
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -23,11 +21,8 @@ NODES = ["10.31.188.1", "10.31.188.11", "10.31.188.12"]
 @pytest.fixture(scope="module", params=["embedded", *(["envtest"] if os.environ.get(VARIABLE) else [])])
 def lab(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
     """One bare lab for all tests of this module, each of which leaves it as it was."""
-    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
-        lab = LabUnderTest(Path(folder))
-        lab.must("up", "--bare", "--control-plane", request.param)
+    with running_lab("--bare", "--control-plane", request.param) as lab:
         yield lab
-        lab.down()
 
 
 MARK = "purelb.io/allocated-by"

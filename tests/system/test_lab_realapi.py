@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import yaml
 
 from lab.command.front import FRONT_FAULTS
 from lab.wire.topology import API_PORT
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.conftest import LabUnderTest, eventually, running_lab
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -23,11 +22,8 @@ PROGRAM = ("--as=system:serviceaccount:purelb:allocator", "--as-group=system:mas
 @pytest.fixture(scope="module")
 def lab() -> Iterator[LabUnderTest]:
     """One bare lab for all tests of this module, each of which leaves it as it was."""
-    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
-        lab = LabUnderTest(Path(folder))
-        lab.must("up", "--bare", "--control-plane", "envtest")
+    with running_lab("--bare", "--control-plane", "envtest") as lab:
         yield lab
-        lab.down()
 
 
 def servers(lab: LabUnderTest) -> set[str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from kubedouble.envtest import VARIABLE
 from lab.wire.topology import API_PORT
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.conftest import LabUnderTest, eventually, running_lab
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -20,11 +18,8 @@ API = f"https://10.31.254.10:{API_PORT}/api"
 
 @pytest.fixture(scope="module", params=["embedded", *(["envtest"] if os.environ.get(VARIABLE) else [])])
 def lab(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
-    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
-        lab = LabUnderTest(Path(folder))
-        lab.must("up", "--bare", "--nodes", "2", "--control-plane", request.param)
+    with running_lab("--bare", "--nodes", "2", "--control-plane", request.param) as lab:
         yield lab
-        lab.down()
 
 
 def test_pods_get_another_authority_and_token_and_the_old_ones_are_no_good(lab: LabUnderTest) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from kubectl_purelb.__main__ import main
 from purelb import names
 from tests.system.agentlab import NODES, endpoint_slice, service
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.conftest import LabUnderTest, eventually, running_lab
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -67,14 +66,9 @@ class Plugin:
 
 @pytest.fixture(scope="module")
 def planned() -> Iterator[LabUnderTest]:
-    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
-        lab = LabUnderTest(Path(folder))
-        try:
-            lab.must("up", "--placement", "even", timeout=150)
-            apply(lab, *GROUPS)
-            yield lab
-        finally:
-            lab.down()
+    with running_lab("--placement", "even", timeout=150) as lab:
+        apply(lab, *GROUPS)
+        yield lab
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +12,7 @@ from lab.command.hosts import Hosts
 from lab.demo.scenario import Families, Scenario, scenario
 from lab.demo.transcript import Transcript
 from lab.demo.walkthrough import Walkthrough
-from tests.system.conftest import LabUnderTest, eventually
+from tests.system.conftest import LabUnderTest, eventually, running_lab
 
 pytestmark = pytest.mark.timeout(240)
 CONTROL_PLANE = "envtest" if assets() else "embedded"
@@ -24,17 +22,12 @@ CONTROL_PLANE = "envtest" if assets() else "embedded"
 def walked(request: pytest.FixtureRequest) -> Iterator[tuple[LabUnderTest, Scenario, Transcript, str]]:
     """A fresh lab with PureLB in which the whole walkthrough was done, and its transcript."""
     plan = scenario(request.param)
-    with tempfile.TemporaryDirectory(prefix="purelb-lab-") as folder:
-        lab = LabUnderTest(Path(folder))
-        lab.must("up", "--control-plane", CONTROL_PLANE, "--node-grace", "4", timeout=150)
-        try:
-            text = io.StringIO()
-            transcript = Transcript(text)
-            with Hosts(lab.folder) as hosts:
-                Walkthrough(hosts, plan, transcript).run()
-            yield lab, plan, transcript, text.getvalue()
-        finally:
-            lab.down()
+    with running_lab("--control-plane", CONTROL_PLANE, "--node-grace", "4", timeout=150) as lab:
+        text = io.StringIO()
+        transcript = Transcript(text)
+        with Hosts(lab.folder) as hosts:
+            Walkthrough(hosts, plan, transcript).run()
+        yield lab, plan, transcript, text.getvalue()
 
 
 Walked = tuple[LabUnderTest, Scenario, Transcript, str]
