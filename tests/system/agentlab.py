@@ -90,15 +90,6 @@ class Silence:
     longest: float
 
 
-def _with(environment: Mapping[str, str]) -> str:
-    """What is installed, with more in the agents' environment."""
-    first = "        - name: PURELB_NODE_NAME\n"
-    more = "".join(f'        - {{name: {name}, value: "{value}"}}\n' for name, value in environment.items())
-    before, here, after = MANIFEST.read_text().partition(first)
-    assert here, "the agents' environment is elsewhere"
-    return before + more + here + after
-
-
 class AgentLab:
     """PureLB on three nodes. Looks at kernels, frames and API objects only."""
 
@@ -257,7 +248,8 @@ def three_nodes(*, environment: Mapping[str, str] | None = None) -> Iterator[Age
                 lab.must("up")
             else:
                 manifest = Path(folder, "purelb.yaml")
-                manifest.write_text(with_environment(_with(environment), {"PURELB_PLACEMENT": "hash"}))
+                text = with_environment(MANIFEST.read_text(), "lbnodeagent", environment)
+                manifest.write_text(with_environment(text, "allocator", {"PURELB_PLACEMENT": "hash"}))
                 lab.must("up", "--manifest", str(manifest))
             lab.kubectl("apply", "-f", "-", stdin=GROUPS)
             yield AgentLab(lab)

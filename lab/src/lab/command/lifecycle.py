@@ -74,7 +74,8 @@ def install(folder: Path, manifest: Path, say: Say, *, placement: str = "hash") 
     say(f"kubectl apply {option} {manifest.name}")
     if manifest == MANIFEST:
         environment = {"PURELB_PLACEMENT": placement, **STATUS_PAGE}
-        done = run_kubectl(folder, ["apply", "-f", "-"], with_environment(manifest.read_text(), environment))
+        text = with_environment(manifest.read_text(), "allocator", environment)
+        done = run_kubectl(folder, ["apply", "-f", "-"], text)
     else:
         done = run_kubectl(folder, ["apply", option, str(manifest)])
     if done.returncode != 0:
@@ -84,13 +85,13 @@ def install(folder: Path, manifest: Path, say: Say, *, placement: str = "hash") 
     control.request(folder, "wait", _READY_SECONDS + 10, namespace="purelb", timeout=_READY_SECONDS)
 
 
-def with_environment(text: str, environment: Mapping[str, str]) -> str:
-    """Manifests in which the allocator's environment has these too."""
+def with_environment(text: str, program: str, environment: Mapping[str, str]) -> str:
+    """Manifests in which the environment of a program, the allocator or the lbnodeagent, has these too."""
     objects = [body for body in yaml.safe_load_all(text) if body]
     for body in objects:
-        if body["kind"] == "Deployment" and body["metadata"]["name"] == "allocator":
+        if body["kind"] in ("Deployment", "DaemonSet") and body["metadata"]["name"] == program:
             for container in body["spec"]["template"]["spec"]["containers"]:
-                if container["name"] == "allocator":
+                if container["name"] == program:
                     container["env"] += [{"name": name, "value": value} for name, value in environment.items()]
     return yaml.safe_dump_all(objects, sort_keys=False)
 
