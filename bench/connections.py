@@ -19,43 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.cluster import Cluster, cluster, eventually, service, vips_of
+from bench.conversations import talkers
 from bench.report import event, figure
 
 BENCH: Final = "connections"
 INTERVAL: Final = 0.02
 NEW_PER_SECOND: Final = 50
 MANY: Final = 100_000
-SERVER: Final = """
-import asyncio
-async def talk(reader, writer):
-    try:
-        while data := await reader.read(1000):
-            writer.write(data)
-    except OSError:
-        pass
-    writer.close()
-async def main():
-    async with await asyncio.start_server(talk, None, 8080, backlog=1024):
-        await asyncio.Event().wait()
-asyncio.run(main())
-"""
-TALKERS: Final = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "talk", "namespace": "default"},
-    "spec": {
-        "replicas": 4,
-        "selector": {"matchLabels": {"app": "talk"}},
-        "template": {
-            "metadata": {"labels": {"app": "talk"}},
-            "spec": {
-                "containers": [
-                    {"name": "talk", "image": "python", "args": ["-c", SERVER], "ports": [{"containerPort": 8080}]}
-                ]
-            },
-        },
-    },
-}
 
 
 class Talk:
@@ -190,7 +160,7 @@ def main() -> int:
         (vip,) = vips_of(lab.nodes[1], lab.nodes, 1, second=lab.nodes[2])
         its = service("talk", vip)
         its["spec"] |= {"selector": {"app": "talk"}, "ports": [{"port": 80, "targetPort": 8080}]}
-        lab.apply([TALKERS, its])
+        lab.apply([talkers(4), its])
         lab.settle([vip])
         # First with it: what is reset leaves entries in conntracks whose ends nobody saw, and ports come again.
         keep(lab, vip, is_on=True)

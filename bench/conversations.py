@@ -1,4 +1,5 @@
 """Many connections to one address, each of which says a byte now and then and wants it back; runs on a host of a lab.
+And the pods that give it back.
 
 `conversations.py HOST PORT COUNT INTERVAL [RATE [DATAGRAMS]]`: until SIGTERM, then prints JSON: how many broke, the
 longest silence of one that lived, and of RATE new ones per second how many failed and the slowest; and by whom each of
@@ -14,6 +15,44 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import Any, Final
+
+SERVER: Final = """
+import asyncio, socket
+class Named(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+    def datagram_received(self, data, addr):
+        self.transport.sendto(socket.gethostname().encode(), addr)
+async def talk(reader, writer):
+    try:
+        while data := await reader.read(1000):
+            writer.write(data)
+    except OSError:
+        pass
+    writer.close()
+async def main():
+    await asyncio.get_running_loop().create_datagram_endpoint(Named, local_addr=("::", 8080))
+    async with await asyncio.start_server(talk, None, 8080, backlog=1024):
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def talkers(replicas: int) -> dict[str, Any]:
+    """A Deployment of pods, ``app: talk``, that echo on TCP port 8080, and say their name on UDP port 8080."""
+    container = {"name": "talk", "image": "python", "args": ["-c", SERVER], "ports": [{"containerPort": 8080}]}
+    labels = {"app": "talk"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "talk", "namespace": "default"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from bench.conversations import talkers
 from tests.system.agentlab import SHORT, WORKER11, WORKER12, AgentLab, service, three_nodes
 from tests.system.conftest import eventually
 
@@ -20,43 +21,6 @@ pytestmark = pytest.mark.timeout(180)
 VIPS = {"four": "10.31.188.64", "six": "fd00:10:31::1:67"}
 """Each worker-188-11's, then worker-188-12's, by the election's rule."""
 TABLE = "purelb-flows"
-SERVER = """
-import asyncio, socket
-class Named(asyncio.DatagramProtocol):
-    def connection_made(self, transport):
-        self.transport = transport
-    def datagram_received(self, data, addr):
-        self.transport.sendto(socket.gethostname().encode(), addr)
-async def talk(reader, writer):
-    try:
-        while data := await reader.read(100):
-            writer.write(data)
-    except OSError:
-        pass
-    writer.close()
-async def main():
-    await asyncio.get_running_loop().create_datagram_endpoint(Named, local_addr=("::", 8080))
-    async with await asyncio.start_server(talk, None, 8080):
-        await asyncio.Event().wait()
-asyncio.run(main())
-"""
-TALKERS = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "talk"},
-    "spec": {
-        "replicas": 3,
-        "selector": {"matchLabels": {"app": "talk"}},
-        "template": {
-            "metadata": {"labels": {"app": "talk"}},
-            "spec": {
-                "containers": [
-                    {"name": "talk", "image": "python", "args": ["-c", SERVER], "ports": [{"containerPort": 8080}]}
-                ]
-            },
-        },
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +28,7 @@ def agents() -> Iterator[AgentLab]:
     with three_nodes(environment={"PURELB_KEEP_FLOWS": "true"}) as lab:
         ports = [{"name": name, "protocol": name.upper(), "port": 80, "targetPort": 8080} for name in ("tcp", "udp")]
         services = (service(name, "wire", ip=vip, selector={"app": "talk"}, ports=ports) for name, vip in VIPS.items())
-        lab.apply(TALKERS, *services)
+        lab.apply(talkers(3), *services)
         lab.settle()
         page = lab.hosts.output("client", "curl", "-s", "http://10.31.188.11:7472/metrics")
         if "purelb_lbnodeagent_flows_supported 0.0" in page:
