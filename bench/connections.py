@@ -15,9 +15,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
+from bench.allocator import memory_of
 from bench.cluster import Cluster, cluster, eventually, service, vips_of
 from bench.conversations import talkers
 from bench.report import event, figure
@@ -146,8 +146,9 @@ def keep(lab: Cluster, vip: str, *, is_on: bool) -> None:
 def resident(lab: Cluster, node: str) -> float:
     """MiB of its agent."""
     pid = lab.agent(node)
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+    if pid is None:
+        raise RuntimeError(f"no agent runs on {node}")
+    return memory_of(pid)[0]
 
 
 def main() -> int:
