@@ -13,6 +13,7 @@ import yaml
 
 from lab.command.hosts import Hosts
 from manifests.build import MONITORING
+from tests.system.conftest import eventually
 
 HOST: Final = "client"
 PORT: Final = 9090
@@ -42,18 +43,23 @@ class Prometheus:
         self._folder.mkdir(exist_ok=True)
         (self._folder / "rules.json").write_text(hasty((MONITORING / "rules.yaml").read_text()))
         (self._folder / "prometheus.json").write_text(json.dumps(self._configuration()))
-        prefix, fds = self._hosts._entrance(HOST)
         program = ["prometheus", f"--config.file={self._folder / 'prometheus.json'}"]
         where = [f"--web.listen-address=127.0.0.1:{PORT}", f"--storage.tsdb.path={self._folder / 'data'}"]
         with (self._folder / "log").open("w") as log:
-            self._process = subprocess.Popen(
-                [*prefix, *program, *where], pass_fds=fds, text=True, stdout=log, stderr=log
-            )
+            self._process = self._hosts.start(HOST, [*program, *where], output=log, errors=log)
+        # Until it is ready it says so by a page that is no JSON.
+        ready = ["curl", "--silent", "--fail", "--max-time", "5", f"http://127.0.0.1:{PORT}/-/ready"]
+        if not eventually(lambda: self._hosts.run(HOST, ready).returncode == 0, seconds=30):
+            self._end()
+            raise AssertionError(f"Prometheus isn't ready: {(self._folder / 'log').read_text()[-2000:]}")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait()

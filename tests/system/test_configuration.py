@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,9 +61,7 @@ def configure(agents: AgentLab, local: dict[str, Any]) -> None:
 def watching(agents: AgentLab, node: str) -> Iterator[list[str]]:
     """What the kernel of a node says of addresses meanwhile; the list is filled afterwards."""
     lines: list[str] = []
-    prefix, fds = agents.hosts._entrance(node)
-    command = [*prefix, "ip", "-oneline", "monitor", "address"]
-    with subprocess.Popen(command, pass_fds=fds, text=True, stdout=subprocess.PIPE) as monitor:
+    with agents.hosts.start(node, ["ip", "-oneline", "monitor", "address"]) as monitor:
         time.sleep(0.3)
         try:
             yield lines

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import IO, Any
@@ -67,11 +67,23 @@ class Hosts:
     def spawn(
         self, host: str, module: str, *arguments: str, output: int | IO[str] = subprocess.PIPE
     ) -> subprocess.Popen[str]:
-        """Start one of our own modules on a host; it is the caller's to end, and to read if it goes to a pipe."""
+        """Start one of our own modules on a host, as `start` does."""
+        return self.start(host, [sys.executable, "-m", module, *arguments], output=output, environment=python_path())
+
+    def start(
+        self,
+        host: str,
+        command: Sequence[str],
+        *,
+        output: int | IO[str] = subprocess.PIPE,
+        errors: int | IO[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a command on a host, with more in its environment; it is the caller's to end, and to read if its
+        output goes to a pipe."""
         prefix, fds = self._entrance(host)
-        command = [*prefix, sys.executable, "-m", module, *arguments]
-        environment = {**os.environ, **python_path()}
-        return subprocess.Popen(command, pass_fds=fds, text=True, stdout=output, env=environment)
+        whole = {**os.environ, **(environment or {})}
+        return subprocess.Popen([*prefix, *command], pass_fds=fds, text=True, stdout=output, stderr=errors, env=whole)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return run_kubectl(self.folder, arguments, stdin)
