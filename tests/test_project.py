@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from docs.site.links import anchor
+
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
 PAGES += [str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs").rglob("*.md"))]
@@ -58,8 +60,7 @@ def anchors(text: str) -> set[str]:
     """What can be linked to: headings as forges name them, and names of our own."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
     plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
-    named = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
-    return named | set(re.findall(r'<a id="([^"]+)"', text))
+    return set(map(anchor, plain)) | set(re.findall(r'<a id="([^"]+)"', text))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -69,10 +70,10 @@ def test_a_page_links_to_what_is_there(page: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", target):
             continue
-        path, _, anchor = target.partition("#")
+        path, _, place = target.partition("#")
         file = (ROOT / page).parent / path if path else ROOT / page
         assert file.exists(), f"{page}: {target}"
-        assert not anchor or anchor in anchors(file.read_text()), f"{page}: {target}"
+        assert not place or place in anchors(file.read_text()), f"{page}: {target}"
 
 
 def test_the_changelog_speaks_of_the_version_that_files_have() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import UserDict
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -61,16 +63,12 @@ def test_every_annotation_has_its_row_with_who_writes_it() -> None:
     assert {key for key, writer in told.items() if writer == "you"} == set(known.USERS)
 
 
-class Asked(dict[str, str]):
+class Asked(UserDict[str, str]):
     """An environment that remembers what it was asked for."""
 
-    def __init__(self, content: dict[str, str]) -> None:
+    def __init__(self, content: Mapping[str, str]) -> None:
         super().__init__(content)
         self.names: set[str] = set()
-
-    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        self.names.add(key)
-        return super().get(key, default)
 
     def __contains__(self, key: object) -> bool:
         self.names.add(str(key))
