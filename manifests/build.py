@@ -3,8 +3,8 @@
 - crds/legacy/: the CRDs of crds/ for API servers before 1.31, without the rules that need CEL's `ip()` and `cidr()`.
 - manifests/monitoring/: the PrometheusRule, from rules.yaml, and the dashboard.
 - manifests/purelb-complete.yaml, purelb-complete-legacy.yaml: the overlays layer2 and legacy, each in one file.
-- charts/purelb/: those templates and CRDs of the chart that say the same as purelb-complete.yaml, manifests/bird,
-  manifests/monitoring and manifests/networkpolicy, and its README, from the comments of its values.
+- charts/purelb/: those templates and CRDs of the chart that say the same as purelb-complete.yaml and the parts of
+  manifests/ that are values of it, as bird, monitoring and policy, and its README, from the comments of its values.
 
 A test compares what is there with what this makes.
 """

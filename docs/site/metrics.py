@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry
 HEAD: Final = """\
 # All metrics
 
-<!-- Made by `make manifests` from purelb/metrics.py: change the words there. -->
+<!-- Made by `make manifests` from purelb/metrics.py, purelb/flowmetrics.py and
+allocator/page/metrics.py: change the words there. -->
 
 As on `http://NODE:7472/metrics` (agents) and on the allocator's port 7472, beside those of the Python process. What
 they tell in use: [reference.md](reference.md#metrics-of-the-agents).
