@@ -24,7 +24,7 @@ from purelb.addresses import IPAddress
 log = logging.getLogger(__name__)
 
 FLOWS_MOST: Final = 1 << 18
-"""That are passed on in all, as far as they are counted."""
+"""That the kernel is to pass on in all."""
 SERVERS_MOST: Final = 16
 """Nodes that serve flows of one VIP: it can't move by plan much more often than flows live."""
 AWAITED: Final = 2.0
@@ -40,7 +40,9 @@ LEFT: Final = 120.0
 @dataclass(slots=True)
 class _Kept:
     server: Server
-    count: int
+    count: int = 0
+    told: int = 0
+    """All since it told everything: so many at most the kernel has. What is said to have ended may never have been."""
     until: float | None = None
     """Its agent left."""
     is_renewing: bool = False
@@ -66,6 +68,10 @@ class Keeping:
     def count(self) -> int:
         """The flows that are passed on, as far as those who serve them have said."""
         return sum(kept.count for its in self._kept.values() for kept in its.values())
+
+    @property
+    def _told(self) -> int:
+        return sum(kept.told for its in self._kept.values() for kept in its.values())
 
     @property
     def deadline(self) -> float | None:
@@ -109,9 +115,10 @@ class Keeping:
         vip, sender = message.vip, message.sender
         stand, server = self._stands.get(vip), self._server(message)
         kept = self._kept.get(vip, {}).get(sender)
-        count = (kept.count if kept is not None and not message.is_first else 0) + len(message.begun)
-        room = FLOWS_MOST - self.count + (kept.count if kept is not None else 0)
-        if stand is None or stand.index is None or server is None or count > room or sender == self._members.node:
+        count, told = (0, 0) if kept is None or message.is_first else (kept.count, kept.told)
+        count, told = count + len(message.begun), told + len(message.begun)
+        room = FLOWS_MOST - self._told + (kept.told if kept is not None else 0)
+        if stand is None or stand.index is None or server is None or told > room or sender == self._members.node:
             self.refused += len(message.begun)
             return []
         if kept is None and not message.begun:
@@ -125,12 +132,12 @@ class Keeping:
         if kept is None or kept.server != server:
             if kept is not None:
                 rules += self._forget(vip, sender)
-            self._kept.setdefault(vip, {})[sender] = _Kept(server, 0)
+            self._kept.setdefault(vip, {})[sender] = _Kept(server)
             rules.append(self._keep(vip, stand.index))
-        self._kept[vip][sender].count = max(count - len(message.ended), 0)
+        now_kept = self._kept[vip][sender]
+        now_kept.count, now_kept.told = max(count - len(message.ended), 0), told
         self._told_at[vip] = now
         begun, ended = tuple(map(Flow, message.begun)), tuple(map(Flow, message.ended))
-        now_kept = self._kept[vip][sender]
         is_renewal = now_kept.is_renewing or (message.is_first and kept is not None)
         now_kept.is_renewing = is_renewal and not message.is_last
         return [*rules, Change(vip, server, begun, ended, message.is_first, is_renewal)]

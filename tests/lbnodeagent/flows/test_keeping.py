@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -93,6 +94,17 @@ def test_more_flows_than_the_bound_are_refused() -> None:
     assert keeping.received(FlowsMessage("w12", VIP, W12, (flow(2),), is_first=True), NOW) == []
     assert len(keeping.received(many, NOW)) == 1, "said anew they don't count twice"
     assert keeping.refused == 1
+
+
+def test_what_is_said_to_have_ended_makes_room_only_when_all_is_told_anew() -> None:
+    keeping = owning()
+    half = FlowsMessage("w11", VIP, W11, (flow(1),) * (FLOWS_MOST // 2), (flow(2),) * (FLOWS_MOST // 2))
+    for _ in range(2):
+        assert keeping.received(half, NOW) != []
+    assert keeping.count == 0
+
+    assert keeping.received(half, NOW) == [], "the flows that ended may never have been told of"
+    assert keeping.received(replace(half, is_first=True), NOW) != []
 
 
 def test_of_a_node_that_serves_none_there_are_no_rules() -> None:
