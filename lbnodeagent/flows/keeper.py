@@ -32,8 +32,8 @@ PATIENCE: Final = 0.05
 """Seconds for which an address that is to be placed waits for rules."""
 COUNT: Final = 10.0
 """Seconds between two readings of how many packets were passed on."""
-WAITING_MOST: Final = 1000
-"""Changes that wait for the kernel; what is dropped then is told again in some minutes."""
+WAITING_MOST: Final = 1 << 19
+"""Flows in changes that wait for the kernel; what is dropped then is told again in some minutes."""
 _NOBODY: Final = IPv4Address("0.0.0.0")
 
 
@@ -60,6 +60,8 @@ class FlowKeeper:
         self._at_conntrack = at_conntrack
         self._told: dict[IPAddress, Told] = {}
         self._to_apply: asyncio.Queue[Rule] = asyncio.Queue()
+        self._waiting = 0
+        """The flows in these, and one for each."""
         self._is_idle = asyncio.Event()
         self._to_look: asyncio.Queue[Look | OfferEnded] = asyncio.Queue()
 
@@ -87,9 +89,10 @@ class FlowKeeper:
             case Look() | OfferEnded():
                 # What is under way of an offer that has ended would else be remembered as told.
                 self._to_look.put_nowait(output)
-            case Change() if self._to_apply.qsize() >= WAITING_MOST:
-                log.warning("flows are not passed on: too many changes wait", extra={"vip": str(output.vip)})
+            case Change() if self._waiting + _size(output) > WAITING_MOST:
+                log.warning("flows are not passed on: too many wait", extra={"vip": str(output.vip)})
             case Keep() | Change() | Await():
+                self._waiting += _size(output)
                 self._to_apply.put_nowait(output)
             case _:
                 assert_never(output)
@@ -133,6 +136,7 @@ class FlowKeeper:
             if self._to_apply.empty():
                 self._is_idle.set()
             rule = await self._to_apply.get()
+            self._waiting -= _size(rule)
             self._is_idle.clear()
             try:
                 await self._in(self._at_rules, self._rules.apply, rule)
@@ -185,3 +189,7 @@ class FlowKeeper:
                 log.info("flows are served on", extra=about)
         self._told[offer.vip] = await self._in(self._at_conntrack, told_now, offer, flows, told, now)
         return True
+
+
+def _size(rule: Rule) -> int:
+    return 1 + (len(rule.begun) + len(rule.ended) if isinstance(rule, Change) else 0)

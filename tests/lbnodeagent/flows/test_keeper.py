@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import ip_address
 
+import pytest
 from prometheus_client import CollectorRegistry
 
-from lbnodeagent.flows.keeper import FlowKeeper
+from lbnodeagent.flows.keeper import WAITING_MOST, FlowKeeper
 from lbnodeagent.flows.netfilter import Netfilter
-from lbnodeagent.flows.tables import Flow, Look, Offer, OfferEnded
+from lbnodeagent.flows.nfnetlink import Message
+from lbnodeagent.flows.tables import Change, Flow, Look, Offer, OfferEnded, Server
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.peers import Peers
 from memberlist import Config
@@ -26,9 +28,12 @@ TO_W11, TO_W12 = Offer(VIP, "w11", LIFE, OWN), Offer(OTHER, "w12", LIFE, OWN)
 
 
 class Kernel(Netfilter):
-    """Each VIP has one flow, for as long as it is busy."""
+    """Each VIP has one flow, for as long as it is busy; every rule is taken."""
 
     is_busy = True
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        pass
 
     def live_flows(self, vips: Collection[IPAddress]) -> dict[IPAddress, list[Flow]]:
         return {vip: [flow(1)] if self.is_busy else [] for vip in vips}
@@ -111,5 +116,21 @@ def test_of_a_vip_without_flows_nothing_is_told() -> None:
 
         assert await its.looked.get() == {VIP: 0, OTHER: 0}
         assert not its.wire.arrived
+
+    play(scene)
+
+
+def test_however_much_a_peer_says_what_waits_for_the_kernel_has_bounds(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(its: Scene) -> None:
+        quarter = Change(VIP, Server("w11", OWN), (flow(1),) * (WAITING_MOST // 4), (), True)
+        for _ in range(4):
+            its.keeper.put(quarter)
+        refusals = [one.message for one in caplog.records]
+        assert refusals == ["flows are not passed on: too many wait"]
+
+        for _ in range(100):
+            await its.keeper.applied()
+        its.keeper.put(quarter)
+        assert len(caplog.records) == 1, "there is room again"
 
     play(scene)
