@@ -43,6 +43,9 @@ def test_in_the_quick_profiles_a_nack_comes_before_the_verdict() -> None:
         ("udp_buffer_size", 100),
         ("probe_length", 0.5),
         ("probe_length", 1.5),
+        ("suspicion_interval", -0.1),
+        ("watch_turns", -1),
+        ("watch_turns", 1),
     ],
 )
 def test_what_can_not_work_is_refused(setting: str, value: object) -> None:

@@ -123,6 +123,10 @@ class Config:
             raise ConfigError("probe_timeout must be shorter than probe_interval")
         if self.probe_length and not self.probe_timeout < self.probe_length <= self.probe_interval:
             raise ConfigError("probe_length must be longer than probe_timeout, and no longer than probe_interval")
+        if self.suspicion_interval < 0:
+            raise ConfigError("suspicion_interval must be 0 seconds or more")
+        if self.watch_turns < 0 or self.watch_turns == 1:
+            raise ConfigError("watch_turns must be 0, or 2 or more: else only one member is ever probed")
         if not PROTOCOL_MIN <= self.protocol_version <= PROTOCOL_MAX:
             raise ConfigError(f"protocol_version must be {PROTOCOL_MIN} .. {PROTOCOL_MAX}")
         low, high, spoken = self.delegate_versions
