@@ -50,7 +50,7 @@ class Answers:
         return {vip: announced[vip] for vip in again}
 
     def heard(self, asked: Mapping[IPAddress, str], answers: Mapping[IPAddress, frozenset[Mac]]) -> tuple[Doubt, ...]:
-        """What is wrong for long enough. ``asked``: the VIPs, and who announces each."""
+        """What is wrong for long enough. ``asked``: the VIPs, and who announces each, where this node hears at all."""
         before, self._doubts = self._doubts, {}
         for vip, node in asked.items():
             doubt = Doubt(vip, node, answers.get(vip, frozenset()))
@@ -60,7 +60,3 @@ class Answers:
             is_same = (known.node, len(known.macs) > 1) == (node, len(doubt.macs) > 1)
             self._doubts[vip] = (doubt, times + 1 if is_same else 1)
         return tuple(doubt for doubt, times in self._doubts.values() if times >= IN_A_ROW)
-
-    def forget(self) -> None:
-        """This node may be the one that hears nothing."""
-        self._doubts = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from random import Random
@@ -13,7 +13,7 @@ from typing import Final
 
 from lbnodeagent.checkup.answers import Answers, Doubt
 from lbnodeagent.checkup.asking import who_has
-from lbnodeagent.checkup.facts import Expected, Facts
+from lbnodeagent.checkup.facts import Expected, Facts, Nic
 from lbnodeagent.checkup.findings import findings
 from lbnodeagent.checkup.reading import has, look
 from lbnodeagent.checkup.suspicion import Suspicion
@@ -92,26 +92,29 @@ class CheckupWatch:
     async def _doubts(self, facts: Facts, peers: Sequence[Peer]) -> tuple[Doubt, ...]:
         """What a neighbour would be answered for some of the others' VIPs."""
         announced = self._announced(self._answers.suspects)
-        near = {vip: nic for vip in announced for nic in facts.nics if any(vip in subnet for subnet in nic.subnets)}
+        # Whoever lives must answer by the same NIC, else it is this node that hears nothing there.
+        living = by_nics(_addresses(peers), facts.nics)
+        heard = {nic.name for nic in living.values()}
+        near = {vip: nic for vip, nic in by_nics(announced, facts.nics).items() if nic.name in heard}
         asked = self._answers.to_ask({vip: announced[vip] for vip in near if not has(vip)}, len(peers) + 1)
-        # Whoever lives must answer, else it is this node that hears nothing.
-        living = {one: nic for one in _addresses(peers) for nic in facts.nics if any(one in on for on in nic.subnets)}
-        if not asked or not living:
+        controls = {
+            name: self._chance.choice([one for one, nic in living.items() if nic.name == name])
+            for name in sorted({near[vip].name for vip in asked})
+        }
+        questions = {**{vip: near[vip] for vip in asked}, **{one: living[one] for one in controls.values()}}
+        if not questions:
             return ()
-        control = self._chance.choice(sorted(living, key=int))
-        questions = [
-            (nic.name, nic.mac, address)
-            for address, nic in {**{vip: near[vip] for vip in asked}, control: living[control]}.items()
-            if isinstance(address, IPv4Address) and nic.mac is not None
-        ]
         try:
-            answers = await who_has(questions)
+            answers = await who_has(
+                (nic.name, nic.mac, address)
+                for address, nic in questions.items()
+                if isinstance(address, IPv4Address) and nic.mac is not None
+            )
         except OSError:
             return ()
-        if not answers.get(control):
-            self._answers.forget()
-            return ()
-        return self._answers.heard(asked, answers)
+        return self._answers.heard(
+            {vip: node for vip, node in asked.items() if answers.get(controls[near[vip].name])}, answers
+        )
 
     async def _closed(self, peers: Sequence[Peer], port: int) -> list[str]:
         are_open = await asyncio.gather(*(_is_open(peer.address, port) for peer in peers))
@@ -137,6 +140,12 @@ def _ask(neighbours: Sequence[IPAddress]) -> None:
         for neighbour in neighbours:
             with contextlib.suppress(OSError):
                 sending.sendto(b"", (str(neighbour), _DISCARD))
+
+
+def by_nics(addresses: Iterable[IPAddress], nics: Sequence[Nic]) -> dict[IPAddress, Nic]:
+    """By which NIC each of these is asked for; what is on none, or on one without a MAC, is left out."""
+    asking = [nic for nic in nics if nic.mac is not None]
+    return {one: nic for one in addresses for nic in asking if any(one in subnet for subnet in nic.subnets)}
 
 
 def _addresses(peers: Sequence[Peer]) -> list[IPAddress]:

@@ -51,7 +51,7 @@ def test_a_node_that_hears_nothing_at_all_blames_nobody() -> None:
     answers = Answers(Random(1))
     for _ in range(IN_A_ROW - 1):
         heard(answers)
-    answers.forget()
+    answers.heard({}, {})
 
     assert heard(answers) == ()
 
