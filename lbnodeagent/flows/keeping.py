@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lbnodeagent.flows.tables import Await, Change, Flow, Keep, Rule, Server, Stand
+from lbnodeagent.flows.tables import FLOWS_MOST, Await, Change, Flow, Keep, Rule, Server, Stand
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.tables import IfIndex
@@ -23,8 +23,6 @@ from purelb.addresses import IPAddress
 
 log = logging.getLogger(__name__)
 
-FLOWS_MOST: Final = 1 << 18
-"""That the kernel is to pass on in all."""
 SERVERS_MOST: Final = 16
 """Nodes that serve flows of one VIP: it can't move by plan much more often than flows live."""
 AWAITED: Final = 2.0

@@ -32,14 +32,12 @@ from lbnodeagent.flows.statements import (
     vips_map,
     way_of,
 )
-from lbnodeagent.flows.tables import Flow, Server
+from lbnodeagent.flows.tables import FLOWS_MOST, Flow, Server
 from lbnodeagent.kernel.attributes import attribute, attributes
 from lbnodeagent.tables import IfIndex
 from purelb.addresses import IPAddress
 
 TABLE: Final = "purelb-flows"
-FLOWS_MOST: Final = 1 << 18
-"""In one set."""
 ELEMENTS_MOST: Final = 1500
 """In one message, whose attributes have at most 64 KiB."""
 _BEFORE_ALL, _AFTER_CONNTRACK = -500, -150

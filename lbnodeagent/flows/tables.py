@@ -19,6 +19,8 @@ UDP: Final = 17
 """Its first byte, of datagrams."""
 FLOW: Final = struct.Struct("!BHH")
 """What is in front of the client's address."""
+FLOWS_MOST: Final = 1 << 18
+"""That a node passes on in all, and so in one of the kernel's sets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from lbnodeagent.flows.keeping import AWAITED, AWAITED_MOST, EARLY, FLOWS_MOST, LEFT, Keeping, joined
-from lbnodeagent.flows.tables import Await, Change, Keep, Rule, Server, Stand
+from lbnodeagent.flows.keeping import AWAITED, AWAITED_MOST, EARLY, LEFT, Keeping, joined
+from lbnodeagent.flows.tables import FLOWS_MOST, Await, Change, Keep, Rule, Server, Stand
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from purelb.addresses import IPAddress
 from tests.lbnodeagent.flows.scenes import MAC11, OWN, W11, W12, flow, members, stand
