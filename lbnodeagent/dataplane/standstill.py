@@ -9,7 +9,7 @@ import math
 from typing import Final
 
 LONGEST: Final = 0.4
-"""Seconds for which a loop may be late, busy as it is: peers take nobody for dead before that."""
+"""Seconds for which a loop may be late, busy as it is: peers take no process that stopped for dead before that."""
 
 
 class Standstill:

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from lbnodeagent.dataplane.looplag import measure_lag
+from lbnodeagent.dataplane.looplag import PROBE, measure_lag
 from lbnodeagent.dataplane.standstill import LONGEST, Standstill
+from memberlist import Config
+from memberlist.suspicion import shortest
 from purelb.metrics import AgentMetrics, new_registry
 from tests.lbnodeagent.scenes import NOW
 
@@ -47,3 +49,11 @@ def test_that_the_loop_goes_on_before_anybody_asks_changes_nothing(monkeypatch: 
         return standstill.has_been(thawed_at)
 
     assert asyncio.run(stands_still())
+
+
+@pytest.mark.parametrize("profile", [Config.fast(), Config.steady()], ids=["fast", "steady"])
+def test_a_process_that_peers_take_for_dead_notices_it_whenever_it_stopped(profile: Config) -> None:
+    """Its kernel still takes connections, so that it gets more time."""
+    probed = (profile.probe_length or profile.probe_interval) + profile.busy_grace
+
+    assert probed + shortest(profile, 3) >= PROBE + LONGEST
