@@ -65,6 +65,11 @@ class PageServer:
         self._moment = moment
         self._call(self._news)
 
+    def failed(self) -> None:
+        """Say and count a mistake of ours that is being handled."""
+        log.exception("the status page failed")
+        self._metrics.failures.inc()
+
     async def close(self) -> None:
         """Stop serving, and end the thread."""
         if self._thread is not None:
@@ -96,8 +101,7 @@ class PageServer:
             except OSError as error:
                 log.error("the status page can't be served", extra={"reason": str(error)})
             except Exception:  # our mistake, which ends nobody's service
-                log.exception("the status page failed")
-                self._metrics.failures.inc()
+                self.failed()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN):
                     await self._stop.wait()

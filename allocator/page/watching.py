@@ -12,7 +12,7 @@ from typing import Final
 
 from allocator.groups.configuration import Configuration
 from allocator.page.facts import Facts
-from allocator.page.server import PageServer
+from allocator.page.server import AGAIN, PageServer
 from allocator.page.streams import Moment
 from allocator.reconcile.cache import ServiceCache
 from allocator.reconcile.planning import Planning
@@ -60,10 +60,14 @@ class Watching:
         await self._page.start()
         try:
             while True:
-                facts, now = self._facts(), self._clock()
-                if facts != shown or now >= shown_at + RENEWAL:
-                    shown, shown_at = facts, now
-                    self._page.show(Moment(facts, now, self._wall()))
+                try:
+                    facts, now = self._facts(), self._clock()
+                    if facts != shown or now >= shown_at + RENEWAL:
+                        shown, shown_at = facts, now
+                        self._page.show(Moment(facts, now, self._wall()))
+                except Exception:  # our mistake, which ends nobody's service
+                    self._page.failed()
+                    await asyncio.sleep(AGAIN)
                 await asyncio.sleep(PACE)
         finally:
             await self._page.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 import pytest
@@ -30,7 +31,8 @@ class Shown(PageServer):
     """Serves nobody, and keeps what it is shown."""
 
     def __init__(self) -> None:
-        super().__init__(PageSettings(0), TELLER, PageMetrics(CollectorRegistry()))
+        self.registry = CollectorRegistry()
+        super().__init__(PageSettings(0), TELLER, PageMetrics(self.registry))
         self.moments: asyncio.Queue[Moment] = asyncio.Queue()
 
     async def start(self) -> Self:
@@ -44,40 +46,73 @@ def slice_of(*nodes: str) -> EndpointSlice:
     return EndpointSlice("web-x", key("web"), EndpointNodes(frozenset(nodes), frozenset()))
 
 
-def test_endpoints_are_asked_for_anew_when_they_or_services_have_changed_and_not_else(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(watching_module, "PACE", 0.0)
-    monkeypatch.setattr(watching_module, "RENEWAL", 0.0)
+class Scene:
+    """What an allocator knows, and what of it is shown."""
 
-    async def run() -> None:
-        engine, cache, page = engine_with(group("default", local=local("10.1.0.0/26"))), ServiceCache(), Shown()
-        metrics = AllocatorMetrics(CollectorRegistry())
-        planning = Planning(engine, Tempo(), metrics, lambda: 1.0, lambda: None, default_announcer=True)
-        configuration = Configuration(engine, has_netbox_token=False)
-        watching = Watching(
-            page, cache, configuration, planning, lambda: True, lambda: None, lambda: 1.0, lambda: 1000.0
+    def __init__(self) -> None:
+        self.engine, self.cache, self.page = (
+            engine_with(group("default", local=local("10.1.0.0/26"))),
+            ServiceCache(),
+            Shown(),
         )
+        metrics = AllocatorMetrics(CollectorRegistry())
+        self.planning = Planning(self.engine, Tempo(), metrics, lambda: 1.0, lambda: None, default_announcer=True)
 
-        async def shown() -> Moment:
-            page.moments = asyncio.Queue()
-            return await page.moments.get()
+    async def shown(self) -> Moment:
+        """The next one."""
+        self.page.moments = asyncio.Queue()
+        return await self.page.moments.get()
 
-        cache.seen(service("web", externalTrafficPolicy="Local"))
-        watches = asyncio.create_task(watching.run())
-        try:
-            async with asyncio.timeout(10):
-                assert (await shown()).facts.endpoints is None
-                planning.hear(OfSlices(Replaced({ObjectKey("default", "web-x"): slice_of("w1")}, "1", 0)))
-                first = (await shown()).facts.endpoints
-                assert first == {key("web"): frozenset({"w1"})}
-                assert (await shown()).facts.endpoints is first
-                planning.hear(OfSlices(Changed(ObjectKey("default", "web-x"), slice_of("w2"))))
-                assert (await shown()).facts.endpoints == {key("web"): frozenset({"w2"})}
-                cache.seen(service("api", externalTrafficPolicy="Local"))
-                assert (await shown()).facts.endpoints == {key("web"): frozenset({"w2"}), key("api"): frozenset()}
-        finally:
-            watches.cancel()
-            await asyncio.wait([watches])
+    def play(self, scenario: Callable[[], Awaitable[None]], trouble: Callable[[], str | None] = lambda: None) -> None:
+        async def run() -> None:
+            configuration = Configuration(self.engine, has_netbox_token=False)
+            known = self.page, self.cache, configuration, self.planning
+            watching = Watching(*known, lambda: True, trouble, lambda: 1.0, lambda: 1000.0)
+            watches = asyncio.create_task(watching.run())
+            try:
+                async with asyncio.timeout(10):
+                    await scenario()
+            finally:
+                watches.cancel()
+                await asyncio.wait([watches])
 
-    asyncio.run(run())
+        asyncio.run(run())
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PACE", "RENEWAL", "AGAIN"):
+        monkeypatch.setattr(watching_module, name, 0.0)
+
+
+def test_endpoints_are_asked_for_anew_when_they_or_services_have_changed_and_not_else() -> None:
+    scene = Scene()
+    scene.cache.seen(service("web", externalTrafficPolicy="Local"))
+
+    async def scenario() -> None:
+        assert (await scene.shown()).facts.endpoints is None
+        scene.planning.hear(OfSlices(Replaced({ObjectKey("default", "web-x"): slice_of("w1")}, "1", 0)))
+        first = (await scene.shown()).facts.endpoints
+        assert first == {key("web"): frozenset({"w1"})}
+        assert (await scene.shown()).facts.endpoints is first
+        scene.planning.hear(OfSlices(Changed(ObjectKey("default", "web-x"), slice_of("w2"))))
+        assert (await scene.shown()).facts.endpoints == {key("web"): frozenset({"w2"})}
+        scene.cache.seen(service("api", externalTrafficPolicy="Local"))
+        assert (await scene.shown()).facts.endpoints == {key("web"): frozenset({"w2"}), key("api"): frozenset()}
+
+    scene.play(scenario)
+
+
+def test_a_mistake_of_ours_is_counted_and_costs_the_allocator_nothing() -> None:
+    scene, mistakes = Scene(), [RuntimeError("a mistake of ours")]
+
+    def trouble() -> str | None:
+        if mistakes:
+            raise mistakes.pop()
+        return "not everything is listed yet"
+
+    async def scenario() -> None:
+        assert (await scene.shown()).facts.trouble == "not everything is listed yet"
+
+    scene.play(scenario, trouble)
+    assert scene.page.registry.get_sample_value("purelb_allocator_page_failures_total") == 1
