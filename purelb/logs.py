@@ -78,9 +78,14 @@ class Recollection(logging.Handler):
         self._events: deque[dict[str, object]] = deque(maxlen=REMEMBERED)
 
     def emit(self, record: logging.LogRecord) -> None:
-        fields = {key: str(value)[:_MOST_KEPT] for key, value in _fields(record).items()}
+        try:
+            said = record.getMessage()[:_MOST_KEPT]
+            fields = {key: str(value)[:_MOST_KEPT] for key, value in _fields(record).items()}
+        except Exception:  # whoever logs, a library say, is told of no mistake in that, as by logging's own handlers
+            self.handleError(record)
+            return
         event = {"at": _time(record).isoformat(timespec="milliseconds"), "level": record.levelname.lower()}
-        self._events.append({**event, "logger": record.name, "event": record.getMessage()[:_MOST_KEPT], **fields})
+        self._events.append({**event, "logger": record.name, "event": said, **fields})
 
     @property
     def events(self) -> list[dict[str, object]]:

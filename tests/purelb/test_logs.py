@@ -85,3 +85,14 @@ def test_what_was_decided_lately_is_remembered_with_its_fields() -> None:
         str(REMEMBERED + 4),
     )
     assert len(str(events[-1]["why"])) < 1000
+
+
+def test_a_mistake_in_what_a_library_logs_is_nothing_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    recollection, log = Recollection(), logging.Logger("aiohttp.server")
+    log.addHandler(recollection)
+
+    log.warning("%d connections", "many")
+    log.warning("%d connections", 3)
+
+    assert [event["event"] for event in recollection.events] == ["3 connections"]
