@@ -10,9 +10,14 @@ rule alone (PureLB's own agents, and ours from before) can have the VIP, the has
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from purelb.addresses import IPAddress, IPNetwork
 from purelb.election import Election
+from purelb.membership import MemberNode, Standing
+
+_RANKS: Final = {Standing.SERVING: 0, Standing.EXCLUDED: 1, Standing.FAILING: 2}
+"""As the agents rank each other; who starts or leaves is no candidate."""
 
 
 class PlannedElection:
@@ -140,3 +145,11 @@ class PlannedElection:
 
     def _counts_plans(self, vip: IPAddress) -> bool:
         return self._by_hash is not None and not any(vip in network for network in self._by_hash)
+
+
+def stand(election: PlannedElection, node: MemberNode) -> None:
+    """Have a node of the Membership be a candidate, as its standing says: for whoever foresees what agents elect."""
+    if node.standing in _RANKS:
+        # An agent of another make doesn't say which subnets it is on: it may be on any.
+        reach = node.subnets if node.subnets or node.speaks else None
+        election.set_candidate(node.name, reach, _RANKS[node.standing], reads_plans=node.speaks)

@@ -106,6 +106,11 @@ class ServiceView:
         found = (name.strip() for name in listed[:MOST_PINS])
         return tuple(name for name in found if name and len(name) <= _LONGEST_NAME)
 
+    def group_of(self, address: IPAddress) -> str:
+        """The group that one of its addresses is of, as its annotation says; empty where that doesn't."""
+        groups = self.allocated_from
+        return groups[min(self.ingress.index(address), len(groups) - 1)] if groups else ""
+
     @property
     def backend(self) -> str:
         """Whose nodes alone take its traffic (policy Local), as text that is equal for the same pods; else nothing.

@@ -6,14 +6,11 @@ It is what the agents do at once; what the allocator plans after that, to have a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from purelb.addresses import IPAddress
-from purelb.membership import MemberNode, Standing
-from purelb.planned import PlannedElection
-
-_RANKS: Final = {Standing.SERVING: 0, Standing.EXCLUDED: 1, Standing.FAILING: 2}
-"""As the agents rank each other; who starts or leaves is no candidate."""
+from purelb.membership import MemberNode
+from purelb.planned import PlannedElection, stand
 
 
 class Terms(NamedTuple):
@@ -31,7 +28,7 @@ class Forecast:
         self._members = members
         self._election = PlannedElection()
         for node in members.values():
-            self._stand(node)
+            stand(self._election, node)
 
     def heir(self, address: IPAddress, terms: Terms, node: str) -> str | None:
         """Who has it when ``node`` dies; None: nobody."""
@@ -40,12 +37,6 @@ class Forecast:
         self._election.remove_candidate(node)
         heir = self._election.owner(address)
         if node in self._members:
-            self._stand(self._members[node])
+            stand(self._election, self._members[node])
         self._election.remove_vip(address)
         return heir
-
-    def _stand(self, node: MemberNode) -> None:
-        if node.standing in _RANKS:
-            # An agent of another make doesn't say which subnets it is on: it may be on any.
-            reach = node.subnets if node.subnets or node.speaks else None
-            self._election.set_candidate(node.name, reach, _RANKS[node.standing], reads_plans=node.speaks)

@@ -139,7 +139,7 @@ class Places:
         if not first.is_branded:
             by = first.ingress_writer or "another program"
             return Place(State.FOREIGN, keys, address, why=f"{by} wrote it, and PureLB leaves it alone")
-        pool = _group_of(address, first)
+        pool = first.group_of(address)
         entry, writer = _announcer(address, users)
         plans = (parse_placement(user.annotations.get(names.PLACEMENT, "")).get(address, ()) for user in users)
         plan = next(filter(None, plans), ())
@@ -192,11 +192,6 @@ class Places:
 
 def _named(service: ServiceView) -> str:
     return service.annotations.get(names.SERVICE_GROUP, "").strip()
-
-
-def _group_of(address: IPAddress, service: ServiceView) -> str:
-    groups = service.allocated_from
-    return groups[min(service.ingress.index(address), len(groups) - 1)] if groups else ""
 
 
 def _announcer(address: IPAddress, users: tuple[ServiceView, ...]) -> tuple[Entry | None, ServiceView | None]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from purelb.election import digest, ranking
-from purelb.planned import PlannedElection
+from purelb.membership import MemberNode, Standing
+from purelb.planned import PlannedElection, stand
 
 VIP = ip_address("10.31.188.64")
 LAN = frozenset({ip_network("10.31.0.0/16")})
@@ -24,6 +25,20 @@ def among(*nodes: str, plan: tuple[str, ...] = ()) -> PlannedElection:
         election.set_candidate(node, LAN)
     election.set_vip(VIP, plan=plan)
     return election
+
+
+def test_a_node_of_the_membership_stands_as_agents_rank_it() -> None:
+    def owner(**standings: Standing) -> str | None:
+        election = PlannedElection()
+        for name, standing in standings.items():
+            stand(election, MemberNode(name, standing, "", LAN))
+        election.set_vip(VIP, plan=("a", "b", "c"))
+        return election.owner(VIP)
+
+    assert owner(a=Standing.FAILING, b=Standing.EXCLUDED, c=Standing.SERVING) == "c"
+    assert owner(a=Standing.FAILING, b=Standing.EXCLUDED, c=Standing.LEAVING) == "b"
+    assert owner(a=Standing.FAILING, b=Standing.STARTING) == "a"
+    assert owner(a=Standing.STARTING, b=Standing.LEAVING) is None
 
 
 def test_the_first_live_node_of_the_plan_is_the_owner() -> None:

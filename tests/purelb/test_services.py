@@ -219,6 +219,21 @@ def test_of_what_a_tenant_writes_there_no_more_groups_are_read_than_a_service_ca
     assert groups(",".join(["n" * 253] * 256)) == ("n" * 253,) * 256
 
 
+def test_each_address_is_of_its_own_group_or_all_are_of_the_last_that_is_named() -> None:
+    def groups(text: str) -> list[str]:
+        annotations = {names.ALLOCATED_FROM: text}
+        ingress = [{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}, {"ip": "fd00::1"}]
+        status = {"loadBalancer": {"ingress": ingress}}
+        metadata = {"namespace": "test", "name": "web", "annotations": annotations}
+        view = view_service({"metadata": metadata, "status": status})
+        return [view.group_of(address) for address in view.ingress]
+
+    assert groups("a,b,c") == ["a", "b", "c"]
+    assert groups("a,b") == ["a", "b", "b"]
+    assert groups("a") == ["a", "a", "a"]
+    assert groups("") == ["", "", ""]
+
+
 def test_an_annotation_that_nobody_here_reads_is_not_kept() -> None:
     copy = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "example.org/owner": "shop"}
     meant = {"purelb.io/misspelt": "x", "metallb.io/address-pool": "pool"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from kubectl_purelb.cluster import Cluster, Gathering
 from kubectl_purelb.places import is_routed
@@ -18,15 +18,12 @@ from purelb import names
 from purelb.addresses import IPAddress
 from purelb.membership import MemberNode, Standing
 from purelb.placement import parse_placement
-from purelb.planned import PlannedElection
+from purelb.planned import PlannedElection, stand
 from purelb.services import ServiceKey, ServiceView
 from purelb.sharers import nodes_for, sharer
 
 EndpointsOf: TypeAlias = Callable[[ServiceKey], frozenset[str]]
 """The nodes with a ready endpoint of a Service."""
-
-_RANKS: Final = {Standing.SERVING: 0, Standing.EXCLUDED: 1, Standing.FAILING: 2}
-"""As the agents rank each other; who starts or leaves is no candidate."""
 
 
 class Event(enum.Enum):
@@ -71,17 +68,12 @@ def wanted(cluster: Cluster, gathering: Gathering, endpoints_of: EndpointsOf) ->
     return tuple(
         _wanted(address, users[address], cluster, endpoints_of)
         for address in sorted(users, key=lambda one: (one.version, one))
-        if not is_routed(address, _group_of(address, users[address][0]), cluster, gathering)
+        if not is_routed(address, users[address][0].group_of(address), cluster, gathering)
     )
 
 
-def _group_of(address: IPAddress, service: ServiceView) -> str:
-    groups = service.allocated_from
-    return groups[min(service.ingress.index(address), len(groups) - 1)] if groups else ""
-
-
 def _wanted(address: IPAddress, users: list[ServiceView], cluster: Cluster, endpoints_of: EndpointsOf) -> Wanted:
-    group = cluster.group(_group_of(address, users[0]))
+    group = cluster.group(users[0].group_of(address))
     announcers = group.spec.announcers if group is not None and group.spec is not None else None
     only, preferred = nodes_for(map(sharer, users), endpoints_of)
     if only is not None and announcers is not None:
@@ -97,7 +89,7 @@ def outcomes(
     """Who has each address, and who has it when ``event`` has become of the node ``name``."""
     nodes, election = gathering.nodes, PlannedElection()
     for node in nodes.values():
-        _stand(election, node)
+        stand(election, node)
     found = []
     for one in all_wanted:
         # One at a time: a node that goes and comes back costs a table of all of them one hash for each.
@@ -107,18 +99,10 @@ def outcomes(
         if concerned is not None:
             _befall(election, nodes[concerned], event or Event.DEATH)
             then = election.owner(one.address)
-            _stand(election, nodes[concerned])
+            stand(election, nodes[concerned])
         election.remove_vip(one.address)
         found.append(Outcome(one, owner, then))
     return tuple(found)
-
-
-def _stand(election: PlannedElection, node: MemberNode) -> None:
-    """A node takes part as its standing says."""
-    if node.standing in _RANKS:
-        # An agent of another make doesn't say which subnets it is on: it may be on any.
-        reach = node.subnets if node.subnets or node.speaks else None
-        election.set_candidate(node.name, reach, _RANKS[node.standing], reads_plans=node.speaks)
 
 
 def _befall(election: PlannedElection, node: MemberNode, event: Event) -> None:
@@ -127,4 +111,4 @@ def _befall(election: PlannedElection, node: MemberNode, event: Event) -> None:
             election.remove_candidate(node.name)
         case Event.DRAIN:
             if node.standing is Standing.SERVING:  # the others stand behind those that serve already
-                _stand(election, replace(node, standing=Standing.EXCLUDED))
+                stand(election, replace(node, standing=Standing.EXCLUDED))
