@@ -40,6 +40,7 @@ class Certificate:
         self._folder = folder
         self._read: tuple[tuple[int, int], ...] = ()
         self._context: ssl.SSLContext | None = None
+        self._complaint = ""
 
     def context(self) -> ssl.SSLContext:
         """For the next handshake. Raises OSError (of which SSLError is one) while none could be read yet."""
@@ -50,10 +51,13 @@ class Certificate:
                 context.minimum_version = ssl.TLSVersion.TLSv1_2
                 context.load_cert_chain(*self._files())
                 self._context, self._read = context, stamp
+            self._complaint = ""
         except OSError as error:
             if self._context is None:
                 raise
-            log.warning("the metrics' certificate can't be read", extra={"error": str(error)})
+            if str(error) != self._complaint:  # once, not for each stranger who shakes hands
+                self._complaint = str(error)
+                log.warning("the metrics' certificate can't be read", extra={"error": self._complaint})
         return self._context
 
     def _files(self) -> tuple[Path, Path]:
