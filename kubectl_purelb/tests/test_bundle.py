@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from clusters import document_of
+from kubectl_purelb.answers import Text, Tone
 from kubectl_purelb.arguments import Arguments
 from kubectl_purelb.bundle import LARGEST_LOG, Bundle, written
-from kubectl_purelb.collecting import add_pods
+from kubectl_purelb.collecting import add_pods, states_of
 from kubectl_purelb.commands.state import state
 from kubectl_purelb.pods import Pod, chosen, view_pods
 from kubectl_purelb.printing import print_answer
@@ -233,3 +234,26 @@ def test_a_pod_that_does_not_answer_holds_the_others_up_no_longer(
     asyncio.run(add_pods(bundle, PODS, "purelb", Arguments("support-bundle")))
 
     assert (bundle.files["logs/agent-1.log"], bundle.missing) == ("log of agent-1\n", {})
+
+
+def test_an_allocator_that_does_not_answer_does_not_hide_what_the_other_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log").write_text(dump(11))
+    (tmp_path / "kubectl").write_text(
+        "#!/bin/sh\n"
+        "case $1,$4 in\n"
+        "*,lost) echo 'error: dial tcp 10.0.0.1:10250: no route to host' >&2; exit 1 ;;\n"
+        f"exec,*) touch {tmp_path}/asked; echo asked ;;\n"
+        f"*) [ ! -e {tmp_path}/asked ] || cat {tmp_path}/log ;;\n"
+        "esac\n"
+    )
+    (tmp_path / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    lost, well = (Pod(name, "allocator", "w11", is_running=True, restarts=0) for name in ("lost", "well"))
+    answer = asyncio.run(states_of((lost, well), "purelb", Arguments("state")))
+
+    assert (list(document_of(answer)), answer.is_well) == (["well"], False)
+    assert answer.parts[0] == Text("lost: error: dial tcp 10.0.0.1:10250: no route to host", Tone.BAD)
+    with pytest.raises(SettingsError, match="no route to host"):
+        asyncio.run(states_of((lost,), "purelb", Arguments("state")))

@@ -51,7 +51,20 @@ LINES: Final = 20_000
 async def tell_state(kube: Kube, cluster: Cluster, arguments: Arguments) -> Answer:
     """Have one program, or each allocator, write its state, and show it. Raises SettingsError and KubeError."""
     pods = chosen(await read_pods(kube, cluster.namespace), arguments.subject)
-    return state({pod.name: await _state_of(pod, cluster.namespace, arguments) for pod in pods})
+    return await states_of(pods, cluster.namespace, arguments)
+
+
+async def states_of(pods: Sequence[Pod], namespace: str, arguments: Arguments) -> Answer:
+    """Where one doesn't answer, as its node is gone, the others' are told. Raises SettingsError if none does."""
+    found, silent = dict[str, State](), dict[str, str]()
+    for pod in pods:
+        try:
+            found[pod.name] = await _state_of(pod, namespace, arguments)
+        except SettingsError as error:
+            silent[pod.name] = str(error)
+    if not found:
+        raise SettingsError("; ".join(dict.fromkeys(silent.values())))
+    return state(found, silent)
 
 
 async def _state_of(pod: Pod, namespace: str, arguments: Arguments) -> State:

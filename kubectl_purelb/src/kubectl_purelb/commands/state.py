@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
-from kubectl_purelb.answers import Answer, Table, Text
+from kubectl_purelb.answers import Answer, Table, Text, Tone
 from kubectl_purelb.states import State
 
 SHOWN: Final = 40
@@ -14,15 +15,16 @@ WIDEST: Final = 60
 """Characters of a cell."""
 
 
-def state(found: Mapping[str, State]) -> Answer:
-    """Of each of these pods."""
-    parts: list[Table | Text] = []
+def state(found: Mapping[str, State], silent: Mapping[str, str] = MappingProxyType({})) -> Answer:
+    """Of each of these pods; ``silent``: why others don't tell theirs."""
+    parts: list[Table | Text] = [Text(f"{pod}: {why}", Tone.BAD) for pod, why in silent.items()]
+    parts += [Text("")] if silent else []
     for pod, tables in found.items():
         for name, entries in tables.items():
             shown = entries[-SHOWN:]
             more = f", the last {SHOWN} of {len(entries)}" if len(entries) > SHOWN else ""
             parts += [Text(f"{pod}: {name}{more}"), _table([one for one in shown if isinstance(one, dict)]), Text("")]
-    return Answer(tuple(parts[:-1]), {pod: dict(tables) for pod, tables in found.items()})
+    return Answer(tuple(parts[:-1]), {pod: dict(tables) for pod, tables in found.items()}, is_well=not silent)
 
 
 def _table(entries: list[dict[str, Any]]) -> Table:
