@@ -26,6 +26,7 @@ ROOT: Final = Path(__file__).parent.parent
 LAUNCHER: Final = Path(__file__).parent / "plugin" / "launcher.sh"
 ARCHIVE: Final = "kubectl-purelb.tar.gz"
 PROGRAMS: Final = ("kubectl-purelb", "kubectl_complete-purelb")
+DISTRIBUTIONS: Final = ("purelb", "kubectl_purelb")
 TOLD: Final = """Which node has a load balancer's address, and why it doesn't answer: for clusters with PureLB.
 It shows Services from pool to wire, what a node's death would move, what isn't well and what to do about it; asks for
 planned moves; judges manifests before they are applied."""
@@ -79,6 +80,11 @@ def wheels_of(root: Path) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in Path(folder).glob("*.whl")}
 
 
+def wheels_in(folder: Path) -> dict[str, bytes]:
+    """Those that were built before."""
+    return {one.name: one.read_bytes() for name in DISTRIBUTIONS for one in folder.glob(f"{name}-*.whl")}
+
+
 def main() -> None:
     """Write wheels, archive and manifest to a folder."""
     parser = argparse.ArgumentParser(prog="python -m manifests.krew", description=__doc__)
@@ -89,12 +95,9 @@ def main() -> None:
     )
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    built = (
-        [one for name in ("purelb", "kubectl_purelb") for one in asked.wheels.glob(f"{name}-*.whl")]
-        if asked.wheels
-        else []
-    )
-    wheels = {one.name: one.read_bytes() for one in built} or wheels_of(ROOT)
+    wheels = wheels_of(ROOT) if asked.wheels is None else wheels_in(asked.wheels)
+    if len(wheels) != len(DISTRIBUTIONS):
+        parser.error(f"{asked.wheels} must have one wheel of each of {', '.join(DISTRIBUTIONS)}, and no other")
     data = archive(wheels)
     for name, content in {**wheels, ARCHIVE: data}.items():
         (asked.folder / name).write_bytes(content)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.krew import PROGRAMS, archive, manifest
+from manifests.krew import PROGRAMS, archive, main, manifest
 
 WHEELS = {"purelb-0.1.0-py3-none-any.whl": b"one", "kubectl_purelb-0.1.0-py3-none-any.whl": b"two"}
 PYTHON = """#!/bin/sh
@@ -132,3 +132,18 @@ def test_other_wheels_are_another_environment() -> None:
             return file.read().decode()
 
     assert version(WHEELS) != version({**WHEELS, "purelb-0.1.0-py3-none-any.whl": b"other"})
+
+
+def test_wheels_that_were_built_before_are_one_of_each_or_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A release would otherwise be of others than those that it publishes."""
+    monkeypatch.setattr("sys.argv", ["krew", str(tmp_path / "out"), "--wheels", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main()
+    for name, data in WHEELS.items():
+        (tmp_path / name).write_bytes(data)
+    main()
+
+    assert "must have one wheel of each" in capsys.readouterr().err
+    assert (tmp_path / "out" / "kubectl-purelb.tar.gz").read_bytes() == archive(WHEELS)
