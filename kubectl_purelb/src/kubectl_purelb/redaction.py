@@ -30,16 +30,22 @@ _PEM: Final = re.compile(
 
 
 def redacted(value: Any) -> Any:
-    """An object without them: the values of environment variables and fields whose names tell, parts of texts."""
+    """An object without them: values of environment variables, flags and fields whose names tell, parts of texts."""
     match value:
         case Mapping():
             return {str(key): _field(str(key), one, value) for key, one in value.items() if key != "managedFields"}
         case str():
             return redacted_text(value)
         case Sequence():
-            return [redacted(one) for one in value]
+            return [LEFT_OUT if _follows_its_flag(value, at) else redacted(one) for at, one in enumerate(value)]
         case _:
             return value
+
+
+def _follows_its_flag(words: Sequence[Any], at: int) -> bool:
+    """Whether a word of a command is what the one before it names: ``--token`` and what comes then."""
+    flag = words[at - 1] if at else ""
+    return isinstance(flag, str) and flag.startswith("-") and "=" not in flag and _SECRET.search(flag) is not None
 
 
 def redacted_text(text: str) -> str:
