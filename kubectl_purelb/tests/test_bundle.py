@@ -41,6 +41,7 @@ SECRET = "s3cr3t-and-nobodys"
         {"metadata": {"annotations": {"example.org/api-key": SECRET}}},
         {"metadata": {"annotations": {"note": f"Authorization: Bearer {SECRET}"}}},
         {"args": [f"--netbox-token={SECRET}"]},
+        {"args": ["--netbox-token", SECRET, "--verbose"]},
     ],
 )
 def test_what_may_be_a_secret_is_left_out_of_objects(body: Any) -> None:
@@ -84,6 +85,16 @@ def test_a_log_is_cut_where_no_secret_is_halved() -> None:
     assert len(bundle.files["logs/a.log"]) <= LARGEST_LOG
 
 
+def test_there_is_an_end_to_how_many_logs_it_takes() -> None:
+    bundle = Bundle(room=10)
+    bundle.put_text("logs/a.log", "announce")
+    bundle.put_text("logs/b.log", "announce")
+    bundle.put_text("logs/c.log", "x")
+
+    assert set(bundle.files) == {"logs/a.log", "logs/c.log"}
+    assert bundle.missing["logs/b.log"].endswith("kubectl logs has it")
+
+
 def test_what_is_none_stays() -> None:
     body = {
         "spec": {
@@ -97,6 +108,7 @@ def test_what_is_none_stays() -> None:
             {"name": "NETBOX_USER_TOKEN", "valueFrom": {"secretKeyRef": {"name": "netbox", "key": "user-token"}}},
         ],
         "number": 3,
+        "args": ["--verbose", "--node", "w11", "--key-file=x", "y"],
     }
 
     assert redacted(body) == body

@@ -20,6 +20,8 @@ from purelb.errors import PureLBError, SettingsError
 
 LARGEST_LOG: Final = 4 * 1024 * 1024
 """Characters of a log: its end."""
+LARGEST: Final = 256 * 1024 * 1024
+"""Characters of all logs, which are in memory until they are written: there may be a thousand agents."""
 NOTE: Final = """Made by kubectl purelb support-bundle. Secrets were not read, and what looked like one elsewhere was
 replaced by "(left out)". Names, addresses and annotations of your Services are in it: look through it before you give
 it away.
@@ -32,14 +34,21 @@ class Bundle:
 
     files: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    room: int = LARGEST
+    """Characters of logs that it may yet take."""
 
     def put(self, name: str, document: Any) -> None:
         """A document, without secrets."""
         self.files[name] = json.dumps(redacted(document), indent=2, default=str) + "\n"
 
     def put_text(self, name: str, text: str) -> None:
-        """A log, without secrets: its end, if it is too long."""
-        self.files[name] = redacted_text(text)[-LARGEST_LOG:]  # one that is cut isn't known for a secret
+        """A log, without secrets: its end, if it is too long; nothing of one that there is no room for any more."""
+        end = redacted_text(text)[-LARGEST_LOG:]  # one that is cut isn't known for a secret
+        if self.room < len(end):
+            self.missing[name] = f"the logs before it are {LARGEST // 1024**2} MiB: kubectl logs has it"
+            return
+        self.room -= len(end)
+        self.files[name] = end
 
     async def collect(self, name: str, read: Callable[[], Awaitable[Any]]) -> None:
         """A document or a text, if it can be had."""
