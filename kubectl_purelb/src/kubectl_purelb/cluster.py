@@ -237,7 +237,7 @@ def view_program(body: Json) -> Program:
     if body["kind"] == "DaemonSet":
         ready, wanted = status.get("numberReady"), status.get("desiredNumberScheduled")
     container = _container(spec)
-    image, settings = str(container.get("image") or ""), _environment(container)
+    image, settings = str(container.get("image") or ""), environment_of(container)
     return Program(component_of(body), ready or 0, wanted or 0, image, settings)
 
 
@@ -249,10 +249,11 @@ def component_of(body: Json) -> str:
 
 def says_default_announcer(body: Json) -> bool:
     """Whether an allocator's Deployment has Services without a class served."""
-    return _environment(_container(body.get("spec") or {})).get("DEFAULT_ANNOUNCER") == names.DEFAULT_ANNOUNCER
+    return environment_of(_container(body.get("spec") or {})).get("DEFAULT_ANNOUNCER") == names.DEFAULT_ANNOUNCER
 
 
-def _environment(container: Json) -> dict[str, str]:
+def environment_of(container: Json) -> dict[str, str]:
+    """Of a container, as far as that is said there itself."""
     return {str(one.get("name")): str(one["value"]) for one in container.get("env") or () if one.get("value")}
 
 

@@ -86,7 +86,7 @@ def _address(text: str) -> IPAddress | None:
 
 def _within(addresses: Iterable[IPAddress], ranges: Iterable[AddressRange]) -> list[IPAddress]:
     known = list(ranges)
-    return sorted((one for one in addresses if any(one in addresses for addresses in known)), key=int)
+    return sorted((one for one in addresses if any(one in there for there in known)), key=int)
 
 
 def _overlapping(networks: Iterable[tuple[str, AddressRange]], ranges: Iterable[AddressRange]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from kubectl_purelb.cluster import environment_of
 from purelb import names
 from purelb.addresses import AddressRange, IPAddress, parse_address, parse_network
 from purelb.checks import Finding, read_findings
@@ -126,7 +127,7 @@ def view_controller(body: Json) -> Controller | None:
         of = ServiceKey(labels.get(_SERVICELB_NAMESPACE, metadata.get("namespace", "")), labels[_SERVICELB])
         return Controller("servicelb (k3s)", where, of)
     for container in _containers(body):
-        image, environment = str(container.get("image") or ""), _environment(container)
+        image, environment = str(container.get("image") or ""), environment_of(container)
         words = [*map(str, container.get("command") or ()), *map(str, container.get("args") or ())]
         if "metallb/controller" in image and not any(word.startswith("--lb-class") for word in words):
             return Controller("MetalLB", where)
@@ -153,10 +154,6 @@ def view_version(body: Json) -> tuple[int, int] | None:
 def _containers(body: Json) -> Iterable[Json]:
     found: Iterable[Json] = (((body.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or ()
     return found
-
-
-def _environment(container: Json) -> dict[str, str]:
-    return {str(one.get("name")): str(one.get("value") or "") for one in container.get("env") or ()}
 
 
 def _addresses(texts: Iterable[Any]) -> Iterator[IPAddress]:
