@@ -245,6 +245,11 @@ def test_what_is_no_manifest_is_said_in_a_sentence(text: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+def test_standard_input_that_is_no_text_is_said_in_a_sentence() -> None:
+    with pytest.raises(SettingsError, match="standard input can't be read"):
+        read_manifests(["-"], io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), encoding="utf-8"))
+
+
 BOMB = "".join(f"    - &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
 
 

@@ -29,11 +29,12 @@ def read_manifests(files: Sequence[str], stdin: IO[str]) -> tuple[Json, ...]:
 
 
 def _texts(file: str, stdin: IO[str]) -> Iterator[tuple[str, str]]:
-    if file == STDIN:
-        yield "standard input", _whole(stdin, "standard input")
-        return
     path = Path(file)
     try:
+        if file == STDIN:
+            file = "standard input"
+            yield file, _whole(stdin, file)
+            return
         paths: Iterable[Path] = [path]
         if path.is_dir():
             paths = sorted(one for one in path.iterdir() if one.suffix in ENDINGS)
