@@ -68,8 +68,8 @@ async def even_out(kube: Kube, cluster: Cluster, arguments: Arguments) -> Answer
 
     def is_over(now: Cluster) -> bool:
         nonlocal where, since
-        if planned(now) != where:
-            where, since = planned(now), loop.time()
+        if (there := planned(now)) != where:
+            where, since = there, loop.time()
         return not moves_left(look(now)) or loop.time() - since >= QUIET
 
     timeout = FOR_REBALANCE if arguments.timeout is None else arguments.timeout
