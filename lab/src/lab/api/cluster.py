@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 from lab.api.cache import Cache
 from lab.api.objects import Object, now, path
@@ -36,10 +37,7 @@ class Cluster:
     def __init__(self, kube: Kube) -> None:
         self.kube = kube
         self._listeners: dict[str, list[Callable[[Object], None]]] = {plural: [] for plural in WATCHED}
-        self.caches = {
-            plural: Cache(kube, plural, path(plural), lambda obj, plural=plural: self._tell(plural, obj))  # type: ignore[misc]
-            for plural in WATCHED
-        }
+        self.caches = {plural: Cache(kube, plural, path(plural), partial(self._tell, plural)) for plural in WATCHED}
 
     def on_change(self, plural: str, listener: Callable[[Object], None]) -> None:
         """Call on each change of an object of that kind, its removal included."""

@@ -6,6 +6,8 @@ What is done about each is `deployments`' and `daemonsets`'.
 
 from __future__ import annotations
 
+from functools import partial
+
 from lab.api.cluster import Cluster
 from lab.api.objects import Object, controller_of, is_terminating
 from lab.controllers.daemonsets import DaemonSets
@@ -28,7 +30,7 @@ class Workloads:
         self._daemonsets = DaemonSets(cluster, sets)
         self._reconciler: Reconciler[WorkKey] = Reconciler("workload", self._reconcile)
         for plural in ("deployments", "replicasets", "daemonsets"):
-            cluster.on_change(plural, lambda obj, plural=plural: self._reconciler.add((plural, *key_of(obj))))  # type: ignore[misc]
+            cluster.on_change(plural, partial(self._look_at, plural))
         for plural in ("pods", "replicasets", "deployments", "daemonsets"):
             cluster.on_change(plural, self._look_at_relatives)
         cluster.on_change("nodes", self._look_at_daemonsets)
@@ -38,6 +40,9 @@ class Workloads:
         await self._reconciler.run()
 
     # --- which objects a change concerns ---
+
+    def _look_at(self, plural: str, obj: Object) -> None:
+        self._reconciler.add((plural, *key_of(obj)))
 
     def _look_at_relatives(self, obj: Object) -> None:
         namespace, _ = key_of(obj)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 from lab.api.objects import Object, now
 from lab.errors import LabError
@@ -147,8 +148,8 @@ class ContainerRunner:
         """The program that runs now."""
         return self._child if self._child is not None and self._child.is_running else None
 
-    def _update(self, **fields: object) -> None:
-        self.status = replace(self.status, **fields)  # type: ignore[arg-type]
+    def _update(self, **fields: Any) -> None:
+        self.status = replace(self.status, **fields)
         self._changed()
 
 
