@@ -8,16 +8,11 @@ from typing import Any
 
 import aiohttp
 
+from kubedouble.envtest import free_port
 from purelb import names
 from tests.allocator.builders import local
 from tests.allocator.memberships import publish
 from tests.allocator.stage import Stage, play, until
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def view(port: int) -> dict[str, Any] | None:

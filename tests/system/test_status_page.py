@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,6 +11,7 @@ import aiohttp
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from allocator.__main__ import serve_until_stopped
+from kubedouble.envtest import free_port
 from purelb import names
 from purelb.addresses import parse_network
 from purelb.kube import custom_path, services_path
@@ -27,12 +27,6 @@ SLOW = 30_000.0
 HOSTILE = "<img src=x onerror='taken=1'><script>taken=1</script>"
 NODES = ("w1", "w2", "w3")
 LAN = frozenset({parse_network("10.1.0.0/22")})
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager
