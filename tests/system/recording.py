@@ -4,19 +4,30 @@
 from __future__ import annotations
 
 import signal
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from lab.command.hosts import Hosts
+from lab.machine.processes import python_path
+
+
+def recorded(
+    hosts: Hosts, host: str, module: str, *arguments: str, end: signal.Signals
+) -> AbstractContextManager[list[str]]:
+    """Run one of our own modules on a host meanwhile; the list holds what it printed, line by line, afterwards."""
+    return recorded_command(hosts, host, [sys.executable, "-m", module, *arguments], end=end)
 
 
 @contextmanager
-def recorded(hosts: Hosts, host: str, module: str, *arguments: str, end: signal.Signals) -> Iterator[list[str]]:
-    """Run one of our own modules on a host meanwhile; the list holds what it printed, line by line, afterwards."""
+def recorded_command(
+    hosts: Hosts, host: str, command: Sequence[str], *, end: signal.Signals = signal.SIGTERM
+) -> Iterator[list[str]]:
+    """The same of any command."""
     lines: list[str] = []
     with tempfile.TemporaryFile("w+") as output:
-        process = hosts.spawn(host, module, *arguments, output=output)
+        process = hosts.start(host, command, output=output, environment=python_path())
         try:
             yield lines
         finally:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from ipaddress import ip_network
 from typing import Any
 
@@ -14,6 +10,7 @@ from lab.command import control
 from lab.demo.routes import NodeAddresses, next_hops, sessions_lost, show_route, updates_received
 from tests.system.agentlab import AgentLab
 from tests.system.conftest import LabUnderTest, eventually
+from tests.system.recording import recorded_command
 
 CALM = ("--ecmp", "--bfd-interval", "1000")
 """How a lab is started where nothing is timed: a busy machine must not look like a dead node."""
@@ -78,24 +75,9 @@ class RouterLab(AgentLab):
         known = self.addresses_of_nodes.by_address
         return next(address for address, name in known.items() if name == node and ":" not in address)
 
-    @contextmanager
-    def watching_routes(self) -> Iterator[list[str]]:
+    def watching_routes(self) -> AbstractContextManager[list[str]]:
         """What the router's kernel says of its routes meanwhile; the list is filled afterwards."""
-        lines: list[str] = []
-        done = control.request(self.lab.folder, "open", host="router")
-        process = subprocess.Popen(
-            ["nsenter", f"--net=/proc/self/fd/{done.fds[0]}", "--", "ip", "-o", "monitor", "route"],
-            pass_fds=done.fds,
-            text=True,
-            stdout=subprocess.PIPE,
-        )
-        for fd in done.fds:
-            os.close(fd)
-        try:
-            yield lines
-        finally:
-            process.send_signal(signal.SIGTERM)
-            lines += process.communicate()[0].splitlines()
+        return recorded_command(self.lab.hosts, "router", ["ip", "-o", "monitor", "route"])
 
     def delete_all_services(self) -> None:
         self.lab.kubectl("delete", "service", "--all", "--ignore-not-found")

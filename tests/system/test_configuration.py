@@ -25,6 +25,7 @@ from tests.system.agentlab import (
     three_nodes,
 )
 from tests.system.conftest import eventually
+from tests.system.recording import recorded_command
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -60,15 +61,10 @@ def configure(agents: AgentLab, local: dict[str, Any]) -> None:
 @contextmanager
 def watching(agents: AgentLab, node: str) -> Iterator[list[str]]:
     """What the kernel of a node says of addresses meanwhile; the list is filled afterwards."""
-    lines: list[str] = []
-    with agents.hosts.start(node, ["ip", "-oneline", "monitor", "address"]) as monitor:
+    with recorded_command(agents.hosts, node, ["ip", "-oneline", "monitor", "address"]) as lines:
         time.sleep(0.3)
-        try:
-            yield lines
-            time.sleep(0.3)
-        finally:
-            monitor.terminate()
-            lines += monitor.communicate()[0].splitlines()
+        yield lines
+        time.sleep(0.3)
 
 
 def deleted(lines: list[str]) -> list[str]:
