@@ -14,6 +14,7 @@ import pytest
 from manifests.krew import PROGRAMS, archive, main, manifest
 
 WHEELS = {"purelb-0.1.0-py3-none-any.whl": b"one", "kubectl_purelb-0.1.0-py3-none-any.whl": b"two"}
+OTHERS = {**WHEELS, "purelb-0.1.0-py3-none-any.whl": b"other"}
 PYTHON = """#!/bin/sh
 echo "$@" >> "$CALLS"
 case "$2" in
@@ -25,16 +26,21 @@ esac
 """A stand-in for Python: it writes down what it is asked."""
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """As krew unpacks it, with a link in a folder of the PATH."""
-    with tarfile.open(fileobj=io.BytesIO(archive(WHEELS))) as tar:
-        (tmp_path / "store").mkdir()
+def unpack(folder: Path, wheels: dict[str, bytes]) -> None:
+    """As krew does it."""
+    folder.mkdir(exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(archive(wheels))) as tar:
         for entry in tar:
             file = tar.extractfile(entry)
             assert file is not None
-            (tmp_path / "store" / entry.name).write_bytes(file.read())
-            (tmp_path / "store" / entry.name).chmod(entry.mode)
+            (folder / entry.name).write_bytes(file.read())
+            (folder / entry.name).chmod(entry.mode)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """As krew installs it, with a link in a folder of the PATH."""
+    unpack(tmp_path / "store", WHEELS)
     (tmp_path / "bin").mkdir()
     for name in PROGRAMS:
         (tmp_path / "bin" / name).symlink_to(tmp_path / "store" / name)
@@ -71,6 +77,19 @@ def test_it_sets_itself_up_once_and_then_only_runs(installed: Path) -> None:
     assert run(installed, "kubectl-purelb", "nodes")[1] == ["-m kubectl_purelb nodes"]
     assert run(installed, "kubectl_complete-purelb", "")[1] == ["-m kubectl_purelb.completing "]
     assert len(list((installed / "home" / ".cache" / "kubectl-purelb").iterdir())) == 1
+
+
+def test_another_version_takes_the_place_of_the_one_before(installed: Path) -> None:
+    run(installed, "kubectl-purelb", "status")
+    environments = installed / "home" / ".cache" / "kubectl-purelb"
+    (before,) = environments.iterdir()
+    unpack(installed / "store", OTHERS)
+    being_made = environments / f"{(installed / 'store' / 'version').read_text().strip()}.4711"
+    being_made.mkdir()
+
+    assert run(installed, "kubectl-purelb", "status")[0] == 0
+    assert before not in environments.iterdir()
+    assert being_made in environments.iterdir(), "by somebody else, at the same time"
 
 
 def test_what_could_not_be_set_up_leaves_nothing_behind_and_is_tried_again(installed: Path) -> None:
@@ -131,7 +150,7 @@ def test_other_wheels_are_another_environment() -> None:
             assert file is not None
             return file.read().decode()
 
-    assert version(WHEELS) != version({**WHEELS, "purelb-0.1.0-py3-none-any.whl": b"other"})
+    assert version(WHEELS) != version(OTHERS)
 
 
 def test_wheels_that_were_built_before_are_one_of_each_or_it_is_said(

@@ -43,6 +43,13 @@ if [ ! -x "$home/bin/python" ]; then
   fi
   # Whoever was first has made the same.
   [ -e "$home" ] || mv "$made" "$home"
+  # What other versions had; what is being made of this one is somebody else's.
+  for one in "${home%/*}"/*; do
+    case $one in
+      "$home" | "$home".*) ;;
+      *) rm -rf "$one" ;;
+    esac
+  done
   trap - EXIT
   rm -rf "$made"
 fi
