@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import signal
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ echo "$@" >> "$CALLS"
 case "$2" in
   "import os"*) realpath "$0" ;;
   venv) mkdir -p "$3/bin"; ln -s "$0" "$3/bin/python" ;;
-  pip) exit ${PIP:-0} ;;
+  pip) echo waits >> "$CALLS"; sleep ${SLOW:-0}; exit ${PIP:-0} ;;
 esac
 """
 """A stand-in for Python: it writes down what it is asked."""
@@ -50,16 +52,19 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def environment_of(installed: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{installed / 'bin'}:/usr/bin:/bin",
+        "HOME": str(installed / "home"),
+        "CALLS": str(installed / "calls"),
+    }
+
+
 def run(installed: Path, program: str, *words: str, **environ: str) -> tuple[int, list[str], str]:
     """Exit code, what Python was asked, and what was told."""
     calls = installed / "calls"
     calls.unlink(missing_ok=True)
-    environment = {
-        "PATH": f"{installed / 'bin'}:/usr/bin:/bin",
-        "HOME": str(installed / "home"),
-        "CALLS": str(calls),
-        **environ,
-    }
+    environment = {**environment_of(installed), **environ}
     done = subprocess.run(
         [str(installed / "bin" / program), *words], env=environment, text=True, capture_output=True, check=False
     )
@@ -115,6 +120,18 @@ def test_a_python_that_was_upgraded_has_it_set_up_again(installed: Path) -> None
     assert any(call.startswith("-m pip install") for call in asked)
     assert run(installed, "kubectl-purelb", "nodes")[1] == ["-m kubectl_purelb nodes"]
     assert len(list((installed / "home" / ".cache" / "kubectl-purelb").iterdir())) == 1
+
+
+def test_who_breaks_it_off_leaves_nothing_behind(installed: Path) -> None:
+    environment = {**environment_of(installed), "SLOW": "60"}
+    calls = installed / "calls"
+    command = [str(installed / "bin" / "kubectl-purelb"), "status"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as setting_up:
+        while not (calls.exists() and "waits" in calls.read_text()):
+            time.sleep(0.01)
+        os.killpg(setting_up.pid, signal.SIGTERM)
+
+    assert list((installed / "home" / ".cache" / "kubectl-purelb").iterdir()) == []
 
 
 def test_a_shell_that_completes_does_not_wait_for_that(installed: Path) -> None:

@@ -31,6 +31,7 @@ if [ ! -x "$home/bin/python" ]; then
   echo "kubectl purelb: setting up $home, this once ..." >&2
   made=$home.$$
   trap 'rm -rf "$made"' EXIT
+  trap 'exit 2' HUP INT TERM # else a plain shell ends without that
   mkdir -p "$(dirname "$home")"
   rm -rf "$home"
   # By the name that tells its version: once an upgrade has taken that away, the environment is seen to be of no use. A
@@ -50,7 +51,7 @@ if [ ! -x "$home/bin/python" ]; then
       *) rm -rf "$one" ;;
     esac
   done
-  trap - EXIT
+  trap - EXIT HUP INT TERM
   rm -rf "$made"
 fi
 exec "$home/bin/python" -m "$module" "$@"
