@@ -15,21 +15,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lbnodeagent.wire.neighbours import BURST, SPACING
+from lbnodeagent.election.inquiries import AGAIN, Inquiries, Inquiry
+from lbnodeagent.wire.neighbours import BURST
 from purelb.addresses import IPAddress
 
-QUESTIONS: Final = 3
-"""Without an answer to any of them nobody has it."""
-PAUSE: Final = 0.03
-"""Seconds between two of them: hosts answer within a millisecond or two, where they aren't swamped."""
-AGAIN: Final = 0.1
-"""Seconds from an answer to the next question, at first; twice as many each time."""
 PATIENCE: Final = 3 * AGAIN
 """Seconds for which a node that others have taken for dead keeps its own VIP beside another one that has it."""
 AGAIN_MOST: Final = 1.0
 """A dead agent's kernel lets its VIPs go after a while: for so long nobody has them then."""
-RATE: Final = 200.0
-"""VIPs for which it is asked again in a second: with more of them each has to wait longer."""
 DETECTING: Final = 3.0
 """Seconds for which a new IPv6 address isn't asked for: who places it just then looks for duplicates, and would take
 the question for one (RFC 4862 section 5.4.3)."""
@@ -41,16 +34,6 @@ CATCH_UP: Final = 3.0
 """Seconds for which what peers are heard to say is doubted by one that stood still: by then they have heard of it."""
 OWN_MOST: Final = 32.0
 """Own VIPs are asked for at once, after a second, two, four, and so on up to this; then as seldom as ever."""
-
-
-@dataclass(slots=True)
-class _Doubt:
-    to: str
-    since: float
-    ask_at: float
-    pause: float = AGAIN
-    unanswered: int = 0
-    is_answered: bool = False
 
 
 @dataclass(slots=True)
@@ -78,13 +61,11 @@ class Doubts:
     """Of this node."""
 
     def __init__(self) -> None:
-        self._of: dict[IPAddress, _Doubt] = {}
+        self._of = Inquiries(AGAIN_MOST)
         self._own_at: float | None = None
         self._own_pause = 1.0
         self._catches_up_until: float | None = None
         self._claimed: dict[IPAddress, _Claim] = {}
-        self._not_before = 0.0
-        """When the next BURST may be asked for."""
 
     def __len__(self) -> int:
         return len(self._of)
@@ -94,9 +75,8 @@ class Doubts:
         """When ``due`` has something to say next."""
         own = math.inf if self._own_at is None else self._own_at
         claims = (claim.ask_at for claim in self._claimed.values())
-        doubts = (doubt.ask_at for doubt in self._of.values())
         own = own if self._catches_up_until is None else min(own, self._catches_up_until)
-        soonest = min(own, max(min((*claims, *doubts), default=math.inf), self._not_before))
+        soonest = min(own, max(min(*claims, self._of.soonest, math.inf), self._of.not_before))
         return soonest if soonest < math.inf else None
 
     def to(self, vip: IPAddress) -> str | None:
@@ -136,26 +116,19 @@ class Doubts:
         doubt = self._of.get(vip)
         if doubt is None or not doubt.is_answered or doubt.to != by:
             return False
-        del self._of[vip]
+        self._of.end(vip)
         return True
 
     def doubt(self, vips: Iterable[IPAddress], to: str, now: float, *, are_new: bool = False) -> None:
         """These became this node's; ``to`` was the last one to fall silent. ``are_new``: nobody had them before."""
         for vip in vips:
-            self._of.setdefault(vip, _Doubt(to, now, now + (DETECTING if are_new and vip.version == 6 else 0.0)))
+            if self._of.get(vip) is None:
+                late = DETECTING if are_new and vip.version == 6 else 0.0
+                self._of.begin(vip, Inquiry(to, now, now + late))
 
     def heard(self, vip: IPAddress, by: str, now: float) -> bool:
         """The node ``by`` answers for ``vip``. Whether that is news: it goes on answering as long as it has it."""
-        doubt = self._of.get(vip)
-        if doubt is None:
-            return False
-        if doubt.unanswered:
-            doubt.unanswered = 0
-            doubt.ask_at = now + max(doubt.pause, len(self._of) / RATE)
-            doubt.pause = min(2 * doubt.pause, AGAIN_MOST)
-        before = doubt.is_answered, doubt.to
-        doubt.is_answered, doubt.to = True, by
-        return before != (True, by)
+        return self._of.heard(vip, by, now)
 
     def claimed_own(self, vip: IPAddress, by: str, now: float, *, is_first: bool) -> bool:
         """The node ``by`` has ``vip``, which is here and this node's. Whether it is left to that one from now on.
@@ -172,7 +145,7 @@ class Doubts:
             claim.ask_at = min(claim.ask_at, now + AGAIN)
             return False
         del self._claimed[vip]
-        self._of[vip] = _Doubt(by, now, now + AGAIN_MOST, AGAIN_MOST, is_answered=True)
+        self._of.begin(vip, Inquiry(by, now, now + AGAIN_MOST, AGAIN_MOST, is_answered=True))
         return True
 
     def due(self, now: float) -> Due:
@@ -181,44 +154,28 @@ class Doubts:
         if own:
             self._own_at = now + self._own_pause if self._own_pause <= OWN_MOST else None
             self._own_pause *= 2
-        questions: list[IPAddress] = []
-        silent: list[tuple[IPAddress, float]] = []
         self._claimed = {vip: claim for vip, claim in self._claimed.items() if now - claim.last <= 2 * AGAIN}
-        if now < self._not_before:
+        if now < self._of.not_before:
             return Due(own=own)
+        claimed: list[IPAddress] = []
         for vip, claim in self._claimed.items():
-            if now >= claim.ask_at and len(questions) < BURST:
+            if now >= claim.ask_at and len(claimed) < BURST:
                 claim.ask_at = math.inf
-                questions.append(vip)
-        for vip, doubt in self._of.items():
-            if now < doubt.ask_at:
-                continue
-            if doubt.unanswered >= QUESTIONS:
-                silent.append((vip, doubt.since))
-                continue
-            if len(questions) >= BURST:
-                continue
-            if not doubt.unanswered:
-                doubt.since = now
-            doubt.unanswered += 1
-            doubt.ask_at = now + PAUSE
-            questions.append(vip)
-        if len(questions) >= BURST:
-            self._not_before = now + SPACING
-        return Due(tuple(questions), own, tuple(silent))
+                claimed.append(vip)
+        questions, silent = self._of.due(now, asked=len(claimed))
+        return Due((*claimed, *questions), own, tuple(silent))
 
     def settle(self, vip: IPAddress) -> None:
         """Nobody has it, on a wire where others are heard: it is this node's."""
-        del self._of[vip]
+        self._of.end(vip)
 
     def hold(self, vip: IPAddress, now: float) -> None:
         """Nobody is heard at all: nothing is known, and nobody to serve either."""
-        doubt = self._of[vip]
-        doubt.unanswered, doubt.ask_at = 0, now + RETRY
+        self._of.put_off(vip, now + RETRY)
 
     def end(self, vip: IPAddress) -> None:
         """It isn't this node's any more, or nobody wants it."""
-        self._of.pop(vip, None)
+        self._of.end(vip)
         self._claimed.pop(vip, None)
 
     def over(self, now: float) -> set[IPAddress]:

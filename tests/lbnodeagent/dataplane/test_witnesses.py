@@ -9,7 +9,8 @@ import pytest
 
 from lbnodeagent.dataplane.witnesses import SILENT, Witnesses
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.election.doubts import PAUSE, QUESTIONS, RETRY
+from lbnodeagent.election.doubts import RETRY
+from lbnodeagent.election.inquiries import PAUSE, QUESTIONS
 from lbnodeagent.election.subnets import Subnets
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta

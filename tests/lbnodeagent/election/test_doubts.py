@@ -7,18 +7,16 @@ from itertools import count
 import pytest
 
 from lbnodeagent.election.doubts import (
-    AGAIN,
     AGAIN_MOST,
     CATCH_UP,
     DETECTING,
     OVER,
     OWN_MOST,
     PATIENCE,
-    PAUSE,
-    QUESTIONS,
     RETRY,
     Doubts,
 )
+from lbnodeagent.election.inquiries import AGAIN, PAUSE, QUESTIONS
 from lbnodeagent.wire.neighbours import BURST
 from purelb.addresses import IPAddress
 from tests.lbnodeagent.scenes import VIP, VIP6
