@@ -105,6 +105,23 @@ class Core:
         self._implied.candidacy_changed(now)
         self._state.mark_all()
 
+    def pause(self, now: float, within: int) -> None:
+        """This agent ends, and ``within`` seconds the next one is there, which adopts what this node has: it stays.
+
+        ``has_left`` becomes true when it may end. Peers must have heard of it by then: it is in the meta. What is
+        another node's is handed over first.
+        """
+        self._now = now
+        self._state.candidacy.returns_within = within
+        self._needs_turn = True
+        self._implied.candidacy_changed(now)
+        self._state.mark_all()
+
+    @property
+    def may_pause(self) -> bool:
+        """Whether all peers would leave this node's VIPs to it, and it knows which are."""
+        return self._state.candidacy.is_candidate and self._state.is_configured and self._state.members.all_wait
+
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def told(self, now: float, told: Told) -> None:
@@ -306,6 +323,8 @@ class Core:
     def _end_turn(self) -> None:
         self._send_reports()
         self._call_roll()
+        if self._state.candidacy.returns_within and self._state.is_set_up_to_stay(self._now):
+            self.has_left = True
         if not self._state.candidacy.is_leaving or not self._state.has_withdrawn():
             return
         if self._takes_leave:

@@ -163,6 +163,20 @@ class DataPlane:
                 return
         log.warning("shutdown took too long, VIPs expire by themselves", extra={"timeout": timeout})
 
+    async def pause(self, timeout: float, within: int) -> bool:
+        """Have the VIPs stay for the next agent, which is there ``within`` seconds; False: they can't, ``leave``.
+
+        To be called while ``run`` still runs; after ``timeout`` seconds it ends as things are.
+        """
+        if not self._core.may_pause:
+            return False
+        self._core.pause(self._now(), within)
+        self._fed()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._departed.wait()
+        return True
+
     def tables(self) -> tuple[Table, ...]:
         """All that is known here, for whoever debugs it."""
         return self._core.tables(self._now())

@@ -104,6 +104,7 @@ class Implications:
             self._outputs += counted(self._changes.first(vip))
         if wanted is not None:
             self._adopt(vip)
+            state.candidacy.leave_to_absent((vip,), now)
             if not state.present.ours(vip):
                 state.candidacy.doubt((vip,), now, are_new=True)
             if not had:
@@ -189,6 +190,7 @@ class Implications:
         """What is to be asked while this node may be cut off; what nobody has is its own."""
         witnesses = self._state.witnesses
         self.owners_changed(witnesses.ask(now), self._state.takeovers.asked(now), "died")
+        self.owners_changed(witnesses.ask_of_absent(now), now, "died")
         self.owners_changed(self._state.candidacy.catch_up(now), now)
         if witnesses.trouble != self._silence:
             self._silence = witnesses.trouble

@@ -5,6 +5,7 @@ Planning from the state that a plan leads to gives an empty plan. It never touch
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -81,7 +82,7 @@ def plan(situation: Situation) -> tuple[list[Action], list[Blocked]]:
                 settled = True
             else:
                 settled = True
-                if _is_due(there, destination, situation.now):
+                if _is_due(there, destination, situation.now, situation.stays_for if destination.is_local else 0.0):
                     places.append(Place(vip, destination, is_renewal=True))
         if destination is not None and not settled:
             detects = vip.version == 6 and destination.is_local and its.is_new
@@ -137,7 +138,8 @@ def _spot_of(vip: IPAddress, situation: Situation) -> Destination:
             return Blocked(vip, subnet.interface, TAKEN)
         if its.is_duplicate:
             return Blocked(vip, subnet.interface, DUPLICATE)
-        return Spot(subnet.index, subnet.interface, subnet.prefix_length, True, config.local_addressing)
+        addressing = _until_the_next_agent(config.local_addressing, situation.stays_for)
+        return Spot(subnet.index, subnet.interface, subnet.prefix_length, True, addressing)
     if any(vip in network for network in situation.onlink):
         return None
     if its.wanted.onlink_only:
@@ -164,7 +166,8 @@ def _routed_destination(wanted: WantedVip, its: VipSituation, situation: Situati
     if any(there.index == dummy.index and not there.is_ours for there in its.there):
         return Blocked(vip, dummy.name, TAKEN)
     prefix_length = wanted.host_prefix if wanted.aggregation is None else wanted.aggregation
-    addressing = _for_the_time_after(config.dummy_addressing) if situation.leaving else config.dummy_addressing
+    ends = situation.leaving or situation.stays_for
+    addressing = _for_the_time_after(config.dummy_addressing) if ends else config.dummy_addressing
     return Spot(dummy.index, dummy.name, prefix_length, False, addressing)
 
 
@@ -182,6 +185,15 @@ def _for_the_time_after(addressing: AddressConfig) -> AddressConfig:
     if addressing.valid_lifetime:
         return addressing
     return replace(addressing, valid_lifetime=LEFT_BEHIND, preferred_lifetime=LEFT_BEHIND)
+
+
+def _until_the_next_agent(addressing: AddressConfig, stays_for: float) -> AddressConfig:
+    """How a VIP on a NIC sits there while an agent is replaced by another; the kernel is given two seconds less."""
+    if not stays_for:
+        return addressing
+    seconds = math.ceil(stays_for) + 2
+    preferred = None if addressing.preferred_lifetime is None else min(addressing.preferred_lifetime, seconds)
+    return replace(addressing, valid_lifetime=seconds, preferred_lifetime=preferred)
 
 
 def plan_links(situation: LinkSituation) -> list[Action]:
@@ -203,10 +215,12 @@ def plan_links(situation: LinkSituation) -> list[Action]:
     return actions
 
 
-def _is_due(there: PresentAddress, spot: Spot, now: float) -> bool:
+def _is_due(there: PresentAddress, spot: Spot, now: float, stays_for: float = 0.0) -> bool:
     lifetime = spot.addressing.valid_lifetime
     if not lifetime:
         return there.expires != FOREVER
+    if there.expires - now < stays_for - 1:
+        return True
     return there.expires - now <= lifetime * RENEW_BELOW or there.expires - now > lifetime + 1
 
 

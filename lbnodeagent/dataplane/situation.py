@@ -62,6 +62,8 @@ class Situation:
     """The subnets that some node, living or dead, is on: what is there is no routed address."""
     leaving: bool = False
     """Whether this agent shuts down: nothing new is placed, only what is held stays, and routed VIPs get a lifetime."""
+    stays_for: float = 0.0
+    """Seconds for which this agent's addresses stay when it ends, as the next one is there before; 0: it doesn't."""
     facts: Facts = field(default_factory=Facts)
     """What nobody may do to these VIPs, whatever else is known."""
     router_trouble: str | None = None

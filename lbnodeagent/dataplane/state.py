@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Final, Protocol
 
 from lbnodeagent.dataplane.claims import Claims
 from lbnodeagent.dataplane.decisions import Decisions
@@ -47,6 +47,9 @@ from lbnodeagent.wire.neighbours import Neighbours
 from purelb.addresses import IPAddress, IPNetwork
 from purelb.nodeagents import NodeAgentConfig
 from purelb.version import Version
+
+OUTLIVE: Final = 3.0
+"""Seconds by which VIPs outlive the time in which their agent comes back: who takes them then is there before."""
 
 
 class Timed(Protocol):
@@ -175,6 +178,22 @@ class State:
             del self._dirty[vip]
         return batch
 
+    @property
+    def stays_for(self) -> float:
+        """Seconds for which VIPs stay when this agent ends, for the next one to adopt: until after their heirs came."""
+        within = self.candidacy.returns_within
+        return within + OUTLIVE if within else 0.0
+
+    def is_set_up_to_stay(self, now: float) -> bool:
+        """Whether what is on NICs here is this node's own, and lives until the next agent is there, and no longer."""
+        if self._dirty or not self.flows.is_settled():
+            return False
+        on_nics = (there for there in self.present.all_ours() if self.present.links[there.index].has_neighbours)
+        return all(
+            self.candidacy.is_owner(there.address) and now + self.candidacy.returns_within < there.expires < FOREVER
+            for there in on_nics
+        )
+
     def has_withdrawn(self) -> bool:
         """Whether nothing is left here that may not outlive this agent."""
         is_gone = not self._dirty and all(self._may_stay(there) for there in self.present.all_ours())
@@ -251,6 +270,7 @@ class State:
             foreign={index: tuple(present.foreign(index)) for index in indexes},
             onlink=self.members.onlink(),
             leaving=candidacy.is_leaving,
+            stays_for=self.stays_for,
             facts=self.facts(vips),
             router_trouble=self.router.trouble,
             is_spokesman=candidacy.is_spokesman,

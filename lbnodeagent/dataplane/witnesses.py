@@ -47,7 +47,8 @@ class Witnesses:
     @property
     def deadline(self) -> float | None:
         """When there is something to ask."""
-        return self._candidacy.doubts.deadline
+        deadlines = self._candidacy.doubts.deadline, self._candidacy.absences.deadline
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def ask(self, now: float) -> set[IPAddress]:
         """Ask what is to be asked. The VIPs that are this node's since nobody has them."""
@@ -76,6 +77,21 @@ class Witnesses:
         self._note_silence([vip for vip, _ in due.silent if vip not in taken], now)
         return taken
 
+    def ask_of_absent(self, now: float) -> frozenset[IPAddress]:
+        """Ask for what is left to nodes whose agents are away. The VIPs that are this node's from now on."""
+        ended = self._candidacy.absences.due(now)
+        for vip in ended.questions:
+            subnet = subnet_for(vip, self._subnets.here)
+            if subnet is not None:
+                self._neighbours.ask_for(vip, subnet.index)
+        if ended.silent:
+            log.info("nobody has them while an agent is away", extra={"vips": len(ended.silent)})
+        if ended.late:
+            log.info("an agent isn't back in time", extra={"vips": len(ended.late)})
+        over = ended.silent | ended.late
+        self._candidacy.doubt(over, now)
+        return over
+
     def _note_silence(self, held: Iterable[IPAddress], now: float) -> None:
         """These were asked for on a wire that says nothing."""
         for subnet in (subnet_for(vip, self._subnets.here) for vip in held):
@@ -89,14 +105,18 @@ class Witnesses:
 
     def heard(self, index: IfIndex, vip: IPAddress, mac: Mac, now: float) -> bool:
         """A host says on an interface that it has ``vip``. Whether that is news of a VIP in doubt."""
-        if not len(self._candidacy.doubts) or not self._neighbours.is_foreign(index, mac):
+        doubts, absences = self._candidacy.doubts, self._candidacy.absences
+        if not (len(doubts) or absences.to(vip)) or not self._neighbours.is_foreign(index, mac):
             return False
         if any(subnet.index == index for subnet in self._subnets.here):  # pods' interfaces come and go
             self._heard_at[index] = now
             self._silent_since.pop(index, None)
         node = self._node_with(mac)
         # What a host of somebody else has is a node's all the same, and is told of as ever.
-        return node is not None and self._candidacy.doubts.heard(vip, node, now)
+        if node is None:
+            return False
+        absences.heard(vip, node, now)
+        return doubts.heard(vip, node, now)
 
     def has_taken(self, vip: IPAddress, mac: Mac, now: float) -> bool | None:
         """A node has a VIP that is here and this node's: whether it is left to that one; None: no doubt about it."""

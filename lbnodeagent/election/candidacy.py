@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from lbnodeagent.election.absences import Absences
 from lbnodeagent.election.concessions import Concessions
 from lbnodeagent.election.doubts import Doubts
 from lbnodeagent.gate.failures import Failure
@@ -55,6 +56,8 @@ class Candidacy:
         self.keeps_flows = False
         """It passes on the flows of its VIPs that others serve."""
         self.is_leaving = False
+        self.returns_within = 0
+        """Seconds within which the agent is back that ends now; 0: it doesn't end, or doesn't come back."""
         self.hears_peers = False
         """The gossip runs: before that, the silence of peers means nothing."""
         self.is_alone: bool | None = None
@@ -73,6 +76,7 @@ class Candidacy:
         self._election = PlannedElection()
         self.concessions = Concessions()
         self.doubts = Doubts()
+        self.absences = Absences()
         self.is_unanswered = False
         """Nobody answers this node any more."""
         self._was_doubtful = False
@@ -104,6 +108,11 @@ class Candidacy:
         return self._members.own.is_ready
 
     @property
+    def ends(self) -> bool:
+        """Whether this agent ends, to come back or not."""
+        return self.is_leaving or bool(self.returns_within)
+
+    @property
     def is_spokesman(self) -> bool:
         """Whether this node is the one that reports what concerns all alike."""
         return self._node == self._first
@@ -125,8 +134,16 @@ class Candidacy:
         owner = self._election.owner(vip)
         other = self.concessions.to(vip)
         if other is None and owner == self._node:
-            other = self.doubts.to(vip)
+            other = self.left_to(vip)
         return other or owner
+
+    def left_to(self, vip: IPAddress) -> str | None:
+        """Who has ``vip``, which is this node's by what it hears, as the wire says, or is being asked; None: nobody."""
+        return self.doubts.to(vip) or self.absences.to(vip)
+
+    def is_asked_for(self, vip: IPAddress) -> bool:
+        """Whether the wire is being asked, and nobody has answered yet."""
+        return self.doubts.is_open(vip) or self.absences.is_open(vip)
 
     def is_owner(self, vip: IPAddress) -> bool:
         """Whether that is this node."""
@@ -169,8 +186,16 @@ class Candidacy:
         for vip in vips:
             if self._election.owner(vip) != self._node:
                 self.doubts.end(vip)
-            elif may_be_cut_off:
+            elif may_be_cut_off and self.absences.to(vip) is None:
                 self.doubts.doubt((vip,), other, now, are_new=are_new)
+
+    def leave_to_absent(self, vips: Iterable[IPAddress], now: float) -> None:
+        """Of these VIPs, which changed, leave those where they are that a node has whose agent comes back."""
+        for vip in vips:
+            if self._election.owner(vip) == self._node:
+                self.absences.won(vip, now)
+            else:
+                self.absences.lost(vip)
 
     def is_preferred(self, vip: IPAddress) -> bool:
         """Whether this node is one of those that are to have it rather than others."""
@@ -178,7 +203,8 @@ class Candidacy:
 
     def owned(self) -> Mapping[str, int]:
         """How many VIPs each node owns that owns any."""
-        return Counter(owner for owner in self._election.owners().values() if owner is not None)
+        owners = self._election.owners().items()
+        return Counter(self.absences.keeper(vip) or owner for vip, owner in owners if owner is not None)
 
     def unowned(self) -> list[IPAddress]:
         """The VIPs that nobody owns."""
@@ -189,6 +215,7 @@ class Candidacy:
         self.concessions.end(vip)
         if wanted is None:
             self.doubts.end(vip)
+            self.absences.end(vip)
             self._election.remove_vip(vip)
         else:
             self._election.set_vip(vip, wanted.electorate, wanted.preferred, wanted.plan)
@@ -240,6 +267,8 @@ class Candidacy:
             weight=self.weight,
             found_wrong=self.found_wrong,
             keeps_flows=self.keeps_flows,
+            waits=True,
+            returns_within=self.returns_within,
             version=self._version,
         )
         if meta != self._members.own:
@@ -271,13 +300,16 @@ class Candidacy:
         speakers = speakers & self.able or speakers
         self._first = min(speakers, default=None)
         self._second = min(speakers - {self._first}, default=None)
-        changed: set[IPAddress] = set()
+        changed = self.absences.away(self._members.away(now))
         for node in self._election.candidates - candidates.keys():
-            changed |= self._election.remove_candidate(node)
+            moved = self._election.remove_candidate(node)
+            self.absences.left(node, moved)
+            changed |= moved
         for node, candidate in candidates.items():
             changed |= self._election.set_candidate(
                 node, candidate.reach, candidate.rank, reads_plans=candidate.reads_plans
             )
+        self.leave_to_absent(changed, now)
         self.doubt(changed, now)
         return changed | self.concessions.elected(changed, candidates)
 

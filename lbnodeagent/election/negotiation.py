@@ -80,7 +80,7 @@ class Negotiation:
         """Whether ``vip`` stays though it isn't ours: until its new owner has it, or while nobody is elected."""
         if self._handover.is_held(vip):
             return True
-        if self._candidacy.doubts.is_open(vip):
+        if self._candidacy.is_asked_for(vip):
             return bool(self._present.nics_with(vip))
         # An earlier run left it, no peer claims it, and this node may not yet. Without the gossip we can't know what
         # peers claim: then it stays until it expires.
@@ -162,12 +162,12 @@ class Negotiation:
             self._handover.not_ours(vip)
             self._say_own_at.pop(vip, None)
         is_given = is_wanted and owner not in (None, self._node) and bool(self._present.nics_with(vip))
-        is_given = is_given and self._candidacy.doubts.to(vip) is None  # else that one has it, or is asked
+        is_given = is_given and self._candidacy.left_to(vip) is None  # else that one has it, or is asked
         self._neighbours.gives_away(vip, is_given=is_given)
         if not is_given:
             self._handover.end(vip)
         elif owner is not None:
-            understands, is_leaving = self._members.understands(owner), self._candidacy.is_leaving
+            understands, is_leaving = self._members.understands(owner), self._candidacy.ends
             self._handover.lose(vip, owner, now, understands=understands, is_leaving=is_leaving)
 
     def _settle_first_placement(self, vip: IPAddress, now: float) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lbnodeagent.errors import MetaError
+from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.gossip.hosts import Hosts
 from lbnodeagent.gossip.meta import Meta, decode_meta
@@ -65,6 +66,8 @@ class Members:
         self._met: set[str] = set()
         """The nodes that ever said where they are, as long as an agent runs there, or is heard."""
         self._failed_at: dict[str, float] = {}
+        self._away: dict[str, float] = {}
+        """Whose agents said that they come back, and by when; until they do and serve."""
         self._said_leaving: dict[str, float] = {}
         """Who told us to be leaving, and when, and has said nothing else since."""
         self._networks: Counter[IPNetwork] = Counter()
@@ -98,6 +101,19 @@ class Members:
         self.own = meta
         self._remember(self.node, meta)
 
+    def away(self, now: float) -> dict[str, float]:
+        """The nodes whose agents end and come back, and when they should be."""
+        return {node: until for node, until in self._away.items() if until > now}
+
+    def away_meta(self, node: str) -> Meta | None:
+        """What a node said last whose agent is away."""
+        return self._known.get(node) if node in self._away else None
+
+    @property
+    def all_wait(self) -> bool:
+        """Whether each other node leaves VIPs to one whose agent comes back."""
+        return all(meta is not None and meta.waits for meta in self._others.values())
+
     def take_news(self) -> set[IPAddress]:
         """The addresses that became a node's or ceased to be since this was asked last."""
         news, self._news = self._news, set()
@@ -116,6 +132,7 @@ class Members:
         self._others[node] = meta
         self._said_leaving.pop(node, None)  # its own word
         self._failed_at.pop(node, None)
+        self._note_absence(node, meta, now)
         if meta is not None:
             self._remember(node, meta)
         self._news |= self.hosts.here(node, {address} | (meta.addresses if meta is not None else frozenset()), now)
@@ -123,6 +140,7 @@ class Members:
 
     def gone(self, node: str, now: float, *, for_good: bool) -> None:
         """A member failed, or left (``for_good``)."""
+        for_good = for_good and node not in self._away  # who says to come back leaves too
         self._news |= self.hosts.gone(node, now, for_good=for_good)
         self._others.pop(node, None)
         self._said_leaving.pop(node, None)
@@ -132,6 +150,12 @@ class Members:
             self._failed_at[node] = now
             if len(self._failed_at) > _DEAD_MOST:
                 self._forget(next(iter(self._failed_at)))
+
+    def _note_absence(self, node: str, meta: Meta | None, now: float) -> None:
+        if meta is not None and meta.returns_within:
+            self._away.setdefault(node, now + meta.returns_within)
+        elif meta is None or meta.is_leaving or (meta.is_ready and meta.failing is not Failure.UNSEEN):
+            self._away.pop(node, None)
 
     def all_gone(self, now: float) -> None:
         """Nobody is heard any more."""
@@ -147,6 +171,7 @@ class Members:
             meta = self._others[node]
             assert meta is not None, "who has none says nothing"
             self._others[node] = replace(meta, is_leaving=False)
+        self._away = self.away(now)
         for node in [node for node, failed_at in self._failed_at.items() if now - failed_at >= REMEMBER]:
             self._forget(node)
 
@@ -159,6 +184,7 @@ class Members:
         meta = self._others.get(node)
         if meta is not None and not meta.is_leaving:
             self._others[node] = replace(meta, is_leaving=True)
+            self._away.pop(node, None)
             self._said_leaving[node] = now
 
     def _remember(self, node: str, meta: Meta) -> None:
@@ -255,7 +281,7 @@ def _elective(meta: Meta | None) -> Meta | None:
     """What the election goes by: when an API server goes, all agents are behind it, one after the other."""
     if meta is None:
         return None
-    return replace(meta, is_behind=False, weight=1, found_wrong=frozenset(), keeps_flows=False)
+    return replace(meta, is_behind=False, weight=1, found_wrong=frozenset(), keeps_flows=False, waits=False)
 
 
 def _takes_part(meta: Meta) -> bool:

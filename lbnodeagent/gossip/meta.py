@@ -10,8 +10,9 @@ agents from before read it as a MAC that nobody answers with. Its second byte sa
 serves (a Failure's number, 0 for none; 0x40 for a kube-proxy that works; 0x80 for a node that is excluded besides), and
 its agent's version in three bytes; agents from before see a node that doesn't serve as an excluded one. 0x02, which is
 there only if it says anything: flags (0x01: the agent is behind the API; 0x02: it keeps flows of VIPs that it takes
-over), the node's weight, and two bytes of 0. 0x03, likewise: which checks find something wrong around the node, a bit
-for each in four bytes (purelb/checks.py).
+over; 0x04: it leaves VIPs to a node whose agent comes back), the node's weight, within how many seconds the agent comes
+back that ends now (0: it doesn't end, or doesn't come back), and a byte of 0. 0x03, likewise: which checks find
+something wrong around the node, a bit for each in four bytes (purelb/checks.py).
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ _WRONG: Final = 0x03
 """The kind of the extension that says what is wrong around the node."""
 _BEHIND: Final = 0x01
 _KEEPS_FLOWS: Final = 0x02
+_WAITS: Final = 0x04
 _BESIDES: Final = 0x80
 """In it: the node is excluded, whether it serves or not."""
 _PROXIED: Final = 0x40
@@ -98,6 +100,10 @@ class Meta:
     """Checks that find something wrong around the node."""
     keeps_flows: bool = False
     """Who had a VIP before may go on serving its flows: this node passes them on."""
+    waits: bool = False
+    """It leaves VIPs to a node whose agent comes back."""
+    returns_within: int = 0
+    """Seconds, at most 255, after which the agent is back that ends now; 0: it doesn't end, or doesn't come back."""
 
     @property
     def serves(self) -> bool:
@@ -168,6 +174,8 @@ def decode_meta(data: bytes) -> Meta | None:
         weight=further[3] if further is not None else 1,
         found_wrong=checks_of(int.from_bytes(wrong[2:])) if wrong is not None else frozenset(),
         keeps_flows=further is not None and bool(further[2] & _KEEPS_FLOWS),
+        waits=further is not None and bool(further[2] & _WAITS),
+        returns_within=further[4] if further is not None else 0,
     )
 
 
@@ -182,10 +190,10 @@ def _service(meta: Meta) -> list[bytes]:
 
 def _further(meta: Meta) -> list[bytes]:
     """The extension that says what isn't as it is of most nodes."""
-    if not meta.is_behind and meta.weight == 1 and not meta.keeps_flows:
+    flags = _BEHIND * meta.is_behind | _KEEPS_FLOWS * meta.keeps_flows | _WAITS * meta.waits
+    if not flags and meta.weight == 1 and not meta.returns_within:
         return []
-    flags = _BEHIND * meta.is_behind | _KEEPS_FLOWS * meta.keeps_flows
-    return [struct.pack("!BBBBH", _EXTENSION, _FURTHER, flags, meta.weight, 0)]
+    return [struct.pack("!BBBBBB", _EXTENSION, _FURTHER, flags, meta.weight, meta.returns_within, 0)]
 
 
 def _wrong(meta: Meta) -> list[bytes]:

@@ -187,6 +187,10 @@ class Agent:
     def leave(self) -> None:
         self._do(lambda: self.core.leave(self._now))
 
+    def pause(self, within: int) -> None:
+        """It ends, and another one comes; by then what it has stays."""
+        self._do(lambda: self.core.pause(self._now, within))
+
     def _heard(self, changes: list[Change]) -> None:
         self.core.kernel(self._now, changes)
 

@@ -58,6 +58,10 @@ HEARD: tuple[float, float] = (0.005, 0.03)
 """Seconds until agents hear of an object that changed."""
 JOINED: tuple[float, float] = (0.0, 1.5)
 """Seconds until an agent that starts has found its first peers."""
+WITHIN = 12
+"""Seconds within which an agent that is replaced says to be back."""
+TOLD = 1.5
+"""Seconds until all have heard that."""
 LISTED: tuple[float, float] = (0.03, 0.2)
 """Seconds until an agent that starts has a list."""
 
@@ -212,18 +216,38 @@ class World:
             return
         agent.leave()
         self.nodes[name].is_stopping = True
+        self._end_when_left(name, agent, 0.0)
+
+    def _end_when_left(self, name: str, agent: Agent, told: float) -> None:
+        """``told``: seconds that what it said last takes to get around."""
         deadline = self.now + 4.0
+
+        def end() -> None:
+            if self._is_agent(name, agent):
+                self.simulation.leave(name)
+                self.simulation.after(0.3, lambda: self.kill_agent(name) if self._is_agent(name, agent) else None)
 
         def look() -> None:
             if self.nodes[name].agent is not agent:
                 return
             if agent.core.has_left or self.now >= deadline:
-                self.simulation.leave(name)
-                self.simulation.after(0.3, lambda: self.kill_agent(name) if self._is_agent(name, agent) else None)
+                self.simulation.after(told, end)
             else:
                 self.simulation.after(0.02, look)
 
         self.simulation.after(0.02, look)
+
+    def replace_agent(self, name: str, within: int = WITHIN) -> None:
+        """SIGTERM, and another one is to come: it says so and ends, if peers leave its VIPs to it; else it leaves."""
+        agent = self.nodes[name].agent
+        if agent is None or self.nodes[name].is_stopping:
+            return
+        if not agent.core.may_pause:
+            self.stop_agent(name)
+            return
+        agent.pause(within)
+        self.nodes[name].is_stopping = True
+        self._end_when_left(name, agent, TOLD)
 
     def start_again(self, name: str) -> None:
         """The next agent begins as soon as the one that stops is gone."""
