@@ -18,7 +18,7 @@ from tests.lbnodeagent.stage.netlink import PROMPT
 from tests.lbnodeagent.stage.topology import ETH0, segment_of
 from tests.lbnodeagent.stage.world import World
 
-OfAgents: TypeAlias = Literal["kill", "stop", "freeze", "replay"]
+OfAgents: TypeAlias = Literal["kill", "stop", "replace", "freeze", "replay"]
 OfMachines: TypeAlias = Literal[
     "power",
     "unplug",
@@ -140,6 +140,7 @@ def _of_agents(world: World, step: Step) -> dict[str, Acts]:
     return {
         "kill": (lambda: world.kill_agent(name), lambda: world.start_agent(name)),
         "stop": (lambda: world.stop_agent(name), lambda: world.start_again(name)),
+        "replace": (lambda: world.replace_agent(name), lambda: world.start_again(name)),
         "freeze": (lambda: world.freeze_agent(name, step.lasts), _nothing),
         "replay": (replay, replay),
     }

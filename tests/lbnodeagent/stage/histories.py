@@ -18,6 +18,8 @@ LOOK: Final = 4.0
 """Seconds between two looks at a cluster that comes to rest."""
 MOVES: Final[tuple[Fault, ...]] = (
     "stop",
+    "replace",
+    "replace",
     "exclude",
     "cordon",
     "edit the configuration",
