@@ -255,7 +255,7 @@ class State:
                 is_duplicate=self.detection.is_duplicate(vip, now),
                 is_spared=vip in spared,
                 nowhere=nowhere.get(vip) if self.nowhere.has_lasted(vip) else None,
-                lingers=self.linger.lingers(vip, now),
+                lingers=not candidacy.is_synced or self.linger.lingers(vip, now),
             )
             for vip in vips
         }

@@ -426,3 +426,18 @@ def test_who_comes_after_the_question_was_answered_by_nobody_takes_nothing(secon
     world.run(20.0)
 
     assert world.holders(VIP4) == {OWNER}
+
+
+def test_an_agent_that_starts_leaves_routed_addresses_until_it_knows_where_their_endpoints_are() -> None:
+    world = World(1, 3, of=one_subnet(3))
+    world.api.endpoints(ROUTED, frozenset({"n1"}))
+    world.api.want(ROUTED, policy="Local")
+    world.begin()
+    world.run(6.0)
+    for _ in range(4):
+        world.kill_agent("n1")
+        world.run(1.0)
+        world.start_agent("n1")
+        for _ in range(500):
+            world.run(0.01)
+            assert world.holders(ROUTED) == {"n1"}
