@@ -52,6 +52,10 @@ PROFILES: Final = {"fast": Config.fast(), "steady": Config.steady(), "lan": Conf
 """By PURELB_GOSSIP_PROFILE."""
 HAND_OVER: Final = 4.0
 """Seconds that a stop may take to give the VIPs away (terminationGracePeriodSeconds must be longer)."""
+ASK: Final = 1.0
+"""Seconds for asking the API server whether another agent follows."""
+TOLD: Final = 0.2
+"""Seconds until all peers have heard that this agent comes back: ten turns of the gossip."""
 LEAVE: Final = 0.5
 """Seconds for telling the peers that this node goes."""
 SWITCH_INTERVAL: Final = 0.001
@@ -111,14 +115,31 @@ async def run(settings: AgentSettings, recollection: logs.Recollection) -> int:
                 ]
                 await stop.wait()
                 log.info("stopping")
-                await plane.leave(HAND_OVER)
+                stays = await pauses(settings.returns_within, control, plane)
+                if not stays:
+                    await plane.leave(HAND_OVER)
                 await peers.leave(LEAVE)
                 for task in running:
                     task.cancel()
-            if keeper is not None:
+            if keeper is not None and not stays:
                 await keeper.end()
             await asyncio.to_thread(control.stop, 2.0)
     return 0
+
+
+async def pauses(within: int, control: ControlThread, plane: DataPlane) -> bool:
+    """Have the addresses stay, if another agent adopts them ``within`` seconds; whether they do."""
+    if not within:
+        return False
+    reason = await control.without_successor(ASK)
+    if reason is None and not await plane.pause(HAND_OVER, within):
+        reason = "not all agents would leave its addresses here"
+    if reason is not None:
+        log.info("addresses are handed over, as no agent follows this one", extra={"reason": reason})
+        return False
+    log.info("addresses stay for the next agent", extra={"within": within})
+    await asyncio.sleep(TOLD)
+    return True
 
 
 def gate_of(settings: AgentSettings) -> GateWatch | None:

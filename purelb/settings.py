@@ -21,6 +21,8 @@ from purelb.preferences import Placement, parse_rule
 from purelb.tempo import Tempo, tempo_from
 
 KUBE_PROXY_PORT: Final = 10256
+RETURN_MOST: Final = 255
+"""Seconds: agents tell each other in a byte."""
 """Of kube-proxy's healthz (kube-proxy --healthz-bind-address)."""
 _SWITCHES: Final = ("true", "false")
 
@@ -124,6 +126,9 @@ class AgentSettings:
     asks_first: bool = True
     """Whether the wire is asked for the IPv4 address of a new Service."""
 
+    returns_within: int = 20
+    """Seconds for which the addresses of an agent that is replaced stay, until the next one is there; 0: they move."""
+
     keeps_flows: bool = False
     """Whether connections outlive planned moves of addresses."""
 
@@ -220,6 +225,12 @@ class AgentSettings:
             "true: connections outlive planned moves of addresses on NICs",
             default="false",
         )
+        parser.add_argument(
+            "--return-within",
+            default=environ.get("PURELB_RETURN_WITHIN") or "20",
+            help="seconds for which addresses stay while an agent is replaced by the next one; 0: they move at once "
+            "(PURELB_RETURN_WITHIN)",
+        )
         parser.choice(
             "--node-lease",
             "PURELB_NODE_LEASE",
@@ -260,6 +271,7 @@ class AgentSettings:
             kube_proxy=_kube_proxy(arguments.kube_proxy_health),
             gate_probe=_gate_probe(arguments.gate_probe),
             asks_first=arguments.ask_first == "true",
+            returns_within=_seconds(arguments.return_within),
             keeps_flows=arguments.keep_flows == "true",
             publishes_lease=arguments.node_lease == "true",
             ownership=arguments.ownership,
@@ -280,6 +292,12 @@ def _common(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Common
         metrics_tls=Path(arguments.metrics_tls) if arguments.metrics_tls else None,
         metrics_tls_port=arguments.metrics_tls_port,
     )
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or int(text) > RETURN_MOST:
+        raise SettingsError(f'PURELB_RETURN_WITHIN "{text}" is no number of seconds from 0 to {RETURN_MOST}')
+    return int(text)
 
 
 def _page(environ: Mapping[str, str]) -> PageSettings | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from lbnodeagent.checkup.watch import CheckupWatch
-from lbnodeagent.kubernetes import landmarks
+from lbnodeagent.kubernetes import landmarks, successor
 from lbnodeagent.kubernetes.checkups import Checkups
 from lbnodeagent.kubernetes.configuration import Configuration
 from lbnodeagent.kubernetes.following import (
@@ -34,7 +34,7 @@ from lbnodeagent.kubernetes.following import (
     merged,
 )
 from lbnodeagent.kubernetes.gossipkey import GossipKeys
-from lbnodeagent.kubernetes.nodefeed import NodeFeed
+from lbnodeagent.kubernetes.nodefeed import NodeFeed, OwnNode
 from lbnodeagent.kubernetes.nodelease import NodeLease
 from lbnodeagent.kubernetes.nodewarnings import NodeWarnings
 from lbnodeagent.kubernetes.publisher import REQUESTS, Publisher
@@ -102,6 +102,8 @@ class ControlPlane:
         self._unheard = UnheardAgents()
         self._warnings: NodeWarnings | None = None
         self._checkups: Checkups | None = None
+        self._kube: Kube | None = None
+        self._node: OwnNode | None = None
         self.is_synced = False
         self.is_done = threading.Event()
         """Everything was said; what is left to do at a stop is kopf's own."""
@@ -118,7 +120,7 @@ class ControlPlane:
             wanted = WantedTable(keeps_local=settings.local_policy == "keep")
             events = EventRecorder(kube, names.AGENT_COMPONENT)
             following = Following(kube, metrics, settings)
-            self._following, self._rights = following, kube.rights
+            self._kube, self._following, self._rights = kube, following, kube.rights
             answers = ServiceAnswers(following.services)
             reporter = Reporter(
                 settings.node_name,
@@ -209,6 +211,12 @@ class ControlPlane:
             trouble = f"there is no Node {self._settings.node_name}"
         return trouble
 
+    async def without_successor(self) -> str | None:
+        """Why no agent comes after this one, in one clause; None: one does."""
+        if self._kube is None:
+            return "whether one does isn't known: the API server wasn't asked yet"
+        return await successor.trouble(self._kube, self._settings.common, self._node)
+
     async def _follow(
         self,
         following: Following,
@@ -236,6 +244,7 @@ class ControlPlane:
                         self._tell(configuration.agents(one))
                     case OfNode(one):
                         of_node = around.node(one)
+                        self._node = of_node.node
                         self._tell(*of_node.told)
                         if of_node.node is not None:
                             self._tell(configuration.set_labels(of_node.node.labels))

@@ -22,6 +22,7 @@ RESTART: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until the control plane is started again after a failure; the last value repeats."""
 WORKED: Final = 60.0
 """Seconds after which a try that fails counts as the first failure again."""
+UNKNOWN: Final = "whether one does isn't known"
 LAST_WORDS: Final = 3.0
 """Seconds that the tasks of a try that failed get to end. Libraries' tasks were seen to swallow their cancellation."""
 
@@ -35,6 +36,7 @@ class Runs(Protocol):
     @property
     def is_synced(self) -> bool: ...
     def trouble(self, now: float) -> str | None: ...
+    async def without_successor(self) -> str | None: ...
     async def run(self, stop: asyncio.Event) -> None: ...
 
 
@@ -63,6 +65,22 @@ class ControlThread:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    async def without_successor(self, timeout: float) -> str | None:
+        """Why no agent comes after this one, in one clause; None: one does. Asked on another loop than the thread's."""
+        if self._loop is None or self._control is None:
+            return UNKNOWN
+        asking = self._control.without_successor()
+        try:
+            answer = asyncio.run_coroutine_threadsafe(asking, self._loop)
+        except RuntimeError:  # the loop is closed
+            asking.close()
+            return UNKNOWN
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.wrap_future(answer)
+        except Exception as error:  # whatever is wrong there, what follows from the end of this agent goes on
+            return f"{UNKNOWN}: {error or type(error).__name__}"
 
     def stop(self, timeout: float) -> None:
         """End it: what it has to say is said within ``timeout`` seconds, and kopf's own end isn't waited for."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lbnodeagent.kubernetes import thread as controlthread
-from lbnodeagent.kubernetes.thread import ControlThread, run_bounded
+from lbnodeagent.kubernetes.thread import UNKNOWN, ControlThread, run_bounded
 from purelb.pulse import Pulse
 
 
@@ -24,6 +24,9 @@ class Try:
         self._act = act
 
     def trouble(self, now: float) -> str | None:
+        return None
+
+    async def without_successor(self) -> str | None:
         return None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -98,3 +101,58 @@ def test_a_try_that_stands_still_is_seen() -> None:
     assert control.pulse.trouble() is not None
     release.set()
     control.stop(10)
+
+
+async def until_stopped(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+class Asked(Try):
+    """One that is asked whether an agent follows, and answers as a test wants."""
+
+    def __init__(self, answer: Callable[[], Coroutine[Any, Any, str | None]]) -> None:
+        super().__init__(until_stopped)
+        self._answer = answer
+
+    async def without_successor(self) -> str | None:
+        return await self._answer()
+
+
+async def follows() -> str | None:
+    return None
+
+
+async def gone() -> str | None:
+    return "its DaemonSet is deleted"
+
+
+async def never() -> str | None:
+    await asyncio.sleep(3600)
+    return None
+
+
+async def fails() -> str | None:
+    raise ValueError("the API server says something else")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(follows, None), (gone, "its DaemonSet is deleted"), (never, UNKNOWN), (fails, UNKNOWN)]
+)
+def test_whether_an_agent_follows_is_asked_on_its_loop_and_without_an_answer_not_known(
+    answer: Callable[[], Coroutine[Any, Any, str | None]], said: str | None
+) -> None:
+    asked = Asked(answer)
+    thread = ControlThread(lambda: asked)
+
+    async def ask() -> str | None:
+        while thread.trouble is not None:
+            await asyncio.sleep(0.01)
+        return await thread.without_successor(0.2)
+
+    assert asyncio.run(thread.without_successor(0.2)) == UNKNOWN
+    thread.start()
+    answered = asyncio.run(ask())
+    assert answered == said or (said == UNKNOWN and str(answered).startswith(UNKNOWN))
+    thread.stop(5.0)
+    thread.join(5.0)
+    assert asyncio.run(thread.without_successor(0.2)) == UNKNOWN

@@ -33,7 +33,7 @@ def places(world: World) -> dict[str, set[str]]:
 
 def watched(world: World, seconds: float) -> list[set[str]]:
     """Who has VIP4 at each moment."""
-    holders = []
+    holders: list[set[str]] = []
     for _ in range(round(seconds / 0.05)):
         world.run(0.05)
         if not holders or holders[-1] != world.holders(VIP4):
