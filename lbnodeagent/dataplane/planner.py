@@ -65,6 +65,8 @@ def plan(situation: Situation) -> tuple[list[Action], list[Blocked]]:
     removals: list[Action] = []
     blocked: list[Blocked] = []
     for vip, its in situation.vips.items():
+        if its.is_unjudged and not its.is_claimed:
+            continue
         destination = destination_of(vip, situation)
         if isinstance(destination, Blocked):
             blocked.append(destination)

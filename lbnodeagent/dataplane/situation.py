@@ -34,6 +34,8 @@ class VipSituation:
     """Whether this node is excluded (cordon, label) and other nodes can route it instead."""
     nowhere: str | None = None
     """Why no node has it, if that has lasted and is for this node to tell."""
+    is_unjudged: bool = False
+    """It is here, wanted, and no peer can be heard yet, or any more: it stays as it is, until it expires."""
     lingers: bool = False
     """Whether it stays, routed, for a moment although it is for other nodes to route it."""
 

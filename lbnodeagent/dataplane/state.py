@@ -254,6 +254,7 @@ class State:
                 is_new=self.detection.is_new(vip, now),
                 is_duplicate=self.detection.is_duplicate(vip, now),
                 is_spared=vip in spared,
+                is_unjudged=not candidacy.hears_peers and vip in self.wanted and bool(present.nics_with(vip)),
                 nowhere=nowhere.get(vip) if self.nowhere.has_lasted(vip) else None,
                 lingers=not candidacy.is_synced or self.linger.lingers(vip, now),
             )

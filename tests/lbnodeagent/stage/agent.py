@@ -22,6 +22,7 @@ from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import LIFE_SIZE, Life
 from lbnodeagent.gossip.events import CutOff, GossipStarted, PeerAlive, PeerGone, StoodStill
 from lbnodeagent.gossip.hearing import Hearing
+from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.kernel.notifications import Change
 from lbnodeagent.messages import Begun, BehindApi, Peer, PeersKnown
 from lbnodeagent.tables import (
@@ -91,6 +92,9 @@ class Agent:
         self.core = Core(name, Version())
         self.control = ControlPlane(name)
         self.correspondence = Correspondence(name, Life(chance.randbytes(LIFE_SIZE)))
+        self.has_gossip = False
+        self.said = Meta()
+        """Before it had."""
         self.is_frozen = False
         self.is_over = False
         self.reports: list[Report] = []
@@ -109,13 +113,17 @@ class Agent:
         self._spins = (0.0, 0)
 
     def begin(self, peers: frozenset[str]) -> None:
-        """Read the kernel, and hear the peers."""
+        """Read the kernel; the gossip starts later."""
         self.core.start(self._now, self.netlink.read())
         self.core.await_looks(self._now)
-        self.core.peer(self._now, GossipStarted())
         self.core.told(self._now, Begun())
         self.core.told(self._now, PeersKnown(frozenset(Peer(node, node) for node in peers), peers))
         self._carry_out()
+
+    def gossip_starts(self) -> None:
+        """It has its key and its port."""
+        self.has_gossip = True
+        self._do(lambda: self.core.peer(self._now, GossipStarted()))
 
     # --- what happens to it ------------------------------------------------------------------------------------------
 
@@ -243,7 +251,7 @@ class Agent:
                 self._around.announce(self.name, output)
             case Probe():
                 self._around.probe(self.name, output)
-            case Send(to, message):
+            case Send(to, message) if self.has_gossip:
                 self._around.sent(self.name, output)
                 for payload in self.correspondence.write(to, message):
                     self._around.overhear(to, payload)
@@ -251,6 +259,8 @@ class Agent:
                         self._simulation.send_best_effort(self.name, to, payload)
                     except UnknownMember:
                         return
+            case SayMeta(meta) if not self.has_gossip:
+                self.said = meta
             case SayMeta(meta):
                 self._simulation.update_meta(self.name, self.correspondence.meta(meta))
             case Adopted(addresses):
@@ -263,7 +273,7 @@ class Agent:
                 self.takeovers.append(output)
             case RemovedOften():
                 self.removals.append(output)
-            case JoinAtOnce() | Refusal():
+            case JoinAtOnce() | Refusal() | Send():
                 pass
             case flows.Look() | flows.OfferEnded() | flows.Keep() | flows.Change() | flows.Await():
                 pass  # no kernel here keeps any

@@ -29,7 +29,7 @@ MOVES: Final[tuple[Fault, ...]] = (
     "plan",
     "plan, heard late",
 )
-MOVES_OF_ENDPOINTS: Final[tuple[Fault, ...]] = ("move endpoints", "exclude", "cordon")
+MOVES_OF_ENDPOINTS: Final[tuple[Fault, ...]] = ("move endpoints", "exclude", "cordon", "replace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.gate.looks import Look, Looked
-from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.tables import FOREVER, Action
 from lbnodeagent.wire.garp import Announce
 from lbnodeagent.wire.neighbours import Probe
@@ -56,6 +55,8 @@ LISTEN = 3.0
 """Seconds between two looks of an agent whether any peer answers."""
 HEARD: tuple[float, float] = (0.005, 0.03)
 """Seconds until agents hear of an object that changed."""
+GOSSIPS: tuple[float, float] = (0.0, 0.3)
+"""Seconds until an agent that starts has the gossip's key and port: the API server may have said all else before."""
 JOINED: tuple[float, float] = (0.0, 1.5)
 """Seconds until an agent that starts has found its first peers."""
 WITHIN = 12
@@ -169,21 +170,27 @@ class World:
         if node.agent is not None or not node.is_powered:
             return
         agent = Agent(name, node.kernel, node.seam, self.simulation, self, self.chance, GOSSIP.probe_interval)
-        meta = agent.correspondence.meta(Meta())
-        if name in self.simulation.nodes:
-            self.simulation.revive(name, meta=meta)
-        else:
-            self.simulation.add(name, meta=meta)
         node.is_stopping = False
         node.agent = agent
         agent.begin(frozenset(other for other in self.nodes if other != name))
         self._look(agent)
-        self._listen(agent)
-        # It learns where the others are, and connects.
-        self.simulation.after(self.chance.uniform(*JOINED), lambda: self._join(agent))
+        self.simulation.after(self.chance.uniform(*GOSSIPS), lambda: self._gossip(agent))
         if self.api.is_there:
             for kind in KINDS:
                 agent.told(kind, self.api.told, self.chance.uniform(*LISTED))
+
+    def _gossip(self, agent: Agent) -> None:
+        """It takes part in the gossip from now on, learns where the others are, and connects."""
+        if agent.is_over:
+            return
+        meta = agent.correspondence.meta(agent.said)
+        if agent.name in self.simulation.nodes:
+            self.simulation.revive(agent.name, meta=meta)
+        else:
+            self.simulation.add(agent.name, meta=meta)
+        agent.gossip_starts()
+        self._listen(agent)
+        self.simulation.after(self.chance.uniform(*JOINED), lambda: self._join(agent))
 
     def _look(self, agent: Agent) -> None:
         """What gate/watch.py does, at one pace. What a frozen agent should have looked at it hasn't."""
@@ -206,8 +213,9 @@ class World:
         node = self.nodes[name]
         if node.agent is not None:
             node.agent.end()
+            if node.agent.has_gossip:
+                self.simulation.crash(name)
             node.agent = None
-            self.simulation.crash(name)
 
     def stop_agent(self, name: str) -> None:
         """SIGTERM: it leaves, and goes when it has, or after 4 s."""
@@ -224,7 +232,8 @@ class World:
 
         def end() -> None:
             if self._is_agent(name, agent):
-                self.simulation.leave(name)
+                if agent.has_gossip:
+                    self.simulation.leave(name)
                 self.simulation.after(0.3, lambda: self.kill_agent(name) if self._is_agent(name, agent) else None)
 
         def look() -> None:
@@ -265,7 +274,8 @@ class World:
         if agent is None or agent.is_frozen:
             return
         agent.freeze()
-        self.simulation.stall(name, seconds)
+        if agent.has_gossip:
+            self.simulation.stall(name, seconds)
         self.simulation.after(seconds, agent.thaw)
 
     def _join(self, agent: Agent) -> None:
