@@ -62,7 +62,7 @@ class RollCall:
         candidacy = self._candidacy
         if candidacy.is_leaving or not (candidacy.is_spokesman or candidacy.is_standin):
             return Attendance()
-        metas = {**self._members.others, self._members.node: self._members.own}
+        metas = {**self._members.absent, **self._members.others, self._members.node: self._members.own}
         everywhere = frozenset[IPNetwork]().union(*(meta.reach for meta in metas.values() if meta is not None))
         owned = candidacy.owned()
         nodes = (_node(name, metas[name], owned.get(name, 0), everywhere) for name in sorted(metas))
@@ -93,6 +93,8 @@ def standing_of(meta: Meta) -> tuple[Standing, str]:
     """How a node takes part, and why it doesn't serve, as a clause."""
     if meta.is_leaving:
         return Standing.LEAVING, "its agent shuts down"
+    if meta.returns_within:
+        return Standing.STARTING, "its agent is replaced by the next one"
     if not meta.is_ready:
         return Standing.STARTING, "its agent starts"
     if meta.failing is Failure.UNSEEN:

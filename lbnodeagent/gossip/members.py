@@ -105,9 +105,10 @@ class Members:
         """The nodes whose agents end and come back, and when they should be."""
         return {node: until for node, until in self._away.items() if until > now}
 
-    def away_meta(self, node: str) -> Meta | None:
-        """What a node said last whose agent is away."""
-        return self._known.get(node) if node in self._away else None
+    @property
+    def absent(self) -> Mapping[str, Meta]:
+        """The nodes whose agents ended and come back, with what they said last."""
+        return {node: self._known[node] for node in self._away if node in self._known and node not in self._others}
 
     @property
     def all_wait(self) -> bool:

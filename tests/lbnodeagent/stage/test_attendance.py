@@ -157,3 +157,21 @@ def test_the_next_in_line_knows_the_same_and_one_alone_has_none() -> None:
 
     assert words
     assert words[-1].nodes == first.nodes
+
+
+def test_an_agent_that_is_replaced_is_told_of_as_one_that_starts_and_has_its_vips_all_the_while() -> None:
+    world = cluster()
+    world.api.want(VIP4)
+    world.run(5.0)
+    (owner,) = world.holders(VIP4)
+    world.replace_agent(owner)
+    for _ in range(8):
+        world.run(1.0)
+        of_node = next((node for one in told(world).values() for node in one.nodes if node.name == owner), None)
+        assert of_node is not None
+        assert of_node.vips == 1
+    assert of_node.standing is Standing.STARTING
+
+    world.start_again(owner)
+    world.run(10.0)
+    assert standings(world)[1][owner] is Standing.SERVING
