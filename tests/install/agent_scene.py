@@ -53,6 +53,9 @@ class Agent:
     told: dict[ToldKey, Told] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    pod_uid: str = ""
+    control: ControlPlane | None = None
+    """The one that runs."""
 
     @property
     def node(self) -> str:
@@ -91,12 +94,14 @@ class Agent:
             "PURELB_NODE_NAME": self.node,
             "PURELB_NAMESPACE": "purelb",
             "PURELB_ML_LABELS": "component=lbnodeagent",
+            "PURELB_POD_NAME": self.account,
+            "PURELB_POD_UID": self.pod_uid,
         }
         settings = AgentSettings.from_environment(environment, [])
         while not self.stop.is_set():
-            control = ControlPlane(settings, self.inbox, self.outbox, AgentMetrics(new_registry()))
+            self.control = ControlPlane(settings, self.inbox, self.outbox, AgentMetrics(new_registry()))
             try:
-                await control.run(self.stop)
+                await self.control.run(self.stop)
             except Exception:  # as the agent's control thread: whatever it was, begin again
                 await asyncio.sleep(AGAIN)
 
@@ -155,7 +160,13 @@ class Scene:
         await kube.create(core_path("secrets", "purelb"), secret)
         for name in ["elsewhere", *(agent.node for agent in self._agents)]:
             await kube.create(core_path("nodes"), {"metadata": {"name": name}})
+            # A new Node is tainted until a controller sees that it is Ready.
+            await kube.patch(core_path("nodes", name=name), {"spec": {"taints": None}})
         await _peer(stage, "peer", "10.0.0.9")
+        daemonset = await kube.create(group_path("apps/v1", "daemonsets", "purelb"), _daemonset())
+        for agent in self._agents:
+            pod = await kube.create(core_path("pods", "purelb"), _pod(agent, daemonset["metadata"]["uid"]))
+            agent.pod_uid = pod["metadata"]["uid"]
         await stage.group("wire", local={"v4pool": {"pool": "10.1.0.0/16", "subnet": "10.1.0.0/16"}})
         await kube.create(custom_path(names.LB_NODE_AGENTS, "purelb"), _config("eth7"))
         await self._allocated("early", EARLY)
@@ -267,6 +278,7 @@ class Scene:
                 (Members, None), Members(frozenset({agent.node}), subnets=frozenset({ip_network("10.1.0.0/16")}))
             )
         await self.fact("a Lease tells where it announces", self._has_lease)
+        await self.fact("it knows that another agent follows it", _is_followed)
         for agent in self._agents:
             agent.stop.set()
         await self.fact("its Lease goes with it", self._lost_its_lease)
@@ -301,6 +313,28 @@ def _interface(agent: Agent) -> str | None:
 
 def _wanted(agent: Agent, address: str, what: str) -> Any:
     return getattr(agent.wants(address), what, None)
+
+
+async def _is_followed(agent: Agent) -> bool:
+    return agent.control is not None and await agent.control.without_successor() is None
+
+
+def _daemonset() -> dict[str, Any]:
+    labels = {"matchLabels": {"app": "agents"}}
+    template = {
+        "metadata": {"labels": {"app": "agents"}},
+        "spec": {"containers": [{"name": "agent", "image": "agent"}]},
+    }
+    return {"metadata": {"name": "lbnodeagent"}, "spec": {"selector": labels, "template": template}}
+
+
+def _pod(agent: Agent, daemonset: str) -> dict[str, Any]:
+    """Its own; none that the others gossip with."""
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "lbnodeagent", "uid": daemonset, "controller": True}
+    return {
+        "metadata": {"name": agent.account, "ownerReferences": [owner]},
+        "spec": {"nodeName": agent.node, "containers": [{"name": "agent", "image": "agent"}]},
+    }
 
 
 def _config(interface: str) -> dict[str, Any]:

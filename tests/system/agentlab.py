@@ -181,6 +181,15 @@ class AgentLab:
             self.hosts.output("api", "nft", "delete table inet away")
 
     @contextmanager
+    def unwanted(self, node: str) -> Iterator[None]:
+        """The DaemonSet wants no agent on a node: the one that is there goes for good, until this ends."""
+        self.lab.kubectl("label", "node", node, "kubernetes.io/os-")
+        try:
+            yield
+        finally:
+            self.lab.kubectl("label", "node", node, "kubernetes.io/os=linux")
+
+    @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Begin with healthy nodes, and leave them so, without Services."""
         self.settle()

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,6 +14,7 @@ from lbnodeagent.dataplane.planner import LEFT_BEHIND
 from purelb.election import ranking
 from tests.system.agentlab import MASTER, NODES, SHORT, WORKER11, WORKER12, AgentLab, service, three_nodes
 from tests.system.conftest import eventually
+from tests.system.recording import recorded
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -20,6 +22,7 @@ VIP = "10.31.188.64"  # worker-188-11, then worker-188-12, by the election's rul
 VIP6 = "fd00:10:31::1:64"
 ROUTED = "10.189.0.9"
 FOREVER = 0xFFFFFFFF  # as `ip` shows it
+RETURN = 20  # seconds for which an agent's addresses wait for the next one
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +59,22 @@ def test_when_the_owners_cable_is_cut_another_node_answers_within_a_second(agent
     assert eventually(lambda: agents.annotation("one", family) == f"{node},eth0")
 
 
-def test_a_stopped_agent_hands_over_without_a_lost_reply_and_takes_back_likewise(agents: AgentLab) -> None:
+def test_an_agent_that_goes_for_good_hands_over_without_a_lost_reply_and_another_takes_back_likewise(
+    agents: AgentLab,
+) -> None:
     agents.apply(service("one", "wire", ip=VIP), service("two", "routed", ip=ROUTED))
     node = agents.owner(VIP)
     assert eventually(lambda: len(agents.holders(ROUTED, "kube-lb0")) == 3)
 
-    with agents.pinging(VIP) as seen:
-        agents.lab.must("fault", SHORT[node], "agent-stop")
-        assert eventually(lambda: agents.holders(VIP) == [WORKER12])
-    assert seen[0].lost <= 1
-    # A restart is nothing that routers need to hear of: the routed address stays, though not for ever.
-    assert eventually(lambda: 0 < agents.addresses(node, "kube-lb0")[ROUTED]["valid_life_time"] <= LEFT_BEHIND)
-    assert eventually(lambda: agents.annotation("one") == f"{WORKER12},eth0")
+    with agents.unwanted(node):
+        with agents.pinging(VIP) as seen:
+            assert eventually(lambda: agents.holders(VIP) == [WORKER12])
+        assert seen[0].lost <= 1
+        # Routers need to hear nothing of an agent's end: the routed address stays, though not for ever.
+        assert eventually(lambda: 0 < agents.addresses(node, "kube-lb0")[ROUTED]["valid_life_time"] <= LEFT_BEHIND)
+        assert eventually(lambda: agents.annotation("one") == f"{WORKER12},eth0")
 
     with agents.pinging(VIP) as seen:
-        agents.lab.must("heal", SHORT[node])
         assert eventually(lambda: agents.holders(VIP) == [node], seconds=20)
     assert seen[0].lost <= 1
     assert eventually(lambda: agents.annotation("one") == f"{node},eth0")
@@ -163,15 +167,58 @@ def test_a_frozen_agent_has_its_address_for_10_seconds_and_when_it_goes_on_takes
     assert agents.events("one", "AddressRemoved") == []
 
 
-def test_a_rolling_restart_of_all_agents_loses_at_most_one_reply_each(agents: AgentLab) -> None:
+def test_a_rolling_restart_of_all_agents_moves_no_address_and_loses_no_reply(agents: AgentLab) -> None:
+    agents.apply(service("one", "wire", ip=VIP), service("six", "wire", ip=VIP6))
+    owners = {vip: agents.owner(vip) for vip in (VIP, VIP6)}
+    assert eventually(lambda: agents.annotation("one") == f"{owners[VIP]},eth0")
+    told = eventually(lambda: agents.events("one", "AnnouncingLocal"))
+
+    with ExitStack() as stack:
+        recordings = [
+            stack.enter_context(recorded(agents.hosts, node, "tests.system.monitor", end=signal.SIGTERM))
+            for node in NODES
+        ]
+        with agents.pinging(VIP) as seen, agents.pinging(VIP6) as seen6:
+            agents.lab.kubectl("rollout", "restart", "daemonset/lbnodeagent", "-n", "purelb")
+            agents.lab.kubectl("rollout", "status", "daemonset/lbnodeagent", "-n", "purelb", "--timeout=50s")
+            assert eventually(agents.is_settled, seconds=20)
+    changes = [line for recording in recordings for line in recording]
+
+    assert seen[0].lost == seen6[0].lost == 0
+    assert {vip: agents.holders(vip) for vip in owners} == {vip: [owner] for vip, owner in owners.items()}
+    about = [line for line in changes if f" {VIP}/" in line or f" {VIP6}/" in line]
+    assert [line for line in about if line.startswith("Deleted")] == []
+    assert agents.events("one", "AnnouncingLocal") == told, "nobody says that it announced it anew"
+
+
+def test_an_agent_that_is_not_replaced_in_time_has_an_heir_before_its_address_expires(agents: AgentLab) -> None:
     agents.apply(service("one", "wire", ip=VIP))
-    agents.owner(VIP)
+    node = agents.owner(VIP)
 
     with agents.pinging(VIP) as seen:
-        agents.lab.kubectl("rollout", "restart", "daemonset/lbnodeagent", "-n", "purelb")
-        agents.lab.kubectl("rollout", "status", "daemonset/lbnodeagent", "-n", "purelb", "--timeout=50s")
-        assert eventually(lambda: agents.holders(VIP) == [WORKER11])
-    assert seen[0].lost <= 3
+        agents.lab.must("fault", SHORT[node], "agent-stop")
+        assert eventually(lambda: 10 < agents.addresses(node)[VIP]["valid_life_time"] <= RETURN + 3)
+        assert agents.holders(VIP) == [node]
+        assert eventually(lambda: agents.holders(VIP) == [node, WORKER12], seconds=RETURN + 5)
+        assert eventually(lambda: agents.holders(VIP) == [WORKER12], seconds=10)
+        agents.lab.must("heal", SHORT[node])
+        assert eventually(lambda: agents.holders(VIP) == [node], seconds=20)
+    assert seen[0].lost <= 1
+
+
+def test_a_node_that_dies_while_its_agent_is_replaced_is_succeeded_within_a_second(agents: AgentLab) -> None:
+    agents.apply(service("one", "wire", ip=VIP))
+    node = agents.owner(VIP)
+    agents.lab.must("fault", SHORT[node], "agent-stop")
+    assert eventually(lambda: agents.addresses(node)[VIP]["valid_life_time"] > 10)
+    time.sleep(2.0)
+
+    with agents.pinging(VIP) as seen:
+        agents.lab.must("fault", SHORT[node], "power")
+        time.sleep(1.5)
+
+    assert seen[0].longest <= 1000
+    assert WORKER12 in agents.holders(VIP)
 
 
 def test_with_the_api_away_every_address_stays_and_failover_works_and_is_told_afterwards(agents: AgentLab) -> None:

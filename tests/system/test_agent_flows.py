@@ -25,7 +25,7 @@ TABLE = "purelb-flows"
 
 @pytest.fixture(scope="module")
 def agents() -> Iterator[AgentLab]:
-    with three_nodes(environment={"PURELB_KEEP_FLOWS": "true"}) as lab:
+    with three_nodes(environment={"PURELB_KEEP_FLOWS": "true", "PURELB_RETURN_WITHIN": "0"}) as lab:
         ports = [{"name": name, "protocol": name.upper(), "port": 80, "targetPort": 8080} for name in ("tcp", "udp")]
         services = (service(name, "wire", ip=vip, selector={"app": "talk"}, ports=ports) for name, vip in VIPS.items())
         lab.apply(talkers(3), *services)

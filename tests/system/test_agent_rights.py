@@ -25,7 +25,8 @@ START = (
 
 @pytest.fixture
 def agents() -> Iterator[AgentLab]:
-    with three_nodes() as lab, lab.at_rest():
+    # What is in the pod's stead isn't: its addresses don't wait for it.
+    with three_nodes(environment={"PURELB_RETURN_WITHIN": "0"}) as lab, lab.at_rest():
         yield lab
 
 

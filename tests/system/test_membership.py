@@ -85,10 +85,17 @@ def test_a_node_that_dies_is_gone_from_it_also_the_one_that_wrote_it(agents: Age
     assert eventually(lambda: agents.hosts.get(*OBJECT)["status"]["spokesman"] == MASTER)
 
 
-def test_an_agent_that_is_restarted_leaves_and_comes_back(agents: AgentLab) -> None:
+def test_an_agent_that_is_restarted_starts_and_comes_back(agents: AgentLab) -> None:
     agents.lab.must("fault", WORKER11, "agent-stop")
     try:
-        assert eventually(lambda: WORKER11 not in nodes(agents), every=0.05)
+        reason = "its agent is replaced by the next one"
+        assert eventually(lambda: nodes(agents)[WORKER11].reason == reason, every=0.05)
     finally:
         agents.lab.must("heal", WORKER11)
+    assert eventually(lambda: serving(agents) == set(NODES), seconds=30)
+
+
+def test_one_that_goes_for_good_leaves(agents: AgentLab) -> None:
+    with agents.unwanted(WORKER11):
+        assert eventually(lambda: WORKER11 not in nodes(agents), every=0.05)
     assert eventually(lambda: serving(agents) == set(NODES), seconds=30)

@@ -234,3 +234,54 @@ def test_who_has_named_no_nic_yet_may_have_any() -> None:
     members.expected = frozenset({"w12", "w13"})
 
     assert members.unmet == "w12"
+
+
+def says(members: Members, meta: Meta, at: float) -> None:
+    """The node w12 does."""
+    members.joined("w12", encode_meta(meta), HOST, at)
+
+
+def test_an_agent_that_comes_back_is_away_until_it_does_and_serves() -> None:
+    members = roster()
+    says(members, replace(READY, returns_within=20), 100.0)
+    members.gone("w12", 101.0, for_good=True)
+    assert members.away(110.0) == {"w12": 120.0}
+    assert set(members.absent) == {"w12"}
+
+    says(members, replace(READY, is_ready=False), 111.0)
+    says(members, replace(READY, failing=Failure.UNSEEN), 111.0)
+    assert members.away(112.0) == {"w12": 120.0}
+    assert not members.absent, "it is among the others"
+
+    says(members, READY, 112.0)
+    assert members.away(112.0) == {}
+
+
+def test_one_that_does_not_come_back_in_time_is_away_no_more() -> None:
+    members = roster()
+    says(members, replace(READY, returns_within=20), 100.0)
+    members.gone("w12", 101.0, for_good=True)
+
+    assert members.away(120.0) == {}
+    members.forget_old(130.0)
+    assert not members.absent
+
+
+def test_one_that_says_then_that_it_leaves_does() -> None:
+    members = roster()
+    says(members, replace(READY, returns_within=20), 100.0)
+    members.is_leaving("w12", 100.5)
+
+    assert members.away(101.0) == {}
+
+
+def test_all_wait_if_each_says_so_and_purelbs_own_do_not() -> None:
+    members = roster()
+    assert members.all_wait
+    says(members, replace(READY, waits=True), 100.0)
+    assert members.all_wait
+    says(members, READY, 100.0)
+    assert not members.all_wait
+    says(members, replace(READY, waits=True), 100.0)
+    members.joined("purelb", b"", HOST, 100.0)
+    assert not members.all_wait

@@ -49,6 +49,8 @@ METAS = st.builds(
     is_behind=st.booleans(),
     weight=st.integers(0, 255),
     keeps_flows=st.booleans(),
+    waits=st.booleans(),
+    returns_within=st.integers(0, 255),
 )
 
 
