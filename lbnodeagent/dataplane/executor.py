@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from itertools import groupby
@@ -50,11 +51,12 @@ class Executor:
                 if isinstance(action, Place | Remove):
                     continue
                 try:
-                    await self._execute(action)
+                    self._execute(action)
                 except KernelError as error:
                     outcomes.append(self._refused(action, error))
                 else:
                     outcomes.append(Done(action))
+                await asyncio.sleep(0)  # there may be many, and the gossip has its turn too
         return outcomes
 
     def _change(self, changes: Sequence[Place | Remove]) -> list[Outcome]:
@@ -97,10 +99,10 @@ class Executor:
             case _:
                 assert_never(change)
 
-    async def _execute(self, action: CreateDummy | SetUp | DeleteDummy | AddRoute | DeleteRoute) -> None:
+    def _execute(self, action: CreateDummy | SetUp | DeleteDummy | AddRoute | DeleteRoute) -> None:
         match action:
             case CreateDummy(name):
-                kind = await self._netlink.create_dummy(name)
+                kind = self._netlink.create_dummy(name)
                 if kind == "dummy":
                     log.info("interface created", extra={"interface": name, "kind": kind})
                 else:
@@ -109,23 +111,23 @@ class Executor:
                         extra={"interface": name, "kind": kind},
                     )
             case SetUp(index, name):
-                await self._netlink.set_up(index, name)
+                self._netlink.set_up(index, name)
                 log.info("interface set up", extra={"interface": name})
             case DeleteDummy(index, name):
-                await self._netlink.delete_link(index, name)
+                self._netlink.delete_link(index, name)
                 log.info("interface deleted", extra={"interface": name})
             case AddRoute(index, network, expires):
-                await self._add_route(index, network, expires)
+                self._add_route(index, network, expires)
             case DeleteRoute(index, network):
-                await self._netlink.delete_marked_route(network, index)
+                self._netlink.delete_marked_route(network, index)
             case _:
                 assert_never(action)
 
-    async def _add_route(self, index: IfIndex, network: IPNetwork, expires: int) -> None:
+    def _add_route(self, index: IfIndex, network: IPNetwork, expires: int) -> None:
         if network.version == 4:
             # Else the kernel takes all VIPs of the aggregate away together with the first one.
             self._netlink.promote_secondaries(index)
-        await self._netlink.add_marked_route(network, index, expires)
+        self._netlink.add_marked_route(network, index, expires)
 
     def _refused(self, action: Action, error: KernelError) -> Refused:
         self._metrics.kernel_errors.labels(_subject(action)).inc()

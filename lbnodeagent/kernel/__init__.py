@@ -1,4 +1,5 @@
 """The node's interfaces, addresses and routes as the kernel has them: read, followed, changed.
 
-The only package that imports pyroute2, in one file. It decides nothing and must not know who owns a VIP.
+Of pyroute2 it takes the messages, in one file; nothing else imports it. It decides nothing and must not know who owns a
+VIP.
 """

@@ -15,8 +15,18 @@ from typing import Any, Final, TypeAlias
 from lbnodeagent.kernel.adoption import has_signature
 from lbnodeagent.kernel.holdings import Holdings
 from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, LinkGone, LinkSeen
-from lbnodeagent.tables import DUMMY_ALIAS, FOREVER, DadState, DefaultRoute, IfIndex, Link, Mac, PresentAddress
-from purelb.addresses import Family, IPAddress
+from lbnodeagent.tables import (
+    DUMMY_ALIAS,
+    FOREVER,
+    DadState,
+    DefaultRoute,
+    IfIndex,
+    Link,
+    Mac,
+    PresentAddress,
+    network_of,
+)
+from purelb.addresses import Family, IPAddress, IPNetwork
 
 MARK: Final = 80
 """IFA_PROTO of our addresses (RFC-less; 0 to 3 are the kernel's). ``80 purelb`` in rt_addrprotos names it."""
@@ -148,10 +158,7 @@ def _dad_state(flags: int) -> DadState:
 
 def default_route(message: Any) -> DefaultRoute | None:
     """The default route that a message stands for; None for any other route."""
-    if message["dst_len"] != 0 or message["type"] != _UNICAST:
-        return None
-    table = message.get_attr("RTA_TABLE")
-    if (message["table"] if table is None else table) != MAIN_TABLE:
+    if message["dst_len"] != 0 or message["type"] != _UNICAST or not _is_in_main_table(message):
         return None
     hops = message.get_attr("RTA_MULTIPATH")
     indexes = [hop["oif"] for hop in hops] if hops else [message.get_attr("RTA_OIF")]
@@ -162,6 +169,19 @@ def default_route(message: Any) -> DefaultRoute | None:
         interfaces=tuple(IfIndex(index) for index in indexes if index),
         gateways=tuple(gateway for gateway in gateways if gateway is not None),
     )
+
+
+def marked_route(message: Any) -> tuple[IfIndex, IPNetwork] | None:
+    """Where to our route leads, and for what; None for any other route."""
+    index, destination = message.get_attr("RTA_OIF"), message.get_attr("RTA_DST")
+    if message["proto"] != MARK or not index or not destination or not _is_in_main_table(message):
+        return None
+    return IfIndex(index), network_of(ip_address(destination), message["dst_len"])
+
+
+def _is_in_main_table(message: Any) -> bool:
+    table = message.get_attr("RTA_TABLE")
+    return bool((message["table"] if table is None else table) == MAIN_TABLE)
 
 
 def _gateway(hop: Any) -> IPAddress | None:

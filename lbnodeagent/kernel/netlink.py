@@ -1,7 +1,4 @@
-"""The kernel's links, addresses and default routes: dump, watch, change. The only importer of pyroute2.
-
-It decides nothing: planner.py does.
-"""
+"""The kernel's links, addresses and default routes: dump, watch, change. It decides nothing: planner.py does."""
 
 from __future__ import annotations
 
@@ -9,34 +6,28 @@ import asyncio
 import errno
 import logging
 import socket
-import struct
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
-from ipaddress import ip_address
-from typing import Any, Final, Self
-
-from pyroute2 import AsyncIPRoute
-from pyroute2.netlink import rtnl
-from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+from functools import partial
+from typing import Final, Self
 
 from lbnodeagent.errors import KernelError
-from lbnodeagent.kernel.attributes import attribute
+from lbnodeagent.kernel import rtnetlink
 from lbnodeagent.kernel.ledger import Ledger
 from lbnodeagent.kernel.meanwhile import Meanwhile
 from lbnodeagent.kernel.messages import (
-    MAIN_TABLE,
-    MARK,
     MessageReader,
     Notification,
     Overrun,
     RoutesChanged,
     default_route,
+    marked_route,
     neighbour,
 )
 from lbnodeagent.kernel.notifications import Change, Dump, RoutesRead
 from lbnodeagent.kernel.placing import NOT_FOUND, Telling, encode, result_of
+from lbnodeagent.kernel.reading import read_table
 from lbnodeagent.kernel.requests import decode_answers
 from lbnodeagent.kernel.routefilter import attach_route_filter
 from lbnodeagent.tables import (
@@ -48,27 +39,19 @@ from lbnodeagent.tables import (
     Place,
     PresentAddress,
     Remove,
-    network_of,
 )
 from purelb.addresses import IPAddress, IPNetwork
 
 log = logging.getLogger(__name__)
 
-_GROUPS: Final = (
-    rtnl.RTMGRP_LINK
-    | rtnl.RTMGRP_IPV4_IFADDR
-    | rtnl.RTMGRP_IPV6_IFADDR
-    | rtnl.RTMGRP_IPV4_ROUTE
-    | rtnl.RTMGRP_IPV6_ROUTE
-)
+_GROUPS: Final = 0x1 | 0x10 | 0x100 | 0x40 | 0x400
+"""Notifications of links, of addresses and of routes of both families (RTMGRP_*, linux/rtnetlink.h)."""
 _RECEIVE_BUFFER: Final = 4 << 20
 _SO_RCVBUFFORCE: Final = 33
 _SOL_NETLINK: Final = 270
 _CAP_ACK: Final = 10
-_METRIC: Final = 8080
-"""Of our routes. Above 256, the kernel's own: with the last address of a prefix it takes the first route to it away."""
+_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 _NO_ROUTE: Final = NOT_FOUND | {errno.ESRCH}
-_DUMP_ATTEMPTS: Final = 5
 _AT_ONCE: Final = 64
 """Requests in one send: their answers must fit into the socket's buffer."""
 
@@ -81,14 +64,12 @@ class Netlink:
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._ledger = ledger
-        self._requests = AsyncIPRoute()
         self._watch = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._sequence = 0
         """Of the next request: an answer that came too late is told by its number."""
         self._meanwhile: Meanwhile | None = None
         """While everything is being read."""
-        self._marshal = MarshalRtnl()
         self._reader = MessageReader(ledger.holdings if ledger is not None else None)
 
     async def __aenter__(self) -> Self:
@@ -104,13 +85,11 @@ class Netlink:
         self._asking.settimeout(1.0)  # rtnetlink answers within the send itself; this guards against a lost answer
         self._asking.bind((0, 0))
         self._reader.own_port = self._asking.getsockname()[0]
-        await self._requests.setup_endpoint()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._watch.close()
         self._asking.close()
-        self._requests.close()
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -119,11 +98,14 @@ class Netlink:
         return replace(await self._dump(), marked_routes=tuple(await self._marked_routes()))
 
     async def _dump(self) -> Dump:
-        links = [link for message in await self._dumped("link") if (link := self._reader.link(message)) is not None]
+        read = await read_table("links", rtnetlink.all_links())
+        links = [link for message in read if (link := self._reader.link(message)) is not None]
         routes = await self._default_routes()
         self._meanwhile = Meanwhile()
         try:
-            messages = await self._dumped("addr")  # the last: nothing is waited for any more
+            messages = await read_table(
+                "addresses", rtnetlink.all_addresses()
+            )  # the last: nothing is waited for any more
             addresses = self._meanwhile.over(self._reader.address(message, time.monotonic()) for message in messages)
         finally:
             self._meanwhile = None
@@ -134,26 +116,15 @@ class Netlink:
     async def _default_routes(self) -> tuple[DefaultRoute, ...]:
         messages = [
             message
-            for family in (socket.AF_INET, socket.AF_INET6)
-            for message in await self._dumped("route", family=family, table=MAIN_TABLE)
+            for family in _FAMILIES
+            for message in await read_table("routes", rtnetlink.all_routes(family), lambda raw: raw.is_default_route)
         ]
         return tuple(route for message in messages if (route := default_route(message)) is not None)
 
     async def neighbours(self) -> dict[IPAddress, Mac]:
         """The MAC of each host beside us that the kernel knows. Raises KernelError."""
-        tables = [await self._dumped("neigh", family=family) for family in (socket.AF_INET, socket.AF_INET6)]
+        tables = [await read_table("neighbours", rtnetlink.all_neighbours(family)) for family in _FAMILIES]
         return dict(known for table in tables for message in table if (known := neighbour(message)) is not None)
-
-    async def _dumped(self, what: str, **query: Any) -> list[Any]:
-        """A whole table, read again when it changed meanwhile (NLM_F_DUMP_INTR)."""
-        for attempt in range(_DUMP_ATTEMPTS):
-            try:
-                return [message async for message in await getattr(self._requests, what)("dump", **query)]
-            except NetlinkDumpInterrupted:
-                await asyncio.sleep(0.01 * attempt)
-            except NetlinkError as error:
-                raise KernelError(f"reading {what}", error.code) from error
-        raise KernelError(f"reading {what}", errno.EINTR)
 
     async def changes(self) -> AsyncIterator[list[Change]]:
         """What the kernel says from now on, in its order, as much as there is at a time. Raises KernelError."""
@@ -192,7 +163,7 @@ class Netlink:
                     raise
                 batch.append(Overrun())
                 continue
-            for message in self._marshal.parse(data):
+            for message in rtnetlink.read(rtnetlink.messages_in(data)):
                 batch += self._reader.read(message, now)
         return batch
 
@@ -256,84 +227,63 @@ class Netlink:
 
     async def _marked_routes(self) -> list[tuple[IfIndex, IPNetwork]]:
         found: list[tuple[IfIndex, IPNetwork]] = []
-        for family in (socket.AF_INET, socket.AF_INET6):
-            for message in await self._dumped("route", family=family, table=MAIN_TABLE):
-                index, destination = message.get_attr("RTA_OIF"), message.get_attr("RTA_DST")
-                if message["proto"] == MARK and index and destination:
-                    found.append((IfIndex(index), network_of(ip_address(destination), message["dst_len"])))
+        for family in _FAMILIES:
+            table = await read_table("routes", rtnetlink.all_routes(family), lambda raw: raw.is_marked_route)
+            found += (route for message in table if (route := marked_route(message)) is not None)
         return found
 
-    async def add_marked_route(self, network: IPNetwork, index: IfIndex, expires: int = 0) -> None:
+    def add_marked_route(self, network: IPNetwork, index: IfIndex, expires: int = 0) -> None:
         """Have a route of ours to an interface; IPv6 ones may have a lifetime in seconds. Raises KernelError."""
-        lifetime = {"RTA_EXPIRES": struct.pack("=I", expires)} if expires else {}
-        await self._change_route("replace", network, index, **lifetime)
+        if code := self._request(partial(rtnetlink.set_route, network, index, expires)):
+            raise KernelError(f"adding the route {network}", code)
 
-    async def delete_marked_route(self, network: IPNetwork, index: IfIndex) -> None:
+    def delete_marked_route(self, network: IPNetwork, index: IfIndex) -> None:
         """Take it away; that it's gone already is fine. Raises KernelError."""
-        await self._change_route("del", network, index)
+        code = self._request(partial(rtnetlink.delete_route, network, index))
+        if code and code not in _NO_ROUTE:
+            raise KernelError(f"deleting the route {network}", code)
 
-    async def _change_route(self, verb: str, network: IPNetwork, index: IfIndex, **more: Any) -> None:
-        family = socket.AF_INET if network.version == 4 else socket.AF_INET6
-        arguments: dict[str, Any] = {"dst": str(network), "oif": index, "proto": MARK, "priority": _METRIC, **more}
-        if network.version == 4:
-            arguments["scope"] = "link"
-        try:
-            await self._requests.route(verb, family=family, **arguments)
-        except NetlinkError as error:
-            if verb == "del" and error.code in _NO_ROUTE:
-                return
-            raise KernelError(f"route {verb} {network}", error.code) from error
+    # --- links -------------------------------------------------------------------------------------------------------
 
-    async def create_dummy(self, name: str) -> str:
+    def create_dummy(self, name: str) -> str:
         """Make the dummy interface, set it up, and return its kind. Raises KernelError.
 
         ``dummy``, or where the kernel has no such driver ``ifb``, which looks the same.
         """
         kind = "dummy"
-        try:
-            await self._requests.link("add", ifname=name, kind=kind)
-        except NetlinkError as error:
-            if error.code != errno.EOPNOTSUPP:
-                raise KernelError(f"creating {name}", error.code) from error
+        code = self._request(partial(rtnetlink.create_link, name, kind))
+        if code == errno.EOPNOTSUPP:
             kind = "ifb"
-            try:
-                await self._requests.link("add", ifname=name, kind=kind)
-            except NetlinkError as second:
-                raise KernelError(f"creating {name}", second.code) from second
+            code = self._request(partial(rtnetlink.create_link, name, kind))
+        if code:
+            raise KernelError(f"creating {name}", code)
         try:
-            indexes = await self._requests.link_lookup(ifname=name)
-            self._reader.made.update(IfIndex(index) for index in indexes)
-            await self._requests.link("set", index=indexes[0], ifalias=DUMMY_ALIAS, state="up")
-        except (NetlinkError, IndexError) as error:
-            raise KernelError(f"setting up {name}", getattr(error, "code", errno.ENODEV)) from error
+            index = IfIndex(socket.if_nametoindex(name))
+        except OSError:
+            raise KernelError(f"setting up {name}", errno.ENODEV) from None
+        self._reader.made.add(index)
+        if code := self._request(partial(rtnetlink.set_link_up, index, alias=DUMMY_ALIAS)):
+            raise KernelError(f"setting up {name}", code)
         return kind
 
-    async def set_up(self, index: IfIndex, name: str) -> None:
+    def set_up(self, index: IfIndex, name: str) -> None:
         """Set an interface up. Raises KernelError."""
-        try:
-            await self._requests.link("set", index=index, state="up")
-        except NetlinkError as error:
-            raise KernelError(f"setting {name} up", error.code) from error
+        if code := self._request(partial(rtnetlink.set_link_up, index)):
+            raise KernelError(f"setting {name} up", code)
 
-    async def delete_link(self, index: IfIndex, name: str) -> None:
-        """Delete an interface. Raises KernelError."""
-        try:
-            await self._requests.link("del", index=index)
-        except NetlinkError as error:
-            if error.code not in NOT_FOUND:
-                raise KernelError(f"deleting {name}", error.code) from error
+    def delete_link(self, index: IfIndex, name: str) -> None:
+        """Delete an interface; that it's gone already is fine. Raises KernelError."""
+        code = self._request(partial(rtnetlink.delete_link, index))
+        if code and code not in NOT_FOUND:
+            raise KernelError(f"deleting {name}", code)
 
     def promote_secondaries(self, index: IfIndex) -> None:
-        """Have the kernel keep the other addresses of a subnet when the first of them goes. Raises KernelError.
-
-        The sysctl ``promote_secondaries``, set through netlink because /proc/sys is read-only in a container:
-        RTM_SETLINK with IFLA_AF_SPEC / AF_INET / IFLA_INET_CONF / IPV4_DEVCONF_PROMOTE_SECONDARIES = 1.
-        """
-        setting = attribute(20, struct.pack("=I", 1))
-        specification = attribute(26 | 0x8000, attribute(socket.AF_INET | 0x8000, attribute(1 | 0x8000, setting)))
-        body = struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, 0, 0) + specification
-        number = self._take_numbers(1)
-        header = struct.pack("=IHHII", 16 + len(body), rtnl.RTM_SETLINK, 0x1 | 0x4, number, 0)  # REQUEST | ACK
-        (code,) = self._ask([header + body], number)
-        if code:
+        """Have the kernel keep the other addresses of a subnet when the first of them goes. Raises KernelError."""
+        if code := self._request(partial(rtnetlink.promote_secondaries, index)):
             raise KernelError("setting promote_secondaries", code)
+
+    def _request(self, encode: Callable[..., bytes]) -> int:
+        """The errno that one request is answered with; ``encode`` is given its number."""
+        number = self._take_numbers(1)
+        (code,) = self._ask([encode(number=number)], number)
+        return code

@@ -19,7 +19,9 @@ NEEDLESS = (
     "importlib.metadata",  # brings zipfile and csv
     "kubernetes",
     "pynetbox",
+    "pyroute2",  # all of it; its messages are needed
     "requests",
+    "unittest",  # brings argparse
 )
 """Large ones that came in once, each by an import that looked harmless."""
 
