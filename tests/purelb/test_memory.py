@@ -17,11 +17,13 @@ NEEDLESS = (
     "google.protobuf",
     "grpc",
     "importlib.metadata",  # brings zipfile and csv
+    "jsonpointer",  # of jsonpatch
     "kubernetes",
     "pynetbox",
     "pyroute2",  # all of it; its messages are needed
     "requests",
     "unittest",  # brings argparse
+    "yaml.constructor",  # of yaml
 )
 """Large ones that came in once, each by an import that looked harmless."""
 
@@ -33,6 +35,14 @@ def test_a_program_that_starts_does_without_what_only_some_clusters_need(program
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+def test_what_comes_in_later_is_there_for_whoever_uses_it() -> None:
+    code = "import purelb.kopfrunner, yaml, jsonpatch; print(yaml.safe_load('1'), jsonpatch.make_patch({}, {'a': 1}))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == '1 [{"op": "add", "path": "/a", "value": 1}]\n'
 
 
 class Circle:
