@@ -39,7 +39,7 @@ CONNECTIONS: Final = 100
 """Requests that may be under way at once."""
 IDLE: Final = 4.0
 """Seconds until a connection that nobody uses is closed. aiohttp takes the one that has waited longest, so that the
-renewals of a Lease keep as many open as there are in this time, and each has 256 KiB of buffers."""
+renewals of a Lease keep as many open as there are in this time, and each has its buffers."""
 SILENCE: Final = 20
 """Seconds of silence after which a connection is asked whether it still stands; a third more, and it is given up."""
 

@@ -1,9 +1,9 @@
 """Keeps a program's memory from growing for what is over. Linux with glibc; elsewhere only what Python can do.
 
 Found with an hour of churn (bench/churn.py): what programs hold stays the same, and yet they grew by megabytes. A TLS
-connection has 256 KiB of buffers (asyncio.sslproto) in objects that refer to each other in circles, and after an outage
-of the API server there are a dozen of those that are over, which only a full collection finds: Python makes one when a
-quarter of all that it looks through is new, hours later. And what is freed in the middle of the heap of C libraries
+connection's buffer (asyncio.sslproto) is in objects that refer to each other in circles, and after an outage of the API
+server there are a dozen of those that are over, which only a full collection finds: Python makes one when a quarter of
+all that it looks through is new, hours later. And what is freed in the middle of the heap of C libraries
 (TLS, parsers, buffers) goes back to the machine only when somebody asks for that. Nothing here knows what the memory is
 for.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -21,6 +22,10 @@ AFTERWARDS: Final = 5.0
 EVERY: Final = 60.0
 """Seconds from one time at which free memory is given back to the next: a millisecond, and a page of it is soon needed
 again or isn't."""
+
+TLS_BUFFER: Final = 64 * 1024
+"""Bytes that a TLS connection reads at a time, and keeps room for as long as it stands. asyncio has 256 KiB, for who
+downloads much; ours are a watch per kind, which say a few hundred bytes now and then, and one for requests."""
 
 _M_ARENA_MAX: Final = -8
 """One heap for all threads: each of its own would have holes of its own, and with the interpreter's lock nearly nobody
@@ -36,6 +41,7 @@ def settle() -> None:
 
     What was imported stays: to look through it for garbage stops all loops for 50 ms and more, each time.
     """
+    SSLProtocol.max_size = TLS_BUFFER
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)

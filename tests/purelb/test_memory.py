@@ -123,3 +123,23 @@ def test_it_does_so_also_while_nothing_goes_wrong(monkeypatch: pytest.MonkeyPatc
 def test_a_program_settles_with_any_c_library() -> None:
     memory.settle()
     gc.unfreeze()
+
+
+def test_a_tls_connection_keeps_no_more_room_than_it_needs() -> None:
+    code = """
+import asyncio, ssl
+from asyncio.sslproto import SSLProtocol
+from purelb import memory
+
+async def room():
+    loop = asyncio.get_running_loop()
+    protocol = SSLProtocol(loop, asyncio.Protocol(), ssl.create_default_context(), loop.create_future())
+    return len(protocol.get_buffer(-1))
+
+memory.settle()
+print(asyncio.run(room()))
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert int(done.stdout) == memory.TLS_BUFFER
