@@ -211,6 +211,11 @@ def reserved_in(addresses: AddressRange) -> Reserved | None:
     return None
 
 
+def is_reserved(address: IPAddress) -> bool:
+    """Whether no Service can have it on any network."""
+    return any(address in reserved.network for reserved in RESERVED)
+
+
 def parse_aggregation(text: str, subnet: IPNetwork) -> int:
     """The prefix length that an aggregation stands for on ``kube-lb0``.
 

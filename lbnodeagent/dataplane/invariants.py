@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from lbnodeagent.kernel.connected import Connected
 from lbnodeagent.tables import Action, AddressKey, AddRoute, IfIndex, Place, Remove, network_of
-from purelb.addresses import AddressRange, IPAddress, IPNetwork, reserved_in
+from purelb.addresses import IPAddress, IPNetwork, is_reserved
 
 Rule: TypeAlias = Literal["forbidden-address", "not-given", "shadows-subnet", "not-ours", "no-single-host"]
 """By which a refusal is counted."""
@@ -64,7 +64,7 @@ def _refusal_of_place(
     whose = facts.forbidden.get(vip)
     if whose is not None:
         return Refusal(vip, interface, "forbidden-address", f"{vip} is {whose}: take it out of the pool")
-    if not is_usable(vip):
+    if is_reserved(vip):  # RFC 6890's special ranges
         return Refusal(vip, interface, "no-single-host", f"{vip} is no address of a single host")
     network = network_of(vip, prefix_length)
     if is_local and is_broadcast(vip, network):
@@ -104,11 +104,6 @@ def shadowed_by(network: IPNetwork, index: IfIndex, connected: Iterable[Connecte
         ),
         None,
     )
-
-
-def is_usable(vip: IPAddress) -> bool:
-    """Whether an address can be one host's on a network: RFC 6890's special ranges can't."""
-    return reserved_in(AddressRange(vip, vip)) is None
 
 
 def is_broadcast(vip: IPAddress, network: IPNetwork) -> bool:

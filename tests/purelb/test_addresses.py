@@ -12,6 +12,8 @@ from purelb.addresses import (
     RESERVED,
     AddressRange,
     Family,
+    IPAddress,
+    is_reserved,
     listed,
     parse_address,
     parse_aggregation,
@@ -91,6 +93,11 @@ def test_a_range_has_reserved_addresses_exactly_if_one_of_its_ends_or_a_whole_bl
     blocks = [reserved.network for reserved in RESERVED if reserved.network.version == candidate.first.version]
     common = any(candidate.first in block or candidate.last in block or block[0] in candidate for block in blocks)
     assert (reserved_in(candidate) is not None) == common
+
+
+@given(st.ip_addresses())
+def test_an_address_is_reserved_just_when_the_range_of_it_alone_is(address: IPAddress) -> None:
+    assert is_reserved(address) == (reserved_in(AddressRange(address, address)) is not None)
 
 
 @given(addresses)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lbnodeagent.dataplane.invariants import Facts, is_usable, refusal_of, shadowed_by
+from lbnodeagent.dataplane.invariants import Facts, refusal_of, shadowed_by
 from lbnodeagent.kernel.connected import connected_subnets
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.tables import AddRoute, CreateDummy, Place, Remove, Spot
@@ -117,7 +117,7 @@ def test_special_addresses_are_no_vips(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["::1", "::", "::7", "fe80::1", "ff02::1"])
 def test_special_ipv6_addresses_are_no_vips(text: str) -> None:
-    assert not is_usable(ip_address(text))
+    assert rule(on_nic(ip_address(text)), facts(node(), ip_address(text))) == "no-single-host"
 
 
 def test_the_broadcast_address_of_a_nics_subnet_is_no_hosts_and_one_within_is_like_any_other() -> None:
