@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final, TypeAlias
 
+from lbnodeagent.kernel.addressmessages import INFINITE, AddressMessage
 from lbnodeagent.kernel.adoption import has_signature
 from lbnodeagent.kernel.holdings import Holdings
 from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, LinkGone, LinkSeen
@@ -31,8 +32,6 @@ from purelb.addresses import Family, IPAddress, IPNetwork
 MARK: Final = 80
 """IFA_PROTO of our addresses (RFC-less; 0 to 3 are the kernel's). ``80 purelb`` in rt_addrprotos names it."""
 
-INFINITE: Final = 0xFFFFFFFF
-"""A lifetime without an end."""
 F_NODAD: Final = 0x02
 F_NOPREFIXROUTE: Final = 0x200
 _F_SECONDARY: Final = 0x01  # IPv4; of IPv6 it says "temporary"
@@ -61,7 +60,7 @@ Notification: TypeAlias = LinkSeen | LinkGone | AddressSeen | AddressGone | Rout
 
 
 class MessageReader:
-    """Reads messages as pyroute2 parses them."""
+    """Reads messages about addresses, and others as pyroute2 parses them."""
 
     def __init__(self, holdings: Holdings | None) -> None:
         self._holdings = holdings
@@ -73,6 +72,9 @@ class MessageReader:
 
     def read(self, message: Any, now: float) -> Iterable[Notification]:
         """What a message says; ``now``: monotonic seconds."""
+        if isinstance(message, AddressMessage):
+            yield from self._of_address(message, now)
+            return
         match message.get("event"):
             case "RTM_NEWLINK":
                 link = self.link(message)
@@ -83,17 +85,19 @@ class MessageReader:
             case "RTM_DELLINK" if message.get("family") == socket.AF_UNSPEC:
                 yield LinkGone(IfIndex(message["index"]))
                 yield RoutesChanged()
-            case "RTM_NEWADDR":
-                yield AddressSeen(self.address(message, now))
-            case "RTM_DELADDR":
-                gone, by = self.address(message, now), message["header"]["pid"]
-                is_own_doing = by != 0 and by == self.own_port
-                yield AddressGone(gone.index, gone.address, gone.prefix_length, by, is_own_doing)
-                if not gone.is_ours:
-                    yield RoutesChanged()  # likewise with the routes that used it as their source
             case "RTM_NEWROUTE" | "RTM_DELROUTE":
                 if message["dst_len"] == 0:
                     yield RoutesChanged()
+
+    def _of_address(self, message: AddressMessage, now: float) -> Iterable[Notification]:
+        there = self.address(message, now)
+        if not message.is_gone:
+            yield AddressSeen(there)
+            return
+        is_own_doing = message.by != 0 and message.by == self.own_port
+        yield AddressGone(there.index, there.address, there.prefix_length, message.by, is_own_doing)
+        if not there.is_ours:
+            yield RoutesChanged()  # the kernel drops those that used it as their source in silence too
 
     def link(self, message: Any) -> Link | None:
         if message.get("family") != socket.AF_UNSPEC:
@@ -116,36 +120,31 @@ class MessageReader:
             self.made.add(link.index)
         return link
 
-    def address(self, message: Any, now: float) -> PresentAddress:
-        address = ip_address(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
-        flags = message.get_attr("IFA_FLAGS")
-        flags = message["flags"] if flags is None else flags
-        cache = message.get_attr("IFA_CACHEINFO") or {"ifa_valid": INFINITE, "ifa_preferred": INFINITE}
-        valid = cache["ifa_valid"]
-        index = IfIndex(message["index"])
+    def address(self, message: AddressMessage, now: float) -> PresentAddress:
+        address, flags, index = message.address, message.flags, message.index
         no_prefix_route = bool(flags & F_NOPREFIXROUTE)
         if self._holdings is None:
-            is_ours, looks_ours = message.get_attr("IFA_PROTO") == MARK, False
+            is_ours, looks_ours = message.proto == MARK, False
         else:
-            label = message.get_attr("IFA_LABEL") if address.version == 4 else None
-            is_ours = self._holdings.claims((index, address, message["prefixlen"]), label)
+            label = message.label if address.version == 4 else None
+            is_ours = self._holdings.claims((index, address, message.prefix_length), label)
             looks_ours = has_signature(
                 address,
                 is_on_made=index in self.made,
                 no_prefix_route=no_prefix_route,
-                preferred=cache["ifa_preferred"],
-                valid=valid,
+                preferred=message.preferred,
+                valid=message.valid,
             )
         return PresentAddress(
             index=index,
             address=address,
-            prefix_length=message["prefixlen"],
+            prefix_length=message.prefix_length,
             is_ours=is_ours,
             looks_ours=looks_ours,
             is_secondary=address.version == 4 and bool(flags & _F_SECONDARY),
             no_prefix_route=no_prefix_route,
             is_usable=not flags & (_F_TENTATIVE | _F_DADFAILED | _F_DEPRECATED),
-            expires=FOREVER if valid == INFINITE else now + valid,
+            expires=FOREVER if message.valid == INFINITE else now + message.valid,
             dad=_dad_state(flags) if address.version == 6 else "done",
         )
 

@@ -6,8 +6,9 @@ import errno
 from typing import Final, Literal, TypeAlias
 
 from lbnodeagent.errors import AddressTaken, KernelError
+from lbnodeagent.kernel.addressmessages import INFINITE
 from lbnodeagent.kernel.holdings import label
-from lbnodeagent.kernel.messages import F_NODAD, F_NOPREFIXROUTE, INFINITE, MARK
+from lbnodeagent.kernel.messages import F_NODAD, F_NOPREFIXROUTE, MARK
 from lbnodeagent.kernel.requests import NewAddress, encode_delete, encode_new
 from lbnodeagent.tables import FOREVER, Place, PresentAddress, Remove, network_of
 

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from lbnodeagent.kernel.addressmessages import ADDRESS, CACHEINFO, DELADDR, FLAGS, LABEL, LOCAL, NEWADDR, PROTO
 from lbnodeagent.kernel.attributes import attribute
 from lbnodeagent.tables import IfIndex
 from purelb.addresses import IPAddress
 
-_NEWADDR: Final = 20
-_DELADDR: Final = 21
 _ERROR: Final = 2
 _REQUEST: Final = 0x1
 _ACK: Final = 0x4
@@ -26,13 +25,7 @@ _REPLACE: Final = 0x100
 _EXCLUSIVE: Final = 0x200
 _CREATE: Final = 0x400
 
-_ADDRESS: Final = 1
-_LOCAL: Final = 2
-_LABEL: Final = 3
 _BROADCAST: Final = 4
-_CACHEINFO: Final = 6
-_FLAGS: Final = 8
-_PROTO: Final = 11
 
 _HEADER = struct.Struct("=IHHII")
 _IFADDRMSG = struct.Struct("=BBBBI")
@@ -57,23 +50,23 @@ class NewAddress:
 
 def encode_new(new: NewAddress, sequence: int) -> bytes:
     """RTM_NEWADDR. Not replacing, it fails with EEXIST if the address is there."""
-    body = attribute(_LOCAL, new.address.packed) + attribute(_ADDRESS, new.address.packed)
+    body = attribute(LOCAL, new.address.packed) + attribute(ADDRESS, new.address.packed)
     if new.broadcast is not None:
         body += attribute(_BROADCAST, new.broadcast.packed)
     if new.label is not None:
-        body += attribute(_LABEL, new.label.encode() + b"\0")
-    body += attribute(_CACHEINFO, struct.pack("=IIII", new.preferred, new.valid, 0, 0))
-    body += attribute(_FLAGS, struct.pack("=I", new.flags))
+        body += attribute(LABEL, new.label.encode() + b"\0")
+    body += attribute(CACHEINFO, struct.pack("=IIII", new.preferred, new.valid, 0, 0))
+    body += attribute(FLAGS, struct.pack("=I", new.flags))
     if new.proto is not None:
-        body += attribute(_PROTO, struct.pack("=B", new.proto))
+        body += attribute(PROTO, struct.pack("=B", new.proto))
     how = _CREATE | (_REPLACE if new.replaces else _EXCLUSIVE)
-    return _request(_NEWADDR, how, new.index, new.address, new.prefix_length, body, sequence)
+    return _request(NEWADDR, how, new.index, new.address, new.prefix_length, body, sequence)
 
 
 def encode_delete(index: IfIndex, address: IPAddress, prefix_length: int, sequence: int) -> bytes:
     """RTM_DELADDR."""
-    body = attribute(_LOCAL, address.packed) + attribute(_ADDRESS, address.packed)
-    return _request(_DELADDR, 0, index, address, prefix_length, body, sequence)
+    body = attribute(LOCAL, address.packed) + attribute(ADDRESS, address.packed)
+    return _request(DELADDR, 0, index, address, prefix_length, body, sequence)
 
 
 def _request(

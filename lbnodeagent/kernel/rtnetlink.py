@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lbnodeagent.kernel.addressmessages import DELADDR, NEWADDR, read_address
 from lbnodeagent.kernel.attributes import attribute
 from lbnodeagent.kernel.light_pyroute2 import NetlinkDecodeError, ifaddrmsg, ifinfmsg, ndmsg, rtmsg
 from lbnodeagent.kernel.messages import MAIN_TABLE, MARK
@@ -52,8 +53,6 @@ _PROTOCOL: Final = _HEADER.size + 5
 _KINDS: Final[dict[int, tuple[str, Any]]] = {
     _NEWLINK: ("RTM_NEWLINK", ifinfmsg),
     _DELLINK: ("RTM_DELLINK", ifinfmsg),
-    20: ("RTM_NEWADDR", ifaddrmsg),
-    21: ("RTM_DELADDR", ifaddrmsg),
     _NEWROUTE: ("RTM_NEWROUTE", rtmsg),
     _DELROUTE: ("RTM_DELROUTE", rtmsg),
     28: ("RTM_NEWNEIGH", ndmsg),
@@ -107,18 +106,27 @@ def messages_in(data: bytes) -> Iterator[Raw]:
 
 
 def read(messages: Iterable[Raw]) -> Iterator[Any]:
-    """pyroute2's view of those that we know, with what happened as their ``event``."""
+    """An AddressMessage for each about an address; of others that we know pyroute2's view, with an ``event``."""
     for raw in messages:
-        if (kind := _KINDS.get(raw.kind)) is None:
-            continue
-        event, of_kind = kind
-        message = of_kind(raw.data)
         try:
-            message.decode()
-        except (NetlinkDecodeError, struct.error):
+            message = _read(raw)
+        except (NetlinkDecodeError, ValueError, struct.error):
             continue  # half a message, which the kernel doesn't send
-        message["event"] = event
-        yield message
+        if message is not None:
+            yield message
+
+
+def _read(raw: Raw) -> Any:
+    """None: we don't know it."""
+    if raw.kind in (NEWADDR, DELADDR):
+        return read_address(raw.data)
+    if (kind := _KINDS.get(raw.kind)) is None:
+        return None
+    event, of_kind = kind
+    message = of_kind(raw.data)
+    message.decode()
+    message["event"] = event
+    return message
 
 
 # --- questions: each is answered by a table ---------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lbnodeagent.kernel.addressmessages import INFINITE
 from lbnodeagent.kernel.adoption import Adoption, has_signature
-from lbnodeagent.kernel.messages import INFINITE
 from tests.lbnodeagent.scenes import ETH0, VIP, VIP6, node, own
 
 LOOKALIKE = replace(own(ETH0, f"{VIP}/16"), looks_ours=True)

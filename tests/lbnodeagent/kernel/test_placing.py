@@ -9,7 +9,8 @@ from ipaddress import ip_address
 import pytest
 
 from lbnodeagent.errors import AddressTaken, KernelError
-from lbnodeagent.kernel.messages import INFINITE, MARK
+from lbnodeagent.kernel.addressmessages import INFINITE
+from lbnodeagent.kernel.messages import MARK
 from lbnodeagent.kernel.placing import EXPIRY_SLACK, UNNOTED, Telling, new_address, result_of
 from lbnodeagent.tables import FOREVER, Place, PresentAddress, Remove, Spot
 from purelb.addresses import IPAddress

@@ -22,7 +22,7 @@ def test_each_table_is_read_to_its_end() -> None:
 
         names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in links}
         assert names == dict(socket.if_nameindex())
-        assert {address["index"] for address in addresses} <= names.keys()
+        assert {address.index for address in addresses} <= names.keys()
         assert all(route["family"] == socket.AF_INET for route in routes)
 
     asyncio.run(scenario())

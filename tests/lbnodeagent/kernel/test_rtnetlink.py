@@ -94,9 +94,9 @@ def test_the_end_of_an_answer_says_how_it_went() -> None:
 
 def test_what_nobody_knows_and_half_a_message_are_left_out() -> None:
     unknown = struct.pack("=IHHII", 16, 99, 0, 0, 0)
-    half = struct.pack("=IHHII", 16, 24, 0, 0, 0)
+    halves = [struct.pack("=IHHII", 16, kind, 0, 0, 0) for kind in (16, 20, 24)]
 
-    assert list(rtnetlink.read(rtnetlink.messages_in(unknown + half))) == []
+    assert list(rtnetlink.read(rtnetlink.messages_in(b"".join([unknown, *halves])))) == []
 
 
 def test_whoever_needs_all_of_pyroute2_in_the_same_program_gets_it() -> None:
