@@ -14,6 +14,7 @@ from purelb import memory
 from purelb.recovery import Recovery
 
 NEEDLESS = (
+    "frozenlist._frozenlist",  # brings the library of C++
     "google.protobuf",
     "grpc",
     "importlib.metadata",  # brings zipfile and csv
