@@ -27,7 +27,7 @@ from typing import Any, Final
 from purelb.backoff import Backoff
 from purelb.credentials import Credentials
 from purelb.kube import Kube
-from purelb.light_kopf import kopf
+from purelb.light_kopf import ConnectionInfo, OperatorRegistry, OperatorSettings, on, spawn_tasks
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,9 @@ async def run_operator(kube: Kube, *, begun: asyncio.Event, stop: asyncio.Event,
 
     ``begun`` is set by the startup handler: the program begins its work then. That takes no API server.
     """
-    registry = kopf.OperatorRegistry()
-    kopf.on.startup(registry=registry, id="startup")(_startup(begun))
-    kopf.on.login(registry=registry, id="login")(_login(kube.credentials))
+    registry = OperatorRegistry()
+    on.startup(registry=registry, id="startup")(_startup(begun))
+    on.login(registry=registry, id="login")(_login(kube.credentials))
     for delay in again.delays():
         try:
             await _run_once(registry, stop, again)
@@ -70,8 +70,8 @@ async def run_operator(kube: Kube, *, begun: asyncio.Event, stop: asyncio.Event,
             return
 
 
-async def _run_once(registry: kopf.OperatorRegistry, stop: asyncio.Event, again: Backoff) -> None:
-    tasks = await kopf.spawn_tasks(
+async def _run_once(registry: OperatorRegistry, stop: asyncio.Event, again: Backoff) -> None:
+    tasks = await spawn_tasks(
         registry=registry,
         settings=_settings(again),
         identity=_IDENTITY,
@@ -106,10 +106,10 @@ def _startup(begun: asyncio.Event) -> Callable[..., Awaitable[None]]:
     return startup
 
 
-def _login(credentials: Callable[[], Awaitable[Credentials]]) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
-    async def login(**_: Any) -> kopf.ConnectionInfo:
+def _login(credentials: Callable[[], Awaitable[Credentials]]) -> Callable[..., Awaitable[ConnectionInfo]]:
+    async def login(**_: Any) -> ConnectionInfo:
         found = await credentials()
-        return kopf.ConnectionInfo(
+        return ConnectionInfo(
             server=found.server,
             token=found.token,
             ca_path=found.ca_path,
@@ -121,8 +121,8 @@ def _login(credentials: Callable[[], Awaitable[Credentials]]) -> Callable[..., A
     return login
 
 
-def _settings(again: Backoff) -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
+def _settings(again: Backoff) -> OperatorSettings:
+    settings = OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True

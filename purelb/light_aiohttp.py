@@ -1,4 +1,7 @@
-"""aiohttp, imported without what costs memory for nothing: always ``from purelb.light_aiohttp import aiohttp, web``.
+"""aiohttp, imported without what costs memory for nothing: always ``from purelb.light_aiohttp import aiohttp``.
+
+Of its server there are the parts that a page needs which answers a few paths. The framework for sites, ``aiohttp.web``,
+takes another 1.1 MB: light_web.py.
 
 For the time of its import two libraries are told to do without, each in its own way, by the environment:
 
@@ -21,7 +24,10 @@ _before = {name: os.environ.get(name) for name in _TOLD}
 os.environ.update(_TOLD)
 try:
     import aiohttp as aiohttp
-    from aiohttp import web as web
+    from aiohttp.web_protocol import RequestHandler as RequestHandler
+    from aiohttp.web_request import BaseRequest as BaseRequest
+    from aiohttp.web_response import Response as Response
+    from aiohttp.web_server import Server as Server
 finally:
     for _name, _said in _before.items():
         if _said is None:

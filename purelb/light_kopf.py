@@ -1,24 +1,27 @@
-"""kopf, imported without what only others of its users need: always ``from purelb.light_kopf import kopf``.
+"""kopf's frame of a program, imported without the rest of it: ``from purelb.light_kopf import spawn_tasks`` and others.
 
-Where the official Kubernetes client is installed, kopf imports it to know its model classes, which we never hand over.
-That takes 19 MB of memory and half a second. It imports YAML to read kubeconfigs, and JSON patches for handlers that
-change objects: 1.3 MB, which come in once somebody uses them (importlib.util.LazyLoader). aiohttp, which it imports
-too, is to come in by light_aiohttp.py.
+kopf as a whole imports what its users may need, and we don't: webhooks with aiohttp's framework for sites, helpers for
+handlers that make objects, and where it is installed the official Kubernetes client, to know its model classes, which
+takes 19 MB of memory and half a second. So its parts are imported from where they are, for which time its package is
+there without its ``__init__`` having run. A release that has them elsewhere is imported as a whole.
+
+YAML, which it reads kubeconfigs with, JSON patches and aiohttp's framework come in when somebody first uses them
+(importlib.util.LazyLoader). aiohttp itself is to come in by light_aiohttp.py.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
+from importlib.util import LazyLoader, find_spec, module_from_spec
 from types import ModuleType
 from typing import Final
 
 import purelb.light_aiohttp  # noqa: F401
 
-_NAME: Final = "kubernetes"
-_LATER: Final = frozenset(("jsonpatch", "yaml"))
+_LATER: Final = frozenset(("aiohttp.web", "jsonpatch", "yaml"))
 
 
 class _Later:
@@ -33,13 +36,39 @@ class _Later:
         return spec
 
 
-_is_absent = _NAME not in sys.modules
-if _is_absent:
-    sys.modules[_NAME] = None  # type: ignore[assignment]  # how Python marks a module that can't be imported
+@contextmanager
+def _standing_in(modules: Mapping[str, ModuleType | None]) -> Iterator[None]:
+    """For as long as this, these are what they are for whoever imports them; None: they can't be."""
+    absent = [name for name in modules if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = modules[name]  # type: ignore[assignment]  # None is how Python marks those that can't be
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+def _bare(name: str) -> dict[str, ModuleType | None]:
+    spec = find_spec(name)
+    return {} if spec is None else {name: module_from_spec(spec)}
+
+
 sys.meta_path.insert(0, _Later)
 try:
-    import kopf as kopf
+    with _standing_in({"kubernetes": None}):
+        try:
+            with _standing_in({} if "kopf" in sys.modules else _bare("kopf")):
+                from kopf import on as on
+                from kopf._cogs.configs.configuration import OperatorSettings as OperatorSettings
+                from kopf._cogs.structs.credentials import ConnectionInfo as ConnectionInfo
+                from kopf._core.intents.registries import OperatorRegistry as OperatorRegistry
+                from kopf._core.reactor.running import spawn_tasks as spawn_tasks
+        except ImportError:
+            from kopf import ConnectionInfo as ConnectionInfo
+            from kopf import OperatorRegistry as OperatorRegistry
+            from kopf import OperatorSettings as OperatorSettings
+            from kopf import on as on
+            from kopf import spawn_tasks as spawn_tasks
 finally:
     sys.meta_path.remove(_Later)
-    if _is_absent:
-        del sys.modules[_NAME]

@@ -10,15 +10,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from functools import partial
 from typing import Final, Self
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from purelb.light_aiohttp import web
+from purelb.light_aiohttp import BaseRequest, RequestHandler, Response, Server
 
 log = logging.getLogger(__name__)
 
@@ -104,63 +103,67 @@ class Page:
 
     async def _serve(self, host: str, port: int) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        app = web.Application(client_max_size=1)
-        if self._registry is not None:
-            app.router.add_get("/metrics", partial(self._metrics, self._registry))
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        runner = runner_of(app)
+        server = server_of(self._answer)
         try:
-            connect = await connecting(runner)
-            listener = await loop.create_server(connect, host or None, port, reuse_address=True)
+            listener = await loop.create_server(connecting(server), host or None, port, reuse_address=True)
             self._stop = lambda: None if loop.is_closed() else loop.call_soon_threadsafe(stop.set)
             self._port.set_result(listener.sockets[0].getsockname()[1])
             await stop.wait()
             listener.close()
         finally:
-            await runner.cleanup()
+            await end(server)
 
-    async def _metrics(self, registry: CollectorRegistry, _: web.Request) -> web.Response:
+    async def _answer(self, request: BaseRequest) -> Response:
+        match request.path:
+            case "/healthz" | "/readyz" | "/metrics" if request.method not in ("GET", "HEAD"):
+                return Response(status=405, headers={"Allow": "GET,HEAD"})
+            case "/healthz":
+                return _said(self._healthy())
+            case "/readyz":
+                return _said(self._ready())
+            case "/metrics" if self._registry is not None:
+                return self._metrics(self._registry)
+            case _:
+                return Response(status=404, text="not found\n")
+
+    def _metrics(self, registry: CollectorRegistry) -> Response:
         now = time.monotonic()
         if now - self._rendered_at >= FRESH:
             self._rendered, self._rendered_at = generate_latest(registry), now
-        return web.Response(body=self._rendered, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def _healthz(self, _: web.Request) -> web.Response:
-        return _answer(self._healthy())
-
-    async def _readyz(self, _: web.Request) -> web.Response:
-        return _answer(self._ready())
+        return Response(body=self._rendered, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def runner_of(app: web.Application) -> web.AppRunner:
-    """What serves it, with our bounds; to be cleaned up at the end."""
-    return web.AppRunner(
-        app,
+def server_of(answer: Callable[[BaseRequest], Awaitable[Response]]) -> Server:
+    """What speaks HTTP, with our bounds, on the running loop; to be ended at the end. No ``answer`` reads a body."""
+    return Server(
+        answer,
+        handler_cancellation=True,
         access_log=None,
         max_line_size=HEADER,
         max_field_size=HEADER,
         lingering_time=0,
-        handler_cancellation=True,
-        shutdown_timeout=SHUTDOWN,
     )
 
 
-async def connecting(
-    runner: web.AppRunner,
+async def end(server: Server) -> None:
+    """Let it finish what it is about to answer, and close all its connections."""
+    await asyncio.sleep(0)  # what has come is begun
+    server.pre_shutdown()
+    await server.shutdown(SHUTDOWN)
+
+
+def connecting(
+    server: Server,
     most: int = CONNECTIONS,
     is_spared: Callable[[asyncio.BaseTransport], bool] = lambda transport: False,
 ) -> Callable[[], asyncio.Protocol]:
-    """Set it up, and give what makes a protocol of each connection: so many at once, and for so long.
+    """What makes a protocol of each connection: so many at once, and for so long.
 
     Those that are spared, which their owner has to bound, count for neither.
     """
     loop = asyncio.get_running_loop()
-    await runner.setup()
-    server = runner.server
-    assert server is not None
 
-    def cut(connection: web.RequestHandler) -> None:
+    def cut(connection: RequestHandler) -> None:
         transport = connection.transport
         if transport is not None and not is_spared(transport):
             transport.abort()
@@ -201,5 +204,5 @@ async def keep_serving(build: Callable[[], Page], host: str, port: int) -> None:
         await asyncio.sleep(REBIND)
 
 
-def _answer(trouble: str | None) -> web.Response:
-    return web.Response(text="ok\n") if trouble is None else web.Response(status=503, text=f"{trouble}\n")
+def _said(trouble: str | None) -> Response:
+    return Response(text="ok\n") if trouble is None else Response(status=503, text=f"{trouble}\n")

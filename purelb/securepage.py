@@ -19,8 +19,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from purelb.errors import KubeError, SettingsError
-from purelb.light_aiohttp import web
-from purelb.page import CONNECTIONS, Page, connecting, runner_of
+from purelb.light_aiohttp import BaseRequest, Response
+from purelb.page import CONNECTIONS, Page, connecting, end, server_of
 from purelb.reviews import Reviews
 
 log = logging.getLogger(__name__)
@@ -89,11 +89,9 @@ class SecurePage(Page):
                 reviews = await stack.enter_async_context(self._reviewing())
             except (KubeError, SettingsError) as error:
                 raise OSError(str(error)) from error
-            app = web.Application(client_max_size=1)
-            app.router.add_get("/metrics", partial(self._sealed, reviews))
-            runner = runner_of(app)
-            stack.push_async_callback(runner.cleanup)
-            connect = await connecting(runner)
+            server = server_of(partial(self._sealed, reviews))
+            stack.push_async_callback(end, server)
+            connect = connecting(server)
             listener = stack.enter_context(_listening(host, port))
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             self._stop = lambda: None if loop.is_closed() else loop.call_soon_threadsafe(stop.set)
@@ -102,11 +100,15 @@ class SecurePage(Page):
             await stop.wait()
             accepting.cancel()
 
-    async def _sealed(self, reviews: Reviews, request: web.Request) -> web.Response:
+    async def _sealed(self, reviews: Reviews, request: BaseRequest) -> Response:
+        if request.path != "/metrics":
+            return Response(status=404, text="not found\n")
+        if request.method not in ("GET", "HEAD"):
+            return Response(status=405, headers={"Allow": "GET,HEAD"})
         why = await reviews.refusal(request.headers.get("Authorization", ""))
         if why is not None:
-            return web.Response(status=why.status, text=f"{why.sentence}\n")
-        return await self._metrics(self._shown, request)
+            return Response(status=why.status, text=f"{why.sentence}\n")
+        return self._metrics(self._shown)
 
     async def _accept(self, listener: socket.socket, connect: Callable[[], asyncio.Protocol]) -> None:
         """Whoever comes, one after the other; of too many who haven't shaken hands yet the first one has to go."""

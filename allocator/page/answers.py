@@ -10,7 +10,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from purelb.light_aiohttp import aiohttp, web
+from purelb.light_aiohttp import aiohttp
+from purelb.light_web import web
 
 FOLDER: Final = Path(__file__).with_name("static")
 FILES: Final = {

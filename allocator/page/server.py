@@ -19,8 +19,8 @@ from allocator.page.answers import add_files, add_headers, guard, read_files
 from allocator.page.metrics import PageMetrics
 from allocator.page.streams import Moment, Streams
 from allocator.page.view import Teller
-from purelb.light_aiohttp import web
-from purelb.page import END, connecting, runner_of
+from purelb.light_web import web
+from purelb.page import END, HEADER, SHUTDOWN, connecting
 from purelb.settings import PageSettings
 
 log = logging.getLogger(__name__)
@@ -114,9 +114,19 @@ class PageServer:
         app.router.add_get("/view.json", streams.as_json)
         app.router.add_get("/events", streams.events, allow_head=False)
         app.on_response_prepare.append(add_headers)
-        runner = runner_of(app)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            max_line_size=HEADER,
+            max_field_size=HEADER,
+            lingering_time=0,
+            handler_cancellation=True,
+            shutdown_timeout=SHUTDOWN,
+        )
         try:
-            connect = await connecting(runner, CONNECTIONS, streams.has)
+            await runner.setup()
+            assert runner.server is not None, "it is set up"
+            connect = connecting(runner.server, CONNECTIONS, streams.has)
             where = self._settings.host or None, self._settings.port
             listening = await asyncio.get_running_loop().create_server(connect, *where, reuse_address=True)
             with contextlib.closing(listening) as listener:

@@ -16,7 +16,7 @@ from allocator.page.clients import Client, Clients
 from allocator.page.facts import Facts
 from allocator.page.metrics import PageMetrics
 from allocator.page.view import Teller, View, Viewer, delta, snapshot
-from purelb.light_aiohttp import web
+from purelb.light_web import web
 
 LOOK: Final = 900.0
 """Seconds that a browser looks on by one connection; then it comes again, and who waits for a place has one."""

@@ -14,6 +14,7 @@ from purelb import memory
 from purelb.recovery import Recovery
 
 NEEDLESS = (
+    "aiohttp.web_app",  # the framework for sites
     "frozenlist._frozenlist",  # brings the library of C++
     "google.protobuf",
     "grpc",
@@ -44,6 +45,31 @@ def test_what_comes_in_later_is_there_for_whoever_uses_it() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == '1 [{"op": "add", "path": "/a", "value": 1}]\n'
+
+
+@pytest.mark.parametrize("moved", ["", "kopf._core.reactor.running"])
+def test_the_parts_of_kopf_are_those_of_the_whole_also_of_a_release_that_has_them_elsewhere(moved: str) -> None:
+    code = f"""
+import sys
+
+class Moved:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == {moved!r}:
+            sys.meta_path.remove(Moved)
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Moved)
+from purelb import light_kopf
+print("kopf" in sys.modules)
+import kopf
+names = ("ConnectionInfo", "OperatorRegistry", "OperatorSettings", "on", "spawn_tasks")
+print(all(getattr(light_kopf, name) is getattr(kopf, name) for name in names))
+"""
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == [str(bool(moved)), "True"]
 
 
 class Circle:
