@@ -107,5 +107,9 @@ def test_it_is_enough_for_all_that_is_asked_and_each_part_of_it_is_needed() -> N
                 code, output, errors = await purelb(stage, *asked, kubeconfig=short)
                 assert (code, output) == (2, "")
                 assert f'cannot list resource "{resource}"' in errors
+            for asked in (["version"], ["nodes"], ["events"]):
+                no_services = stage.kubeconfig.with_name("without-services")
+                code, _, errors = await purelb(stage, *asked, kubeconfig=no_services)
+                assert (code in (0, 1), errors) == (True, ""), "it is about no Service, and reads none"
 
     asyncio.run(run())

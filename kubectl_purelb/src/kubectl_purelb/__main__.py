@@ -34,6 +34,7 @@ from kubectl_purelb.forecast import needs_endpoints
 from kubectl_purelb.inspection.case import Case
 from kubectl_purelb.live import watch
 from kubectl_purelb.manifests import read_manifests
+from kubectl_purelb.needs import needed
 from kubectl_purelb.printing import print_answer, printable
 from kubectl_purelb.reading import (
     read_all_events,
@@ -77,7 +78,8 @@ async def _ask(arguments: Arguments) -> Answer:
     if arguments.command == "validate" and arguments.files and not arguments.with_cluster:
         return validate(gathered(read_manifests(arguments.files, sys.stdin)), is_strict=arguments.is_strict)
     async with Kube(kubeconfig_of(arguments, os.environ), user_agent="kubectl-purelb") as kube:
-        cluster = await read_cluster(kube, arguments.purelb_namespace)
+        which = needed(arguments.command, arguments.subject, arguments.namespace)
+        cluster = await read_cluster(kube, arguments.purelb_namespace, which)
         now = datetime.datetime.now(datetime.UTC)
         match arguments.command:
             case "status":

@@ -26,6 +26,7 @@ from kubectl_purelb.diagnosis.surroundings import (
     view_word,
 )
 from kubectl_purelb.happenings import Backends, Event, is_ours, view_backends, view_events
+from kubectl_purelb.needs import EVERY, Which
 from kubectl_purelb.pods import Pod, view_pods
 from kubectl_purelb.validation.objects import OURS
 from purelb import membership, names
@@ -41,8 +42,8 @@ USUAL: Final = "purelb"
 _LABEL: Final = "app=purelb"
 
 
-async def read_cluster(kube: Kube, namespace: str | None) -> Cluster:
-    """All that tells how PureLB is. ``namespace``: PureLB's; None: it is looked for.
+async def read_cluster(kube: Kube, namespace: str | None, which: Which | None = EVERY) -> Cluster:
+    """All that tells how PureLB is. ``namespace``: PureLB's; None: it is looked for. ``which``: Services; None: none.
 
     Raises KubeError, and SettingsError where there are several installations and none was chosen.
     """
@@ -52,8 +53,7 @@ async def read_cluster(kube: Kube, namespace: str | None) -> Cluster:
     home = namespace or find_home(members, programs)
     groups = await _custom(kube, names.SERVICE_GROUPS)
     configs = await _custom(kube, names.LB_NODE_AGENTS)
-    # What is read of them, a page at a time: there may be tens of thousands.
-    services = [view_service(body) async for page in kube.pages(services_path()) for body in page.items]
+    services = await _services(kube, which) if which is not None else []
     own = [body for body in programs if body["metadata"]["namespace"] == home]
     gatherings = [view_gathering(body) for body in members if body["metadata"]["namespace"] == home]
     allocators = [body for body in own if component_of(body) == ALLOCATOR]
@@ -109,6 +109,13 @@ def find_home(members: Collection[Json], programs: Collection[Json]) -> str:
 
 def _may_tell(body: Json) -> bool:
     return body.get("kind") in ("Deployment", "DaemonSet") or body["metadata"]["name"] == membership.NAME
+
+
+async def _services(kube: Kube, which: Which) -> Sequence[ServiceView]:
+    """What is read of them, a page at a time."""
+    query = {} if which.name is None else {"fieldSelector": f"metadata.name={which.name}"}
+    pages = kube.pages(services_path(which.namespace), **query)
+    return [view_service(body) async for page in pages for body in page.items]
 
 
 async def read_service(kube: Kube, key: ServiceKey) -> ServiceView:
