@@ -24,6 +24,8 @@ from kubectl_purelb.diagnosis.surroundings import (
     view_version,
     view_word,
 )
+from kubectl_purelb.health import findings
+from kubectl_purelb.places import all_places
 from purelb import checks, names, nodefacts
 from purelb.checks import REASONS, Check, Finding
 from purelb.nodefacts import NodeFacts
@@ -335,6 +337,18 @@ def test_the_version_is_read_as_distributions_write_it(body: Json, version: tupl
 )
 def test_what_others_wrote_is_read_leniently(read: Callable[[], object]) -> None:
     read()
+
+
+@pytest.mark.parametrize(
+    "check",
+    [Check.NOT_INSTALLED, Check.PROGRAM_NOT_READY, Check.MEMBERSHIP_STALE, Check.POOL_REFUSED, Check.AGENT_CONFIG],
+)
+def test_what_status_says_too_it_says_in_the_same_words(check: Check) -> None:
+    (seen, around), *_ = [(seen, around) for planted, seen, around, _ in FAULTS if planted is check]
+
+    (found,) = diagnose(seen, around, NOW)
+    said = [(one.about, one.why, one.remedy) for one in findings(seen, all_places(seen), NOW)]
+    assert (found.about, found.what, found.remedy) in said
 
 
 def test_it_tells_what_why_and_what_to_do_with_the_page() -> None:

@@ -10,9 +10,11 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kubectl_purelb.cluster import AGENT, ALLOCATOR, Cluster, Program
+from kubectl_purelb.causes import is_installed, of_agent_configs, of_group, of_installation
+from kubectl_purelb.cluster import AGENT, Cluster
 from kubectl_purelb.places import Place, State
-from purelb.membership import STALE, Standing
+from purelb.checks import Finding as Cause
+from purelb.membership import Standing
 from purelb.names import GOSSIP_PORT
 
 
@@ -29,56 +31,15 @@ class Finding:
 
 def findings(cluster: Cluster, places: Sequence[Place], now: datetime.datetime) -> tuple[Finding, ...]:
     """All of them, the causes before what follows from them. ``now`` is the time of day."""
-    if not cluster.programs and cluster.gathering is None:
-        return (_not_installed(cluster),)
-    return (
-        *_of_programs(cluster),
-        *_of_gathering(cluster, now),
-        *_of_nodes(cluster),
-        *_of_configuration(cluster),
-        *_of_services(cluster, places),
-    )
+    shared = tuple(map(_told, of_installation(cluster, now)))
+    if not is_installed(cluster):
+        return shared
+    configuration = (*(one for group in cluster.groups for one in of_group(group)), *of_agent_configs(cluster))
+    return (*shared, *_of_nodes(cluster), *map(_told, configuration), *_of_services(cluster, places))
 
 
-def _not_installed(cluster: Cluster) -> Finding:
-    return Finding(
-        "PureLB",
-        f"neither its programs nor its agents' word are in namespace {cluster.namespace}",
-        "kubectl apply -f manifests/purelb-complete.yaml, or name the namespace that it is in: --purelb-namespace",
-    )
-
-
-def _of_programs(cluster: Cluster) -> Iterable[Finding]:
-    for name, kind in ((ALLOCATOR, "Deployment"), (AGENT, "DaemonSet")):
-        program = cluster.programs.get(name)
-        if program is None:
-            yield Finding(name, f"there is no such {kind} in namespace {cluster.namespace}", "install PureLB anew")
-        elif program.ready < program.wanted or program.wanted == 0:
-            yield Finding(name, _of_pods(program), _look_at_pods(cluster, name))
-
-
-def _of_pods(program: Program) -> str:
-    return f"{program.ready} of {program.wanted} pods are ready" if program.wanted else "no pod of it is wanted"
-
-
-def _look_at_pods(cluster: Cluster, component: str) -> str:
-    return f"kubectl describe pods -n {cluster.namespace} -l component={component}"
-
-
-def _of_gathering(cluster: Cluster, now: datetime.datetime) -> Iterable[Finding]:
-    gathering = cluster.gathering
-    if gathering is None:
-        yield Finding(
-            "nodes",
-            "no agent says which nodes take part (there is no Membership object)",
-            f"see that crds/memberships.purelb.io.yaml is applied; {_look_at_pods(cluster, AGENT)}",
-        )
-    elif (age := (now - gathering.observed).total_seconds()) > STALE:
-        yield Finding(
-            "nodes",
-            f"no agent has said for {age / 60:.0f} min which nodes take part",
-            f"{_look_at_pods(cluster, AGENT)}; they may not reach the API server",
-        )
+def _told(cause: Cause) -> Finding:
+    return Finding(cause.about, cause.what, cause.remedy)
 
 
 def _of_nodes(cluster: Cluster) -> Iterable[Finding]:
@@ -104,17 +65,6 @@ def _of_nodes(cluster: Cluster) -> Iterable[Finding]:
             f"{agents.ready} agents are ready, and only {heard} of them hear each other",
             f"kubectl get nodes says whether one died; else open port {GOSSIP_PORT}, TCP and UDP, between all nodes",
         )
-
-
-def _of_configuration(cluster: Cluster) -> Iterable[Finding]:
-    for group in cluster.groups:
-        if group.trouble:
-            remedy = f"kubectl edit servicegroup {group.name} -n {group.namespace}"
-            yield Finding(f"pool {group.name}", group.trouble, remedy)
-    for config in cluster.configs:
-        if config.trouble:
-            remedy = f"kubectl edit lbnodeagent {config.name} -n {config.namespace}"
-            yield Finding(f"LBNodeAgent {config.name}", config.trouble, remedy)
 
 
 def _of_services(cluster: Cluster, places: Sequence[Place]) -> Iterable[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from kubectl_purelb.causes import edit, of_group
 from kubectl_purelb.cluster import Cluster, Group
 from kubectl_purelb.diagnosis.surroundings import Surroundings
 from purelb.addresses import AddressRange, IPAddress, listed, parse_address
@@ -20,7 +21,7 @@ def of_pools(cluster: Cluster, around: Surroundings) -> Iterable[Finding]:
     vips = {address for service in given for address in service.ingress}
     gateways = {gateway for word in around.words.values() for gateway in word.facts.gateways}
     for group in cluster.groups:
-        yield from _refused(group)
+        yield from of_group(group)
         ranges = [pool.range for pool in group.spec.pools] if group.spec is not None else []
         nodes = [
             f"{address} (node {node.name})"
@@ -45,11 +46,6 @@ def of_pools(cluster: Cluster, around: Surroundings) -> Iterable[Finding]:
                 "address is the node's own"
             )
             yield Finding(Check.VIP_IS_NODE_ADDRESS, what, remedy, f"node {node.name}")
-
-
-def _refused(group: Group) -> Iterable[Finding]:
-    if group.trouble:
-        yield Finding(Check.POOL_REFUSED, group.trouble, _edit(group), _name(group))
 
 
 def _unreachable(group: Group, cluster: Cluster) -> Iterable[Finding]:
@@ -95,12 +91,4 @@ def _overlapping(networks: Iterable[tuple[str, AddressRange]], ranges: Iterable[
 
 
 def _found(check: Check, group: Group, what: str) -> Finding:
-    return Finding(check, what, _edit(group), _name(group))
-
-
-def _edit(group: Group) -> str:
-    return f"kubectl edit servicegroup {group.name} -n {group.namespace}"
-
-
-def _name(group: Group) -> str:
-    return f"pool {group.name}"
+    return Finding(check, what, edit(group), f"pool {group.name}")
