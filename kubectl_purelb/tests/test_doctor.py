@@ -21,6 +21,7 @@ from kubectl_purelb.diagnosis.surroundings import (
     view_cluster_ips,
     view_controller,
     view_node,
+    view_proxy,
     view_version,
     view_word,
 )
@@ -124,6 +125,29 @@ def written_by(manager: str) -> Json:
     return body
 
 
+def proxy(mode: str, *, strict: bool, name: str = "kube-proxy", key: str = "config.conf") -> Json:
+    """As kubeadm writes it."""
+    text = f'''apiVersion: kubeproxy.config.k8s.io/v1alpha1
+ipvs:
+  minSyncPeriod: 0s
+  strictARP: {str(strict).lower()}
+kind: KubeProxyConfiguration
+mode: "{mode}"
+'''
+    return {
+        "metadata": {"name": name, "namespace": "kube-system"},
+        "data": {key: text, "kubeconfig.conf": "kind: Config"},
+    }
+
+
+def with_proxy(body: Json, around: Surroundings = HEALTHY) -> Surroundings:
+    found = view_proxy(body)
+    assert found is not None
+    return replace(around, proxy=found)
+
+
+LOOSE = proxy("ipvs", strict=False)
+WITHOUT_AGENT = replace(HEALTHY, nodes=(*NODES, view_node(node("cp", "10.31.188.1"))))
 UNSERVED = [condition("Ready", False, "its ranges overlap those of pool wire")]
 FAR = group("far", "192.168.7.10-192.168.7.20", "192.168.7.0/24", version="v2")
 FAULTS: list[tuple[Check, Cluster, Surroundings, str]] = [
@@ -197,6 +221,7 @@ FAULTS: list[tuple[Check, Cluster, Surroundings, str]] = [
         HEALTHY,
         "its ranges overlap",
     ),
+    (Check.STRICT_ARP, WELL_CLUSTER, with_proxy(LOOSE, WITHOUT_AGENT), "the kernel of cp is set"),
     (Check.POOL_UNREACHABLE, cluster(SERVED, groups=[group(), FAR]), HEALTHY, "192.168.7.0/24"),
     (
         Check.AGENT_CONFIG,
@@ -264,6 +289,9 @@ def test_every_check_has_a_fault_here_and_says_why_it_matters() -> None:
             beside(SERVICELB),
         ),
         (cluster(SERVED, groups=[group(), group("far", "10.9.0.0/24", "10.9.0.0/24")]), HEALTHY),
+        (WELL_CLUSTER, with_proxy(LOOSE)),
+        (WELL_CLUSTER, with_proxy(proxy("ipvs", strict=True), WITHOUT_AGENT)),
+        (WELL_CLUSTER, with_proxy(proxy("", strict=False), WITHOUT_AGENT)),
     ],
     ids=[
         "all is well",
@@ -276,6 +304,9 @@ def test_every_check_has_a_fault_here_and_says_why_it_matters() -> None:
         "MetalLB beside a PureLB that asks for a class",
         "servicelb beside a Service that has our class",
         "v1's local pool off the nodes' subnets is routed",
+        "kube-proxy without strictARP, and the nodes are set by hand",
+        "kube-proxy with strictARP beside a node without an agent",
+        "kube-proxy in another mode beside a node without an agent",
     ],
 )
 def test_what_is_no_fault_is_not_found(seen: Cluster, around: Surroundings) -> None:
@@ -314,6 +345,27 @@ def test_an_agent_whose_lease_is_old_is_silent_and_what_it_said_counts_no_more()
 
 
 @pytest.mark.parametrize(
+    ("body", "remedy"),
+    [
+        (LOOSE, "kubectl edit configmap kube-proxy -n kube-system: ipvs.strictARP: true; then kubectl rollout restart"),
+        (proxy("ipvs", strict=True), "kubectl rollout restart ds/kube-proxy -n kube-system: configmap kube-proxy"),
+        (proxy("nftables", strict=False), "ip link delete kube-ipvs0 on the node"),
+        (
+            proxy("ipvs", strict=False, name="kube-proxy-config", key="config"),
+            "kubectl edit configmap kube-proxy-config -n kube-system",
+        ),
+    ],
+    ids=["it is to be set", "it is to be read", "another mode left it", "as EKS has it"],
+)
+def test_the_remedy_for_strict_arp_goes_by_kube_proxys_config_map(body: Json, remedy: str) -> None:
+    around = with_proxy(body, said("w12", Finding(Check.STRICT_ARP, "it answers on eth0", "set it")))
+
+    (found,) = diagnose(WELL_CLUSTER, around, NOW)
+    assert found.what == "it answers on eth0"
+    assert found.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
     ("body", "version"),
     [
         ({"major": "1", "minor": "31"}, (1, 31)),
@@ -333,6 +385,10 @@ def test_the_version_is_read_as_distributions_write_it(body: Json, version: tupl
         lambda: view_word({"metadata": {"name": "purelb-node-w11", "annotations": {"purelb.io/findings": "["}}}),
         lambda: view_node({"metadata": {"name": "w11"}, "status": {"addresses": [{"type": "InternalIP"}]}}),
         lambda: list(view_cluster_ips({"spec": {"cidrs": ["x"]}})),
+        lambda: view_proxy({"metadata": {"name": "kube-proxy"}}),
+        lambda: view_proxy({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "[" * 10_000}}),
+        lambda: view_proxy({"metadata": {"name": "kube-proxy"}, "data": {"config.conf": "mode: a\nmode"}}),
+        lambda: view_proxy({"metadata": {"name": "other"}, "data": {"config.conf": "kind: KubeProxyConfiguration"}}),
     ],
 )
 def test_what_others_wrote_is_read_leniently(read: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from kubectl_purelb.diagnosis.surroundings import PROXY_CONFIGS
 from purelb import names
 from purelb.kube import core_path, group_path
 from tests.allocator.stage import Stage, staged
@@ -35,11 +36,18 @@ DOCTORS = {"nodes", "leases", "servicecidrs"}
 """What no other command reads."""
 
 
+PROXY = {
+    "metadata": {"name": "kube-proxy", "namespace": "kube-system"},
+    "data": {"config.conf": "kind: KubeProxyConfiguration\nmode: ipvs\nipvs: {strictARP: false}\n"},
+}
 MOVER: dict[str, Any] = yaml.safe_load((MANIFESTS / "plugin" / "mover.yaml").read_text())
 
 
 def resources() -> Iterator[tuple[str, str]]:
+    """What may be listed."""
     for rule in ROLE["rules"]:
+        if "resourceNames" in rule:
+            continue
         for resource in rule["resources"]:
             yield rule["apiGroups"][0], resource
 
@@ -70,8 +78,14 @@ async def reader(stage: Stage, name: str, without: str = "", more: Sequence[Any]
 
 
 def test_it_only_reads() -> None:
-    assert {verb for rule in ROLE["rules"] for verb in rule["verbs"]} == {"list"}
+    assert {verb for rule in ROLE["rules"] for verb in rule["verbs"]} == {"list", "get"}
     assert not {"secrets", "configmaps", "pods/exec"} & {resource for _, resource in resources()}
+    (named,) = [rule for rule in ROLE["rules"] if "resourceNames" in rule]
+    assert (named["resources"], named["verbs"], set(named["resourceNames"])) == (
+        ["configmaps"],
+        ["get"],
+        set(PROXY_CONFIGS),
+    )
 
 
 def test_who_may_move_may_write_two_kinds_of_objects_and_nothing_else() -> None:
@@ -107,6 +121,12 @@ def test_it_is_enough_for_all_that_is_asked_and_each_part_of_it_is_needed() -> N
                 code, output, errors = await purelb(stage, *asked, kubeconfig=short)
                 assert (code, output) == (2, "")
                 assert f'cannot list resource "{resource}"' in errors
+            await stage.kube.create(core_path("nodes"), {"metadata": {"name": "without-agent"}})
+            await stage.kube.create(core_path("configmaps", "kube-system"), PROXY)
+            all_of_it = await reader(stage, "all", more=[rule for rule in ROLE["rules"] if "resourceNames" in rule])
+            for who, is_found in ((enough, False), (all_of_it, True)):
+                _, output, errors = await purelb(stage, "doctor", kubeconfig=who)
+                assert (("ipvs without strictARP" in output), errors) == (is_found, "")
             for asked in (["version"], ["nodes"], ["events"]):
                 no_services = stage.kubeconfig.with_name("without-services")
                 code, _, errors = await purelb(stage, *asked, kubeconfig=no_services)

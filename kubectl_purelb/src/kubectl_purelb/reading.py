@@ -18,10 +18,13 @@ from kubectl_purelb.cluster import (
     view_program,
 )
 from kubectl_purelb.diagnosis.surroundings import (
+    PROXY_CONFIGS,
+    ProxyConfig,
     Surroundings,
     view_cluster_ips,
     view_controller,
     view_node,
+    view_proxy,
     view_version,
     view_word,
 )
@@ -31,7 +34,7 @@ from kubectl_purelb.pods import Pod, view_pods
 from kubectl_purelb.validation.objects import OURS
 from purelb import membership, names
 from purelb.endpoints import SERVICE_NAME_LABEL, Endpoints, endpoint_slice
-from purelb.errors import SettingsError, UnavailableError
+from purelb.errors import ForbiddenError, NotFoundError, SettingsError, UnavailableError
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
 from purelb.services import ServiceKey, ServiceView, view_service
 
@@ -170,7 +173,20 @@ async def read_surroundings(kube: Kube, namespace: str) -> Surroundings:
         cluster_ips=tuple(one for body in cidrs for one in view_cluster_ips(body)),
         homes=frozenset(homes),
         version=view_version(await kube.discover("/version")),
+        proxy=await _proxy(kube),
     )
+
+
+async def _proxy(kube: Kube) -> ProxyConfig | None:
+    """kube-proxy's configuration, where there is one, and it may be read: other distributions keep it elsewhere."""
+    for name in PROXY_CONFIGS:
+        try:
+            found = view_proxy(await kube.get(core_path("configmaps", "kube-system", name)))
+        except (ForbiddenError, NotFoundError):
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 def is_agents(body: Json) -> bool:

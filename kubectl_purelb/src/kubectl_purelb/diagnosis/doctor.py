@@ -9,6 +9,7 @@ from typing import Final
 
 from kubectl_purelb.cluster import Cluster
 from kubectl_purelb.diagnosis.installation import of_installation
+from kubectl_purelb.diagnosis.kubeproxy import of_proxy, sharpened
 from kubectl_purelb.diagnosis.nodes import of_nodes
 from kubectl_purelb.diagnosis.others import of_others
 from kubectl_purelb.diagnosis.pools import of_pools
@@ -42,7 +43,8 @@ def diagnose(cluster: Cluster, around: Surroundings, now: datetime.datetime) -> 
         *of_installation(cluster, around, now),
         *of_others(cluster, around),
         *of_pools(cluster, around),
-        *of_nodes(cluster, around, now),
+        *of_proxy(around),
+        *sharpened(of_nodes(cluster, around, now), around.proxy),
     ]
     checks = {one.check for one in found}
     follows = {check for cause in checks for check in _FOLLOWS.get(cause, ())}

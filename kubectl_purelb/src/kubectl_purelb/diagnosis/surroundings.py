@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+import yaml
+
 from kubectl_purelb.cluster import environment_of
 from purelb import names
 from purelb.addresses import AddressRange, IPAddress, parse_address, parse_network
@@ -25,6 +27,10 @@ _CNI_ADDRESSES: Final = (
     "flannel.alpha.coreos.com/public-ipv6",
 )
 """Annotations of a Node in which CNIs keep what they take for its address; some with a prefix length."""
+PROXY_CONFIGS: Final = {"kube-proxy": "config.conf", "kube-proxy-config": "config"}
+"""ConfigMaps of kube-system with kube-proxy's configuration, and by which key: kubeadm's, and EKS's."""
+LONGEST: Final = 64 * 1024
+"""Characters of it that are read."""
 _SERVICELB: Final = "svccontroller.k3s.cattle.io/svcname"
 """The label of the DaemonSets that k3s's servicelb makes, one for each Service."""
 _SERVICELB_NAMESPACE: Final = "svccontroller.k3s.cattle.io/svcnamespace"
@@ -67,6 +73,26 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyConfig:
+    """kube-proxy's configuration, for the next time that it starts."""
+
+    where: str
+    """The object, as kubectl takes it: ``configmap kube-proxy -n kube-system``."""
+    mode: str
+    is_strict: bool
+    """strictARP."""
+
+    @property
+    def is_ipvs(self) -> bool:
+        return self.mode == "ipvs"
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether nodes answer ARP for every address that they have on ``kube-ipvs0``."""
+        return self.is_ipvs and not self.is_strict
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """All of it."""
 
@@ -79,6 +105,8 @@ class Surroundings:
     """The namespaces where agents of PureLB's are, ours included."""
     version: tuple[int, int] | None = None
     """Of Kubernetes."""
+    proxy: ProxyConfig | None = None
+    """None: there is no such ConfigMap, or none that may be read."""
 
 
 def view_node(body: Json) -> NodeView:
@@ -142,6 +170,26 @@ def view_controller(body: Json) -> Controller | None:
 def view_cluster_ips(body: Json) -> Iterator[tuple[str, AddressRange]]:
     """Read a ServiceCIDR."""
     yield from _networks((body.get("spec") or {}).get("cidrs") or ())
+
+
+def view_proxy(body: Json) -> ProxyConfig | None:
+    """Read kube-proxy's ConfigMap, as kubeadm or EKS write it; None where it isn't one (KubeProxyConfiguration)."""
+    name, data = body["metadata"]["name"], body.get("data") or {}
+    try:
+        # BaseLoader takes texts for texts, and puts in no merge keys, whose size an enemy could choose.
+        found = yaml.BaseLoader(str(data.get(PROXY_CONFIGS.get(name, "")) or "")[:LONGEST]).get_single_data()
+    except (yaml.YAMLError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.get("kind") != "KubeProxyConfiguration":
+        return None
+    ipvs = found.get("ipvs")
+    strict = ipvs.get("strictARP") if isinstance(ipvs, dict) else None
+    mode = found.get("mode")
+    return ProxyConfig(
+        f"configmap {name} -n kube-system",
+        mode if isinstance(mode, str) and mode else "iptables",
+        isinstance(strict, str) and strict.lower() == "true",
+    )
 
 
 def view_version(body: Json) -> tuple[int, int] | None:
