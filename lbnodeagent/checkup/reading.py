@@ -1,4 +1,4 @@
-"""Looks at the node: settings below /proc, the kernel's answer about a packet's way. Owns reading; finds nothing wrong.
+"""Looks at the node: settings and tables below /proc, a NIC's own values. Owns reading; finds nothing wrong.
 
 What can't be read counts as the kernel's harmless value. A look is a few dozen small files and blocks; it's run in a
 thread of its own.
@@ -6,8 +6,6 @@ thread of its own.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import socket
 import struct
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
-from lbnodeagent.kernel.attributes import attribute
+from lbnodeagent.checkup.ways import SIOCGIFHWADDR, SIOCGIFMTU, ask_of_interface, drops_far
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress, IPNetwork, parse_address
 from purelb.errors import AddressError
@@ -25,15 +23,6 @@ from purelb.errors import AddressError
 _PROC: Final = Path("/proc")
 _MOST: Final = 4096
 """Lines of a table that are read: a wire can be large."""
-_FAR: Final = "198.51.100.1"
-"""A client in another subnet than any of the node's: of the addresses for documentation (RFC 5737)."""
-_SIOCGIFADDR: Final = 0x8915
-_SIOCGIFMTU: Final = 0x8921
-_SIOCGIFHWADDR: Final = 0x8927
-_RTM_GETROUTE: Final = 26
-_NLM_F_REQUEST: Final = 1
-_NLMSG_ERROR: Final = 2
-_RTA_DST, _RTA_SRC, _RTA_IIF = 1, 2, 3
 _COMPLETE: Final = 0x2
 """ATF_COM of /proc/net/arp: the host has answered."""
 _LISTENS: Final = "0A"
@@ -91,7 +80,7 @@ def _nic(name: str, subnets: Iterable[IPNetwork], proc: Path) -> Nic:
         proxies_arp=greater("proxy_arp") > 0,
         forwards=_number(ipv4 / name / "forwarding", 1) > 0,
         has_ipv6=_number(ipv6 / name / "disable_ipv6", 0) == 0,
-        drops_far=greater("rp_filter") == 1 and _drops(name),
+        drops_far=greater("rp_filter") == 1 and drops_far(name),
     )
 
 
@@ -151,13 +140,13 @@ def _link(file: Path) -> str:
 
 
 def _mtu(name: str) -> int | None:
-    answer = _ask_of_interface(name, _SIOCGIFMTU)
+    answer = ask_of_interface(name, SIOCGIFMTU)
     mtu: int | None = struct.unpack_from("=i", answer, 16)[0] if answer else None
     return mtu
 
 
 def _mac(name: str) -> Mac | None:
-    answer = _ask_of_interface(name, _SIOCGIFHWADDR)
+    answer = ask_of_interface(name, SIOCGIFHWADDR)
     return Mac(answer[18:24]) if answer and any(answer[18:24]) else None
 
 
@@ -170,48 +159,6 @@ def has(address: IPAddress) -> bool:
         except OSError:
             return False
     return True
-
-
-def _drops(name: str) -> bool:
-    """Whether the kernel drops a packet from far that comes in there for the node's own address, and none from near.
-
-    It's asked as ``ip route get ADDRESS from SOURCE iif NAME`` does, so that policy routing counts as it does for
-    packets. Linux says EXDEV, a newer one EINVAL.
-    """
-    answer = _ask_of_interface(name, _SIOCGIFADDR)
-    if not answer:
-        return False
-    own = answer[20:24]
-    near = own[:3] + bytes([own[3] ^ 1])
-    return _refuses(name, own, socket.inet_aton(_FAR)) and not _refuses(name, own, near)
-
-
-def _refuses(name: str, own: bytes, source: bytes) -> bool:
-    """Whether a packet from ``source`` to ``own`` is dropped that comes in by interface ``name``."""
-    try:
-        index = socket.if_nametoindex(name)
-        values = (_RTA_DST, own), (_RTA_SRC, source), (_RTA_IIF, struct.pack("=I", index))
-        message = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 32, 0, 0, 0, 0, 0, 0)
-        message += b"".join(attribute(kind, value) for kind, value in values)
-        header = struct.pack("=IHHII", 16 + len(message), _RTM_GETROUTE, _NLM_F_REQUEST, 1, 0)
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as kernel:
-            kernel.settimeout(1.0)
-            kernel.send(header + message)
-            reply = kernel.recv(4096)
-    except OSError:
-        return False
-    kind = struct.unpack_from("=H", reply, 4)[0]
-    return kind == _NLMSG_ERROR and -struct.unpack_from("=i", reply, 16)[0] in (errno.EXDEV, errno.EINVAL)
-
-
-def _ask_of_interface(name: str, what: int) -> bytes:
-    """netdevice(7); nothing where there's no such thing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
-        try:
-            answer: bytes = fcntl.ioctl(asking, what, struct.pack("16s24x", name.encode()[:15]))
-        except OSError:
-            return b""
-    return answer
 
 
 def _number(file: Path, otherwise: int) -> int:
