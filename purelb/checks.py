@@ -33,6 +33,7 @@ class Check(enum.Enum):
     ARP_MUTE = "arp-mute"
     PROXY_ARP = "proxy-arp"
     RP_FILTER = "rp-filter"
+    WAY_BACK = "way-back"
     FORWARDING = "forwarding"
     IPV6_OFF = "ipv6-off"
     CONNTRACK_FULL = "conntrack-full"
@@ -80,6 +81,7 @@ REASONS: Final[Mapping[Check, str]] = {
     Check.ARP_MUTE: "ARPMute",
     Check.PROXY_ARP: "ProxyARP",
     Check.RP_FILTER: "ReversePathFilter",
+    Check.WAY_BACK: "WayBack",
     Check.FORWARDING: "ForwardingOff",
     Check.IPV6_OFF: "IPv6Off",
     Check.CONNTRACK_FULL: "ConntrackFull",
@@ -125,6 +127,7 @@ NUMBERS: Final[Mapping[Check, int]] = {
     Check.TWO_ANSWERS: 21,
     Check.NO_ANSWER: 22,
     Check.LEDGER_LOST: 23,
+    Check.WAY_BACK: 25,
 }
 """What agents tell each other of these, from 0 to 31: a number is given once only."""
 _BY_NAME: Final = {check.value: check for check in Check}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lbnodeagent.checkup.answers import Doubt
+from lbnodeagent.checkup.clients import Detour
 from lbnodeagent.tables import Mac
 from purelb.addresses import AddressRange, IPAddress, IPNetwork
 
@@ -27,6 +28,8 @@ class Nic:
     has_ipv6: bool = True
     drops_far: bool = False
     """The kernel would drop what comes in here from another subnet (rp_filter, RFC 3704): asked of it, not guessed."""
+    has_default: bool = True
+    """The IPv4 default route leads by this NIC, or there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Facts:
     """Our ports at which another program listens: ``TCP 7472``."""
     doubts: tuple[Doubt, ...] = ()
     """VIPs of other nodes for which nobody answers on the wire, or more than one host does."""
+    detours: tuple[Detour, ...] = ()
+    """Clients of other subnets that come in by one NIC and are answered by another."""
     by_detour: tuple[str, ...] = ()
     """Nodes that answer the gossip through others or by TCP alone."""
     closed: tuple[str, ...] = ()

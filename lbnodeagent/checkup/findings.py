@@ -72,6 +72,14 @@ def _way(facts: Facts, _: Expected) -> Iterable[Finding]:
                 "interface (rp_filter)"
             )
             yield Finding(Check.RP_FILTER, what, _sysctl(f"net.ipv4.conf.{nic.name}.rp_filter=2"))
+    for detour in facts.detours:
+        client, vip = detour.client
+        what = (
+            f"clients of other subnets come in by {detour.nic} ({client} for {vip}), and what answers them leaves by "
+            f"{detour.by}"
+        )
+        remedy = f"ip route add CLIENTS via GATEWAY dev {detour.nic} on the node, for the networks that they are in"
+        yield Finding(Check.WAY_BACK, what, remedy)
     if still := [nic.name for nic in facts.nics if not nic.forwards]:
         what = f"this node doesn't forward what comes in by {', '.join(still)}, so that it reaches no pod elsewhere"
         yield Finding(Check.FORWARDING, what, _sysctl("net.ipv4.ip_forward=1"))
@@ -197,6 +205,7 @@ CHECKS: Final = frozenset(
         Check.ARP_ANNOUNCE,
         Check.ARP_FLUX,
         Check.RP_FILTER,
+        Check.WAY_BACK,
         Check.FORWARDING,
         Check.IPV6_OFF,
         Check.CONNTRACK_FULL,

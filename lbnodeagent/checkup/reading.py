@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -47,9 +47,10 @@ def look(expected: Expected, proc: Path = _PROC) -> Facts:
     for route in routes:
         if route.gateway is None and route.network in expected.subnets:
             on.setdefault(route.interface, []).append(route.network)
+    defaults = frozenset(route.interface for route in routes if route.network.prefixlen == 0)
     filters = proc / "sys/net/netfilter"
     return Facts(
-        nics=tuple(_nic(name, subnets, proc) for name, subnets in on.items()),
+        nics=tuple(_nic(name, subnets, defaults, proc) for name, subnets in on.items()),
         gateways=frozenset(
             route.gateway for route in routes if route.gateway is not None and route.network.prefixlen == 0
         ),
@@ -63,7 +64,7 @@ def look(expected: Expected, proc: Path = _PROC) -> Facts:
     )
 
 
-def _nic(name: str, subnets: Iterable[IPNetwork], proc: Path) -> Nic:
+def _nic(name: str, subnets: Iterable[IPNetwork], defaults: Set[str], proc: Path) -> Nic:
     ipv4, ipv6 = proc / "sys/net/ipv4/conf", proc / "sys/net/ipv6/conf"
 
     def greater(setting: str) -> int:
@@ -81,6 +82,7 @@ def _nic(name: str, subnets: Iterable[IPNetwork], proc: Path) -> Nic:
         forwards=_number(ipv4 / name / "forwarding", 1) > 0,
         has_ipv6=_number(ipv6 / name / "disable_ipv6", 0) == 0,
         drops_far=greater("rp_filter") == 1 and drops_far(name),
+        has_default=not defaults or name in defaults,
     )
 
 

@@ -13,10 +13,13 @@ from typing import Final
 
 from lbnodeagent.checkup.answers import Answers, Doubt
 from lbnodeagent.checkup.asking import who_has
+from lbnodeagent.checkup.clients import Detour, FarClients
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
 from lbnodeagent.checkup.findings import findings
+from lbnodeagent.checkup.listening import far_clients
 from lbnodeagent.checkup.reading import has, look
 from lbnodeagent.checkup.suspicion import Suspicion
+from lbnodeagent.checkup.ways import leaves_by
 from lbnodeagent.messages import Peer
 from purelb.addresses import IPAddress, parse_address
 from purelb.checks import Finding
@@ -61,6 +64,7 @@ class CheckupWatch:
         self._answers = Answers(chance)
         self._chance = chance
         self._suspicion = Suspicion(chance)
+        self._clients = FarClients()
 
     async def run(self, tell: Callable[[Looked], None]) -> None:
         """Tell of each look, until cancelled."""
@@ -83,6 +87,7 @@ class CheckupWatch:
         facts = replace(
             facts,
             doubts=await self._doubts(facts, peers),
+            detours=await self._detoured(facts, expected),
             neighbours=strangers,
             by_detour=tuple(sorted(self._detours())),
             closed=self._suspicion.tried(closed),
@@ -115,6 +120,14 @@ class CheckupWatch:
         return self._answers.heard(
             {vip: node for vip, node in asked.items() if answers.get(controls[near[vip].name])}, answers
         )
+
+    async def _detoured(self, facts: Facts, expected: Expected) -> tuple[Detour, ...]:
+        """Where the answers to clients of other subnets leave by another NIC; what is dropped is told of by itself."""
+        nics = [nic for nic in facts.nics if not nic.has_default and not nic.drops_far]
+        came = await far_clients(nics, lambda address: address in expected.vips and has(address))
+        known = self._clients.seen(came, expected.vips)
+        ways = [(client, nic, leaves_by(client.address)) for nic, client in known.items()]
+        return tuple(Detour(client, nic, by) for client, nic, by in ways if by not in (None, nic))
 
     async def _closed(self, peers: Sequence[Peer], port: int) -> list[str]:
         are_open = await asyncio.gather(*(_is_open(peer.address, port) for peer in peers))

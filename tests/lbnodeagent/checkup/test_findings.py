@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lbnodeagent.checkup.answers import Doubt
+from lbnodeagent.checkup.clients import Client, Detour
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
 from lbnodeagent.checkup.findings import CHECKS, findings
 from lbnodeagent.tables import Mac
 from purelb.addresses import parse_range
 from purelb.checks import REASONS, Check
 
-VIP = ip_address("10.31.188.64")
+VIP = IPv4Address("10.31.188.64")
 LAN = ip_network("10.31.0.0/16")
 POOL = ("wire", parse_range("10.31.188.64-10.31.188.126"))
 V6 = ("six", parse_range("fd00::10-fd00::20"))
@@ -60,6 +61,12 @@ FAULTS = [
         "eth0, eth1",
     ),
     (Check.RP_FILTER, nic(drops_far=True), EXPECTED, "eth0"),
+    (
+        Check.WAY_BACK,
+        replace(HEALTHY, detours=(Detour(Client(IPv4Address("192.168.9.9"), VIP), "eth1", "eth0"),)),
+        EXPECTED,
+        "come in by eth1 (192.168.9.9 for 10.31.188.64), and what answers them leaves by eth0",
+    ),
     (Check.FORWARDING, nic(forwards=False), EXPECTED, "eth0"),
     (Check.IPV6_OFF, nic(has_ipv6=False), replace(EXPECTED, pools=(POOL, V6)), "eth0"),
     (Check.CONNTRACK_FULL, replace(HEALTHY, tracked=950), EXPECTED, "1000"),

@@ -62,12 +62,20 @@ def test_the_nics_are_those_on_which_the_node_announces_with_the_settings_that_c
     (nic,) = found.nics
     assert (nic.name, nic.subnets) == ("veth9", (LAN,))
     assert (nic.arp_ignore, nic.arp_announce, nic.proxies_arp) == (8, 2, True)
-    assert (nic.forwards, nic.has_ipv6, nic.drops_far) == (False, False, False)
+    assert (nic.forwards, nic.has_ipv6, nic.drops_far, nic.has_default) == (False, False, False, True)
     assert (found.tracked, found.most_tracked) == (7, 9)
     assert found.gateways == {ip_address("10.31.254.251")}
     assert found.neighbours == {ip_address("10.31.188.70"): "52:54:00:12:34:56"}
     assert found.interfaces == {"lo", "kube-ipvs0"}
     assert found.taken == ("TCP 7472",), "what listens there is none of our sockets"
+
+
+def test_a_nic_beside_the_one_with_the_default_route_is_known(tmp_path: Path) -> None:
+    subnet = ip_network("192.168.5.0/24")
+
+    (nic,) = look(Expected(subnets=frozenset({subnet})), proc(tmp_path)).nics
+
+    assert (nic.name, nic.has_default) == ("veth8", False)
 
 
 def test_where_nothing_can_be_read_nothing_is_wrong(tmp_path: Path) -> None:

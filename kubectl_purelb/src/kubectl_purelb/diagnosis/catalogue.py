@@ -14,6 +14,7 @@ WHY: Final[Mapping[Check, str]] = {
     Check.ARP_MUTE: "no neighbour can find the addresses that this node announces",
     Check.PROXY_ARP: "neighbours send to this node what belongs to others, addresses of pools too",
     Check.RP_FILTER: "clients of other subnets get no answer from addresses on that interface",
+    Check.WAY_BACK: "firewalls and routers that see one half of a connection drop it",
     Check.FORWARDING: "the node takes clients' packets and passes them on to no pod",
     Check.IPV6_OFF: "IPv6 addresses can't be on that interface, and other nodes have to have them all",
     Check.CONNTRACK_FULL: "new connections are dropped without a word while old ones go on",
