@@ -1,6 +1,7 @@
-"""Asks the wire who has an IPv4 address, as a neighbour does that wants to send to it. Owns its sockets meanwhile.
+"""Asks the wire who has an address, as a neighbour does that wants to send to it. Owns its sockets meanwhile.
 
-The questions are those of duplicate address detection (RFC 5227 section 2.1.1), from which nobody learns anything.
+The questions are those of duplicate address detection (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2): nobody learns
+anything from them.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from lbnodeagent.errors import FrameError
 from lbnodeagent.tables import Mac
-from lbnodeagent.wire.frames import arp_probe, claim_of
+from lbnodeagent.wire.frames import arp_probe, claim_of, neighbour_probe
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from purelb.addresses import IPAddress
 
@@ -23,13 +24,17 @@ MOST: Final = 1000
 """Frames that are listened to meanwhile: a wire that is flooded is not worth the processor's time."""
 
 
-async def who_has(questions: Iterable[tuple[str, Mac, IPv4Address]]) -> Mapping[IPAddress, frozenset[Mac]]:
+async def who_has(questions: Iterable[tuple[str, Mac, IPAddress]]) -> Mapping[IPAddress, frozenset[Mac]]:
     """Who answers for each address; ``questions``: by which NIC to ask, from which MAC, for what. Raises OSError."""
     answers: dict[IPAddress, set[Mac]] = {}
     with FrameSender() as sender, FrameListener() as listener:
         for nic, mac, address in questions:
             answers[address] = set()
-            sender.send(nic, arp_probe(address, mac))
+            match address:
+                case IPv4Address():
+                    sender.send(nic, arp_probe(address, mac))
+                case IPv6Address():
+                    sender.send(nic, neighbour_probe(address, mac))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT), contextlib.aclosing(listener.frames()) as frames:
                 heard = 0

@@ -19,6 +19,8 @@ class Nic:
     name: str
     subnets: tuple[IPNetwork, ...]
     """The IPv4 ones on which it is, by the main table's routes."""
+    subnets6: tuple[IPNetwork, ...] = ()
+    """Likewise of IPv6."""
     mtu: int | None = None
     mac: Mac | None = None
     arp_ignore: int = 0

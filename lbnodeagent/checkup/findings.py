@@ -35,14 +35,15 @@ def findings(facts: Facts, expected: Expected) -> tuple[Finding, ...]:
 
 
 def _arp(facts: Facts, _: Expected) -> Iterable[Finding]:
-    for nic in facts.nics:
+    asked = [nic for nic in facts.nics if nic.subnets]
+    for nic in asked:
         if nic.arp_ignore >= _NEVER_ANSWERS:
             what = f"interface {nic.name} answers no ARP request at all (arp_ignore {nic.arp_ignore})"
             yield Finding(Check.ARP_MUTE, what, _sysctl(f"net.ipv4.conf.{nic.name}.arp_ignore=1"))
         if nic.proxies_arp:
             what = f"interface {nic.name} answers ARP for other hosts' addresses (proxy_arp)"
             yield Finding(Check.PROXY_ARP, what, _sysctl(f"net.ipv4.conf.{nic.name}.proxy_arp=0"))
-    if _IPVS in facts.interfaces and (loud := [nic.name for nic in facts.nics if nic.arp_announce < _BEST_SOURCE]):
+    if _IPVS in facts.interfaces and (loud := [nic.name for nic in asked if nic.arp_announce < _BEST_SOURCE]):
         what = (
             f"kube-proxy is in mode ipvs, and on {', '.join(loud)} this node asks by ARP with VIPs as its own address"
         )

@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Set
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -47,10 +47,16 @@ def look(expected: Expected, proc: Path = _PROC) -> Facts:
     for route in routes:
         if route.gateway is None and route.network in expected.subnets:
             on.setdefault(route.interface, []).append(route.network)
+    on6: dict[str, list[IPNetwork]] = {}
+    for name, network in _routes6(proc / "net/ipv6_route"):
+        if network in expected.subnets:
+            on6.setdefault(name, []).append(network)
     defaults = frozenset(route.interface for route in routes if route.network.prefixlen == 0)
     filters = proc / "sys/net/netfilter"
     return Facts(
-        nics=tuple(_nic(name, subnets, defaults, proc) for name, subnets in on.items()),
+        nics=tuple(
+            _nic(name, on.get(name, ()), on6.get(name, ()), defaults, proc) for name in dict.fromkeys((*on, *on6))
+        ),
         gateways=frozenset(
             route.gateway for route in routes if route.gateway is not None and route.network.prefixlen == 0
         ),
@@ -64,7 +70,7 @@ def look(expected: Expected, proc: Path = _PROC) -> Facts:
     )
 
 
-def _nic(name: str, subnets: Iterable[IPNetwork], defaults: Set[str], proc: Path) -> Nic:
+def _nic(name: str, subnets: Iterable[IPNetwork], subnets6: Iterable[IPNetwork], defaults: Set[str], proc: Path) -> Nic:
     ipv4, ipv6 = proc / "sys/net/ipv4/conf", proc / "sys/net/ipv6/conf"
 
     def greater(setting: str) -> int:
@@ -74,6 +80,7 @@ def _nic(name: str, subnets: Iterable[IPNetwork], defaults: Set[str], proc: Path
     return Nic(
         name,
         tuple(subnets),
+        tuple(subnets6),
         mtu=_mtu(name),
         mac=_mac(name),
         arp_ignore=greater("arp_ignore"),
@@ -95,6 +102,15 @@ def _routes(file: Path) -> Iterator[Route]:
         destination, gateway, mask = (IPv4Address(struct.pack("=I", int(fields[at], 16))) for at in (1, 2, 7))
         network = ip_network(f"{destination}/{mask}", strict=False)
         yield Route(fields[0], network, gateway if int(fields[3], 16) & _VIA_GATEWAY else None)
+
+
+def _routes6(file: Path) -> Iterator[tuple[str, IPNetwork]]:
+    """The networks on the wires, each by its interface; of proc_pid_net(5)."""
+    for line in _lines(file):
+        fields = line.split()
+        if len(fields) < 10 or int(fields[8], 16) & (_UP | _VIA_GATEWAY) != _UP:
+            continue
+        yield fields[9], IPv6Network((int(fields[0], 16), int(fields[1], 16)), strict=False)
 
 
 def _neighbours(file: Path) -> Iterator[tuple[IPAddress, str]]:

@@ -7,11 +7,10 @@ import contextlib
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
-from lbnodeagent.checkup.answers import Answers, Doubt
+from lbnodeagent.checkup.answers import ASKED, Answers, Doubt
 from lbnodeagent.checkup.asking import who_has
 from lbnodeagent.checkup.clients import Detour, FarClients
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
@@ -33,6 +32,8 @@ PATIENCE: Final = 3.0
 """Seconds that a TCP connection to a peer may take."""
 _DISCARD: Final = 9
 """A UDP port where what is sent is of no use to anybody (RFC 863)."""
+Wire: TypeAlias = tuple[str, int]
+"""A NIC, and the version of IP that is asked for by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,29 +98,31 @@ class CheckupWatch:
     async def _doubts(self, facts: Facts, peers: Sequence[Peer]) -> tuple[Doubt, ...]:
         """What a neighbour would be answered for some of the others' VIPs."""
         announced = self._announced(self._answers.suspects)
-        # Whoever lives must answer by the same NIC, else it is this node that hears nothing there.
         living = by_nics(_addresses(peers), facts.nics)
-        heard = {nic.name for nic in living.values()}
-        near = {vip: nic for vip, nic in by_nics(announced, facts.nics).items() if nic.name in heard}
-        asked = self._answers.to_ask({vip: announced[vip] for vip in near if not has(vip)}, len(peers) + 1)
-        controls = {
-            name: self._chance.choice([one for one, nic in living.items() if nic.name == name])
-            for name in sorted({near[vip].name for vip in asked})
-        }
-        questions = {**{vip: near[vip] for vip in asked}, **{one: living[one] for one in controls.values()}}
+        near = {vip: nic for vip, nic in by_nics(announced, facts.nics).items() if not has(vip)}
+        asked = self._answers.to_ask({vip: announced[vip] for vip in near}, len(peers) + 1)
+        wires = sorted({_wire(vip, near) for vip in asked})
+        witnesses = {wire: self._witnesses(wire, living, near) for wire in wires}
+        nics = {**living, **near}
+        questions = {one: nics[one] for one in (*asked, *(one for there in witnesses.values() for one in there))}
         if not questions:
             return ()
         try:
-            answers = await who_has(
-                (nic.name, nic.mac, address)
-                for address, nic in questions.items()
-                if isinstance(address, IPv4Address) and nic.mac is not None
-            )
+            answers = await who_has((nic.name, nic.mac, one) for one, nic in questions.items() if nic.mac is not None)
         except OSError:
             return ()
-        return self._answers.heard(
-            {vip: node for vip, node in asked.items() if answers.get(controls[near[vip].name])}, answers
-        )
+        heard = {wire for wire, there in witnesses.items() if any(answers.get(one) for one in there)}
+        return self._answers.heard({vip: node for vip, node in asked.items() if _wire(vip, near) in heard}, answers)
+
+    def _witnesses(
+        self, wire: Wire, living: Mapping[IPAddress, Nic], near: Mapping[IPAddress, Nic]
+    ) -> Sequence[IPAddress]:
+        """Of whom one must answer on this wire, else it is this node that hears nothing there.
+
+        Whoever lives must. Where no peer is known there, as they gossip by IPv4 say, another VIP does too.
+        """
+        there = [one for one in living if _wire(one, living) == wire]
+        return [self._chance.choice(there)] if there else [vip for vip in near if _wire(vip, near) == wire][:ASKED]
 
     async def _detoured(self, facts: Facts, expected: Expected) -> tuple[Detour, ...]:
         """Where the answers to clients of other subnets leave by another NIC; what is dropped is told of by itself."""
@@ -157,8 +160,12 @@ def _ask(neighbours: Sequence[IPAddress]) -> None:
 
 def by_nics(addresses: Iterable[IPAddress], nics: Sequence[Nic]) -> dict[IPAddress, Nic]:
     """By which NIC each of these is asked for; what is on none, or on one without a MAC, is left out."""
-    asking = [nic for nic in nics if nic.mac is not None]
-    return {one: nic for one in addresses for nic in asking if any(one in subnet for subnet in nic.subnets)}
+    asking = [(nic, (*nic.subnets, *nic.subnets6)) for nic in nics if nic.mac is not None]
+    return {one: nic for one in addresses for nic, subnets in asking if any(one in subnet for subnet in subnets)}
+
+
+def _wire(address: IPAddress, by: Mapping[IPAddress, Nic]) -> Wire:
+    return by[address].name, address.version
 
 
 def _addresses(peers: Sequence[Peer]) -> list[IPAddress]:

@@ -28,6 +28,8 @@ from purelb.settings import AgentSettings
 
 SOME: Final = 16
 """VIPs of which it is looked who announces them: there may be ten thousand."""
+ANNOUNCING: Final = {4: names.ANNOUNCING_IPV4, 6: names.ANNOUNCING_IPV6}
+"""By the version of IP, where a Service says who announces it."""
 NOBODY: Final = Members(frozenset())
 
 
@@ -92,15 +94,15 @@ class Checkups:
         return sorted(peer for peer in self._pods if peer.node in self._members.nodes)
 
     def announced(self, those: Collection[IPAddress]) -> Mapping[IPAddress, str]:
-        """Some IPv4 VIPs, those named among them, that other nodes announce which are heard; by the Services' words."""
+        """Some VIPs, those named among them, that other nodes announce which are heard; by the Services' words."""
         table = self._wanted.table
         chosen = [vip for vip in those if vip in table]
         chosen += self._chance.sample(list(table), min(SOME, len(table)))
         found = {}
         for vip in chosen:
             for service in self._wanted.users(vip)[:1]:
-                vips = [address for address in service.ingress if address.version == 4]
-                entries = parse(service.annotations.get(names.ANNOUNCING_IPV4), vips)
+                vips = [address for address in service.ingress if address.version == vip.version]
+                entries = parse(service.annotations.get(ANNOUNCING[vip.version]), vips)
                 nodes = [one.node for one in entries if one.ip == vip and one.node != self._settings.node_name]
                 if len(nodes) == 1 and nodes[0] in self._members.nodes:
                     found[vip] = nodes[0]

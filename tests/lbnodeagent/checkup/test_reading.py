@@ -20,6 +20,11 @@ NEIGHBOURS = """IP address       HW type     Flags       HW address            M
 10.31.188.70     0x1         0x2         52:54:00:12:34:56     *        veth9
 10.31.188.71     0x1         0x0         00:00:00:00:00:00     *        veth9
 """
+ROUTES6 = """fd000010003100000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001    veth9
+fd000010003100000000000000000064 80 00000000000000000000000000000000 00 00000000000000000000000000000000 00000000 00000002 00000000 80200001    veth9
+00000000000000000000000000000000 00 00000000000000000000000000000000 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003    veth9
+fd000010003200000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001    veth6
+"""  # noqa: E501 - as the kernel writes it
 DEVICES = """Inter-|   Receive             |  Transmit
  face |bytes    packets errs |bytes    packets errs
     lo:       0       0    0        0       0    0
@@ -33,7 +38,7 @@ TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retr
 
 def proc(folder: Path, **settings: int) -> Path:
     (folder / "net").mkdir()
-    for name, text in (("route", ROUTES), ("arp", NEIGHBOURS), ("dev", DEVICES), ("tcp", TCP)):
+    for name, text in (("route", ROUTES), ("ipv6_route", ROUTES6), ("arp", NEIGHBOURS), ("dev", DEVICES), ("tcp", TCP)):
         (folder / "net" / name).write_text(text)
     for path, value in settings.items():
         file = folder / "sys/net" / path.replace("__", "/")
@@ -76,6 +81,17 @@ def test_a_nic_beside_the_one_with_the_default_route_is_known(tmp_path: Path) ->
     (nic,) = look(Expected(subnets=frozenset({subnet})), proc(tmp_path)).nics
 
     assert (nic.name, nic.has_default) == ("veth8", False)
+
+
+def test_a_nics_ipv6_subnets_are_known_also_of_one_without_ipv4(tmp_path: Path) -> None:
+    subnets = [ip_network("fd00:10:31::/64"), ip_network("fd00:10:32::/64")]
+
+    nics = look(Expected(subnets=frozenset({LAN, *subnets})), proc(tmp_path)).nics
+
+    assert [(nic.name, nic.subnets, nic.subnets6) for nic in nics] == [
+        ("veth9", (LAN,), (subnets[0],)),
+        ("veth6", (), (subnets[1],)),
+    ]
 
 
 def test_where_nothing_can_be_read_nothing_is_wrong(tmp_path: Path) -> None:
