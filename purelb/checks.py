@@ -35,6 +35,7 @@ class Check(enum.Enum):
     RP_FILTER = "rp-filter"
     WAY_BACK = "way-back"
     FORWARDING = "forwarding"
+    ADDRESS_MANAGER = "address-manager"
     IPV6_OFF = "ipv6-off"
     CONNTRACK_FULL = "conntrack-full"
     KERNEL_MARKS = "kernel-marks"
@@ -83,6 +84,7 @@ REASONS: Final[Mapping[Check, str]] = {
     Check.RP_FILTER: "ReversePathFilter",
     Check.WAY_BACK: "WayBack",
     Check.FORWARDING: "ForwardingOff",
+    Check.ADDRESS_MANAGER: "AddressManager",
     Check.IPV6_OFF: "IPv6Off",
     Check.CONNTRACK_FULL: "ConntrackFull",
     Check.KERNEL_MARKS: "KernelMarks",
@@ -128,6 +130,7 @@ NUMBERS: Final[Mapping[Check, int]] = {
     Check.NO_ANSWER: 22,
     Check.LEDGER_LOST: 23,
     Check.WAY_BACK: 25,
+    Check.ADDRESS_MANAGER: 26,
 }
 """What agents tell each other of these, from 0 to 31: a number is given once only."""
 _BY_NAME: Final = {check.value: check for check in Check}

@@ -30,6 +30,8 @@ class Nic:
     has_ipv6: bool = True
     drops_far: bool = False
     """The kernel would drop what comes in here from another subnet (rp_filter, RFC 3704): asked of it, not guessed."""
+    harmful_file: str = ""
+    """The file by which systemd-networkd configures it, if by that it takes away what it didn't add."""
     has_default: bool = True
     """The IPv4 default route leads by this NIC, or there is none."""
 

@@ -7,6 +7,7 @@ Source of the settings' meaning: Linux, Documentation/networking/ip-sysctl.rst; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from lbnodeagent.checkup.facts import Expected, Facts
@@ -84,6 +85,20 @@ def _way(facts: Facts, _: Expected) -> Iterable[Finding]:
     if still := [nic.name for nic in facts.nics if not nic.forwards]:
         what = f"this node doesn't forward what comes in by {', '.join(still)}, so that it reaches no pod elsewhere"
         yield Finding(Check.FORWARDING, what, _sysctl("net.ipv4.ip_forward=1"))
+
+
+def _managers(facts: Facts, _: Expected) -> Iterable[Finding]:
+    for nic in facts.nics:
+        if nic.harmful_file:
+            what = (
+                f"systemd-networkd takes the addresses of {nic.name} away that it didn't add, whenever it configures "
+                f"it anew: {nic.harmful_file} has no KeepConfiguration=yes"
+            )
+            remedy = (
+                f"/etc/systemd/network/{Path(nic.harmful_file).name}.d/purelb.conf on the node, with the two lines "
+                "[Network] and KeepConfiguration=yes; then networkctl reload"
+            )
+            yield Finding(Check.ADDRESS_MANAGER, what, remedy)
 
 
 def _ipv6(facts: Facts, expected: Expected) -> Iterable[Finding]:
@@ -189,6 +204,7 @@ _LOOKS: Final[tuple[Look, ...]] = (
     _arp,
     _flux,
     _way,
+    _managers,
     _ipv6,
     _connections,
     _kernel,
@@ -208,6 +224,7 @@ CHECKS: Final = frozenset(
         Check.RP_FILTER,
         Check.WAY_BACK,
         Check.FORWARDING,
+        Check.ADDRESS_MANAGER,
         Check.IPV6_OFF,
         Check.CONNTRACK_FULL,
         Check.KERNEL_MARKS,

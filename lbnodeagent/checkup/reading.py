@@ -14,8 +14,11 @@ from ipaddress import IPv4Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from lbnodeagent.checkup import networkd
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
 from lbnodeagent.checkup.ways import SIOCGIFHWADDR, SIOCGIFMTU, ask_of_interface, drops_far
+from lbnodeagent.kernel.addressmanagers import NETWORKD, runs
+from lbnodeagent.kernel.nodesockets import read_sockets
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress, IPNetwork, parse_address
 from purelb.errors import AddressError
@@ -89,6 +92,7 @@ def _nic(name: str, subnets: Iterable[IPNetwork], subnets6: Iterable[IPNetwork],
         forwards=_number(ipv4 / name / "forwarding", 1) > 0,
         has_ipv6=_number(ipv6 / name / "disable_ipv6", 0) == 0,
         drops_far=greater("rp_filter") == 1 and drops_far(name),
+        harmful_file=_harmful_file(name, proc),
         has_default=not defaults or name in defaults,
     )
 
@@ -102,6 +106,16 @@ def _routes(file: Path) -> Iterator[Route]:
         destination, gateway, mask = (IPv4Address(struct.pack("=I", int(fields[at], 16))) for at in (1, 2, 7))
         network = ip_network(f"{destination}/{mask}", strict=False)
         yield Route(fields[0], network, gateway if int(fields[3], 16) & _VIA_GATEWAY else None)
+
+
+def _harmful_file(name: str, proc: Path) -> str:
+    """Where systemd-networkd runs here: the files of a machine say nothing of a namespace in which it doesn't."""
+    try:
+        index = socket.if_nametoindex(name)
+    except OSError:
+        return ""
+    is_noted = networkd.state_of(index).exists()
+    return networkd.harmful_file(index) if is_noted and runs(NETWORKD, read_sockets(proc / "net")) else ""
 
 
 def _routes6(file: Path) -> Iterator[tuple[str, IPNetwork]]:

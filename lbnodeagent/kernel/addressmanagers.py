@@ -74,6 +74,11 @@ class Suspects:
     is_certain: bool = False
 
 
+def runs(manager: Manager, sockets: Sockets) -> bool:
+    """Whether a program listens as this one does."""
+    return any(_BY_GROUPS.get(bits & _TELLING) is manager for bits in sockets.listeners.values())
+
+
 def suspects(sockets: Sockets, by: int, process: Callable[[int], str | None]) -> Suspects:
     """Who took an address away. ``by``: the netlink port of who asked the kernel; 0: the kernel itself, or unknown."""
     name = (process(by) if 0 < by < 1 << 22 else None) or ""

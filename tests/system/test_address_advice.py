@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,23 @@ def test_systemd_networkd_with_an_address_of_its_file(setting: str, reconfigured
     static = "DHCP=no\nIPv6AcceptRA=no\nAddress=10.31.188.11/16"
 
     assert afterwards("networkd", f"{static}\n{setting}", expected) == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "dropin", "found"),
+    [
+        ("", "", "/run/systemd/network/10-eth0.network"),
+        ("KeepConfiguration=static", NETWORKD_SETTING, ""),
+        (NETWORKD_SETTING, "KeepConfiguration=static", "/run/systemd/network/10-eth0.network"),
+    ],
+    ids=["without it", "in a drop-in", "a drop-in takes it back"],
+)
+def test_the_agents_look_finds_the_setting_before_anything_happens(setting: str, dropin: str, found: str) -> None:
+    environment = {"SETTING": setting, "DROPIN": dropin, "PYTHONPATH": str(DOCUMENT.parents[1])}
+    looking = command("keeps.sh", sys.executable, **environment)
+    done = subprocess.run(["unshare", "--net", *looking], capture_output=True, text=True, check=False)
+
+    assert done.stdout.splitlines()[-1:] == [f"found:{found}"], done.stdout + done.stderr
 
 
 def test_network_manager_takes_addresses_away_when_it_is_told_to_apply_a_connection() -> None:

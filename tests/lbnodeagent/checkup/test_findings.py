@@ -68,6 +68,12 @@ FAULTS = [
         "come in by eth1 (192.168.9.9 for 10.31.188.64), and what answers them leaves by eth0",
     ),
     (Check.FORWARDING, nic(forwards=False), EXPECTED, "eth0"),
+    (
+        Check.ADDRESS_MANAGER,
+        nic(harmful_file="/run/systemd/network/10-netplan-eth0.network"),
+        EXPECTED,
+        "/run/systemd/network/10-netplan-eth0.network has no KeepConfiguration=yes",
+    ),
     (Check.IPV6_OFF, nic(has_ipv6=False), replace(EXPECTED, pools=(POOL, V6)), "eth0"),
     (Check.CONNTRACK_FULL, replace(HEALTHY, tracked=950), EXPECTED, "1000"),
     (

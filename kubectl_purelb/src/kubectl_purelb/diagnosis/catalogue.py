@@ -16,6 +16,7 @@ WHY: Final[Mapping[Check, str]] = {
     Check.RP_FILTER: "clients of other subnets get no answer from addresses on that interface",
     Check.WAY_BACK: "firewalls and routers that see one half of a connection drop it",
     Check.FORWARDING: "the node takes clients' packets and passes them on to no pod",
+    Check.ADDRESS_MANAGER: "addresses are gone for a moment, each time that somebody changes the node's network",
     Check.IPV6_OFF: "IPv6 addresses can't be on that interface, and other nodes have to have them all",
     Check.CONNTRACK_FULL: "new connections are dropped without a word while old ones go on",
     Check.KERNEL_MARKS: "an agent that starts again doesn't know which addresses are its own, and leaves them behind",
