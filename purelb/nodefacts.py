@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,7 @@ from purelb.errors import AddressError
 
 MOST: Final = 64
 """Entries of a kind that are told and read."""
+_MAC: Final = re.compile("(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 LONGEST_TOLD: Final = 16 * 1024
 """Characters of an annotation that are read."""
 
@@ -30,6 +32,12 @@ class NodeFacts:
     """Its default routes'."""
     keys: tuple[str, ...] = ()
     """Fingerprints of the gossip's keys: the one that seals first, and those that only open."""
+    macs: Mapping[IPNetwork, str] = field(default_factory=dict)
+    """Of its NIC on each subnet where it announces, as ``ip`` writes them."""
+
+    def mac_for(self, address: IPAddress) -> str:
+        """With which MAC it answers for an address that it announces; empty: that isn't known."""
+        return next((mac for subnet, mac in self.macs.items() if address in subnet), "")
 
 
 def told(facts: NodeFacts) -> str:
@@ -38,6 +46,7 @@ def told(facts: NodeFacts) -> str:
         "mtus": {str(subnet): mtu for subnet, mtu in list(facts.mtus.items())[:MOST]},
         "gateways": sorted(map(str, facts.gateways))[:MOST],
         "keys": list(facts.keys[:MOST]),
+        "macs": {str(subnet): mac for subnet, mac in list(facts.macs.items())[:MOST]},
     }
     return json.dumps(entries, separators=(",", ":"))
 
@@ -50,11 +59,13 @@ def read_facts(text: str) -> NodeFacts:
         said = {}
     if not isinstance(said, dict):
         said = {}
-    mtus = said.get("mtus")
     return NodeFacts(
-        mtus=dict(_mtus(mtus if isinstance(mtus, dict) else {})),
+        mtus={subnet: mtu for subnet, mtu in _by_subnet(said.get("mtus")) if isinstance(mtu, int)},
         gateways=frozenset(_addresses(_listed(said.get("gateways")))),
         keys=tuple(key[:MOST] for key in _listed(said.get("keys")) if isinstance(key, str)),
+        macs={
+            subnet: mac for subnet, mac in _by_subnet(said.get("macs")) if isinstance(mac, str) and _MAC.fullmatch(mac)
+        },
     )
 
 
@@ -62,11 +73,10 @@ def _listed(said: Any) -> list[Any]:
     return said[:MOST] if isinstance(said, list) else []
 
 
-def _mtus(said: Mapping[str, Any]) -> Iterator[tuple[IPNetwork, int]]:
-    for text, mtu in list(said.items())[:MOST]:
+def _by_subnet(said: Any) -> Iterator[tuple[IPNetwork, Any]]:
+    for text, value in list(said.items())[:MOST] if isinstance(said, dict) else ():
         with contextlib.suppress(AddressError):
-            if isinstance(mtu, int):
-                yield parse_network(text), mtu
+            yield parse_network(text), value
 
 
 def _addresses(texts: Iterable[Any]) -> Iterator[IPAddress]:

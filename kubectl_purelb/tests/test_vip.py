@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from kubectl_purelb.answers import Answer, Table, Text
 from kubectl_purelb.commands.vip import vip
 from kubectl_purelb.happenings import Event, view_events
 from purelb.addresses import IPAddress
+from purelb.nodefacts import NodeFacts
 from purelb.services import ServiceKey
 
 ADDRESS: IPAddress = ip_address("10.31.188.64")
@@ -42,9 +43,20 @@ def test_who_has_it_and_since_when() -> None:
         "state": "Announced",
         "node": "w11",
         "interface": "eth0",
+        "MAC": "-",
         "since": "2026-11-29 11:59:00 UTC",
     }
     assert document(answer)[0]["since"] == (NOW - datetime.timedelta(seconds=60)).isoformat()
+
+
+def test_by_which_mac_its_node_answers_as_that_nodes_agent_says() -> None:
+    facts = {"w11": NodeFacts(macs={ip_network("10.31.0.0/16"): "52:54:00:00:00:0b"})}
+    answer = vip(ADDRESS, cluster(service("web", str(ADDRESS))), {}, facts)
+
+    assert told(answer)["MAC"] == "52:54:00:00:00:0b"
+    assert document(answer)[0]["mac"] == "52:54:00:00:00:0b"
+    elsewhere = vip(ADDRESS, cluster(service("web", str(ADDRESS), node="w12")), {}, facts)
+    assert document(elsewhere)[0]["mac"] is None
 
 
 def test_when_it_was_taken_is_not_known_for_ever() -> None:

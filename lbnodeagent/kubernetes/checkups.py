@@ -20,6 +20,7 @@ from lbnodeagent.kubernetes.nodewarnings import NodeWarnings
 from lbnodeagent.kubernetes.viptable import WantedTable
 from lbnodeagent.messages import Configured, KeysKnown, Peer, PeersKnown, Told
 from lbnodeagent.tables import Members
+from lbnodeagent.wire.frames import format_mac
 from purelb import checks, names, nodefacts
 from purelb.addresses import IPAddress
 from purelb.announcing import parse
@@ -115,6 +116,12 @@ class Checkups:
             mtus={subnet: nic.mtu for nic in looked.facts.nics for subnet in nic.subnets if nic.mtu is not None},
             gateways=looked.facts.gateways,
             keys=tuple(map(fingerprint, self._keys)),
+            macs={
+                subnet: format_mac(nic.mac)
+                for nic in looked.facts.nics
+                for subnet in (*nic.subnets, *nic.subnets6)
+                if nic.mac is not None
+            },
         )
         self.publish(now)
 

@@ -12,7 +12,8 @@ from purelb.checks import MOST, Check, Finding, read_findings
 from purelb.nodefacts import NodeFacts, read_facts
 
 FOUND = (Finding(Check.ARP_MUTE, "eth0 answers nothing", "sysctl -w ..."), Finding(Check.RP_FILTER, "it drops", "do"))
-FACTS = NodeFacts({ip_network("10.31.0.0/16"): 1500}, frozenset({ip_address("10.31.254.251")}), ("ab12", "cd34"))
+LAN = ip_network("10.31.0.0/16")
+FACTS = NodeFacts({LAN: 1500}, frozenset({ip_address("10.31.254.251")}), ("ab12", "cd34"), {LAN: "52:54:00:00:00:0b"})
 NONSENSE = ["", "null", "7", "[]", "{}", '"x"', "[[", '[{"check":[]}]', '[{"check":"arp-mute"}]', "[7]", "[" * 9000]
 
 
@@ -41,7 +42,12 @@ def test_a_check_of_a_later_version_is_left_out_and_the_rest_is_read() -> None:
 
 def test_facts_that_are_partly_nonsense_are_read_as_far_as_they_go() -> None:
     text = json.dumps(
-        {"mtus": {"x": 1, "10.31.0.0/16": "2", "10.32.0.0/16": 9000}, "gateways": ["x", 7], "keys": [1, "a"]}
+        {
+            "mtus": {"x": 1, "10.31.0.0/16": "2", "10.32.0.0/16": 9000},
+            "gateways": ["x", 7],
+            "keys": [1, "a"],
+            "macs": {"10.31.0.0/16": "52:54:00:00:00:0b\u001b", "10.32.0.0/16": 7, "x": "52:54:00:00:00:0b"},
+        }
     )
 
     assert read_facts(text) == NodeFacts({ip_network("10.32.0.0/16"): 9000}, frozenset(), ("a",))

@@ -226,6 +226,8 @@ def test_programs_tell_what_they_know_and_why_they_did_what_they_did(plugin: Plu
     apply(plugin.lab, service("told", "wire", annotations=pinned("10.31.188.120")))
     assert eventually(lambda: plugin.place("told")["state"] == "Announced")
     place = plugin.place("told")
+    mac = plugin.lab.hosts.output(place["node"], "cat", "/sys/class/net/eth0/address").strip()
+    assert eventually(lambda: plugin.document("vip", place["address"])[0]["mac"] == mac, seconds=60)
 
     (agent,) = plugin.document("state", place["node"]).values()
     (vip,) = [one for one in agent["vips"] if one["vip"] == place["address"]]

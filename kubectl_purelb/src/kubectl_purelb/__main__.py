@@ -43,6 +43,7 @@ from kubectl_purelb.reading import (
     read_configuration,
     read_endpoints,
     read_events,
+    read_facts_of,
     read_surroundings,
 )
 from kubectl_purelb.validation.objects import gathered
@@ -92,9 +93,13 @@ async def _ask(arguments: Arguments) -> Answer:
                 return nodes(cluster)
             case "vip":
                 address = parse_address(arguments.subject)
-                keys = {place.service for place in holders(address, cluster)}
+                places = holders(address, cluster)
+                keys = {place.service for place in places}
                 held = [service for service in cluster.services if service.key in keys]
-                return vip(address, cluster, {one.key: await read_events(kube, one) for one in held})
+                events_of = {one.key: await read_events(kube, one) for one in held}
+                nodes_of = {place.node for place in places if place.node}
+                facts = {node: await read_facts_of(kube, node, cluster.namespace) for node in nodes_of}
+                return vip(address, cluster, events_of, facts)
             case "inspect":
                 service = cluster.find(arguments.subject, arguments.namespace)
                 said, backends = await read_events(kube, service), await read_backends(kube, service.key)

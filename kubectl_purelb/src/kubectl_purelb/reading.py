@@ -36,6 +36,7 @@ from purelb import membership, names
 from purelb.endpoints import SERVICE_NAME_LABEL, Endpoints, endpoint_slice
 from purelb.errors import ForbiddenError, NotFoundError, SettingsError, UnavailableError
 from purelb.kube import Kube, core_path, custom_path, group_path, services_path
+from purelb.nodefacts import NodeFacts
 from purelb.services import ServiceKey, ServiceView, view_service
 
 Json: TypeAlias = dict[str, Any]
@@ -152,10 +153,25 @@ async def read_backends(kube: Kube, key: ServiceKey) -> Backends:
     return view_backends((await kube.list(path, labelSelector=f"{SERVICE_NAME_LABEL}={key.name}")).items)
 
 
+async def read_facts_of(kube: Kube, node: str, namespace: str) -> NodeFacts:
+    """What the agent of a node says of it in its Lease, if it may be read. Raises KubeError."""
+    try:
+        name = f"{names.NODE_LEASE}{node}"
+        leases = await kube.list(_leases(namespace), fieldSelector=f"metadata.name={name}")
+    except ForbiddenError:
+        return NodeFacts()
+    words = [view_word(body) for body in leases.items if body["metadata"]["name"] == name]
+    return words[0].facts if words and words[0] is not None else NodeFacts()
+
+
+def _leases(namespace: str) -> str:
+    return group_path("coordination.k8s.io/v1", "leases", namespace)
+
+
 async def read_surroundings(kube: Kube, namespace: str) -> Surroundings:
     """What else the doctor looks at. ``namespace``: PureLB's. Raises KubeError."""
     nodes = [view_node(body) async for page in kube.pages(core_path("nodes")) for body in page.items]
-    leases = (await kube.list(group_path("coordination.k8s.io/v1", "leases", namespace))).items
+    leases = (await kube.list(_leases(namespace))).items
     words = [word for word in map(view_word, leases) if word is not None]
     controllers, homes = [], set()
     for plural, kind in _KINDS:

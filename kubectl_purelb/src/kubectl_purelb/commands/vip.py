@@ -1,9 +1,10 @@
-"""``vip ADDRESS``: which Services have it, which node announces it, and since when. Pure."""
+"""``vip ADDRESS``: which Services have it, which node announces it, by which MAC, and since when. Pure."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from kubectl_purelb.answers import Answer, Table, Text, Tone
 from kubectl_purelb.cluster import Cluster
@@ -11,6 +12,7 @@ from kubectl_purelb.happenings import Event, latest
 from kubectl_purelb.places import Place, State, all_places
 from purelb import names
 from purelb.addresses import IPAddress
+from purelb.nodefacts import NodeFacts
 from purelb.services import ServiceKey
 
 
@@ -19,13 +21,19 @@ def holders(address: IPAddress, cluster: Cluster) -> tuple[Place, ...]:
     return tuple(place for place in all_places(cluster) if place.address == address)
 
 
-def vip(address: IPAddress, cluster: Cluster, events: Mapping[ServiceKey, Sequence[Event]]) -> Answer:
-    """``events``: of its holders."""
+def vip(
+    address: IPAddress,
+    cluster: Cluster,
+    events: Mapping[ServiceKey, Sequence[Event]],
+    facts: Mapping[str, NodeFacts] = MappingProxyType({}),
+) -> Answer:
+    """``events``: of its holders; ``facts``: what the agents say of the nodes that announce it."""
     held = holders(address, cluster)
     if not held:
         return _nobodys(address, cluster)
     document, lines = [], list[Table | Text]()
     for place in held:
+        mac = facts.get(place.node or "", NodeFacts()).mac_for(address) if place.state is State.ANNOUNCED else ""
         since = _since(place, events.get(place.service, ()))
         rows = [
             ("address", str(address)),
@@ -34,6 +42,7 @@ def vip(address: IPAddress, cluster: Cluster, events: Mapping[ServiceKey, Sequen
             ("state", place.state.value + (f": {place.why}" if place.why else "")),
             ("node", place.node or ("every one" if place.state is State.ROUTED else "-")),
             ("interface", place.interface or "-"),
+            ("MAC", mac or "-"),
             ("since", since.strftime("%Y-%m-%d %H:%M:%S UTC") if since else "not known: events are kept for an hour"),
         ]
         lines += [Table(("", ""), tuple(rows))]
@@ -46,6 +55,7 @@ def vip(address: IPAddress, cluster: Cluster, events: Mapping[ServiceKey, Sequen
                 "why": place.why,
                 "node": place.node or None,
                 "interface": place.interface or None,
+                "mac": mac or None,
                 "since": since.isoformat() if since else None,
             }
         )
