@@ -1,4 +1,4 @@
-"""Says in the status of each LBNodeAgent on how many nodes it applies, and if on none, why.
+"""Says in the status of each LBNodeAgent to how many nodes it applies, and to which; if to none, why.
 
 An agent can tell on its own node alone; the allocator knows the labels of all. Nothing hangs on what is written here.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -25,6 +24,11 @@ log = logging.getLogger(__name__)
 
 INTERVAL: Final = 1.0
 """Seconds between two looks."""
+REST: Final = 5
+"""Intervals between two looks after one that found something to write. Each write reaches every agent's watch: nodes
+that come and go, as with an autoscaler, are not to be one each."""
+NAMED: Final = 10
+"""How many nodes are named, by name the first ones; the others are counted."""
 LONGEST: Final = 60
 """Intervals after which what can't be written is tried again at the latest. Where the CRD is one from before there were
 statuses of LBNodeAgents, it never can."""
@@ -53,6 +57,8 @@ class AgentStatuses:
             outcomes = [await self._write(key, versions[key], status) for key, status in found.items()]
             if all(outcomes):
                 delays, told = self._backoff.delays(), known.revision
+                if outcomes:
+                    await asyncio.sleep(REST * self._interval)
             else:
                 await asyncio.sleep(next(delays))
 
@@ -73,18 +79,21 @@ class AgentStatuses:
 
 
 def statuses(
-    rules: Mapping[ObjectKey, AgentRule], labels: Collection[Mapping[str, str]], now: datetime.datetime
+    rules: Mapping[ObjectKey, AgentRule], labels: Mapping[str, Mapping[str, str]], now: datetime.datetime
 ) -> dict[ObjectKey, dict[str, Any]]:
-    """The status of each that isn't as it should be."""
+    """The status of each that isn't as it should be; ``labels`` are those of each Node, by its name."""
     configs = [rule.config for rule in rules.values() if rule.config is not None]
-    choices = [choose_config(configs, one, is_any_refused=len(configs) < len(rules)).config for one in labels]
-    chosen = Counter(ObjectKey(one.namespace, one.name) for one in choices if one.announces)
+    chosen: dict[ObjectKey, list[str]] = {key: [] for key in rules}
+    for node, one in labels.items():
+        config = choose_config(configs, one, is_any_refused=len(configs) < len(rules)).config
+        if config.announces:
+            chosen.setdefault(ObjectKey(config.namespace, config.name), []).append(node)
     found = {}
     for key, rule in rules.items():
         nodes = chosen[key]
         known = next((one for one in rule.status.get("conditions") or () if one.get("type") == "Ready"), None)
         wanted = {
-            "nodes": nodes,
+            "nodes": len(nodes),
             "observedGeneration": rule.generation,
             "conditions": [timed(_ready(rule, nodes, labels), known, now)],
         }
@@ -93,13 +102,20 @@ def statuses(
     return found
 
 
-def _ready(rule: AgentRule, nodes: int, labels: Collection[Mapping[str, str]]) -> dict[str, str]:
+def _ready(rule: AgentRule, nodes: Collection[str], labels: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     if rule.config is None:
         return condition("Ready", False, "Refused", rule.trouble)
     if not rule.announces:
         return condition("Ready", False, "NoLocalBlock", "without a local block nodes announce nothing by it")
     if nodes:
-        return condition("Ready", True, "InUse", f"it applies to {nodes} of {len(labels)} nodes")
-    if any(rule.config.node_selector.matches(one) for one in labels):
+        return condition("Ready", True, "InUse", f"it applies to {len(nodes)} of {len(labels)} nodes: {_named(nodes)}")
+    if any(rule.config.node_selector.matches(one) for one in labels.values()):
         return condition("Ready", False, "NotChosen", "another one takes precedence on each node that it matches")
     return condition("Ready", False, "NoNode", "its nodeSelector matches no node")
+
+
+def _named(nodes: Collection[str]) -> str:
+    """Always the same ones of the same nodes: what is said again isn't written again."""
+    first = sorted(nodes)[:NAMED]
+    others = len(nodes) - len(first)
+    return ", ".join(first) + (f" and {others} more" if others else "")

@@ -6,7 +6,7 @@ monotonic seconds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -54,8 +54,8 @@ class Agents(NamedTuple):
     """What a node's configuration follows from."""
 
     rules: Mapping[ObjectKey, AgentRule]
-    labels: Collection[Mapping[str, str]]
-    """Of each Node."""
+    labels: Mapping[str, Mapping[str, str]]
+    """Of each Node, by its name."""
     revision: int
     """Another one whenever one of them may have changed."""
 
@@ -142,7 +142,7 @@ class Fleet:
         """The LBNodeAgents, and the labels of each Node; None while one of the two wasn't seen."""
         if self._rules is None or not self._labels:
             return None
-        return Agents(self._rules, self._labels.values(), self._revision)
+        return Agents(self._rules, self._labels, self._revision)
 
     def is_current(self, now: float) -> bool:
         """Whether somebody says who is there: the object's writer renews it as long as it lives."""

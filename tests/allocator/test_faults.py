@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -225,7 +226,7 @@ def test_statuses_of_lbnodeagents_that_an_older_crd_has_not_are_tried_ever_more_
     async def run() -> None:
         async with staged(embedded=True) as stage:
             missing = stage.api.faults.status(404, verb="patch", resource="lbnodeagents", subresource="status")
-            labels = [{"rack": "a"}]
+            labels = {"one": {"rack": "a"}}
             rules = {ObjectKey("purelb", "one"): AgentRule(announces=True)}
             writer = AgentStatuses(stage.kube, lambda: Agents(rules, labels, 1), interval=0.01)
 
@@ -238,12 +239,29 @@ def test_statuses_of_lbnodeagents_that_an_older_crd_has_not_are_tried_ever_more_
     asyncio.run(run())
 
 
+def test_nodes_that_come_and_go_all_the_time_are_no_write_each() -> None:
+    async def run() -> None:
+        async with staged(embedded=True) as stage:
+            written = stage.api.faults.status(409, verb="patch", resource="lbnodeagents", subresource="status")
+            rules = {ObjectKey("purelb", "one"): AgentRule(announces=True)}
+            looks = itertools.count(1)
+            writer = AgentStatuses(stage.kube, lambda: Agents(rules, {"one": {}}, next(looks)), interval=0.01)
+
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await writer.run()
+
+            assert 1 <= written.hits <= 6
+
+    asyncio.run(run())
+
+
 def test_an_lbnodeagent_that_goes_while_anothers_status_is_written_is_no_end_of_it() -> None:
     async def run() -> None:
         async with staged(embedded=True) as stage:
             slow = stage.api.faults.slow(200, verb="patch", resource="lbnodeagents", subresource="status")
             rules = {ObjectKey("purelb", name): AgentRule(announces=True) for name in ("one", "two")}
-            writer = AgentStatuses(stage.kube, lambda: Agents(rules, [{}], 1), interval=0.01)
+            writer = AgentStatuses(stage.kube, lambda: Agents(rules, {"one": {}}, 1), interval=0.01)
 
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(writer.run())

@@ -89,7 +89,7 @@ def test_agents_are_shown_with_their_interfaces_by_either_name(kubectl: Kubectl)
     assert kubectl("apply", "-f", "-", document=documents(cases)).returncode == 0
     bodies = [case.body("v1") for case in cases]
     rules = {ObjectKey("purelb", body["metadata"]["name"]): read_rule(body) for body in bodies}
-    for key, status in statuses(rules, [{}, {}, {"rack": "b"}], EPOCH).items():
+    for key, status in statuses(rules, {"one": {}, "two": {}, "three": {"rack": "b"}}, EPOCH).items():
         patch = json.dumps({"status": status})
         patched = kubectl(
             "patch", "lbna", key.name, "-n", "purelb", "--subresource=status", "--type=merge", "-p", patch
