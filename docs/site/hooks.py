@@ -27,6 +27,8 @@ BESIDE: Final = {
     "memberlist/README.md": "memberlist.md",
 }
 """Pages that are no files of docs/, and where they are on the site."""
+FOUND_FIRST: Final = {"troubleshooting.md"}
+"""Pages that a search shows before others with the same words."""
 FRONT: Final = {"README.md": "index.md"}
 """The site has a first page of its own."""
 
@@ -54,5 +56,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     source = sources.get(page.file.src_uri, f"{DOCS}/{page.file.src_uri}")
     if page.is_homepage:
         page.meta["hide"] = ["toc"]  # its table is wide
+    if page.file.src_uri in FOUND_FIRST:
+        page.meta["search"] = {"boost": 8}
     view = f"{config.repo_url.rstrip('/')}/blob/main/" if config.repo_url else ""
     return rewritten(markdown, source, pages, view)
