@@ -7,7 +7,7 @@ BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_s
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb
 
-.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs recording drawings dashboard screenshots proto constraints locks images plugin release precommit clean
+.PHONY: help demo demo-ecmp test unit unit-purelb unit-memberlist unit-lab unit-kubectl_purelb system lint touched bench kernels fuzz soak crds manifests docs links docs-speed recording drawings dashboard screenshots proto constraints locks images plugin release precommit clean
 
 # What a target is for stands behind its name, after two number signs; what has no such words is a part of another.
 help:  ## this list
@@ -66,10 +66,22 @@ lint:  ## style, types, who may import whom, and the site of docs/
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory docs
 
-# Strict: a link to nowhere, or a page that the navigation leaves out, ends it.
+# Strict: a link to nowhere, or a page that the navigation leaves out, ends it; so does what is wrong in the HTML that
+# comes of it, or a page that is too heavy.
 docs:  ## the web site of docs/, in build/site
 	@./prepare lint
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@$(BIN)/python -m docs.site.check build/site
+	@echo 'To read it at http://localhost:8000: python3 -m http.server --bind localhost --directory build/site'
+
+# Asks the web for every page that ours lead to: for who has a network, before a release. How fast ours are: in a browser,
+# by a line of 10 Mbit/s.
+links: docs  ## whether the web has what the site leads to; takes a network
+	@$(BIN)/python -m docs.site.check build/site --elsewhere
+
+docs-speed: docs  ## how long each page of the site takes in Chromium, as JSON lines; a minute
+	@./prepare pictures
+	@$(BIN)/python -m docs.site.browse build/site
 
 # What .pre-commit-config.yaml asks before each commit; without pre-commit it is a target as others.
 precommit:  ## style alone, of the files that changed; some seconds
