@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.drawings import gap, member_states, modes, placement, recording, service_way, takeover, terminal
+from docs.drawings import gap, lab, member_states, modes, placement, recording, service_way, takeover, terminal
 
 FOLDER = Path(__file__).parents[1] / "img"
 PICTURES: Mapping[str, Callable[[], str]] = {
     "demo.svg": recording.draw,
     "failover-gap.svg": gap.draw,
+    "lab.svg": lab.draw,
     "member-states.svg": member_states.draw,
     "modes.svg": modes.draw,
     "placement.svg": placement.draw,
