@@ -51,6 +51,11 @@ class Visit:
 
 
 class _Quiet(SimpleHTTPRequestHandler):
+    def handle(self) -> None:
+        """A browser that leaves a page hangs up on what it asked for."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
 
