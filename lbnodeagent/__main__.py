@@ -31,6 +31,8 @@ from lbnodeagent.kubernetes.controlplane import ControlPlane
 from lbnodeagent.kubernetes.thread import ControlThread
 from lbnodeagent.mailbox import Mailbox
 from lbnodeagent.messages import Told, ToldKey
+from lbnodeagent.returnpath.keeper import ReturnKeeper
+from lbnodeagent.returnpath.kernel import ReturnKernel
 from lbnodeagent.tables import Report, ReportKey
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from memberlist import Config
@@ -95,7 +97,10 @@ async def run(settings: AgentSettings, recollection: logs.Recollection) -> int:
             router = BirdWatch(settings.bird_socket, RouterMetrics(registry)) if settings.bird_socket else None
             gate = gate_of(settings)
             core = Core(settings.node_name, parse_version(purelb.__version__), asks_first=settings.asks_first)
-            plane = DataPlane(core, netlink, sender, listener, peers, inbox, outbox, metrics, router, gate, keeper)
+            returns = ReturnKeeper(ReturnKernel())
+            plane = DataPlane(
+                core, netlink, sender, listener, peers, inbox, outbox, metrics, returns, router, gate, keeper
+            )
             await plane.start()
             control.start()
 
@@ -121,6 +126,8 @@ async def run(settings: AgentSettings, recollection: logs.Recollection) -> int:
                 await peers.leave(LEAVE)
                 for task in running:
                     task.cancel()
+            if not stays:
+                await plane.end()
             if keeper is not None and not stays:
                 await keeper.end()
             await asyncio.to_thread(control.stop, 2.0)

@@ -13,6 +13,7 @@ from typing import Final, Literal, NewType, TypeAlias
 from purelb.addresses import Family, IPAddress, IPNetwork, family_of
 from purelb.membership import Attendance
 from purelb.nodeagents import AddressConfig
+from purelb.returnpath import ReturnPathTrouble
 from purelb.services import ServiceKey
 
 IfIndex = NewType("IfIndex", int)
@@ -341,7 +342,9 @@ class Serving:
     """Why it doesn't, a clause about the node as "it"; empty: it does."""
 
 
-Report: TypeAlias = Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members | Serving | Attendance
+Report: TypeAlias = (
+    Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members | Serving | Attendance | ReturnPathTrouble
+)
 ReportKey: TypeAlias = tuple[type, IPAddress | None]
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from purelb.errors import SpecError
 from purelb.names import DEFAULT_INTERFACE, DUMMY_INTERFACE
 from purelb.preferences import Placement, parse_rule, parse_weight
+from purelb.returnpath import ReturnPath, parse_return_path
 from purelb.selectors import Selector, parse_selector
 
 Json: TypeAlias = Mapping[str, Any]
@@ -76,6 +77,8 @@ class NodeAgentConfig:
     """By which rule VIPs are placed whose ServiceGroup doesn't say; None: not said."""
     weight: int = 1
     """How many VIPs each of its nodes has beside the others, unless a label of the node says something else."""
+    return_path: ReturnPath | None = None
+    """Answers leave by the NIC of their VIP; None: as the node's routes say."""
 
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s))")
@@ -146,6 +149,7 @@ def parse_node_agent(body: Json) -> NodeAgentConfig:
         announces=local is not None,
         placement=parse_rule(block.get("placement"), "local.placement"),
         weight=parse_weight(block.get("weight"), "local.weight"),
+        return_path=parse_return_path(block.get("returnPath")),
     )
 
 

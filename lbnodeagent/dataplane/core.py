@@ -140,7 +140,7 @@ class Core:
                 self._state.candidacy.weight = config.weight
                 self._state.neighbours.configure(config.garp, now)
                 self._state.sweeps.lifetime_is(config.local_addressing.valid_lifetime, now)
-                self._implied.surroundings_changed(now)
+                self._implied.configured(now)
             case KeysKnown():
                 pass  # the gossip's own
             case PeersKnown(peers, running):

@@ -36,7 +36,9 @@ from lbnodeagent.kernel.arp import answering_for_others
 from lbnodeagent.kernel.netlink import Netlink
 from lbnodeagent.kernel.nodesockets import read_process, read_sockets
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Begun, KeysKnown, Peer, PeersKnown, Told, ToldKey
+from lbnodeagent.messages import Begun, Configured, KeysKnown, Peer, PeersKnown, Told, ToldKey
+from lbnodeagent.returnpath.keeper import ReturnKeeper
+from lbnodeagent.returnpath.ways import ReturnWays
 from lbnodeagent.tables import (
     Announcement,
     Conflict,
@@ -58,6 +60,7 @@ from purelb.addresses import IPAddress
 from purelb.membership import Attendance
 from purelb.metrics import AgentMetrics
 from purelb.pulse import BEAT, Pulse
+from purelb.returnpath import ReturnPathTrouble
 from purelb.statedump import Table
 
 log = logging.getLogger(__name__)
@@ -85,6 +88,7 @@ class DataPlane:
         inbox: Mailbox[ToldKey, Told],
         outbox: Mailbox[ReportKey, Report],
         metrics: AgentMetrics,
+        returns: ReturnKeeper,
         router: BirdWatch | None = None,
         gate: GateWatch | None = None,
         keeper: FlowKeeper | None = None,
@@ -101,6 +105,7 @@ class DataPlane:
         self._router = router
         self._gate = gate
         self._keeper = keeper
+        self._returns = returns
         self._wake = asyncio.Event()
         self._departed = asyncio.Event()
         self._to_execute: deque[Execute] = deque()
@@ -108,6 +113,7 @@ class DataPlane:
         self._pods: frozenset[Peer] = frozenset()
         self._beside_ipvs: tuple[str, ...] = ()
         self._told_stray: StrayAnswers | None = None
+        self._told_returns = ReturnPathTrouble(())
         self._unnamed: list[Conflict] = []
         self._rivals = Rivals(netlink.neighbours)
         self._identify = asyncio.Event()
@@ -145,6 +151,7 @@ class DataPlane:
                 tasks.create_task(self._follow_gate(self._gate))
             if self._keeper is not None:
                 tasks.create_task(self._keeper.run(self._flows_looked))
+            tasks.create_task(self._returns.run(self._returns_looked))
             tasks.create_task(self._name_rivals())
             tasks.create_task(self._look_for_stray_answers())
             tasks.create_task(measure_lag(self._metrics, self._standstill))
@@ -176,6 +183,10 @@ class DataPlane:
             async with asyncio.timeout(timeout):
                 await self._departed.wait()
         return True
+
+    async def end(self) -> None:
+        """Leave no rule behind by which answers leave. To be called when ``run`` has ended."""
+        await self._returns.end()
 
     def tables(self) -> tuple[Table, ...]:
         """All that is known here, for whoever debugs it."""
@@ -216,6 +227,11 @@ class DataPlane:
         self._core.flows_looked(self._now(), counts)
         self._fed()
 
+    def _returns_looked(self, trouble: ReturnPathTrouble) -> None:
+        if trouble != self._told_returns:
+            self._told_returns = trouble
+            self._outbox.put(report_key(trouble), trouble)
+
     async def _follow_inbox(self) -> None:
         self._inbox.open()
         try:
@@ -223,7 +239,9 @@ class DataPlane:
                 for told in (await self._inbox.take()).values():
                     match told:
                         case Begun():
-                            self._told_stray = None
+                            self._told_stray, self._told_returns = None, ReturnPathTrouble(())
+                        case Configured():
+                            self._told_returns = ReturnPathTrouble(())
                         case KeysKnown(keys):
                             self._peers.set_keys(keys)
                         case PeersKnown(peers, _):
@@ -327,6 +345,8 @@ class DataPlane:
             case Look() | OfferEnded() | Keep() | Change() | Await():
                 if self._keeper is not None:
                     self._keeper.put(output)
+            case ReturnWays():
+                self._returns.put(output)
             case SayMeta(meta):
                 self._peers.set_meta(meta)
             case JoinAtOnce():
@@ -348,6 +368,8 @@ class DataPlane:
                 self._beside_ipvs = output.beside_ipvs
                 return output
             case Announcement() | Conflict() | Wiped() | StrayAnswers() | Members() | Serving() | Attendance():
+                return output
+            case ReturnPathTrouble():
                 return output
             case _:
                 assert_never(output)

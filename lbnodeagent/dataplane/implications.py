@@ -15,6 +15,7 @@ from lbnodeagent.dataplane.takeovers import Cause
 from lbnodeagent.election.changes import Changes
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.kernel.watch import TakenAway
+from lbnodeagent.returnpath.ways import ReturnWays, ways_of
 from lbnodeagent.tables import PresentAddress, WantedVip
 from purelb.addresses import IPAddress
 
@@ -31,6 +32,8 @@ class Implications:
         self._circumstances = state.circumstances()
         self._was_spokesman = False
         self._silence = ""
+        self._ways: ReturnWays | None = None
+        """By which answers are to leave; None: it isn't known yet, and what an earlier run left stays."""
         self._adopted: list[tuple[PresentAddress, str]] = []
         self._outputs: list[Output] = []
 
@@ -48,6 +51,8 @@ class Implications:
         self._state.rollcall.repeat()
         if self._state.subnets.found is not None:
             self._outputs.append(self._state.subnets.found)
+        if self._ways is not None:
+            self._outputs.append(self._ways)
 
     def candidacy_changed(self, now: float, cause: Cause = "elected") -> None:
         """This node, or another, became a candidate or ceased to be one, serves or doesn't, or is elsewhere."""
@@ -123,7 +128,21 @@ class Implications:
         self._tell_members()
         if state.subnets.found is not None and state.subnets.found != before:
             self._outputs.append(state.subnets.found)
+        self._find_ways()
         state.mark_all()
+
+    def configured(self, now: float) -> None:
+        """There is another configuration: what is wrong with it is told anew."""
+        self._ways = None
+        self.surroundings_changed(now)
+
+    def _find_ways(self) -> None:
+        """By which NIC and router answers leave."""
+        state = self._state
+        ways = ways_of(state.config.return_path, state.subnets.here, state.present) if state.is_configured else None
+        if ways is not None and ways != self._ways:
+            self._ways = ways
+            self._outputs.append(ways)
 
     def _adopt(self, vip: IPAddress) -> None:
         """An address that looks like one of an earlier run is one, as a Service has it."""

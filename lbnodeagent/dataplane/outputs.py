@@ -11,6 +11,7 @@ from lbnodeagent.election.changes import Tally
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.flows.tables import FlowsOutput
 from lbnodeagent.gossip.meta import Meta
+from lbnodeagent.returnpath.ways import ReturnWays
 from lbnodeagent.tables import Action, AddressKey, Outcome, PresentAddress, Report
 from lbnodeagent.wire.neighbours import WireOutput
 from purelb.addresses import IPAddress
@@ -78,6 +79,7 @@ Output: TypeAlias = (
     | WireOutput
     | Send
     | FlowsOutput
+    | ReturnWays
     | SayMeta
     | JoinAtOnce
     | Counted

@@ -15,10 +15,13 @@ KEY: Final = 8
 """NFT_REG32_00."""
 VERDICT: Final = 0
 LINK, NETWORK, TRANSPORT = 0, 1, 2
-META_PROTOCOL, META_NFPROTO, META_L4PROTO = 1, 15, 16
+META_PROTOCOL, META_MARK, META_IIF, META_NFPROTO, META_L4PROTO = 1, 3, 4, 15, 16
+CT_DIRECTION, CT_MARK = 1, 3
+ORIGINAL, REPLY = b"\0", b"\1"
+"""Of a connection's packets: the way in which it began, and back."""
 EQUAL, UNEQUAL = 0, 1
 UPDATE, DELETE = 1, 2
-JUMP, DROP = -3, 0
+JUMP, DROP, ACCEPT = -3, 0, 1
 COUNTER: Final = 1
 """NFT_OBJECT_COUNTER."""
 TCP: Final = b"\6"
@@ -33,6 +36,21 @@ def meta(key: int, register: int) -> bytes:
     return _expression("meta", number(1, register) + number(2, key))
 
 
+def set_meta(key: int, register: int) -> bytes:
+    """Change that, to what a register has."""
+    return _expression("meta", number(2, key) + number(3, register))
+
+
+def connection(key: int, register: int) -> bytes:
+    """What conntrack knows of a packet's connection; nothing more is done where it has none."""
+    return _expression("ct", number(1, register) + number(2, key))
+
+
+def set_connection(key: int, register: int) -> bytes:
+    """Change that, to what a register has."""
+    return _expression("ct", number(2, key) + number(4, register))
+
+
 def payload(base: int, offset: int, size: int, register: int) -> bytes:
     """Bytes of it."""
     return _expression("payload", number(1, register) + number(2, base) + number(3, offset) + number(4, size))
@@ -43,10 +61,10 @@ def compare(register: int, wanted: bytes, how: int = EQUAL) -> bytes:
     return _expression("cmp", number(1, register) + number(2, how) + value(3, wanted))
 
 
-def masked(register: int, mask: bytes) -> bytes:
-    """Of a register these bits alone."""
-    size, zero = number(3, len(mask)), value(5, bytes(len(mask)))
-    return _expression("bitwise", number(1, register) + number(2, register) + size + value(4, mask) + zero)
+def masked(register: int, mask: bytes, turned: bytes = b"") -> bytes:
+    """Of a register these bits alone; then those of ``turned`` are turned over."""
+    size, others = number(3, len(mask)), value(5, turned or bytes(len(mask)))
+    return _expression("bitwise", number(1, register) + number(2, register) + size + value(4, mask) + others)
 
 
 def tcp_flags(register: int) -> bytes:

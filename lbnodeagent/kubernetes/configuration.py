@@ -23,7 +23,7 @@ from purelb.selection import Choice, choose_config
 from purelb.selectors import SelectorError
 
 Json: TypeAlias = Mapping[str, Any]
-Trouble: TypeAlias = Literal["invalid", "node_selector", "interface"]
+Trouble: TypeAlias = Literal["invalid", "node_selector", "interface", "return_path"]
 """Label ``reason`` of the metric."""
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class Configuration:
         self._missing: tuple[str, ...] = ()
         self._told_useless: set[tuple[str, str]] = set()
         self._told_missing: set[tuple[str, str]] = set()
+        self._astray: tuple[str, ...] = ()
+        self._told_astray: set[tuple[str, str]] = set()
         self._is_synced = False
 
     # --- what happens ------------------------------------------------------------------------------------------------
@@ -123,6 +125,11 @@ class Configuration:
         self._missing = found.missing
         self._tell_missing()
 
+    def answers_astray(self, reasons: tuple[str, ...]) -> None:
+        """Why answers of some VIPs leave by another NIC than the configuration says; none: they don't."""
+        self._astray = reasons
+        self._tell_astray()
+
     def announces_nowhere(self) -> None:
         """No node announces anything, because none of the LBNodeAgents lets it; one of the agents hears so."""
         useless = {
@@ -152,6 +159,7 @@ class Configuration:
         self._metrics.config_loaded.set(choice.config.announces)
         log.info("configured", extra={"config": choice.config.name, "interface": choice.config.local_interface})
         self._tell_missing()
+        self.answers_astray(())  # it is told anew
         return Configured(choice.config)
 
     def _show_state(self, config: NodeAgentConfig) -> None:
@@ -202,11 +210,27 @@ class Configuration:
                 text += ": there is no default route in the main table, and no NIC with an address in a subnet"
             self._warn(config, names.REASON_CONFIG_ERROR, text)
         self._told_missing = missing
+        self._show(config, "interface", is_so=bool(missing))
+
+    def _tell_astray(self) -> None:
+        """Why answers of some VIPs leave by another NIC than theirs."""
+        config = self._config
+        if config is None:
+            return
+        astray = {(config.uid, reason) for reason in self._astray if config.return_path is not None}
+        for _, reason in sorted(astray - self._told_astray):
+            text = f"node {self._node} has no return path (local.returnPath): {reason}"
+            self._warn(config, names.REASON_CONFIG_ERROR, text)
+        self._told_astray = astray
+        self._show(config, "return_path", is_so=bool(astray))
+
+    def _show(self, config: NodeAgentConfig, reason: Trouble, *, is_so: bool) -> None:
+        """The metric, of this node's configuration alone."""
         key = str(Key(config.namespace, config.name))
-        for labels in [labels for labels in self._shown("interface") if labels != key or not missing]:
-            self._metrics.config_errors.remove(labels, "interface")
-        if missing:
-            self._metrics.config_errors.labels(key, "interface").set(1)
+        for labels in [labels for labels in self._shown(reason) if labels != key or not is_so]:
+            self._metrics.config_errors.remove(labels, reason)
+        if is_so:
+            self._metrics.config_errors.labels(key, reason).set(1)
 
     def _shown(self, reason: Trouble) -> list[str]:
         """The objects for which the metric says so now."""

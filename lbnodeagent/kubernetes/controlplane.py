@@ -65,6 +65,7 @@ from purelb.membership import Attendance
 from purelb.metrics import AgentMetrics
 from purelb.missingrights import own_pod, tell
 from purelb.pace import Pace
+from purelb.returnpath import ReturnPathTrouble
 from purelb.rights import Rights
 from purelb.settings import AgentSettings
 
@@ -337,5 +338,7 @@ class ControlPlane:
                             lease.subnets_are(report.subnets)
                     case Attendance():
                         publisher.attends(report)
+                    case ReturnPathTrouble(reasons):
+                        configuration.answers_astray(reasons)
                     case _:
                         assert_never(report)

@@ -292,6 +292,21 @@ WRONG: Final = [
                 'spec.local.placement: Unsupported value: "random": supported values: "even", "hash"',
             ),
             (
+                "a router by its name",
+                "{local: {returnPath: {enabled: true, gateways: [router]}}}",
+                "must be the address of a router on a subnet",
+            ),
+            (
+                "a router on no subnet",
+                "{local: {returnPath: {enabled: true, gateways: ['fe80::1']}}}",
+                "must be the address of a router on a subnet",
+            ),
+            (
+                "the mark of kube-proxy",
+                "{local: {returnPath: {enabled: true, markBits: [12, 14]}}}",
+                "bits 14 and 15 are kube-proxy's",
+            ),
+            (
                 "too heavy",
                 "{local: {weight: 101}}",
                 "spec.local.weight in body should be less than or equal to 100",
@@ -403,6 +418,10 @@ RIGHT: Final = [
             ("refreshing each day", garp("refreshInterval: 24h")),
             ("placed evenly", "{local: {placement: even}}"),
             ("weighing nothing", "{local: {placement: even, weight: 0}}"),
+            (
+                "answering by the NIC",
+                "{local: {returnPath: {enabled: true, gateways: [172.30.0.254, 'fd00::1'], markBits: [12, 13]}}}",
+            ),
             (
                 "lifetimes",
                 "{local: {addressConfig: {localInterface: {validLifetime: 300, preferredLifetime: 300},"

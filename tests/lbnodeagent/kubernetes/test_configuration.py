@@ -216,6 +216,33 @@ def test_what_an_earlier_configuration_named_in_vain_is_not_told_of_the_next(pla
     assert play(act) == []
 
 
+def test_answers_that_leave_by_another_nic_are_told_of_once_and_measured_until_they_do_not(play: Play) -> None:
+    def act(scene: Scene) -> None:
+        scene.sees(agent("default", {"local": {"returnPath": {"enabled": True}}}))
+        scene.hears(scene.configuration.synced())
+        for _ in range(2):
+            scene.configuration.answers_astray(("no router is known",))
+        assert scene.troubles() == {("default/default", "return_path"): 1.0}
+        scene.configuration.answers_astray(())
+        assert scene.troubles() == {}
+
+    text = "node w11 has no return path (local.returnPath): no router is known"
+    assert play(act) == [("default", "ConfigError", text)]
+
+
+def test_what_was_said_of_answers_by_an_earlier_configuration_is_not_told_of_the_next(play: Play) -> None:
+    def act(scene: Scene) -> None:
+        scene.sees(agent("default", {"local": {"returnPath": {"enabled": True}}}))
+        scene.hears(scene.configuration.synced())
+        scene.configuration.answers_astray(("no router is known",))
+        scene.sees(agent("default", {"local": {}}))
+        assert scene.troubles() == {}
+        scene.configuration.answers_astray(("no router is known",))
+        assert scene.troubles() == {}
+
+    assert len(play(act)) == 1
+
+
 def test_lbnodeagents_by_which_no_node_announces_are_told_so_once_each(play: Play) -> None:
     def act(scene: Scene) -> None:
         scene.sees(SPECIFIC, agent("empty", {}))

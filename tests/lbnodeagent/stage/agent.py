@@ -25,6 +25,7 @@ from lbnodeagent.gossip.hearing import Hearing
 from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.kernel.notifications import Change
 from lbnodeagent.messages import Begun, BehindApi, Peer, PeersKnown
+from lbnodeagent.returnpath.ways import ReturnWays
 from lbnodeagent.tables import (
     FOREVER,
     Action,
@@ -51,6 +52,7 @@ from memberlist.events import Event, MemberFailed, MemberSuspected, MemberUpdate
 from memberlist.simulation import Simulation
 from purelb.addresses import IPAddress
 from purelb.membership import Attendance
+from purelb.returnpath import ReturnPathTrouble
 from purelb.version import Version
 from tests.lbnodeagent.stage.api import Kind, Objects
 from tests.lbnodeagent.stage.controlplane import ControlPlane
@@ -273,13 +275,13 @@ class Agent:
                 self.takeovers.append(output)
             case RemovedOften():
                 self.removals.append(output)
-            case JoinAtOnce() | Refusal() | Send():
+            case JoinAtOnce() | Refusal() | Send() | ReturnWays():
                 pass
             case flows.Look() | flows.OfferEnded() | flows.Keep() | flows.Change() | flows.Await():
                 pass  # no kernel here keeps any
             case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)
-            case Serving() | Attendance():
+            case Serving() | Attendance() | ReturnPathTrouble():
                 self.reports.append(output)
             case _:
                 assert_never(output)
