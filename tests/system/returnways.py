@@ -34,6 +34,28 @@ table inet proxy {{
   }}
 }}
 """
+OTHERS = f"""
+table inet others {{
+  counter kept {{ }}
+  counter lost {{ }}
+  chain before {{
+    type filter hook prerouting priority raw;
+    meta mark set 0x70000
+  }}
+  chain between {{
+    type filter hook prerouting priority mangle;
+    ct state new ct mark set 0x50000
+    meta mark set ct mark
+  }}
+  chain after {{
+    type filter hook prerouting priority dstnat - 5;
+    ct mark & 0xffffefff != 0x50000 counter name lost
+    iifname "eth1" ip daddr {POD} meta mark == 0x50000 counter name kept
+    iifname "pod0" ip daddr {CLIENT} meta mark != 0x51000 counter name lost
+  }}
+}}
+"""
+"""As wg-quick and others copy a connection's whole mark to each packet; what they have set is to stay."""
 COUNTERS = f"""
 table inet seen {{
   counter far0 {{ }}
@@ -133,6 +155,14 @@ def ways(index: int) -> tuple[Way, ...]:
     )
 
 
+def marks_of_others() -> bool:
+    """Whether each packet had the marks that others gave it; ends that others give any."""
+    found = json.loads(run("nft", "-j", "list", "counters", "table", "inet", "others"))["nftables"]
+    run("nft", "delete", "table", "inet", "others")
+    packets = {one["counter"]["name"]: one["counter"]["packets"] for one in found if "counter" in one}
+    return packets["kept"] > 1 and packets["lost"] == 0
+
+
 def left() -> list[bool]:
     """Whether there are rules, routes and marks of ours."""
     rules = run("ip", "-4", "rule") + run("ip", "-6", "rule")
@@ -159,6 +189,9 @@ def main() -> None:
         said["with"] = client.answered_by(HOST, POD, HOST6, POD6)
         said["the node's own address"] = client.answered_by(OWN)
         said["again"] = kernel.have(its)
+
+        run("nft", "-f", "-", text=OTHERS)
+        said["beside other marks"] = [*client.answered_by(HOST, POD, HOST6, POD6), marks_of_others()]
 
         run("nft", "delete", "table", "inet", TABLE)
         run("ip", "rule", "del", "pref", "7934")

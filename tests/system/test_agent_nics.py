@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
+from bench.conversations import talkers
 from purelb.election import ranking
 from tests.system.agentlab import MASTER, NODES, WORKER11, WORKER12, AgentLab, service, three_nodes
 from tests.system.conftest import eventually
@@ -17,6 +21,10 @@ pytestmark = pytest.mark.timeout(120)
 LAN = {WORKER11: "172.30.0.11/24", WORKER12: "172.30.0.12/24"}
 VIP = "172.30.0.64"
 OWNER, HEIR = ranking(list(LAN), VIP)
+OF_PODS = "172.30.0.70"
+"""Of the same owner."""
+ROUTER, CLIENT = "172.30.0.254", "198.51.100.2"
+CONNECT = f"import socket; socket.create_connection(('{OF_PODS}', 80), 1.0, ('{CLIENT}', 0))"
 GROUP = {
     "apiVersion": "purelb.io/v1",
     "kind": "ServiceGroup",
@@ -141,3 +149,64 @@ def test_a_nic_whose_new_name_is_not_chosen_is_left(agents: AgentLab) -> None:
 
         assert eventually(lambda: everywhere(agents) == {(HEIR, "lan1")}, seconds=5), everywhere(agents)
         assert VIP not in agents.addresses(OWNER, "storage")
+
+
+class FarClient:
+    """A client that the lab's router knows nothing of, behind another one on the owner's second NIC."""
+
+    def __init__(self, agents: AgentLab, inside: tuple[str, ...]) -> None:
+        self._agents = agents
+        self._inside = inside
+        agents.ip(OWNER, "link", "set", "far-end", "netns", inside[-1])
+        for command in (
+            f"ip link set lo up; ip addr add {CLIENT}/32 dev lo",
+            f"ip link set far-end up; ip addr add {ROUTER}/24 dev far-end",
+        ):
+            self.run("sh", "-c", command)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*self._inside, *command], capture_output=True, text=True, check=False)
+
+    def is_answered(self, *, pods: bool) -> bool:
+        if not pods:
+            return self.run("ping", "-c", "1", "-W", "1", "-I", CLIENT, VIP).returncode == 0
+        return self.run(sys.executable, "-c", CONNECT).returncode == 0
+
+
+@contextmanager
+def far_client(agents: AgentLab) -> Iterator[FarClient]:
+    holder = [sys.executable, "-c", "print('ready', flush=True); import time; time.sleep(600)"]
+    with subprocess.Popen(["unshare", "--net", *holder], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield FarClient(agents, ("nsenter", "--net", "--target", str(process.pid)))
+        finally:
+            process.kill()
+
+
+def test_answers_leave_by_the_nic_of_their_address_when_it_is_said(agents: AgentLab) -> None:
+    ports = [{"port": 80, "targetPort": 8080}]
+    say = partial(agents.patch, "lbnodeagent", "default", namespace="purelb")
+    with dual_homed(agents), far_client(agents) as client:
+        agents.apply(talkers(2), service("pods", "lan", ip=OF_PODS, selector={"app": "talk"}, ports=ports))
+        assert eventually(lambda: OF_PODS in agents.addresses(OWNER, "lan1"))
+        agents.lab.kubectl("rollout", "status", "deployment/talk", "--timeout=30s")
+        assert not any(client.is_answered(pods=pods) for pods in (False, True)), "they leave by eth0"
+
+        try:
+            say({"local": {"returnPath": {"enabled": True}}})
+            events = partial(agents.events, "default", "ConfigError", "purelb")
+            assert eventually(lambda: any("no router of 172.30.0.0/24 on lan1 is known" in said for said in events()))
+            assert "7934:" not in agents.ip(OWNER, "rule")
+
+            say({"local": {"returnPath": {"gateways": [ROUTER]}}})
+            for pods in (False, True):
+                assert eventually(partial(client.is_answered, pods=pods)), agents.ip(OWNER, "rule")
+            assert "purelb-returns" in agents.hosts.output(OWNER, "nft", "list", "tables")
+        finally:
+            say({"local": {"returnPath": None}})
+            agents.lab.kubectl("delete", "deployment", "talk")
+        assert eventually(lambda: "7934:" not in agents.ip(OWNER, "rule"))
+        assert eventually(lambda: "purelb-returns" not in agents.hosts.output(OWNER, "nft", "list", "tables"))
+        assert not client.is_answered(pods=False)

@@ -31,6 +31,7 @@ def test_answers_leave_by_the_nic_of_their_address_and_nothing_else_does() -> No
         "with": ["eth1", "eth1", "eth1", "eth1"],
         "the node's own address": ["eth0"],
         "again": False,
+        "beside other marks": ["eth1", "eth1", "eth1", "eth1", True],
         "made anew": [True, True, True, True, False],
         "with them": ["eth1", "eth1"],
         "a successor sweeps": [True, False],
