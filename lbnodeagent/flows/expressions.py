@@ -77,9 +77,10 @@ def connection_state(register: int) -> bytes:
     return _expression("ct", number(1, register) + number(2, 0))
 
 
-def lookup(name: str, *, is_map: bool = False) -> bytes:
-    """Go on if what begins in KEY is in a set; of a map, with its verdict."""
-    return _expression("lookup", text(1, name) + number(2, KEY) + (number(3, VERDICT) if is_map else b""))
+def lookup(name: str, *, is_map: bool = False, is_in: bool = True) -> bytes:
+    """Go on if what begins in KEY is in a set, or is not; of a map, with its verdict."""
+    how = (number(3, VERDICT) if is_map else b"") + (b"" if is_in else number(5, 1))
+    return _expression("lookup", text(1, name) + number(2, KEY) + how)
 
 
 def dynset(name: str, how: int, timeout: int = 0) -> bytes:

@@ -28,6 +28,7 @@ from lbnodeagent.flows.expressions import (
     UNEQUAL,
     compare,
     connection,
+    lookup,
     masked,
     meta,
     number,
@@ -35,12 +36,11 @@ from lbnodeagent.flows.expressions import (
     set_connection,
     set_meta,
     text,
-    verdict,
+    value,
 )
 from lbnodeagent.flows.nfnetlink import NESTED, Message
 from lbnodeagent.kernel.attributes import attribute
 from lbnodeagent.returnpath.ways import Way
-from purelb.addresses import IPAddress
 
 TABLE: Final = "purelb-returns"
 IN, OUT = "in", "out"
@@ -50,7 +50,12 @@ _BEFORE_TRANSLATION, _AFTER_CONNTRACK = -110, -150
 _PREROUTING, _OUTPUT = 0, 3
 _INET: Final = 1
 _NEW_TABLE, _GET_TABLE, _DEL_TABLE, _NEW_CHAIN, _NEW_RULE = (10 << 8 | number for number in (0, 1, 2, 3, 6))
+_NEW_SET, _NEW_ELEMENTS = 10 << 8 | 9, 10 << 8 | 12
 _CREATE, _APPEND = 0x400, 0x800
+_IPV4, _IPV6 = 7, 8
+"""nft's own numbers of types, by which it shows elements."""
+_OWN_MOST: Final = 1500
+"""In one message, whose attributes have at most 64 KiB."""
 
 
 def swept() -> list[Message]:
@@ -73,32 +78,29 @@ def marking(ways: Sequence[Way]) -> list[Message]:
         table,
         _base_chain(IN, _PREROUTING, _BEFORE_TRANSLATION, "filter"),
         _base_chain(OUT, _OUTPUT, _AFTER_CONNTRACK, "route"),
+        *(message for way in ways for message in _set(_own(way), way)),
         *(_rule(chain, expressions) for chain, expressions in rules),
     ]
 
 
 def _incoming(ways: Sequence[Way]) -> Iterator[tuple[str, bytes]]:
-    for way in ways:
-        yield from ((IN, _to_the_node(way, address)) for address in way.own)
-        yield IN, _beginning(way)
+    yield from ((IN, _beginning(way)) for way in ways)
     if ways:
         yield IN, _not_yet(ways[0].mask)
-    for way in ways:
-        yield IN, _answer(way)
+    yield from ((IN, _answer(way)) for way in ways)
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
-def _to_the_node(way: Way, address: IPAddress) -> bytes:
-    """iif NIC; ip daddr ADDRESS; accept"""
-    return _arrival(way) + _destination(way) + compare(KEY, address.packed) + verdict(ACCEPT)
-
-
 def _beginning(way: Way) -> bytes:
-    """iif NIC; ip daddr SUBNET; ct direction original; ct mark & MASK != MARK; ct mark set ct mark & ~MASK | MARK"""
+    """iif NIC; ip daddr != @OWN; ip daddr SUBNET; ct direction original; ct mark & MASK != MARK; ct mark set MARK"""
     return (
-        _arrival(way)
+        _family(way)
+        + meta(META_IIF, KEY)
+        + compare(KEY, struct.pack("=I", way.index))
+        + _destination(way)
+        + lookup(_own(way), is_in=False)
         + _destination(way)
         + masked(KEY, way.network.netmask.packed)
         + compare(KEY, way.network.network_address.packed)
@@ -142,10 +144,6 @@ def _answer(way: Way) -> bytes:
     )
 
 
-def _arrival(way: Way) -> bytes:
-    return _family(way) + meta(META_IIF, KEY) + compare(KEY, struct.pack("=I", way.index))
-
-
 def _family(way: Way) -> bytes:
     return meta(META_NFPROTO, KEY) + compare(KEY, b"\2" if way.network.version == 4 else b"\x0a")
 
@@ -169,6 +167,20 @@ def _base_chain(name: str, hook: int, priority: int, kind: str) -> Message:
     where = attribute(4 | NESTED, number(1, hook) + number(2, priority))
     body = text(1, TABLE) + text(3, name) + where + number(5, ACCEPT) + text(7, kind)
     return Message(_NEW_CHAIN, _CREATE, _INET, body)
+
+
+def _own(way: Way) -> str:
+    """The name of the set of a node's own addresses on a way's subnet."""
+    return f"own{way.network.version}-{way.number}"
+
+
+def _set(name: str, way: Way) -> Iterator[Message]:
+    kind, size = (_IPV4, 4) if way.network.version == 4 else (_IPV6, 16)
+    its = text(1, TABLE) + text(2, name)
+    yield Message(_NEW_SET, _CREATE, _INET, its + number(3, 0) + number(4, kind) + number(5, size) + number(10, 1))
+    elements = b"".join(attribute(1 | NESTED, value(1, address.packed)) for address in way.own[:_OWN_MOST])
+    if elements:
+        yield Message(_NEW_ELEMENTS, _CREATE, _INET, its + attribute(3 | NESTED, elements))
 
 
 def _rule(chain: str, expressions: bytes) -> Message:

@@ -160,7 +160,7 @@ def marks_of_others() -> bool:
     found = json.loads(run("nft", "-j", "list", "counters", "table", "inet", "others"))["nftables"]
     run("nft", "delete", "table", "inet", "others")
     packets = {one["counter"]["name"]: one["counter"]["packets"] for one in found if "counter" in one}
-    return packets["kept"] > 1 and packets["lost"] == 0
+    return bool(packets["kept"] > 1 and packets["lost"] == 0)
 
 
 def left() -> list[bool]:
