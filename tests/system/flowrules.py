@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from lbnodeagent.errors import KernelError
 from lbnodeagent.flows.netfilter import Netfilter
-from lbnodeagent.flows.nftables import TABLE
+from lbnodeagent.flows.objects import TABLE
 from lbnodeagent.flows.rules import Rules
 from lbnodeagent.flows.tables import FLOW, Await, Change, Flow, Keep, Server
 from lbnodeagent.tables import IfIndex
