@@ -36,6 +36,14 @@ class FlowMetrics:
             registry=registry,
         )
 
+        self._strays = Gauge(
+            "purelb_lbnodeagent_flows_astray",
+            "Connections to routed addresses that a router sent to this node instead of another, since the start: asked"
+            " for, and located.",
+            ["what"],
+            registry=registry,
+        )
+
     def show_supported(self, is_supported: bool) -> None:
         """Whether the kernel has what it takes."""
         self._supported.set(is_supported)
@@ -45,6 +53,11 @@ class FlowMetrics:
         self._served.set(served)
         self._passed_on.set(passed_on)
         self._refused.set(refused)
+
+    def show_strays(self, asked: int, located: int) -> None:
+        """How many a router threw about."""
+        self._strays.labels("asked for").set(asked)
+        self._strays.labels("located").set(located)
 
     def show_packets(self, passed_on: int, dropped: int) -> None:
         """How many of them there were."""

@@ -32,6 +32,7 @@ DRIVERS = {
     "lbnodeagent/dataplane/driver.py": "the data plane's",
     "lbnodeagent/dataplane/looplag.py": "measures the loop",
     "lbnodeagent/flows/keeper.py": "when flows were told of",
+    "lbnodeagent/flows/straywatch.py": "how long a look took",
     "lbnodeagent/gossip/peers.py": "the gossip's",
     "lbnodeagent/kernel/netlink.py": "when the kernel said something",
     "lbnodeagent/kubernetes/annotator.py": "its loop's timers",

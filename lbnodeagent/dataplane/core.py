@@ -9,7 +9,7 @@ is then done follows from what is (turn.py). The same inputs give the same outpu
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Final, assert_never
 
 from lbnodeagent.bird.status import BirdStatus
@@ -20,6 +20,7 @@ from lbnodeagent.dataplane.telling import tables
 from lbnodeagent.dataplane.timers import run_timers
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.candidacy import Candidacy
+from lbnodeagent.flows.tables import Stray
 from lbnodeagent.gate.looks import Looked
 from lbnodeagent.gossip.events import (
     CutOff,
@@ -34,6 +35,7 @@ from lbnodeagent.gossip.events import (
 )
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
+from lbnodeagent.gossip.straymessage import StrayAnswer, StrayQuestion
 from lbnodeagent.kernel.notifications import Change, Dump
 from lbnodeagent.kernel.watch import note, read
 from lbnodeagent.messages import (
@@ -191,6 +193,8 @@ class Core:
                 self._state.members.key_retired()
             case FlowsMessage():
                 self._state.flows.received(event, now)
+            case StrayQuestion() | StrayAnswer():
+                self._state.flows.told_of_strays(event, now)
             case HandoverMessage():
                 learned = self._state.negotiation.received(event, now)
                 self._implied.owners_changed(learned.changed, now, "left" if event.is_leaving else "elected")
@@ -250,6 +254,10 @@ class Core:
         """So many flows are served here for VIPs of others."""
         self._state.flows.looked(counts, now)
 
+    def flows_astray(self, now: float, version: int, strays: Sequence[Stray]) -> None:
+        """The kernel holds back what comes for these connections to routed VIPs."""
+        self._state.flows.astray(version, strays, now)
+
     def executed(self, now: float, outcomes: list[Outcome]) -> None:
         """The kernel has done what ``Execute`` asked for; one outcome per action, in its order."""
         assert self._turn is not None
@@ -298,6 +306,11 @@ class Core:
     def flow_counts(self) -> tuple[int, int, int]:
         """The flows that are served here for others, passed on, and refused; for metrics."""
         return self._state.flows.counts
+
+    @property
+    def stray_counts(self) -> tuple[int, int]:
+        """The connections that other nodes were asked for, and those that one of them serves; for metrics."""
+        return self._state.flows.stray_counts
 
     @property
     def nowhere_count(self) -> int:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
 from lbnodeagent.bird.watch import BirdWatch
@@ -26,7 +26,7 @@ from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
 from lbnodeagent.flows.keeper import FlowKeeper
-from lbnodeagent.flows.tables import Await, Change, Keep, Look, OfferEnded
+from lbnodeagent.flows.tables import FlowsOutput, Stray
 from lbnodeagent.gate.watch import GateWatch
 from lbnodeagent.gossip.events import StoodStill
 from lbnodeagent.gossip.keyrotation import fingerprint
@@ -150,7 +150,7 @@ class DataPlane:
             if self._gate is not None:
                 tasks.create_task(self._follow_gate(self._gate))
             if self._keeper is not None:
-                tasks.create_task(self._keeper.run(self._flows_looked))
+                tasks.create_task(self._keeper.run(self._flows_looked, self._flows_astray))
             tasks.create_task(self._returns.run(self._returns_looked))
             tasks.create_task(self._name_rivals())
             tasks.create_task(self._look_for_stray_answers())
@@ -231,6 +231,10 @@ class DataPlane:
         if trouble != self._told_returns:
             self._told_returns = trouble
             self._outbox.put(report_key(trouble), trouble)
+
+    def _flows_astray(self, version: int, strays: Sequence[Stray]) -> None:
+        self._core.flows_astray(self._now(), version, strays)
+        self._fed()
 
     async def _follow_inbox(self) -> None:
         self._inbox.open()
@@ -322,6 +326,7 @@ class DataPlane:
         self._metrics.nowhere.set(self._core.nowhere_count)
         if self._keeper is not None:
             self._keeper.metrics.show_flows(*self._core.flow_counts)
+            self._keeper.metrics.show_strays(*self._core.stray_counts)
         self._metrics.cut_off.set(self._core.candidacy.is_unanswered)
         self._metrics.messages_refused.set(self._peers.refused)
         if self._peers.ring != self._shown_ring:
@@ -331,6 +336,10 @@ class DataPlane:
 
     def _carry_out(self, output: Output) -> Report | None:
         """Do it; what is left is to be reported."""
+        if isinstance(output, FlowsOutput):
+            if self._keeper is not None:
+                self._keeper.put(output)
+            return None
         match output:
             case Execute():
                 self._to_execute.append(output)
@@ -342,9 +351,6 @@ class DataPlane:
                 self._sending.send(output)
             case Send(to, message):
                 self._peers.send(to, message)
-            case Look() | OfferEnded() | Keep() | Change() | Await():
-                if self._keeper is not None:
-                    self._keeper.put(output)
             case ReturnWays():
                 self._returns.put(output)
             case SayMeta(meta):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, Protocol
 
@@ -29,13 +29,13 @@ from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.negotiation import Negotiation
 from lbnodeagent.election.subnets import Subnets
 from lbnodeagent.flows.engine import Flows
-from lbnodeagent.flows.tables import Stand
+from lbnodeagent.flows.tables import OwnSubnet, Stand
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gate.gate import Gate
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.kernel.adoption import Adoption
 from lbnodeagent.kernel.connected import ConnectedSubnets
-from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, subnet_for
+from lbnodeagent.kernel.interfaces import IPVS_INTERFACE, NicSubnet, subnet_for
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.kernel.removals import Removals
 from lbnodeagent.kernel.requested import Requested
@@ -280,6 +280,7 @@ class State:
     def look_at_flows(self, vips: Iterable[IPAddress], now: float) -> None:
         """See what becomes of these VIPs' flows."""
         if self.flows.is_on:
+            self.flows.subnets(tuple(self._own_subnets()))
             for vip in vips:
                 self.flows.look(self._stand(vip, now), now)
 
@@ -288,10 +289,21 @@ class State:
         owner = self.candidacy.owner(vip) if vip in self.wanted else None
         is_here, is_new = bool(self.present.nics_with(vip)), self.detection.is_new(vip, now)
         if subnet is None:
-            return Stand(vip, owner, is_here, is_new)
+            wanted = self.wanted.table.get(vip)
+            is_onlink = any(vip in network for network in self.members.onlink())
+            is_routed = wanted is not None and not wanted.onlink_only and not is_onlink
+            return Stand(vip, owner, is_here, is_new, is_routed=is_routed)
+        return Stand(vip, owner, is_here, is_new, subnet.index, self._own_on(subnet))
+
+    def _own_subnets(self) -> Iterator[OwnSubnet]:
+        for subnet in self.subnets.here:
+            own = self._own_on(subnet) if subnet.has_carrier else None
+            if own is not None:
+                yield OwnSubnet(subnet.network, subnet.index, own)
+
+    def _own_on(self, subnet: NicSubnet) -> IPAddress | None:
         its = (there for there in self.present.foreign(subnet.index) if there.is_usable)
-        own = next((there.address for there in its if there.network == subnet.network), None)
-        return Stand(vip, owner, is_here, is_new, subnet.index, own)
+        return next((there.address for there in its if there.network == subnet.network), None)
 
     def facts(self, vips: Iterable[IPAddress]) -> Facts:
         """What the rules look at when something is done about these VIPs."""

@@ -15,8 +15,8 @@ from ipaddress import IPv4Address
 from typing import Final
 
 from lbnodeagent.flows.nfnetlink import DONE, ERROR, HEAD, NESTED
-from lbnodeagent.flows.tables import FLOW, Flow
-from lbnodeagent.kernel.attributes import attribute
+from lbnodeagent.flows.tables import FLOW, STRAY, Flow, Stray
+from lbnodeagent.kernel.attributes import attribute, attributes
 
 GET: Final = 1 << 8 | 1
 """NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET."""
@@ -24,12 +24,13 @@ _KIND: Final = 0x3FFF
 _TUPLE_ORIG: Final = 1
 _STATUS: Final = 3
 _PROTOINFO: Final = 4
+_TIMEOUT: Final = 7
 _FILTER: Final = 25
 _STATUS_MASK: Final = 26
 _ORIG_FLAGS: Final = 1
 _IP: Final = 1
 _PROTO: Final = 2
-_V4_DST: Final = 2
+_V4_SRC, _V4_DST, _V6_SRC, _V6_DST = 1, 2, 3, 4
 _DESTINATION: Final = 1 << 1
 """CTA_FILTER_F_CTA_IP_DST: from Linux 5.8 on the kernel tells of that destination alone."""
 _WANTED: Final = 1 << 1 | 1 << 5
@@ -89,6 +90,25 @@ def live_flows(data: bytes, version: int, found: Mapping[bytes, list[Flow]]) -> 
                 flows.append(Flow(FLOW.pack(protocol, port, vip_port) + client))
         at += (length + 3) & ~3
     return None
+
+
+def one(stray: Stray) -> bytes:
+    """The body of a request for that connection alone."""
+    size = (len(stray) - STRAY.size) // 2
+    client, vip = stray[STRAY.size : STRAY.size + size], stray[STRAY.size + size :]
+    source, destination = (_V4_SRC, _V4_DST) if size == 4 else (_V6_SRC, _V6_DST)
+    where = attribute(_IP | NESTED, attribute(source, client) + attribute(destination, vip))
+    what = attribute(1, bytes([_TCP])) + attribute(2, stray[:2]) + attribute(3, stray[2:4])
+    return attribute(_TUPLE_ORIG | NESTED, where + attribute(_PROTO | NESTED, what))
+
+
+def left(data: bytes) -> int | None:
+    """For how many seconds the connection in an answer will be remembered without a packet; None: it isn't alive."""
+    its = attributes(data[HEAD.size + 4 :])
+    status, timeout = its.get(_STATUS, b""), its.get(_TIMEOUT, b"")
+    state = attributes(attributes(its.get(_PROTOINFO, b"")).get(1, b"")).get(1, b"")
+    is_alive = bool(state) and _is_alive(int.from_bytes(status, "big"), state[0], _TCP)
+    return int.from_bytes(timeout, "big") if is_alive else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ Off, nothing is kept, offered or awaited.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lbnodeagent.flows.keeping import Keeping, joined
 from lbnodeagent.flows.offers import Offers
-from lbnodeagent.flows.tables import FlowsOutput, Rule, Stand
+from lbnodeagent.flows.strays import Strays
+from lbnodeagent.flows.tables import FlowsOutput, OwnSubnet, Rule, Stand, Stray
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.members import Members
+from lbnodeagent.gossip.straymessage import StrayAnswer, StrayMessage
 from purelb.addresses import IPAddress
 
 
@@ -23,19 +25,25 @@ class Flows:
         """The kernel has what it takes."""
         self._offers = Offers(members)
         self._keeping = Keeping(members)
+        self._strays = Strays(members)
         self._outputs: list[FlowsOutput] = []
         self._rules: list[Rule] = []
 
     @property
     def deadline(self) -> float | None:
         """When ``run_due`` has something to do."""
-        deadlines = self._offers.deadline, self._keeping.deadline
+        deadlines = self._offers.deadline, self._keeping.deadline, self._strays.deadline
         return min((deadline for deadline in deadlines if deadline is not None), default=None) if self.is_on else None
 
     @property
     def counts(self) -> tuple[int, int, int]:
         """The flows that are served here for others, passed on to others, and were refused; for metrics."""
-        return self._offers.count, self._keeping.count, self._keeping.refused
+        return self._offers.count, self._keeping.count, self._keeping.refused + self._strays.refused
+
+    @property
+    def stray_counts(self) -> tuple[int, int]:
+        """The connections that other nodes were asked for, and those that one of them serves; for metrics."""
+        return self._strays.asked, self._strays.located
 
     def is_settled(self) -> bool:
         """Whether others know of all the flows that this node goes on serving."""
@@ -51,7 +59,12 @@ class Flows:
         """How a VIP stands now."""
         if self.is_on:
             self._rules += self._keeping.look(stand, now)
+            self._rules += self._strays.look(stand)
             self._outputs += self._offers.look(stand, now)
+
+    def subnets(self, subnets: tuple[OwnSubnet, ...]) -> None:
+        """Where this node is."""
+        self._strays.subnets(subnets)
 
     def looked(self, counts: Mapping[IPAddress, int], now: float) -> None:
         """What ``Look`` asked for was done."""
@@ -62,19 +75,35 @@ class Flows:
         if self.is_on:
             self._rules += self._keeping.received(message, now)
 
+    def astray(self, version: int, strays: Sequence[Stray], now: float) -> None:
+        """The kernel holds these back."""
+        self._outputs += self._strays.astray(version, strays, now)
+
+    def told_of_strays(self, message: StrayMessage, now: float) -> None:
+        """Another node asks for connections, or answers."""
+        if not self.is_on:
+            return
+        if isinstance(message, StrayAnswer):
+            self._rules += self._strays.answered(message, now)
+        elif (find := self._strays.asked_by(message)) is not None:
+            self._outputs.append(find)
+
     def alive(self, node: str) -> None:
         """Another agent is there."""
         self._keeping.alive(node)
+        self._strays.alive(node)
 
     def gone(self, node: str, now: float, *, for_good: bool) -> None:
         """Another node failed, or its agent left (``for_good``)."""
         self._rules += self._keeping.gone(node, now, for_good=for_good)
+        self._rules += self._strays.gone(node, now, for_good=for_good)
 
     def run_due(self, now: float) -> None:
         """Do what is due."""
         if not self.is_on:
             return
         self._rules += self._keeping.due(now)
+        self._rules += self._strays.due(now)
         self._outputs += self._offers.untold(now)
         look = self._offers.due(now)
         if look is not None:

@@ -20,8 +20,8 @@ CT_DIRECTION, CT_MARK = 1, 3
 ORIGINAL, REPLY = b"\0", b"\1"
 """Of a connection's packets: the way in which it began, and back."""
 EQUAL, UNEQUAL = 0, 1
-UPDATE, DELETE = 1, 2
-JUMP, DROP, ACCEPT = -3, 0, 1
+ADD, UPDATE, DELETE = 0, 1, 2
+JUMP, RETURN, DROP, ACCEPT = -3, -5, 0, 1
 COUNTER: Final = 1
 """NFT_OBJECT_COUNTER."""
 TCP: Final = b"\6"
@@ -94,9 +94,10 @@ def load(register: int, data: bytes) -> bytes:
     return _expression("immediate", number(1, register) + value(2, data))
 
 
-def verdict(code: int) -> bytes:
-    """The end of the packet's way."""
-    return _expression("immediate", number(1, VERDICT) + attribute(2 | NESTED, attribute(2 | NESTED, number(1, code))))
+def verdict(code: int, chain: str = "") -> bytes:
+    """The end of the packet's way, or where it goes on."""
+    what = number(1, code) + (text(2, chain) if chain else b"")
+    return _expression("immediate", number(1, VERDICT) + attribute(2 | NESTED, attribute(2 | NESTED, what)))
 
 
 def counter(name: str) -> bytes:

@@ -17,7 +17,24 @@ from typing import Final, ParamSpec, TypeVar, assert_never
 from lbnodeagent.errors import KernelError
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.rules import Rules
-from lbnodeagent.flows.tables import Await, Change, Flow, FlowsOutput, Keep, Look, Offer, OfferEnded, Rule
+from lbnodeagent.flows.straywatch import Astray, StrayWatch
+from lbnodeagent.flows.tables import (
+    Ask,
+    Await,
+    Change,
+    Fellows,
+    Find,
+    Flow,
+    FlowsOutput,
+    Keep,
+    Located,
+    Look,
+    Offer,
+    OfferEnded,
+    Released,
+    Routed,
+    Rule,
+)
 from lbnodeagent.flows.telling import Told, news, told_now
 from lbnodeagent.gossip.peers import Peers
 from purelb.addresses import IPAddress
@@ -58,6 +75,7 @@ class FlowKeeper:
         self._conntrack = conntrack
         self._at_rules = at_rules
         self._at_conntrack = at_conntrack
+        self._strays = StrayWatch(node, peers, self._rules, conntrack, at_rules, at_conntrack)
         self._told: dict[IPAddress, Told] = {}
         self._to_apply: asyncio.Queue[Rule] = asyncio.Queue()
         self._waiting = 0
@@ -89,9 +107,11 @@ class FlowKeeper:
             case Look() | OfferEnded():
                 # What is under way of an offer that has ended would else be remembered as told.
                 self._to_look.put_nowait(output)
+            case Ask() | Find():
+                self._strays.put(output)
             case Change() if self._waiting + _size(output) > WAITING_MOST:
                 log.warning("flows are not passed on: too many wait", extra={"vip": str(output.vip)})
-            case Keep() | Change() | Await():
+            case Keep() | Change() | Await() | Fellows() | Routed() | Located() | Released():
                 self._waiting += _size(output)
                 self._to_apply.put_nowait(output)
             case _:
@@ -113,12 +133,13 @@ class FlowKeeper:
             async with asyncio.timeout(PATIENCE):
                 await self._is_idle.wait()
 
-    async def run(self, looked: Callable[[Mapping[IPAddress, int]], None]) -> None:
-        """Do what was put; ``looked`` is told what came of each look."""
+    async def run(self, looked: Callable[[Mapping[IPAddress, int]], None], astray: Astray) -> None:
+        """Do what was put; ``looked`` is told what came of each look, ``astray`` what the kernel holds back."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._apply())
             tasks.create_task(self._look(looked))
             tasks.create_task(self._count())
+            tasks.create_task(self._strays.run(astray))
 
     async def _count(self) -> None:
         while True:
@@ -192,4 +213,10 @@ class FlowKeeper:
 
 
 def _size(rule: Rule) -> int:
-    return 1 + (len(rule.begun) + len(rule.ended) if isinstance(rule, Change) else 0)
+    match rule:
+        case Change(begun=begun, ended=ended):
+            return 1 + len(begun) + len(ended)
+        case Located(strays) | Released(strays):
+            return 1 + len(strays)
+        case _:
+            return 1

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lbnodeagent.flows.tables import FLOWS_MOST, Await, Change, Flow, Keep, Rule, Server, Stand
+from lbnodeagent.flows.tables import FLOWS_MOST, Await, Change, Flow, Keep, Routed, Rule, Server, Stand
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.tables import IfIndex
@@ -215,12 +215,14 @@ class Keeping:
 
 
 def joined(rules: Iterable[Rule]) -> list[Rule]:
-    """The same with what is awaited of many VIPs, one after the other, in one."""
+    """The same with what is awaited of many VIPs, one after the other, in one; likewise with those that are routed."""
     result: list[Rule] = []
     for rule in rules:
-        last = result[-1] if result else None
-        if isinstance(rule, Await) and isinstance(last, Await) and last.is_awaited == rule.is_awaited:
-            result[-1] = Await((*last.vips, *rule.vips), rule.is_awaited)
-        else:
-            result.append(rule)
+        match result[-1] if result else None, rule:
+            case Await(before, was), Await(vips, is_awaited) if was == is_awaited:
+                result[-1] = Await((*before, *vips), is_awaited)
+            case Routed(before, was), Routed(vips, is_routed) if was == is_routed:
+                result[-1] = Routed((*before, *vips), is_routed)
+            case _:
+                result.append(rule)
     return result

@@ -11,14 +11,18 @@ from typing import Final, Self
 
 from lbnodeagent.errors import KernelError
 from lbnodeagent.flows import conntrack
-from lbnodeagent.flows.nfnetlink import DUMP, HEAD, Message, answers, batch, encode
-from lbnodeagent.flows.tables import Flow
+from lbnodeagent.flows.nfnetlink import DUMP, ERROR, HEAD, Message, answers, batch, encode
+from lbnodeagent.flows.straychains import note_strays
+from lbnodeagent.flows.tables import STRAY, Flow, Stray
 from purelb.addresses import IPAddress
 
 _NETFILTER: Final = 12
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _BUFFER: Final = 4 << 20
 _RECEIVE: Final = 1 << 16
+_AT_ONCE: Final = 100
+"""Questions about a connection each, whose answers must fit into the socket's buffer."""
+_STRAY4: Final = STRAY.size + 8
 PATIENCE: Final = 5.0
 """Seconds; nf_tables answers within the send, a dump in parts."""
 
@@ -77,6 +81,34 @@ class Netfilter:
             self._dump(Message(conntrack.GET, DUMP, socket.AF_INET6, conntrack.request(None)), 6, _packed(its6))
         return found
 
+    def strays(self, request: Message, version: int) -> set[Stray]:
+        """The connections that a set or a map has. Raises KernelError."""
+        found = set[Stray]()
+        with _errors("nf_tables"), _open() as asking:
+            asking.send(encode(request, 1))
+            while note_strays(data := asking.recv(_RECEIVE), version, found):
+                pass
+        for code in answers(data, 1):
+            raise KernelError("nf_tables", code)
+        return found
+
+    def find(self, strays: Sequence[tuple[int, Stray]]) -> list[tuple[int, int]]:
+        """Which of these connections this node serves, by its conntrack: their places, each with the seconds for which
+        it will be remembered without a packet. Raises KernelError.
+        """
+        found: list[tuple[int, int]] = []
+        with _errors("conntrack"), _open() as asking:
+            for at in range(0, len(strays), _AT_ONCE):
+                part = strays[at : at + _AT_ONCE]
+                asking.send(b"".join(encode(_lookup(stray), place) for place, stray in part))
+                for _ in part:
+                    data = asking.recv(_RECEIVE)
+                    _, kind, _, place, _ = HEAD.unpack_from(data)
+                    left = conntrack.left(data) if kind != ERROR else None
+                    if left is not None:
+                        found.append((place, left))
+        return found
+
     def _dump(self, request: Message, version: int, found: Mapping[bytes, list[Flow]]) -> None:
         # By a socket of its own: what one that fails leaves unread would be the next one's answer.
         with _errors("conntrack"), _open() as asking:
@@ -86,6 +118,10 @@ class Netfilter:
                 end = conntrack.live_flows(asking.recv(_RECEIVE), version, found)
         if end:
             raise KernelError("conntrack", end)
+
+
+def _lookup(stray: Stray) -> Message:
+    return Message(conntrack.GET, 0, socket.AF_INET if len(stray) == _STRAY4 else socket.AF_INET6, conntrack.one(stray))
 
 
 def _open() -> socket.socket:

@@ -19,6 +19,7 @@ from ipaddress import IPv4Address
 from itertools import islice
 from typing import Final
 
+from lbnodeagent.flows import straystatements
 from lbnodeagent.flows.expressions import COUNTER, JUMP, number, text, value
 from lbnodeagent.flows.nfnetlink import HEAD, NESTED, Message
 from lbnodeagent.flows.objects import (
@@ -119,6 +120,7 @@ def nic(index: IfIndex, name: str) -> list[Message]:
     return [
         base_chain(NETDEV, its_chain, 0, _BEFORE_ALL, device=name),
         *(rule(NETDEV, its_chain, way_of(version)) for version in _VERSIONS),
+        *(rule(NETDEV, its_chain, straystatements.way_of(version)) for version in _VERSIONS),
     ]
 
 

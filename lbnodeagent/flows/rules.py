@@ -13,10 +13,23 @@ from contextlib import contextmanager
 from typing import Final, assert_never
 
 from lbnodeagent.errors import KernelError
-from lbnodeagent.flows import nftables
+from lbnodeagent.flows import nftables, straychains
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.nfnetlink import Message
-from lbnodeagent.flows.tables import UDP, Await, Change, Flow, Keep, Rule
+from lbnodeagent.flows.strayrules import StrayRules
+from lbnodeagent.flows.tables import (
+    UDP,
+    Await,
+    Change,
+    Fellows,
+    Flow,
+    Keep,
+    Located,
+    Released,
+    Routed,
+    Rule,
+    Stray,
+)
 from lbnodeagent.tables import IfIndex
 from purelb.addresses import IPAddress
 
@@ -31,6 +44,7 @@ class Rules:
 
     def __init__(self, netfilter: Netfilter) -> None:
         self._netfilter = netfilter
+        self._strays = StrayRules(netfilter)
         self._kept: dict[IPAddress, Keep] = {}
         self._awaited: set[IPAddress] = set()
         self._nics: set[IfIndex] = set()
@@ -39,8 +53,8 @@ class Rules:
         """Have empty tables. Raises KernelError where the kernel can't have such rules."""
         self.end()
         self._nics.clear()
-        self._netfilter.commit([*nftables.tables(), *nftables.trial()])
-        self._netfilter.commit(nftables.trial_over())
+        self._netfilter.commit([*nftables.tables(), *straychains.tables(), *nftables.trial(), *straychains.trial()])
+        self._netfilter.commit([*nftables.trial_over(), *straychains.trial_over()])
 
     def end(self) -> None:
         """Have no tables. Raises KernelError."""
@@ -56,6 +70,17 @@ class Rules:
 
     def _packets(self, *, is_passed_on: bool) -> int:
         return nftables.packets(self._netfilter.ask(nftables.read_counter(is_passed_on=is_passed_on))) or 0
+
+    @property
+    def watches(self) -> bool:
+        """Whether any may be ``held``."""
+        return self._strays.watches
+
+    def held(self) -> dict[int, set[Stray]]:
+        """The connections to routed VIPs that are held back, by their IP version. Raises KernelError."""
+        with self._restored():
+            return self._strays.held()
+        return {}
 
     def apply(self, rule: Rule) -> None:
         """Change what is kept and awaited. Raises KernelError."""
@@ -80,6 +105,9 @@ class Rules:
             except KernelError as refusal:  # that of one VIP ends no other's
                 log.warning("flows are kept no longer", extra={"vip": str(keep.vip), "error": str(refusal)})
         self._await(Await(tuple(self._awaited), True))
+        for fellows in list(self._strays.fellows.values()):
+            self._apply(fellows)
+        self._strays.again()
 
     def _apply(self, rule: Rule) -> None:
         match rule:
@@ -96,6 +124,11 @@ class Rules:
             case Await(vips, is_awaited):
                 (self._awaited.update if is_awaited else self._awaited.difference_update)(vips)
                 self._await(rule)
+            case Fellows(_, index):
+                self._strays.apply(rule, self._hook(index))
+                self._nics.update(() if index is None else (index,))
+            case Routed() | Located() | Released():
+                self._strays.apply(rule)
             case _:
                 assert_never(rule)
 
@@ -109,14 +142,17 @@ class Rules:
             raise
 
     def _put(self, keep: Keep) -> None:
-        messages: list[Message] = []
-        if keep.index not in self._nics:
-            try:
-                messages += nftables.nic(keep.index, socket.if_indextoname(keep.index))
-            except OSError as error:
-                raise KernelError("nf_tables", errno.ENODEV) from error
-        self._netfilter.commit([*messages, *nftables.vip(keep.vip, keep.servers, keep.index)])
+        self._netfilter.commit([*self._hook(keep.index), *nftables.vip(keep.vip, keep.servers, keep.index)])
         self._nics.add(keep.index)
+
+    def _hook(self, index: IfIndex | None) -> list[Message]:
+        """Look at what comes in there, if nothing does yet."""
+        if index is None or index in self._nics:
+            return []
+        try:
+            return nftables.nic(index, socket.if_indextoname(index))
+        except OSError as error:
+            raise KernelError("nf_tables", errno.ENODEV) from error
 
     def _drop_sets(self, before: Keep | None, after: Keep) -> None:
         """Those of the nodes that serve no longer."""

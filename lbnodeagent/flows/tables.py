@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final, NewType, TypeAlias
 
 from lbnodeagent.gossip.envelope import Life
+from lbnodeagent.gossip.straymessage import StrayQuestion
 from lbnodeagent.tables import IfIndex, Mac
-from purelb.addresses import IPAddress
+from purelb.addresses import IPAddress, IPNetwork
 
 Flow = NewType("Flow", bytes)
 """One flow to a VIP that is known from elsewhere: protocol, the client's port, the VIP's, and the client's address.
@@ -19,6 +20,12 @@ UDP: Final = 17
 """Its first byte, of datagrams."""
 FLOW: Final = struct.Struct("!BHH")
 """What is in front of the client's address."""
+Stray = NewType("Stray", bytes)
+"""One connection of TCP to a routed VIP, whose packets come to a node that doesn't know it: the client's port, the
+VIP's, the client's address and the VIP.
+"""
+STRAY: Final = struct.Struct("!HH")
+"""What is in front of its addresses."""
 FLOWS_MOST: Final = 1 << 18
 """That a node passes on in all, and so in one of the kernel's sets."""
 
@@ -32,6 +39,16 @@ class Server:
     """Its own on the VIP's subnet."""
     macs: frozenset[Mac] = frozenset()
     """What comes from there isn't sent back."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSubnet:
+    """Where this node is."""
+
+    network: IPNetwork
+    index: IfIndex
+    address: IPAddress
+    """Its own there."""
 
 
 # --- how things are --------------------------------------------------------------------------------------------------
@@ -52,6 +69,8 @@ class Stand:
     """The NIC on its subnet; None: this node is on none that it is in."""
     address: IPAddress | None = None
     """This node's own there."""
+    is_routed: bool = False
+    """Whether it is wanted, and on no subnet of nodes: any of them may be sent its packets."""
 
 
 # --- what is to be done ----------------------------------------------------------------------------------------------
@@ -114,5 +133,61 @@ class Await:
     is_awaited: bool
 
 
-Rule: TypeAlias = Keep | Change | Await
-FlowsOutput: TypeAlias = Look | OfferEnded | Rule
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Hold back what comes in mid-flow for these VIPs and is unknown, and pass on what is known to be another's."""
+
+    vips: tuple[IPAddress, ...]
+    is_routed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fellows:
+    """Who may serve connections to routed VIPs of an IP version; no servers: nothing is held back or passed on."""
+
+    version: int
+    index: IfIndex | None = None
+    """The NIC by which they are reached."""
+    servers: frozenset[IPAddress] = frozenset()
+    macs: frozenset[Mac] = frozenset()
+    """What comes from there is passed on no second time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Pass these on to the nodes with these addresses."""
+
+    strays: tuple[tuple[Stray, IPAddress], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Hold these back no longer: nobody serves them."""
+
+    strays: tuple[Stray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask these nodes."""
+
+    nodes: frozenset[str]
+    question: StrayQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Look which of these are served here, and answer."""
+
+    to: str
+    number: int
+    """The question's."""
+    address: IPAddress
+    """This node's, where they are to be passed on to."""
+    strays: tuple[tuple[int, Stray], ...]
+    """With their places in the question."""
+
+
+StrayRule: TypeAlias = Routed | Fellows | Located | Released
+Rule: TypeAlias = Keep | Change | Await | StrayRule
+FlowsOutput: TypeAlias = Look | OfferEnded | Ask | Find | Rule

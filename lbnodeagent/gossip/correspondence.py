@@ -22,6 +22,7 @@ from lbnodeagent.gossip.meta import (
     encode_messages,
     encode_meta,
 )
+from lbnodeagent.gossip.straymessage import StrayMessage, decode_strays, encode_strays, is_of_strays
 from memberlist.events import Event, UserMessage
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 class _Read:
     """What a payload of the gossip says, and whom it says to be from."""
 
-    message: HandoverMessage | FlowsMessage | None
+    message: HandoverMessage | FlowsMessage | StrayMessage | None
     ruling: Ruling
 
 
@@ -80,6 +81,11 @@ class Correspondence:
             return []
         return [self._flows_sender.seal(payload, audience) for payload in encode_flows(message)]
 
+    def write_strays(self, to: str, message: StrayMessage) -> list[bytes]:
+        """Likewise, of connections that nodes ask each other for."""
+        audience = self._lives.get(to)
+        return [] if audience is None else [self._flows_sender.seal(encode_strays(message), audience)]
+
     def hear(self, event: Event) -> PeerEvent | None:
         """What an event of the gossip means; None: nothing, or nothing that counts."""
         if isinstance(event, UserMessage):
@@ -102,7 +108,7 @@ class Correspondence:
                 pass
         return happened
 
-    def _message(self, data: bytes) -> HandoverMessage | FlowsMessage | None:
+    def _message(self, data: bytes) -> HandoverMessage | FlowsMessage | StrayMessage | None:
         try:
             read = self._read(data)
         except MetaError as error:
@@ -121,11 +127,13 @@ class Correspondence:
             bare = decode_message(data)
             counts = bare is None or admits_bare(self._lives.get(bare.sender))
             return _Read(bare, Ruling.TAKEN if counts else Ruling.STRANGER)
-        recipient = self._flows_recipient if is_of_flows(envelope.payload) else self._recipient
+        is_by_stream = is_of_flows(envelope.payload) or is_of_strays(envelope.payload)
+        recipient = self._flows_recipient if is_by_stream else self._recipient
         ruling = recipient.rule(envelope, self._lives.get(envelope.sender))
         if ruling is not Ruling.TAKEN:
             return _Read(None, ruling)  # a recording of ten thousand flows isn't worth the reading
-        message = decode_flows(envelope.payload) or decode_message(envelope.payload)
+        payload = envelope.payload
+        message = decode_flows(payload) or decode_strays(payload) or decode_message(payload)
         if message is not None and message.sender != envelope.sender:
             raise MetaError("a message in an envelope of another sender")
         return _Read(message, ruling)

@@ -8,6 +8,7 @@ from typing import TypeAlias, assert_never
 
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.meta import HandoverMessage
+from lbnodeagent.gossip.straymessage import StrayMessage
 from memberlist.events import (
     Event,
     JoinSealed,
@@ -87,6 +88,7 @@ PeerEvent: TypeAlias = (
     | KeyRetired
     | HandoverMessage
     | FlowsMessage
+    | StrayMessage
 )
 
 

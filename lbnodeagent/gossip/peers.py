@@ -32,6 +32,7 @@ from lbnodeagent.gossip.hearing import Hearing
 from lbnodeagent.gossip.joining import Joining
 from lbnodeagent.gossip.keyrotation import Rotation, fingerprint, mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
+from lbnodeagent.gossip.straymessage import StrayMessage
 from memberlist import (
     Config,
     Delegate,
@@ -210,8 +211,15 @@ class Peers:
 
     async def send_flows(self, node: str, message: FlowsMessage) -> bool:
         """Send to one member, by streams. Whether all of it is there."""
+        return await self._stream(node, self._correspondence.write_flows(node, message))
+
+    async def send_strays(self, node: str, message: StrayMessage) -> bool:
+        """Likewise."""
+        return await self._stream(node, self._correspondence.write_strays(node, message))
+
+    async def _stream(self, node: str, payloads: Sequence[bytes]) -> bool:
         gossip = self._gossip
-        if gossip is None or not (payloads := self._correspondence.write_flows(node, message)):
+        if gossip is None or not payloads:
             return False
         try:
             for payload in payloads:

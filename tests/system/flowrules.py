@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import subprocess
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
@@ -12,10 +13,24 @@ from lbnodeagent.errors import KernelError
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.objects import TABLE
 from lbnodeagent.flows.rules import Rules
-from lbnodeagent.flows.tables import FLOW, Await, Change, Flow, Keep, Server
-from lbnodeagent.tables import IfIndex
+from lbnodeagent.flows.tables import (
+    FLOW,
+    STRAY,
+    Await,
+    Change,
+    Fellows,
+    Flow,
+    Keep,
+    Located,
+    Released,
+    Routed,
+    Server,
+    Stray,
+)
+from lbnodeagent.tables import IfIndex, Mac
 
 VIP, VIP6 = IPv4Address("10.31.188.64"), IPv6Address("fd00::64")
+ROUTED, OTHER = IPv4Address("10.189.0.1"), IPv4Address("10.31.188.12")
 GONE, NOWHERE = IPv4Address("10.31.188.65"), IfIndex(9999)
 CLIENT, CLIENT6 = IPv4Address("10.31.100.2"), IPv6Address("fd00::2")
 SERVER, SERVER6 = Server("w11", IPv4Address("10.31.188.11")), Server("w11", IPv6Address("fd00::11"))
@@ -44,6 +59,48 @@ def flow(port: int, client: IPv4Address | IPv6Address) -> Flow:
     return Flow(FLOW.pack(6, port, 80) + client.packed)
 
 
+def stray(port: int, vip: IPv4Address | IPv6Address = ROUTED) -> Stray:
+    client = CLIENT if vip.version == 4 else CLIENT6
+    return Stray(STRAY.pack(port, 80) + client.packed + vip.packed)
+
+
+def send_mid_flow(port: int) -> None:
+    """A packet of a connection that nobody here knows."""
+    segment = struct.pack("!HHIIBBHHH", port, 80, 1, 1, 5 << 4, 0x10, 1024, 0, 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+        raw.bind((str(CLIENT), 0))
+        raw.sendto(segment, (str(ROUTED), 0))
+
+
+def try_strays(rules: Rules, netfilter: Netfilter, lo: IfIndex) -> dict[str, object]:
+    """What is held back, found and passed on of connections to a routed VIP."""
+    said: dict[str, object] = {}
+    servers = frozenset({SERVER.address, OTHER})
+    rules.apply(Routed((ROUTED, VIP6), True))
+    rules.apply(Fellows(4, lo, servers, frozenset({Mac(b"purelb")})))
+    rules.apply(Fellows(6, lo, frozenset({SERVER6.address}), frozenset()))
+    for port in (50001, 50001, 50002):
+        send_mid_flow(port)
+    held = rules.held()
+    said["held back"] = held == {4: {stray(50001), stray(50002)}, 6: set()}
+    rules.apply(Released((stray(50001), stray(50009))))
+    send_mid_flow(50001)
+    said["let go"] = rules.held()[4] == {stray(50002)}
+    places = [(place, one) for place, one in enumerate((stray(40001), stray(40001, VIP), stray(40002, VIP6)))]
+    said["found"] = [place for place, left in netfilter.find(places) if left > 0]
+    many = tuple((stray(port), SERVER.address) for port in range(1, 2001))
+    rules.apply(Located(((stray(40002, VIP6), SERVER6.address), *many)))
+    rules.apply(Located(((stray(1), OTHER), (stray(2001), OTHER))))
+    shown = run("nft", "list", "map", "netdev", TABLE, "located4")
+    said["passed on"] = [shown.count(f"jump to-{server.packed.hex()}") for server in (SERVER.address, OTHER)]
+    run("nft", "delete", "table", "netdev", TABLE)
+    rules.apply(Routed((OTHER,), True))
+    said["after somebody flushed that"] = str(ROUTED) in run("nft", "list", "set", "netdev", TABLE, "routed4")
+    rules.apply(Fellows(4))
+    said["rules without fellows"] = "held4" in run("nft", "list", "chain", "inet", TABLE, "strays4")
+    return said
+
+
 def main() -> None:
     run("ip", "link", "set", "lo", "up")
     with Netfilter() as netfilter:
@@ -54,7 +111,7 @@ def main() -> None:
             print(json.dumps(str(error)))
             return
         rules.end()
-    for address in (f"{VIP}/32", f"{CLIENT}/32", f"{VIP6}/128", f"{CLIENT6}/128"):
+    for address in (f"{ROUTED}/32", f"{VIP}/32", f"{CLIENT}/32", f"{VIP6}/128", f"{CLIENT6}/128"):
         run("ip", "addr", "add", address, "dev", "lo", *(["nodad"] if ":" in address else []))
     run("nft", "-f", "-", text=TRANSLATION)
     lo, name = IfIndex(socket.if_nametoindex("lo")), f"flows-{VIP.packed.hex()}-{SERVER.address.packed.hex()}"
@@ -101,6 +158,7 @@ def main() -> None:
         run("nft", "flush", "ruleset")
         said["counted where there is nothing"] = list(rules.packets())
         said["and made anew"] = [TABLE in run("nft", "list", "table", *where) for where in TABLES]
+        said["strays"] = try_strays(rules, netfilter, lo)
         rules.apply(Keep(VIP, (), lo))
         rules.apply(Await((VIP,), False))
         said["forgotten"] = name in run("nft", "list", "table", "netdev", TABLE)

@@ -34,6 +34,14 @@ def test_the_kernel_takes_and_shows_what_it_is_told_of_flows() -> None:
         "after the NIC of another address went": 1,
         "counted where there is nothing": [0, 0],
         "and made anew": [True, True],
+        "strays": {
+            "held back": True,
+            "let go": True,
+            "found": [1, 2],
+            "passed on": [1999, 2],
+            "after somebody flushed that": True,
+            "rules without fellows": False,
+        },
         "forgotten": False,
         "left": False,
     }

@@ -69,7 +69,7 @@ def play(scene: Callable[[Scene], Coroutine[None, None, None]]) -> None:
         with Kernel() as rules, Kernel() as kernel, threads[0], threads[1]:
             wire, metrics = Wire(), FlowMetrics(CollectorRegistry())
             its = Scene(FlowKeeper("own", wire, rules, kernel, *threads, metrics), wire, kernel)
-            running = asyncio.create_task(its.keeper.run(its.looked.put_nowait))
+            running = asyncio.create_task(its.keeper.run(its.looked.put_nowait, lambda *_: None))
             async with asyncio.timeout(10):
                 await scene(its)
             running.cancel()

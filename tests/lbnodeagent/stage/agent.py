@@ -279,6 +279,8 @@ class Agent:
                 pass
             case flows.Look() | flows.OfferEnded() | flows.Keep() | flows.Change() | flows.Await():
                 pass  # no kernel here keeps any
+            case flows.Ask() | flows.Find() | flows.Fellows() | flows.Routed() | flows.Located() | flows.Released():
+                pass  # nor holds any back
             case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)
             case Serving() | Attendance() | ReturnPathTrouble():
