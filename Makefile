@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 # Each prints JSON lines; --help says how to have less or more of it.
-BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_scale failover handover footprint moves connections chaos apikills churn ecmp external_ipam
+BENCHES := allocator placement rebalance apicost detection gossip_flood gossip_scale failover handover footprint moves connections rehash chaos apikills churn ecmp external_ipam
 
 # What this repository has beside purelb itself, each with its own pyproject.toml, src and tests.
 DISTRIBUTIONS := memberlist kubedouble lab kubectl_purelb

@@ -222,7 +222,7 @@ class AgentSettings:
             "--keep-flows",
             "PURELB_KEEP_FLOWS",
             _SWITCHES,
-            "true: connections outlive planned moves of addresses on NICs",
+            "true: connections outlive planned moves of addresses, and routers that hash anew",
             default="false",
         )
         parser.add_argument(
