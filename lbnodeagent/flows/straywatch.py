@@ -27,7 +27,7 @@ PAUSE: Final = 0.1
 """Seconds between two looks: TCP sends again after 0.2 s what was held back. A look at none takes a tenth of a
 millisecond; after one that took longer there is a pause for twice that time."""
 UNUSED: Final = 1.0
-"""Likewise while there is nothing to look at, or the kernel says nothing."""
+"""Likewise while there is nothing to look at."""
 PENDING_MOST: Final = 32
 """Messages that wait for one node."""
 FINDING_MOST: Final = 1 << 18
@@ -89,7 +89,7 @@ class StrayWatch:
             except KernelError as error:
                 if is_well:
                     log.warning("what is held back could not be read", extra={"error": str(error)})
-                is_well, pause = False, UNUSED
+                is_well = False
             else:
                 is_well = True
                 for version, strays in news.items():

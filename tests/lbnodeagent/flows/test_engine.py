@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network
+
 from lbnodeagent.flows.engine import Flows
-from lbnodeagent.flows.tables import Await, Change, Keep, Look, Offer
+from lbnodeagent.flows.tables import (
+    Ask,
+    Await,
+    Change,
+    Fellows,
+    Find,
+    Keep,
+    Located,
+    Look,
+    Offer,
+    OwnSubnet,
+    Routed,
+    Stand,
+    Stray,
+)
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
-from tests.lbnodeagent.flows.scenes import LIFE, OWN, W11, flow, members, stand
-from tests.lbnodeagent.scenes import NOW, VIP
+from lbnodeagent.gossip.straymessage import StrayAnswer, StrayQuestion
+from tests.lbnodeagent.flows.scenes import LIFE, OWN, W11, W12, flow, members, stand
+from tests.lbnodeagent.scenes import ETH0, NOW, VIP
+
+VIPS = IPv4Address("10.189.0.1"), IPv4Address("10.189.0.2")
+STRAY = Stray(bytes(8) + VIPS[0].packed)
 
 
 def engine(*, is_on: bool = True) -> Flows:
@@ -55,3 +75,37 @@ def test_what_another_node_serves_is_passed_on_until_that_node_fails() -> None:
     assert isinstance(output, Keep)
     assert output.servers == ()
     assert flows.counts == (0, 0, 0)
+
+
+def test_routed_vips_are_watched_together_and_what_comes_astray_is_asked_for() -> None:
+    flows = engine()
+    flows.subnets((OwnSubnet(IPv4Network("10.31.0.0/16"), ETH0, OWN),))
+    for vip in VIPS:
+        flows.look(Stand(vip, is_routed=True), NOW)
+    flows.run_due(NOW)
+
+    first, second = flows.take()
+    assert (first, type(second)) == (Routed(VIPS, True), Fellows)
+
+    flows.astray(4, [STRAY], NOW)
+    (ask,) = flows.take()
+    assert isinstance(ask, Ask)
+    for node, server, found in (("w11", W11, ((0, 9),)), ("w12", W12, ())):
+        flows.told_of_strays(StrayAnswer(node, ask.question.number, server, found), NOW)
+
+    assert flows.take() == [Located(((STRAY, W11),))]
+    assert flows.stray_counts == (1, 1)
+
+
+def test_who_asks_is_answered_but_by_one_that_keeps_no_flows() -> None:
+    question = StrayQuestion("w11", 1, W11, (STRAY,))
+    for is_on in (True, False):
+        flows = engine(is_on=is_on)
+        flows.subnets((OwnSubnet(IPv4Network("10.31.0.0/16"), ETH0, OWN),))
+        flows.look(Stand(VIPS[0], is_routed=True), NOW)
+        flows.run_due(NOW)
+        flows.take()
+
+        flows.told_of_strays(question, NOW)
+
+        assert flows.take() == ([Find("w11", 1, OWN, ((0, STRAY),))] if is_on else [])

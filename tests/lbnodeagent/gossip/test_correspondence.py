@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
+import pytest
+
 from lbnodeagent.gossip.correspondence import Correspondence
 from lbnodeagent.gossip.envelope import WINDOW, Life
 from lbnodeagent.gossip.events import PeerGone
 from lbnodeagent.gossip.flowsmessage import FlowsMessage, encode_flows
 from lbnodeagent.gossip.meta import MAXIMUM, HandoverMessage, Meta, decode_meta, encode_messages, encode_meta
+from lbnodeagent.gossip.straymessage import StrayAnswer, StrayMessage, StrayQuestion, encode_strays
 from lbnodeagent.tables import Mac
 from memberlist.events import Member, MemberFailed, MemberJoined, UserMessage, Versions
 from memberlist.messages import State
@@ -121,6 +124,26 @@ def test_a_message_of_flows_counts_once_however_many_packets_overtake_it() -> No
 
     assert recipient.hear(UserMessage(flows)) == FLOWS
     assert recipient.hear(UserMessage(flows)) is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        StrayQuestion("w11", 1, ip_address("10.31.188.11"), (bytes(12),)),
+        StrayAnswer("w11", 1, ip_address("10.31.188.11"), ((0, 9),)),
+    ],
+)
+def test_strays_are_asked_for_and_answered_in_an_envelope_that_counts_once(message: StrayMessage) -> None:
+    sender, recipient = Correspondence("w11", ONE), Correspondence("w12", TWO)
+    assert sender.write_strays("w12", message) == []
+    introduced(sender, recipient)
+    (sealed,) = sender.write_strays("w12", message)
+
+    assert recipient.hear(UserMessage(encode_strays(message))) is None
+    assert recipient.hear(UserMessage(sealed)) == message
+    assert recipient.hear(UserMessage(sealed)) is None
+    (stolen,) = sender.write_strays("w12", replace(message, sender="w13"))
+    assert recipient.hear(UserMessage(stolen)) is None
 
 
 def test_flows_are_told_in_an_envelope_or_not_at_all() -> None:
