@@ -289,11 +289,15 @@ class State:
         owner = self.candidacy.owner(vip) if vip in self.wanted else None
         is_here, is_new = bool(self.present.nics_with(vip)), self.detection.is_new(vip, now)
         if subnet is None:
-            wanted = self.wanted.table.get(vip)
-            is_onlink = any(vip in network for network in self.members.onlink())
-            is_routed = wanted is not None and not wanted.onlink_only and not is_onlink
-            return Stand(vip, owner, is_here, is_new, is_routed=is_routed)
+            return Stand(vip, owner, is_here, is_new, is_routed=self._is_routed(vip))
         return Stand(vip, owner, is_here, is_new, subnet.index, self._own_on(subnet))
+
+    def _is_routed(self, vip: IPAddress) -> bool:
+        """Not where IPVS serves: to conntrack, its connections may all be new, or none translated."""
+        wanted = self.wanted.table.get(vip)
+        if wanted is None or wanted.onlink_only or self.present.link_named(IPVS_INTERFACE) is not None:
+            return False
+        return not any(vip in network for network in self.members.onlink())
 
     def _own_subnets(self) -> Iterator[OwnSubnet]:
         for subnet in self.subnets.here:
