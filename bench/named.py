@@ -32,18 +32,20 @@ asyncio.run(main())
 """
 
 
-def named_servers(replicas: int) -> dict[str, Any]:
-    """A Deployment of pods, ``app: named``, that say their name and then echo, on TCP port 8080."""
+def named_servers() -> dict[str, Any]:
+    """A DaemonSet of pods, ``app: named``, that say their name and then echo, on TCP port 8080."""
     container = {"name": "named", "image": "python", "args": ["-c", SERVER], "ports": [{"containerPort": 8080}]}
     labels = {"app": "named"}
     return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "kind": "DaemonSet",
         "metadata": {"name": "named", "namespace": "default"},
         "spec": {
-            "replicas": replicas,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [container], "tolerations": [{"operator": "Exists"}]},
+            },
         },
     }
 

@@ -57,7 +57,7 @@ def ecmp_cluster() -> Iterator[tuple[Cluster, RouteWatch]]:
                     "ports": [{"port": 80, "targetPort": 8080}],
                     "externalTrafficPolicy": "Local",
                 }
-                lab.apply([named_servers(NODES), its])
+                lab.apply([named_servers(), its])
                 watch.wait([VIP], NODES, 60.0)
                 yield lab, watch
             finally:
