@@ -81,7 +81,7 @@ class Implications:
         """Another node takes part, or says something else of itself; not all of that is of weight for the election."""
         if self._state.members.joined(node, meta, address, now):
             self.candidacy_changed(now)
-        self._state.flows.alive(node)
+        self._state.flows.alive(node, now)
         self._state.rollcall.mark()
 
     def peer_gone(self, node: str, now: float, *, for_good: bool) -> None:

@@ -280,7 +280,7 @@ class State:
     def look_at_flows(self, vips: Iterable[IPAddress], now: float) -> None:
         """See what becomes of these VIPs' flows."""
         if self.flows.is_on:
-            self.flows.subnets(tuple(self._own_subnets()))
+            self.flows.subnets(tuple(self._own_subnets()), now)
             for vip in vips:
                 self.flows.look(self._stand(vip, now), now)
 

@@ -62,9 +62,9 @@ class Flows:
             self._rules += self._strays.look(stand)
             self._outputs += self._offers.look(stand, now)
 
-    def subnets(self, subnets: tuple[OwnSubnet, ...]) -> None:
+    def subnets(self, subnets: tuple[OwnSubnet, ...], now: float) -> None:
         """Where this node is."""
-        self._strays.subnets(subnets)
+        self._strays.subnets(subnets, now)
 
     def looked(self, counts: Mapping[IPAddress, int], now: float) -> None:
         """What ``Look`` asked for was done."""
@@ -88,10 +88,10 @@ class Flows:
         elif (find := self._strays.asked_by(message)) is not None:
             self._outputs.append(find)
 
-    def alive(self, node: str) -> None:
+    def alive(self, node: str, now: float) -> None:
         """Another agent is there."""
         self._keeping.alive(node)
-        self._strays.alive(node)
+        self._strays.alive(node, now)
 
     def gone(self, node: str, now: float, *, for_good: bool) -> None:
         """Another node failed, or its agent left (``for_good``)."""

@@ -112,6 +112,8 @@ class FlowKeeper:
             case Change() if self._waiting + _size(output) > WAITING_MOST:
                 log.warning("flows are not passed on: too many wait", extra={"vip": str(output.vip)})
             case Keep() | Change() | Await() | Fellows() | Routed() | Located() | Released():
+                if isinstance(output, Located):
+                    self._strays.located()
                 self._waiting += _size(output)
                 self._to_apply.put_nowait(output)
             case _:

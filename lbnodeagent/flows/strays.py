@@ -30,6 +30,7 @@ from lbnodeagent.flows.tables import (
     StrayRule,
 )
 from lbnodeagent.gossip.members import Members
+from lbnodeagent.gossip.meta import Meta
 from lbnodeagent.gossip.straymessage import STRAYS_MOST, StrayAnswer, StrayQuestion
 from lbnodeagent.tables import Mac
 from purelb.addresses import IPAddress
@@ -43,6 +44,10 @@ BURST: Final = 1 << 17
 """Connections that are asked for at once, as many as the kernel holds back,"""
 RATE: Final = 1000
 """and per second from then on: whoever sends packets of connections that don't exist has all fellows asked."""
+FELLOWS_MOST: Final = 64
+"""Nodes that are asked; where there are more, none is, and nothing is held back: few routers have more next hops."""
+SOON: Final = 0.2
+"""Seconds after which what is new of a node is taken up: many may come at once."""
 LEFT: Final = 120.0
 """Seconds for which a node whose agent left is passed on to: most of those are upgraded."""
 
@@ -85,16 +90,15 @@ class Strays:
         """The subnet of each IP version on which this node has the most fellows."""
         self._said: dict[int, Fellows] = {4: Fellows(4), 6: Fellows(6)}
         self._questions: dict[int, _Question] = {}
-        self._is_dirty = False
+        self._refresh_at: float | None = None
         self._budget, self._budget_at = float(BURST), 0.0
 
     @property
     def deadline(self) -> float | None:
         """When ``due`` has something."""
-        if self._is_dirty:
-            return 0.0
         questions = (one.asked_at + (DECIDED if one.best else HELD) for one in self._questions.values())
-        return min((*questions, *(until for until, _ in self._left.values())), default=None)
+        refresh = () if self._refresh_at is None else (self._refresh_at,)
+        return min((*refresh, *questions, *(until for until, _ in self._left.values())), default=None)
 
     # --- how things are ----------------------------------------------------------------------------------------------
 
@@ -106,22 +110,24 @@ class Strays:
         (self._routed.add if stand.is_routed else self._routed.discard)(packed)
         return [Routed((stand.vip,), stand.is_routed)]
 
-    def subnets(self, subnets: tuple[OwnSubnet, ...]) -> None:
+    def subnets(self, subnets: tuple[OwnSubnet, ...], now: float) -> None:
         """Where this node is."""
         if subnets != self._subnets:
-            self._subnets, self._is_dirty = subnets, True
+            self._subnets, self._refresh_at = subnets, now
 
-    def alive(self, node: str) -> None:
+    def alive(self, node: str, now: float) -> None:
         """Another node takes part, or says something else of itself."""
-        self._left.pop(node, None)
-        self._is_dirty = True
+        is_back = self._left.pop(node, None) is not None
+        if is_back or _fellow(self._members.others.get(node)) != self._known.get(node):
+            self._refresh_at = now + SOON if self._refresh_at is None else min(self._refresh_at, now + SOON)
 
     def gone(self, node: str, now: float, *, for_good: bool) -> list[StrayRule]:
         """It failed, or its agent left (``for_good``)."""
         fellow, _ = self._known.pop(node, None), self._left.pop(node, None)
         if for_good and fellow is not None:
             self._left[node] = now + LEFT, fellow
-        self._is_dirty = True
+        if fellow is not None:
+            self._refresh_at = now
         for question in self._questions.values():
             question.waiting.discard(node)
         return self._decide(now)
@@ -165,8 +171,8 @@ class Strays:
         """What is due."""
         for node in [node for node, (until, _) in self._left.items() if now >= until]:
             del self._left[node]
-            self._is_dirty = True
-        rules: list[StrayRule] = [*self._refresh(), *self._decide(now)]
+            self._refresh_at = now
+        rules: list[StrayRule] = [*self._refresh(now), *self._decide(now)]
         for number in [number for number, one in self._questions.items() if now >= one.asked_at + HELD]:
             del self._questions[number]
         return rules
@@ -208,16 +214,12 @@ class Strays:
 
     # --- fellows -----------------------------------------------------------------------------------------------------
 
-    def _refresh(self) -> list[StrayRule]:
-        if not self._is_dirty:
+    def _refresh(self, now: float) -> list[StrayRule]:
+        if self._refresh_at is None or now < self._refresh_at:
             return []
-        self._is_dirty = False
-        metas = self._members.others.items()
-        self._known = {
-            node: _Fellow(meta.addresses, meta.macs)
-            for node, meta in metas
-            if meta is not None and meta.keeps_flows and meta.life is not None
-        }
+        self._refresh_at = None
+        others = ((node, _fellow(meta)) for node, meta in self._members.others.items())
+        self._known = {node: fellow for node, fellow in others if fellow is not None}
         rules: list[StrayRule] = []
         for version, said in self._said.items():
             fellows = self._fellows(version)
@@ -230,12 +232,15 @@ class Strays:
         all_of_them = [*self._known.values(), *(fellow for _, fellow in self._left.values())]
         self._here.pop(version, None)
         best = Fellows(version)
+        most = 0
         for subnet in (one for one in self._subnets if one.network.version == version):
-            near = frozenset(one for fellow in all_of_them for one in fellow.addresses if one in subnet.network)
-            if len(near) > len(best.servers):
+            near = [[one for one in fellow.addresses if one in subnet.network] for fellow in all_of_them]
+            servers, count = frozenset(one for its in near for one in its), sum(1 for its in near if its)
+            if count > most:
+                most, self._here[version] = count, subnet
                 macs = frozenset(mac for fellow in all_of_them for mac in fellow.macs)
-                best, self._here[version] = Fellows(version, subnet.index, near, macs), subnet
-        return best
+                best = Fellows(version, subnet.index, servers, macs)
+        return best if most <= FELLOWS_MOST else Fellows(version)
 
     def _nodes(self, version: int) -> frozenset[str]:
         servers = self._said[version].servers
@@ -246,3 +251,10 @@ class Strays:
 
     def _is_routed(self, stray: Stray) -> bool:
         return stray[STRAY.size + (len(stray) - STRAY.size) // 2 :] in self._routed
+
+
+def _fellow(meta: Meta | None) -> _Fellow | None:
+    """None: a node that keeps no flows."""
+    if meta is None or not meta.keeps_flows or meta.life is None:
+        return None
+    return _Fellow(meta.addresses, meta.macs)

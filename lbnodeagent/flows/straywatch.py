@@ -27,7 +27,11 @@ PAUSE: Final = 0.1
 """Seconds between two looks: TCP sends again after 0.2 s what was held back. A look at none takes a tenth of a
 millisecond; after one that took longer there is a pause for twice that time."""
 UNUSED: Final = 1.0
-"""Likewise while there is nothing to look at."""
+"""Likewise while there is nothing to look at, and at most."""
+FRUITLESS: Final = 3
+"""Looks after which, if nobody served any of what they showed, each pause is twice as long as the one before: somebody
+may be sending packets of connections that don't exist.
+"""
 PENDING_MOST: Final = 32
 """Messages that wait for one node."""
 FINDING_MOST: Final = 1 << 18
@@ -47,6 +51,7 @@ class StrayWatch:
         self._at_rules = at_rules
         self._at_conntrack = at_conntrack
         self._seen: dict[int, set[Stray]] = {}
+        self._fruitless = 0
         self._to_do: asyncio.Queue[Ask | Find] = asyncio.Queue()
         self._finding = 0
         """The connections that are to be looked for, and one for each question."""
@@ -61,6 +66,10 @@ class StrayWatch:
                 return
             self._finding += len(output.strays) + 1
         self._to_do.put_nowait(output)
+
+    def located(self) -> None:
+        """Somebody serves something of what was held back."""
+        self._fruitless = 0
 
     async def run(self, astray: Astray) -> None:
         """``astray`` is told of the IP version and the connections that weren't held back before."""
@@ -83,7 +92,7 @@ class StrayWatch:
         loop, is_well = asyncio.get_running_loop(), True
         while True:
             began = loop.time()
-            pause = PAUSE if self._rules.watches else UNUSED
+            pause = min(PAUSE * 2.0 ** max(0, self._fruitless - FRUITLESS), UNUSED)
             try:
                 news = await loop.run_in_executor(self._at_rules, self._news)
             except KernelError as error:
@@ -92,9 +101,10 @@ class StrayWatch:
                 is_well = False
             else:
                 is_well = True
+                self._fruitless += bool(news)
                 for version, strays in news.items():
                     astray(version, strays)
-            await asyncio.sleep(max(pause, 2 * (loop.time() - began)))
+            await asyncio.sleep(max(pause if self._rules.watches else UNUSED, 2 * (loop.time() - began)))
 
     def _news(self) -> dict[int, list[Stray]]:
         held = self._rules.held()

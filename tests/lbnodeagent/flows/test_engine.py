@@ -79,7 +79,7 @@ def test_what_another_node_serves_is_passed_on_until_that_node_fails() -> None:
 
 def test_routed_vips_are_watched_together_and_what_comes_astray_is_asked_for() -> None:
     flows = engine()
-    flows.subnets((OwnSubnet(IPv4Network("10.31.0.0/16"), ETH0, OWN),))
+    flows.subnets((OwnSubnet(IPv4Network("10.31.0.0/16"), ETH0, OWN),), NOW)
     for vip in VIPS:
         flows.look(Stand(vip, is_routed=True), NOW)
     flows.run_due(NOW)
@@ -101,7 +101,7 @@ def test_who_asks_is_answered_but_by_one_that_keeps_no_flows() -> None:
     question = StrayQuestion("w11", 1, W11, (STRAY,))
     for is_on in (True, False):
         flows = engine(is_on=is_on)
-        flows.subnets((OwnSubnet(IPv4Network("10.31.0.0/16"), ETH0, OWN),))
+        flows.subnets((OwnSubnet(IPv4Network("10.31.0.0/16"), ETH0, OWN),), NOW)
         flows.look(Stand(VIPS[0], is_routed=True), NOW)
         flows.run_due(NOW)
         flows.take()

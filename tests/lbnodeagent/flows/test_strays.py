@@ -7,9 +7,10 @@ from ipaddress import IPv4Network, IPv6Address, ip_address
 
 import pytest
 
-from lbnodeagent.flows.strays import BURST, DECIDED, HELD, LEFT, RATE, Strays
+from lbnodeagent.flows.strays import BURST, DECIDED, FELLOWS_MOST, HELD, LEFT, RATE, SOON, Strays
 from lbnodeagent.flows.tables import STRAY, Ask, Fellows, Find, Located, OwnSubnet, Released, Routed, Stand, Stray
 from lbnodeagent.gossip.members import Members
+from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.gossip.straymessage import STRAYS_MOST, StrayAnswer, StrayQuestion
 from purelb.addresses import IPAddress
 from tests.lbnodeagent.flows.scenes import LIFE, MAC11, OWN, W11, W12, joined, members
@@ -29,7 +30,7 @@ def stray(port: int, vip: IPAddress = ROUTED) -> Stray:
 def beside(others: Members | None = None) -> Strays:
     """The node ``own`` beside w11 and w12, which routes the VIP."""
     strays = Strays(others or members())
-    strays.subnets((HERE,))
+    strays.subnets((HERE,), NOW)
     strays.look(Stand(ROUTED, is_routed=True))
     strays.due(NOW)
     return strays
@@ -57,16 +58,16 @@ def test_vips_that_are_routed_are_watched_for_as_long_as_they_are() -> None:
 def test_fellows_are_those_that_keep_flows_too_on_the_subnet_where_most_of_them_are() -> None:
     elsewhere = OwnSubnet(IPv4Network("192.168.0.0/24"), ETH1, ip_address("192.168.0.1"))
     strays = Strays(members())
-    strays.subnets((elsewhere, HERE))
+    strays.subnets((elsewhere, HERE), NOW)
 
-    assert strays.deadline == 0.0
+    assert strays.deadline == NOW
     assert strays.due(NOW) == [BOTH]
     assert strays.due(NOW) == []
 
 
 def test_beside_nodes_that_keep_no_flows_nothing_is_held_back_or_asked() -> None:
     strays = Strays(members(keeps_flows=False))
-    strays.subnets((HERE,))
+    strays.subnets((HERE,), NOW)
 
     assert strays.due(NOW) == []
     assert strays.astray(4, [stray(1)], NOW) == []
@@ -227,9 +228,31 @@ def test_an_agent_that_came_back_is_asked_again() -> None:
     strays = beside(others)
     others.gone("w11", NOW, for_good=True)
     strays.gone("w11", NOW, for_good=True)
+    strays.due(NOW)
     joined(others, "w11", LIFE)
-    strays.alive("w11")
+    strays.alive("w11", NOW)
 
-    assert strays.due(NOW) == []
-    (ask,) = strays.astray(4, [stray(1)], NOW)
+    assert strays.deadline == NOW + SOON
+    assert strays.due(NOW + SOON) == []
+    (ask,) = strays.astray(4, [stray(1)], NOW + SOON)
     assert ask.nodes == {"w11", "w12"}
+
+
+def test_what_is_said_again_of_a_node_is_nothing_new() -> None:
+    strays = beside()
+    strays.alive("w11", NOW)
+
+    assert strays.deadline is None
+
+
+def test_beside_more_nodes_than_routers_have_next_hops_nothing_is_held_back() -> None:
+    others = members()
+    strays = beside(others)
+    for number in range(FELLOWS_MOST - 1):
+        address = ip_address("10.31.100.0") + number
+        meta = Meta(True, life=LIFE, addresses=frozenset({address}), keeps_flows=True)
+        others.joined(f"n{number}", encode_meta(meta), address, NOW)
+        strays.alive(f"n{number}", NOW)
+
+    assert strays.due(NOW + SOON) == [Fellows(4)]
+    assert strays.astray(4, [stray(1)], NOW + SOON) == []
