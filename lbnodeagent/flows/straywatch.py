@@ -92,7 +92,6 @@ class StrayWatch:
         loop, is_well = asyncio.get_running_loop(), True
         while True:
             began = loop.time()
-            pause = min(PAUSE * 2.0 ** max(0, self._fruitless - FRUITLESS), UNUSED)
             try:
                 news = await loop.run_in_executor(self._at_rules, self._news)
             except KernelError as error:
@@ -104,7 +103,8 @@ class StrayWatch:
                 self._fruitless += bool(news)
                 for version, strays in news.items():
                     astray(version, strays)
-            await asyncio.sleep(max(pause if self._rules.watches else UNUSED, 2 * (loop.time() - began)))
+            pause = pause_after(self._fruitless) if self._rules.watches else UNUSED
+            await asyncio.sleep(max(pause, 2 * (loop.time() - began)))
 
     def _news(self) -> dict[int, list[Stray]]:
         held = self._rules.held()
@@ -136,3 +136,8 @@ class StrayWatch:
             if not self._pending[node]:
                 del self._pending[node]
                 self._turns.pop(node, None)
+
+
+def pause_after(fruitless: int) -> float:
+    """Seconds until the next look, when nobody served any of what so many looks showed."""
+    return min(PAUSE * 2.0 ** min(max(0, fruitless - FRUITLESS), 10), UNUSED)

@@ -14,7 +14,7 @@ from lbnodeagent.errors import KernelError
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.nfnetlink import Message
 from lbnodeagent.flows.rules import Rules
-from lbnodeagent.flows.straywatch import FINDING_MOST, PENDING_MOST, StrayWatch
+from lbnodeagent.flows.straywatch import FINDING_MOST, FRUITLESS, PAUSE, PENDING_MOST, UNUSED, StrayWatch, pause_after
 from lbnodeagent.flows.tables import STRAY, Ask, Fellows, Find, Routed, Stray
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.gossip.straymessage import StrayAnswer, StrayMessage, StrayQuestion
@@ -146,3 +146,8 @@ def test_who_asks_for_too_much_isnt_answered() -> None:
         assert await its.wire.arrived.get() == ("w11", StrayAnswer("own", 2, OWN, ((0, 100),)))
 
     play(scene)
+
+
+def test_looks_that_show_what_nobody_serves_become_rarer_but_not_at_once() -> None:
+    assert [pause_after(fruitless) for fruitless in (0, FRUITLESS, FRUITLESS + 1)] == [PAUSE, PAUSE, 2 * PAUSE]
+    assert pause_after(10**6) == UNUSED
