@@ -64,7 +64,7 @@ class Flows:
 
     def subnets(self, subnets: tuple[OwnSubnet, ...], now: float) -> None:
         """Where this node is."""
-        self._strays.subnets(subnets, now)
+        self._rules += self._strays.subnets(subnets, now)
 
     def looked(self, counts: Mapping[IPAddress, int], now: float) -> None:
         """What ``Look`` asked for was done."""

@@ -110,10 +110,11 @@ class Strays:
         (self._routed.add if stand.is_routed else self._routed.discard)(packed)
         return [Routed((stand.vip,), stand.is_routed)]
 
-    def subnets(self, subnets: tuple[OwnSubnet, ...], now: float) -> None:
-        """Where this node is."""
-        if subnets != self._subnets:
+    def subnets(self, subnets: tuple[OwnSubnet, ...], now: float) -> list[StrayRule]:
+        """Where this node is. What is new of others is taken up at once: a VIP may be on its way here."""
+        if subnets != self._subnets or self._refresh_at is not None:
             self._subnets, self._refresh_at = subnets, now
+        return self._refresh(now)
 
     def alive(self, node: str, now: float) -> None:
         """Another node takes part, or says something else of itself."""

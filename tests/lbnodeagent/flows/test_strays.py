@@ -32,7 +32,6 @@ def beside(others: Members | None = None) -> Strays:
     strays = Strays(others or members())
     strays.subnets((HERE,), NOW)
     strays.look(Stand(ROUTED, is_routed=True))
-    strays.due(NOW)
     return strays
 
 
@@ -58,18 +57,15 @@ def test_vips_that_are_routed_are_watched_for_as_long_as_they_are() -> None:
 def test_fellows_are_those_that_keep_flows_too_on_the_subnet_where_most_of_them_are() -> None:
     elsewhere = OwnSubnet(IPv4Network("192.168.0.0/24"), ETH1, ip_address("192.168.0.1"))
     strays = Strays(members())
-    strays.subnets((elsewhere, HERE), NOW)
 
-    assert strays.deadline == NOW
-    assert strays.due(NOW) == [BOTH]
-    assert strays.due(NOW) == []
+    assert strays.subnets((elsewhere, HERE), NOW) == [BOTH]
+    assert strays.subnets((elsewhere, HERE), NOW) == []
 
 
 def test_beside_nodes_that_keep_no_flows_nothing_is_held_back_or_asked() -> None:
     strays = Strays(members(keeps_flows=False))
-    strays.subnets((HERE,), NOW)
 
-    assert strays.due(NOW) == []
+    assert strays.subnets((HERE,), NOW) == []
     assert strays.astray(4, [stray(1)], NOW) == []
 
 
@@ -236,6 +232,16 @@ def test_an_agent_that_came_back_is_asked_again() -> None:
     assert strays.due(NOW + SOON) == []
     (ask,) = strays.astray(4, [stray(1)], NOW + SOON)
     assert ask.nodes == {"w11", "w12"}
+
+
+def test_what_is_new_of_a_node_is_taken_up_before_a_vip_comes() -> None:
+    others = Members("own")
+    strays = Strays(others)
+    strays.subnets((HERE,), NOW)
+    joined(others, "w12", LIFE)
+    strays.alive("w12", NOW)
+
+    assert strays.subnets((HERE,), NOW) == [Fellows(4, ETH0, frozenset({W12}))]
 
 
 def test_what_is_said_again_of_a_node_is_nothing_new() -> None:
