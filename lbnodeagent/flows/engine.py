@@ -59,7 +59,7 @@ class Flows:
         """How a VIP stands now."""
         if self.is_on:
             self._rules += self._keeping.look(stand, now)
-            self._rules += self._strays.look(stand)
+            self._rules += self._strays.look(stand, now)
             self._outputs += self._offers.look(stand, now)
 
     def subnets(self, subnets: tuple[OwnSubnet, ...], now: float) -> None:

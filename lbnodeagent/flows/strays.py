@@ -81,8 +81,8 @@ class Strays:
         self._members = members
         self._numbers = itertools.count(1)
         self._subnets: tuple[OwnSubnet, ...] = ()
-        self._routed: set[bytes] = set()
-        """VIPs, packed."""
+        self._routed: dict[int, set[bytes]] = {4: set(), 6: set()}
+        """VIPs by their IP version, packed. Where there are none, nothing looks at packets."""
         self._known: dict[str, _Fellow] = {}
         self._left: dict[str, tuple[float, _Fellow]] = {}
         """Nodes whose agent left: until when they are passed on to."""
@@ -102,12 +102,16 @@ class Strays:
 
     # --- how things are ----------------------------------------------------------------------------------------------
 
-    def look(self, stand: Stand) -> list[StrayRule]:
+    def look(self, stand: Stand, now: float) -> list[StrayRule]:
         """How a VIP stands now."""
-        packed = stand.vip.packed
-        if stand.is_routed == (packed in self._routed):
+        packed, routed = stand.vip.packed, self._routed[stand.vip.version]
+        if stand.is_routed == (packed in routed):
             return []
-        (self._routed.add if stand.is_routed else self._routed.discard)(packed)
+        had_any = bool(routed)
+        (routed.add if stand.is_routed else routed.discard)(packed)
+        if bool(routed) != had_any:
+            self._refresh_at = now
+            return [*self._refresh(now), Routed((stand.vip,), stand.is_routed)]
         return [Routed((stand.vip,), stand.is_routed)]
 
     def subnets(self, subnets: tuple[OwnSubnet, ...], now: float) -> list[StrayRule]:
@@ -233,8 +237,9 @@ class Strays:
         all_of_them = [*self._known.values(), *(fellow for _, fellow in self._left.values())]
         self._here.pop(version, None)
         best = Fellows(version)
+        subnets = [one for one in self._subnets if one.network.version == version and self._routed[version]]
         most = 0
-        for subnet in (one for one in self._subnets if one.network.version == version):
+        for subnet in subnets:
             near = [[one for one in fellow.addresses if one in subnet.network] for fellow in all_of_them]
             servers, count = frozenset(one for its in near for one in its), sum(1 for its in near if its)
             if count > most:
@@ -251,7 +256,8 @@ class Strays:
         return server in self._said[server.version].servers
 
     def _is_routed(self, stray: Stray) -> bool:
-        return stray[STRAY.size + (len(stray) - STRAY.size) // 2 :] in self._routed
+        vip = stray[STRAY.size + (len(stray) - STRAY.size) // 2 :]
+        return vip in self._routed[4 if len(vip) == 4 else 6]
 
 
 def _fellow(meta: Meta | None) -> _Fellow | None:

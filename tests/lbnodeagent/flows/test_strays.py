@@ -27,11 +27,17 @@ def stray(port: int, vip: IPAddress = ROUTED) -> Stray:
     return Stray(STRAY.pack(port, 80) + ip_address("10.31.100.2").packed + vip.packed)
 
 
+def routing(others: Members) -> Strays:
+    """A node of which nobody knows yet where it is."""
+    strays = Strays(others)
+    strays.look(Stand(ROUTED, is_routed=True), NOW)
+    return strays
+
+
 def beside(others: Members | None = None) -> Strays:
     """The node ``own`` beside w11 and w12, which routes the VIP."""
-    strays = Strays(others or members())
+    strays = routing(others or members())
     strays.subnets((HERE,), NOW)
-    strays.look(Stand(ROUTED, is_routed=True))
     return strays
 
 
@@ -49,21 +55,29 @@ def answer(number: int, *found: tuple[int, int], sender: str = "w11", server: IP
 def test_vips_that_are_routed_are_watched_for_as_long_as_they_are() -> None:
     strays = beside()
 
-    assert strays.look(Stand(OTHER, is_routed=True)) == [Routed((OTHER,), True)]
-    assert strays.look(Stand(OTHER, is_routed=True)) == []
-    assert strays.look(Stand(OTHER)) == [Routed((OTHER,), False)]
+    assert strays.look(Stand(OTHER, is_routed=True), NOW) == [Routed((OTHER,), True)]
+    assert strays.look(Stand(OTHER, is_routed=True), NOW) == []
+    assert strays.look(Stand(OTHER), NOW) == [Routed((OTHER,), False)]
+
+
+def test_where_nothing_is_routed_nothing_looks_at_packets() -> None:
+    strays = Strays(members())
+    assert strays.subnets((HERE,), NOW) == []
+
+    assert strays.look(Stand(ROUTED, is_routed=True), NOW) == [BOTH, Routed((ROUTED,), True)]
+    assert strays.look(Stand(ROUTED), NOW) == [Fellows(4), Routed((ROUTED,), False)]
 
 
 def test_fellows_are_those_that_keep_flows_too_on_the_subnet_where_most_of_them_are() -> None:
     elsewhere = OwnSubnet(IPv4Network("192.168.0.0/24"), ETH1, ip_address("192.168.0.1"))
-    strays = Strays(members())
+    strays = routing(members())
 
     assert strays.subnets((elsewhere, HERE), NOW) == [BOTH]
     assert strays.subnets((elsewhere, HERE), NOW) == []
 
 
 def test_beside_nodes_that_keep_no_flows_nothing_is_held_back_or_asked() -> None:
-    strays = Strays(members(keeps_flows=False))
+    strays = routing(members(keeps_flows=False))
 
     assert strays.subnets((HERE,), NOW) == []
     assert strays.astray(4, [stray(1)], NOW) == []
@@ -162,7 +176,7 @@ def test_an_answer_counts_once() -> None:
 
 def test_what_was_found_of_a_vip_that_nobody_wants_any_more_isnt_passed_on() -> None:
     strays, number = asking(1)
-    strays.look(Stand(ROUTED))
+    strays.look(Stand(ROUTED), NOW)
 
     strays.answered(answer(number, (0, 100)), NOW)
     assert strays.answered(answer(number, sender="w12", server=W12), NOW) == []
@@ -236,7 +250,7 @@ def test_an_agent_that_came_back_is_asked_again() -> None:
 
 def test_what_is_new_of_a_node_is_taken_up_before_a_vip_comes() -> None:
     others = Members("own")
-    strays = Strays(others)
+    strays = routing(others)
     strays.subnets((HERE,), NOW)
     joined(others, "w12", LIFE)
     strays.alive("w12", NOW)
