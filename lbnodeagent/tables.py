@@ -342,12 +342,44 @@ class Serving:
     """Why it doesn't, a clause about the node as "it"; empty: it does."""
 
 
+Stage: TypeAlias = Literal["begun", "ended", "lost"]
+"""Of connections that outlive a move of their address."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFlows:
+    """This node passes on connections of a VIP to the one that had it before, or did until the last one ended, or until
+    they were lost: nobody serves them any more.
+    """
+
+    vip: IPAddress
+    server: str
+    """That node."""
+    stage: Stage
+    flows: int
+    """So many at once; of the lost ones those that there were last."""
+    seconds: float
+    """Since the address moved."""
+    packets: int
+
+
 Report: TypeAlias = (
-    Announcement | Conflict | Wiped | Surroundings | StrayAnswers | Members | Serving | Attendance | ReturnPathTrouble
+    Announcement
+    | Conflict
+    | Wiped
+    | Surroundings
+    | StrayAnswers
+    | Members
+    | Serving
+    | KeptFlows
+    | Attendance
+    | ReturnPathTrouble
 )
-ReportKey: TypeAlias = tuple[type, IPAddress | None]
+ReportKey: TypeAlias = tuple[type, IPAddress | tuple[IPAddress, str] | None]
 
 
 def report_key(report: Report) -> ReportKey:
     """What a newer report replaces."""
+    if isinstance(report, KeptFlows):
+        return (type(report), (report.vip, report.server))
     return (type(report), report.vip if isinstance(report, Announcement | Conflict | Wiped) else None)

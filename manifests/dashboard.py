@@ -203,6 +203,18 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 "docs/invariants.md says what each is.",
                 width=6,
             ),
+            Panel(
+                "Connections that outlive a move of their address",
+                "timeseries",
+                (
+                    Query("sum(purelb_lbnodeagent_flows_served) or vector(0)", "served by the node that had it"),
+                    Query("sum(purelb_lbnodeagent_flows_passed_on) or vector(0)", "passed on by the one that has it"),
+                    Query("sum(purelb_lbnodeagent_flows_lost) or vector(0)", "lost, since the agents started"),
+                ),
+                "With PURELB_KEEP_FLOWS. A node may be switched off without breaking any once it serves none.",
+                width=24,
+                height=6,
+            ),
         ),
     ),
     (

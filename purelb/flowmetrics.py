@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Gauge
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+BUCKETS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0)
+"""Seconds: requests end within the first ones, streams and pools of connections last for hours."""
 
 
 class FlowMetrics:
@@ -43,16 +48,38 @@ class FlowMetrics:
             ["what"],
             registry=registry,
         )
+        self._kept = Gauge(
+            "purelb_lbnodeagent_flows_kept",
+            "Connections since the start that outlived a move of their address to this node, which passed them on.",
+            registry=registry,
+        )
+        self._lost = Gauge(
+            "purelb_lbnodeagent_flows_lost",
+            "Connections since the start that this node passed on until the node that served them was gone.",
+            registry=registry,
+        )
+        self._last_ended = Histogram(
+            "purelb_lbnodeagent_flows_last_ended_seconds",
+            "From the move of an address to this node until the last of the connections that outlived it had ended.",
+            buckets=BUCKETS,
+            registry=registry,
+        )
 
     def show_supported(self, is_supported: bool) -> None:
         """Whether the kernel has what it takes."""
         self._supported.set(is_supported)
 
-    def show_flows(self, served: int, passed_on: int, refused: int) -> None:
-        """How many there are on this node."""
+    def show_flows(self, served: int, passed_on: int, refused: int, kept: int, lost: int) -> None:
+        """How many there are on this node, and were."""
         self._served.set(served)
         self._passed_on.set(passed_on)
         self._refused.set(refused)
+        self._kept.set(kept)
+        self._lost.set(lost)
+
+    def show_end(self, seconds: float) -> None:
+        """The last flow of a move ended so long after it."""
+        self._last_ended.observe(seconds)
 
     def show_strays(self, asked: int, located: int) -> None:
         """How many a router threw about."""

@@ -15,6 +15,7 @@ from prometheus_client import generate_latest
 
 from manifests.build import MONITORING, monitoring_files
 from manifests.dashboard import panels
+from purelb.flowmetrics import FlowMetrics
 from purelb.metrics import AgentMetrics, AllocatorMetrics, RouterMetrics, new_registry
 from purelb.names import METRICS_TLS_PORT
 from tests.alerts import FAULTS, promtool_test
@@ -30,7 +31,7 @@ DERIVED = re.compile(r"_(bucket|count|sum)$")
 def shown() -> set[str]:
     """The names of all metrics on both programs' pages."""
     pages = ""
-    for metrics in (AllocatorMetrics, AgentMetrics, RouterMetrics):
+    for metrics in (AllocatorMetrics, AgentMetrics, RouterMetrics, FlowMetrics):
         registry = new_registry()
         metrics(registry)
         pages += generate_latest(registry).decode()

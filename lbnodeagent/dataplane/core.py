@@ -20,7 +20,7 @@ from lbnodeagent.dataplane.telling import tables
 from lbnodeagent.dataplane.timers import run_timers
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.flows.tables import Stray
+from lbnodeagent.flows.tables import FlowCounts, Stray
 from lbnodeagent.gate.looks import Looked
 from lbnodeagent.gossip.events import (
     CutOff,
@@ -303,8 +303,8 @@ class Core:
         return self._state.candidacy
 
     @property
-    def flow_counts(self) -> tuple[int, int, int]:
-        """The flows that are served here for others, passed on, and refused; for metrics."""
+    def flow_counts(self) -> FlowCounts:
+        """For metrics."""
         return self._state.flows.counts
 
     @property

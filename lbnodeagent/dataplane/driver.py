@@ -42,6 +42,7 @@ from lbnodeagent.returnpath.ways import ReturnWays
 from lbnodeagent.tables import (
     Announcement,
     Conflict,
+    KeptFlows,
     Members,
     Report,
     ReportKey,
@@ -150,7 +151,7 @@ class DataPlane:
             if self._gate is not None:
                 tasks.create_task(self._follow_gate(self._gate))
             if self._keeper is not None:
-                tasks.create_task(self._keeper.run(self._flows_looked, self._flows_astray))
+                tasks.create_task(self._keeper.run(self._flows_looked, self._flows_astray, self._report))
             tasks.create_task(self._returns.run(self._returns_looked))
             tasks.create_task(self._name_rivals())
             tasks.create_task(self._look_for_stray_answers())
@@ -236,6 +237,9 @@ class DataPlane:
         self._core.flows_astray(self._now(), version, strays)
         self._fed()
 
+    def _report(self, report: Report) -> None:
+        self._outbox.put(report_key(report), report)
+
     async def _follow_inbox(self) -> None:
         self._inbox.open()
         try:
@@ -267,7 +271,7 @@ class DataPlane:
             stray = StrayAnswers(answering_for_others(self._beside_ipvs))
             if stray != self._told_stray:
                 self._told_stray = stray
-                self._outbox.put(report_key(stray), stray)
+                self._report(stray)
             await asyncio.sleep(STRAY_LOOK)
 
     async def _name_rivals(self) -> None:
@@ -373,9 +377,17 @@ class DataPlane:
             case Surroundings():
                 self._beside_ipvs = output.beside_ipvs
                 return output
-            case Announcement() | Conflict() | Wiped() | StrayAnswers() | Members() | Serving() | Attendance():
-                return output
-            case ReturnPathTrouble():
+            case (
+                Announcement()
+                | Conflict()
+                | Wiped()
+                | StrayAnswers()
+                | Members()
+                | Serving()
+                | KeptFlows()
+                | Attendance()
+                | ReturnPathTrouble()
+            ):
                 return output
             case _:
                 assert_never(output)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from lbnodeagent.flows.keeping import Keeping, joined
 from lbnodeagent.flows.offers import Offers
 from lbnodeagent.flows.strays import Strays
-from lbnodeagent.flows.tables import FlowsOutput, OwnSubnet, Rule, Stand, Stray
+from lbnodeagent.flows.tables import FlowCounts, FlowsOutput, OwnSubnet, Rule, Stand, Stray
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.straymessage import StrayAnswer, StrayMessage
@@ -36,9 +36,10 @@ class Flows:
         return min((deadline for deadline in deadlines if deadline is not None), default=None) if self.is_on else None
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """The flows that are served here for others, passed on to others, and were refused; for metrics."""
-        return self._offers.count, self._keeping.count, self._keeping.refused + self._strays.refused
+    def counts(self) -> FlowCounts:
+        """For metrics."""
+        refused = self._keeping.refused + self._strays.refused
+        return FlowCounts(self._offers.count, self._keeping.count, refused, *self._keeping.totals)
 
     @property
     def stray_counts(self) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.rules import Rules
 from lbnodeagent.flows.straywatch import Astray, StrayWatch
 from lbnodeagent.flows.tables import (
+    Account,
     Ask,
     Await,
     Change,
@@ -37,6 +38,7 @@ from lbnodeagent.flows.tables import (
 )
 from lbnodeagent.flows.telling import Told, news, told_now
 from lbnodeagent.gossip.peers import Peers
+from lbnodeagent.tables import KeptFlows, Stage
 from purelb.addresses import IPAddress
 from purelb.flowmetrics import FlowMetrics
 
@@ -51,6 +53,11 @@ COUNT: Final = 10.0
 """Seconds between two readings of how many packets were passed on."""
 WAITING_MOST: Final = 1 << 19
 """Flows in changes that wait for the kernel; what is dropped then is told again in some minutes."""
+_STAGES: Final[Mapping[Stage, str]] = {
+    "begun": "flows are passed on",
+    "ended": "flows that were passed on have ended",
+    "lost": "kept flows are lost",
+}
 _NOBODY: Final = IPv4Address("0.0.0.0")
 
 
@@ -111,7 +118,7 @@ class FlowKeeper:
                 self._strays.put(output)
             case Change() if self._waiting + _size(output) > WAITING_MOST:
                 log.warning("flows are not passed on: too many wait", extra={"vip": str(output.vip)})
-            case Keep() | Change() | Await() | Fellows() | Routed() | Located() | Released():
+            case Keep() | Change() | Await() | Account() | Fellows() | Routed() | Located() | Released():
                 if isinstance(output, Located):
                     self._strays.located()
                 self._waiting += _size(output)
@@ -135,10 +142,17 @@ class FlowKeeper:
             async with asyncio.timeout(PATIENCE):
                 await self._is_idle.wait()
 
-    async def run(self, looked: Callable[[Mapping[IPAddress, int]], None], astray: Astray) -> None:
-        """Do what was put; ``looked`` is told what came of each look, ``astray`` what the kernel holds back."""
+    async def run(
+        self,
+        looked: Callable[[Mapping[IPAddress, int]], None],
+        astray: Astray,
+        report: Callable[[KeptFlows], None],
+    ) -> None:
+        """Do what was put; ``looked`` is told what came of each look, ``astray`` what the kernel holds back, ``report``
+        what became of moves' flows.
+        """
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._apply())
+            tasks.create_task(self._apply(report))
             tasks.create_task(self._look(looked))
             tasks.create_task(self._count())
             tasks.create_task(self._strays.run(astray))
@@ -154,7 +168,7 @@ class FlowKeeper:
         """Do it there: what was cancelled while a thread was at it is done before what comes next."""
         return await asyncio.get_running_loop().run_in_executor(thread, partial(work, *given, **named))
 
-    async def _apply(self) -> None:
+    async def _apply(self, report: Callable[[KeptFlows], None]) -> None:
         while True:
             if self._to_apply.empty():
                 self._is_idle.set()
@@ -162,9 +176,22 @@ class FlowKeeper:
             self._waiting -= _size(rule)
             self._is_idle.clear()
             try:
-                await self._in(self._at_rules, self._rules.apply, rule)
+                if isinstance(rule, Account):
+                    self._tell_of(rule, await self._in(self._at_rules, self._rules.packets_of, rule), report)
+                else:
+                    await self._in(self._at_rules, self._rules.apply, rule)
             except KernelError as error:
                 log.warning("rules for kept flows were refused", extra={"error": str(error)})
+
+    def _tell_of(self, account: Account, packets: int, report: Callable[[KeptFlows], None]) -> None:
+        kept = KeptFlows(
+            account.vip, account.server.node, account.stage, account.flows, round(account.seconds, 1), packets
+        )
+        about = {"vip": str(kept.vip), "node": kept.server, "flows": kept.flows, "seconds": kept.seconds}
+        log.info(_STAGES[kept.stage], extra={**about, "packets": packets})
+        if kept.stage == "ended":
+            self.metrics.show_end(kept.seconds)
+        report(kept)
 
     async def _look(self, looked: Callable[[Mapping[IPAddress, int]], None]) -> None:
         while True:

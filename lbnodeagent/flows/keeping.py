@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from lbnodeagent.flows.accounts import Accounts
 from lbnodeagent.flows.tables import FLOWS_MOST, Await, Change, Flow, Keep, Routed, Rule, Server, Stand
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.members import Members
@@ -59,6 +60,7 @@ class Keeping:
         self._awaited: set[IPAddress] = set()
         self._placed_at: dict[IPAddress, float] = {}
         self._told_at: dict[IPAddress, float] = {}
+        self._accounts = Accounts()
         self.refused = 0
         """Flows that weren't believed, or were too many."""
 
@@ -66,6 +68,11 @@ class Keeping:
     def count(self) -> int:
         """The flows that are passed on, as far as those who serve them have said."""
         return sum(kept.count for its in self._kept.values() for kept in its.values())
+
+    @property
+    def totals(self) -> tuple[int, int]:
+        """The flows that were passed on since the start, and those of them that were lost."""
+        return self._accounts.kept, self._accounts.lost
 
     @property
     def _told(self) -> int:
@@ -76,7 +83,8 @@ class Keeping:
         """When ``due`` has something."""
         lefts = (kept.until for its in self._kept.values() for kept in its.values() if kept.until is not None)
         placed = (self._waits_until(vip) for vip in self._placed_at)
-        return min((*lefts, *placed, *self._early.values()), default=None)
+        accounts = () if self._accounts.deadline is None else (self._accounts.deadline,)
+        return min((*lefts, *placed, *self._early.values(), *accounts), default=None)
 
     def look(self, stand: Stand, now: float) -> list[Rule]:
         """How a VIP stands now."""
@@ -134,6 +142,8 @@ class Keeping:
             rules.append(self._keep(vip, stand.index))
         now_kept = self._kept[vip][sender]
         now_kept.count, now_kept.told = max(count - len(message.ended), 0), told
+        if message.is_last:
+            self._accounts.counts(vip, server, now_kept.count, now)
         self._told_at[vip] = now
         begun, ended = tuple(map(Flow, message.begun)), tuple(map(Flow, message.ended))
         is_renewal = now_kept.is_renewing or (message.is_first and kept is not None)
@@ -160,9 +170,7 @@ class Keeping:
             if for_good:
                 self._kept[vip][node].until = now + LEFT
             else:
-                lost = self._kept[vip][node].count
-                log.info("kept flows are lost", extra={"vip": str(vip), "node": node, "flows": lost})
-                rules += self._forget(vip, node)
+                rules += self._lose(vip, node, now)
         return rules
 
     def due(self, now: float) -> list[Rule]:
@@ -181,6 +189,10 @@ class Keeping:
             if kept.until is not None and now >= kept.until
         ]
         for vip, node in over:
+            rules += self._lose(vip, node, now)
+        ended = self._accounts.due(now)
+        rules += self._accounts.take()
+        for vip, node in ended:
             rules += self._forget(vip, node)
         return rules
 
@@ -200,6 +212,10 @@ class Keeping:
         self._index[vip] = index
         return Keep(vip, tuple(kept.server for kept in self._kept[vip].values()), index)
 
+    def _lose(self, vip: IPAddress, node: str, now: float) -> list[Rule]:
+        self._accounts.lose(vip, node, now)
+        return [*self._accounts.take(), *self._forget(vip, node)]
+
     def _forget(self, vip: IPAddress, node: str) -> list[Rule]:
         del self._kept[vip][node]
         if not self._kept[vip]:
@@ -209,6 +225,7 @@ class Keeping:
     def _forget_vip(self, vip: IPAddress) -> list[Rule]:
         self._early.pop(vip, None)
         self._told_at.pop(vip, None)
+        self._accounts.forget(vip)
         if self._kept.pop(vip, None) is None:
             return []
         return [Keep(vip, (), self._index.pop(vip))]

@@ -25,6 +25,7 @@ from lbnodeagent.flows.nfnetlink import HEAD, NESTED, Message
 from lbnodeagent.flows.objects import (
     CREATE,
     DEL_ELEMENTS,
+    DEL_OBJECT,
     DEL_SET,
     DEL_TABLE,
     ELEMENTS_MOST,
@@ -85,7 +86,7 @@ def sweep() -> list[list[Message]]:
 def tables() -> list[Message]:
     """Have both, with nothing in their sets."""
     messages = [Message(NEW_TABLE, CREATE, family, text(1, TABLE)) for family in (NETDEV, INET)]
-    messages += (Message(NEW_OBJECT, CREATE, family, _counter() + attribute(4, b"")) for family in (NETDEV, INET))
+    messages += (_new_counter(family, PACKETS) for family in (NETDEV, INET))
     for version in _VERSIONS:
         messages.append(new_set(NETDEV, vips_map(version), MAP, (address_type(version),), _size(version), FLOWS_MOST))
         messages.append(new_set(INET, awaited_set(version), 0, (address_type(version),), _size(version), FLOWS_MOST))
@@ -99,6 +100,7 @@ def trial() -> list[Message]:
     types = (PROTO, SERVICE, IPV4, SERVICE)
     return [
         chain(NETDEV, _chain(_NOBODY)),
+        _new_counter(NETDEV, flows_set(_NOBODY, _NOWHERE)),
         new_set(NETDEV, flows_set(_NOBODY, _NOWHERE), TIMEOUT | EVAL, types, 16, FLOWS_MOST, lasts=IDLE),
         rule(NETDEV, _chain(_NOBODY), renewal_of(_NOBODY, _NOWHERE)),
         rule(NETDEV, _chain(_NOBODY), forward_of(_NOBODY, _NOWHERE, IfIndex(1))),
@@ -126,11 +128,16 @@ def nic(index: IfIndex, name: str) -> list[Message]:
 
 def read_counter(*, is_passed_on: bool) -> Message:
     """How many packets were passed on, or dropped as their flows were awaited."""
-    return Message(GET_OBJECT, 0, NETDEV if is_passed_on else INET, _counter())
+    return Message(GET_OBJECT, 0, NETDEV if is_passed_on else INET, _counter(PACKETS))
+
+
+def read_its_counter(address: IPAddress, server: Server) -> Message:
+    """How many packets of a VIP were passed on to a node."""
+    return Message(GET_OBJECT, 0, NETDEV, _counter(flows_set(address, server)))
 
 
 def packets(data: bytes) -> int | None:
-    """What the answer to that says; None: it isn't one."""
+    """What the answer to one of these says; None: it isn't one."""
     at = HEAD.size + 4
     if len(data) < at or HEAD.unpack_from(data)[1] != NEW_OBJECT:
         return None
@@ -146,6 +153,7 @@ def vip(address: IPAddress, servers: Sequence[Server], index: IfIndex) -> list[M
     for server in servers:
         types = (PROTO, SERVICE, address_type(address.version), SERVICE)
         size = 12 + _size(address.version)
+        messages.append(_new_counter(NETDEV, flows_set(address, server)))
         messages.append(
             new_set(NETDEV, flows_set(address, server), TIMEOUT | EVAL, types, size, FLOWS_MOST, lasts=IDLE)
         )
@@ -160,8 +168,12 @@ def vip(address: IPAddress, servers: Sequence[Server], index: IfIndex) -> list[M
 
 
 def forget_set(address: IPAddress, server: Server) -> list[Message]:
-    """Drop a node's set, which no rule uses any more."""
-    return [Message(DEL_SET, 0, NETDEV, text(1, TABLE) + text(2, flows_set(address, server)))]
+    """Drop a node's set and its counter, which no rule uses any more."""
+    name = flows_set(address, server)
+    return [
+        Message(DEL_SET, 0, NETDEV, text(1, TABLE) + text(2, name)),
+        Message(DEL_OBJECT, 0, NETDEV, _counter(name)),
+    ]
 
 
 def forget_vip(address: IPAddress) -> list[Message]:
@@ -214,8 +226,12 @@ def _flows(kind: int, address: IPAddress, server: Server, flows: Iterable[Flow])
     return messages
 
 
-def _counter() -> bytes:
-    return text(1, TABLE) + text(2, PACKETS) + number(3, COUNTER)
+def _new_counter(family: int, name: str) -> Message:
+    return Message(NEW_OBJECT, CREATE, family, _counter(name) + attribute(4, b""))
+
+
+def _counter(name: str) -> bytes:
+    return text(1, TABLE) + text(2, name) + number(3, COUNTER)
 
 
 def _chain(address: IPAddress) -> str:

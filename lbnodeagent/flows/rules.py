@@ -19,15 +19,16 @@ from lbnodeagent.flows.nfnetlink import Message
 from lbnodeagent.flows.strayrules import StrayRules
 from lbnodeagent.flows.tables import (
     UDP,
+    Account,
     Await,
     Change,
     Fellows,
     Flow,
     Keep,
+    KernelRule,
     Located,
     Released,
     Routed,
-    Rule,
     Stray,
 )
 from lbnodeagent.tables import IfIndex
@@ -82,7 +83,17 @@ class Rules:
             return self._strays.held()
         return {}
 
-    def apply(self, rule: Rule) -> None:
+    def packets_of(self, account: Account) -> int:
+        """How many of these flows were passed on, as far as the kernel still knows. Raises KernelError."""
+        try:
+            answer = self._netfilter.ask(nftables.read_its_counter(account.vip, account.server))
+        except KernelError as error:
+            if error.code != errno.ENOENT:
+                raise
+            return 0
+        return nftables.packets(answer) or 0
+
+    def apply(self, rule: KernelRule) -> None:
         """Change what is kept and awaited. Raises KernelError."""
         with self._restored():
             self._apply(rule)
@@ -109,7 +120,7 @@ class Rules:
             self._apply(fellows)
         self._strays.again()
 
-    def _apply(self, rule: Rule) -> None:
+    def _apply(self, rule: KernelRule) -> None:
         match rule:
             case Keep():
                 before = self._kept.pop(rule.vip, None)

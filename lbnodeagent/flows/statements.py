@@ -43,7 +43,7 @@ from purelb.addresses import IPAddress
 IDLE: Final = 600
 """Seconds after which a kept flow without a packet is forgotten."""
 PACKETS: Final = "packets"
-"""The counter."""
+"""The counter of all."""
 
 
 def way_of(version: int) -> bytes:
@@ -69,7 +69,7 @@ def renewal_of(address: IPAddress, server: Server) -> bytes:
 
 
 def forward_of(address: IPAddress, server: Server, index: IfIndex) -> bytes:
-    """KEY @FLOWS; update @FLOWS { KEY timeout }; ether saddr != MAC; counter; fwd ip to ADDRESS device NIC"""
+    """KEY @FLOWS; update @FLOWS { KEY timeout }; ether saddr != MAC; two counters; fwd ip to ADDRESS device NIC"""
     macs = sorted(server.macs)
     return (
         _flow_key(address.version)
@@ -78,6 +78,7 @@ def forward_of(address: IPAddress, server: Server, index: IfIndex) -> bytes:
         + (payload(LINK, 6, 6, KEY) if macs else b"")
         + b"".join(compare(KEY, mac, UNEQUAL) for mac in macs)
         + counter(PACKETS)
+        + counter(flows_set(address, server))
         + load(KEY, struct.pack("=I", index))
         + load(KEY + 1, server.address.packed)
         + forward(KEY, KEY + 1, 2 if address.version == 4 else 10)
@@ -115,7 +116,7 @@ def _flow_key(version: int) -> bytes:
 
 
 def flows_set(address: IPAddress, server: Server) -> str:
-    """Its name."""
+    """Its name, and that of the counter of its packets."""
     return f"flows-{address.packed.hex()}-{server.address.packed.hex()}"
 
 

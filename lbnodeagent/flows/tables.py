@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Final, NewType, TypeAlias
+from typing import Final, NamedTuple, NewType, TypeAlias
 
 from lbnodeagent.gossip.envelope import Life
 from lbnodeagent.gossip.straymessage import StrayQuestion
-from lbnodeagent.tables import IfIndex, Mac
+from lbnodeagent.tables import IfIndex, Mac, Stage
 from purelb.addresses import IPAddress, IPNetwork
 
 Flow = NewType("Flow", bytes)
@@ -71,6 +71,20 @@ class Stand:
     """This node's own there."""
     is_routed: bool = False
     """Whether it is wanted, and on no subnet of nodes: any of them may be sent its packets."""
+
+
+class FlowCounts(NamedTuple):
+    """The flows of one node, for metrics."""
+
+    served: int
+    """Of VIPs of others."""
+    passed_on: int
+    refused: int
+    """What this node was told of since it started, and didn't pass on."""
+    kept: int
+    """All that it passed on since then."""
+    lost: int
+    """Those of them that nobody served any more."""
 
 
 # --- what is to be done ----------------------------------------------------------------------------------------------
@@ -188,6 +202,18 @@ class Find:
     """With their places in the question."""
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Tell how it stands with the flows that a node goes on serving: ``seconds`` after the first one was told of."""
+
+    vip: IPAddress
+    server: Server
+    stage: Stage
+    flows: int
+    seconds: float
+
+
 StrayRule: TypeAlias = Routed | Fellows | Located | Released
-Rule: TypeAlias = Keep | Change | Await | StrayRule
+KernelRule: TypeAlias = Keep | Change | Await | StrayRule
+Rule: TypeAlias = KernelRule | Account
 FlowsOutput: TypeAlias = Look | OfferEnded | Ask | Find | Rule

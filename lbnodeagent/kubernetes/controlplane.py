@@ -48,6 +48,7 @@ from lbnodeagent.tables import (
     UNCONFIGURED,
     Announcement,
     Conflict,
+    KeptFlows,
     Members,
     Report,
     ReportKey,
@@ -329,6 +330,8 @@ class ControlPlane:
                         warnings.stray_answers(nics, time.monotonic())
                     case Serving(trouble):
                         warnings.not_serving(trouble, time.monotonic())
+                    case KeptFlows():
+                        reporter.flows_kept(report)
                     case Members(nodes):
                         reporter.members_are(report)
                         self._unheard.members(nodes, time.monotonic())

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from lbnodeagent.kubernetes import keptflows
 from lbnodeagent.kubernetes.annotation import Form, named_places
 from lbnodeagent.kubernetes.annotator import Annotator
 from lbnodeagent.kubernetes.answers import Answers
@@ -19,7 +20,7 @@ from lbnodeagent.kubernetes.foreign import ForeignAddresses
 from lbnodeagent.kubernetes.lastresort import LastResorts
 from lbnodeagent.kubernetes.policyreset import PolicyReset
 from lbnodeagent.kubernetes.viptable import WantedTable, annotation_of, vips_of
-from lbnodeagent.tables import Announcement, Conflict, Members, Wiped
+from lbnodeagent.tables import Announcement, Conflict, KeptFlows, Members, Wiped
 from lbnodeagent.wire.frames import format_mac
 from purelb import names
 from purelb.addresses import IPAddress
@@ -161,6 +162,12 @@ class Reporter:
         )
         for service in self._wanted.users(wiped.vip):
             self._events.record(reference_of(service), "Warning", names.REASON_ADDRESS_REMOVED, text)
+
+    def flows_kept(self, kept: KeptFlows) -> None:
+        """How it stands with connections that outlive a move to this node."""
+        kind, reason, text = keptflows.told(self._node, kept)
+        for service in self._wanted.users(kept.vip):
+            self._events.record(reference_of(service), kind, reason, text)
 
     def service_changed(self, service: ServiceView) -> None:
         """A Service is new or changed."""

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from lbnodeagent.errors import KernelError
@@ -16,6 +17,7 @@ from lbnodeagent.flows.rules import Rules
 from lbnodeagent.flows.tables import (
     FLOW,
     STRAY,
+    Account,
     Await,
     Change,
     Fellows,
@@ -144,6 +146,10 @@ def main() -> None:
         said["one more, one less, one that was not there"] = elements(name)
         rules.apply(Change(VIP, SERVER, (many[0],), (), True))
         said["anew"] = elements(name)
+
+        account = Account(VIP, SERVER, "ended", 1, 1.0)
+        said["packets of one move"] = rules.packets_of(account)
+        said["of one that is not"] = rules.packets_of(replace(account, vip=GONE))
 
         run("nft", "delete", "table", "netdev", TABLE)
         rules.apply(Change(VIP, SERVER, (many[0],), (), False))

@@ -30,6 +30,8 @@ def test_the_kernel_takes_and_shows_what_it_is_told_of_flows() -> None:
         "but those that it serves itself": 5000,
         "one more, one less, one that was not there": 5000,
         "anew": 1,
+        "packets of one move": 0,
+        "of one that is not": 0,
         "after somebody flushed them": 1,
         "after the NIC of another address went": 1,
         "counted where there is nothing": [0, 0],

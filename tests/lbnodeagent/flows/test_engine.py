@@ -6,11 +6,13 @@ from ipaddress import IPv4Address, IPv4Network
 
 from lbnodeagent.flows.engine import Flows
 from lbnodeagent.flows.tables import (
+    Account,
     Ask,
     Await,
     Change,
     Fellows,
     Find,
+    FlowCounts,
     Keep,
     Located,
     Look,
@@ -58,23 +60,25 @@ def test_a_vip_that_is_given_away_is_looked_at_and_when_it_is_gone_its_flows_are
     flows.look(stand("w11"), NOW)
 
     assert flows.take() == [Await((VIP,), True)]
-    assert flows.counts == (7, 0, 0)
+    assert flows.counts == FlowCounts(served=7, passed_on=0, refused=0, kept=0, lost=0)
     assert not flows.is_settled()
 
 
 def test_what_another_node_serves_is_passed_on_until_that_node_fails() -> None:
     flows = engine()
     flows.look(stand("own", is_here=True), NOW)
-    flows.received(FlowsMessage("w11", VIP, W11, (flow(1),), is_first=True), NOW)
+    flows.received(FlowsMessage("w11", VIP, W11, (flow(1),), is_first=True, is_last=True), NOW)
     assert [type(output) for output in flows.take()] == [Keep, Change]
-    assert flows.counts == (0, 1, 0)
+    assert flows.counts == FlowCounts(served=0, passed_on=1, refused=0, kept=1, lost=0)
 
     flows.gone("w11", NOW, for_good=False)
 
-    (output,) = flows.take()
+    account, output = flows.take()
+    assert isinstance(account, Account)
+    assert account.stage == "lost"
     assert isinstance(output, Keep)
     assert output.servers == ()
-    assert flows.counts == (0, 0, 0)
+    assert flows.counts == FlowCounts(served=0, passed_on=0, refused=0, kept=1, lost=1)
 
 
 def test_routed_vips_are_watched_together_and_what_comes_astray_is_asked_for() -> None:

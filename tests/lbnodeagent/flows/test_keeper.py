@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,12 +12,14 @@ from ipaddress import ip_address
 import pytest
 from prometheus_client import CollectorRegistry
 
+from lbnodeagent.errors import KernelError
 from lbnodeagent.flows.keeper import WAITING_MOST, FlowKeeper
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.nfnetlink import Message
-from lbnodeagent.flows.tables import Change, Flow, Look, Offer, OfferEnded, Server
+from lbnodeagent.flows.tables import Account, Change, Flow, Look, Offer, OfferEnded, Server
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.peers import Peers
+from lbnodeagent.tables import KeptFlows
 from memberlist import Config
 from purelb.addresses import IPAddress
 from purelb.flowmetrics import FlowMetrics
@@ -34,6 +37,9 @@ class Kernel(Netfilter):
 
     def commit(self, messages: Sequence[Message]) -> None:
         pass
+
+    def ask(self, message: Message) -> bytes:
+        raise KernelError("nf_tables", errno.ENOENT)
 
     def live_flows(self, vips: Collection[IPAddress]) -> dict[IPAddress, list[Flow]]:
         return {vip: [flow(1)] if self.is_busy else [] for vip in vips}
@@ -61,6 +67,7 @@ class Scene:
     def __init__(self, keeper: FlowKeeper, wire: Wire, kernel: Kernel) -> None:
         self.keeper, self.wire, self.kernel = keeper, wire, kernel
         self.looked: asyncio.Queue[Mapping[IPAddress, int]] = asyncio.Queue()
+        self.reports: asyncio.Queue[KeptFlows] = asyncio.Queue()
 
 
 def play(scene: Callable[[Scene], Coroutine[None, None, None]]) -> None:
@@ -69,7 +76,9 @@ def play(scene: Callable[[Scene], Coroutine[None, None, None]]) -> None:
         with Kernel() as rules, Kernel() as kernel, threads[0], threads[1]:
             wire, metrics = Wire(), FlowMetrics(CollectorRegistry())
             its = Scene(FlowKeeper("own", wire, rules, kernel, *threads, metrics), wire, kernel)
-            running = asyncio.create_task(its.keeper.run(its.looked.put_nowait, lambda *_: None))
+            running = asyncio.create_task(
+                its.keeper.run(its.looked.put_nowait, lambda *_: None, its.reports.put_nowait)
+            )
             async with asyncio.timeout(10):
                 await scene(its)
             running.cancel()
@@ -116,6 +125,15 @@ def test_of_a_vip_without_flows_nothing_is_told() -> None:
 
         assert await its.looked.get() == {VIP: 0, OTHER: 0}
         assert not its.wire.arrived
+
+    play(scene)
+
+
+def test_what_became_of_a_moves_flows_is_reported_also_when_their_counter_is_gone() -> None:
+    async def scene(its: Scene) -> None:
+        its.keeper.put(Account(VIP, Server("w11", OWN), "ended", 7, 12.34))
+
+        assert await its.reports.get() == KeptFlows(VIP, "w11", "ended", 7, 12.3, 0)
 
     play(scene)
 

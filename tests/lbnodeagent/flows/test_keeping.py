@@ -7,8 +7,9 @@ from ipaddress import ip_address
 
 import pytest
 
+from lbnodeagent.flows.accounts import SETTLED
 from lbnodeagent.flows.keeping import AWAITED, AWAITED_MOST, EARLY, LEFT, Keeping, joined
-from lbnodeagent.flows.tables import FLOWS_MOST, Await, Change, Keep, Rule, Server, Stand
+from lbnodeagent.flows.tables import FLOWS_MOST, Account, Await, Change, Keep, Rule, Server, Stand
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from purelb.addresses import IPAddress
 from tests.lbnodeagent.flows.scenes import MAC11, OWN, W11, W12, flow, members, stand
@@ -66,7 +67,10 @@ def test_two_nodes_may_serve_flows_of_one_vip() -> None:
     rules = keeping.received(FlowsMessage("w12", VIP, W12, (flow(3),), is_first=True), NOW)
 
     assert rules[0] == Keep(VIP, (SERVER11, SERVER12), ETH0)
-    assert keeping.gone("w11", NOW, for_good=False) == [Keep(VIP, (SERVER12,), ETH0)]
+    assert keeping.gone("w11", NOW, for_good=False) == [
+        Account(VIP, SERVER11, "lost", 2, 0),
+        Keep(VIP, (SERVER12,), ETH0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,22 @@ def test_flows_of_a_node_that_fails_are_forgotten_at_once() -> None:
     keeping = owning()
     keeping.received(TOLD, NOW)
 
-    assert keeping.gone("w11", NOW, for_good=False) == [ENDED]
+    assert keeping.gone("w11", NOW + 9, for_good=False) == [Account(VIP, SERVER11, "lost", 2, 9), ENDED]
+    assert keeping.totals == (2, 2)
+
+
+def test_when_the_last_flow_of_a_node_has_ended_nothing_is_passed_on_to_it_any_more() -> None:
+    keeping = owning()
+    keeping.received(TOLD, NOW)
+    keeping.due(NOW + AWAITED_MOST)
+    keeping.received(FlowsMessage("w11", VIP, W11, (), (flow(1), flow(2)), is_last=True), NOW + 60)
+    assert keeping.deadline == NOW + 60 + SETTLED
+
+    assert keeping.due(NOW + 60 + SETTLED) == [Account(VIP, SERVER11, "ended", 2, 60), ENDED]
+    assert keeping.deadline is None
+
+    again = keeping.received(FlowsMessage("w11", VIP, W11, (flow(3),), is_last=True), NOW + 70)
+    assert [type(rule) for rule in again] == [Keep, Change]
 
 
 def test_flows_of_a_node_whose_agent_left_are_passed_on_for_some_time() -> None:
@@ -149,8 +168,9 @@ def test_flows_of_a_node_whose_agent_left_are_passed_on_for_some_time() -> None:
     keeping.received(TOLD, NOW)
     assert keeping.gone("w11", NOW, for_good=True) == []
 
-    assert keeping.due(NOW + LEFT - 1) == [Await((VIP,), False)]
-    assert keeping.due(NOW + LEFT) == [ENDED]
+    begun = Account(VIP, SERVER11, "begun", 2, LEFT - 1)
+    assert keeping.due(NOW + LEFT - 1) == [Await((VIP,), False), begun]
+    assert keeping.due(NOW + LEFT) == [Account(VIP, SERVER11, "lost", 2, LEFT), ENDED]
 
 
 def test_flows_of_a_node_whose_agent_came_back_are_passed_on_without_end() -> None:
@@ -160,7 +180,7 @@ def test_flows_of_a_node_whose_agent_came_back_are_passed_on_without_end() -> No
 
     keeping.alive("w11")
 
-    assert keeping.due(NOW + LEFT) == [Await((VIP,), False)]
+    assert keeping.due(NOW + LEFT) == [Await((VIP,), False), Account(VIP, SERVER11, "begun", 2, LEFT)]
 
 
 def test_a_vip_that_comes_by_another_nic_has_its_flows_passed_on_by_that() -> None:

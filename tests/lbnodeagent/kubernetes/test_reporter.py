@@ -10,7 +10,7 @@ import pytest
 
 from lbnodeagent.kubernetes import lastresort
 from lbnodeagent.kubernetes.reporter import Reporter
-from lbnodeagent.tables import Announcement, Conflict, Mac, Members
+from lbnodeagent.tables import Announcement, Conflict, KeptFlows, Mac, Members
 from purelb.servicegroups import parse_service_group
 from purelb.services import ServiceView
 from tests.lbnodeagent.kubernetes.reporting import (
@@ -62,6 +62,32 @@ def test_each_change_is_one_event_in_purelbs_words(tmp_path: Path) -> None:
         ("AnnouncingLocal", f"Node w11 announcing {VIP} on interface eth0"),
         ("AnnouncementFailed", f"Node w11 could not announce {VIP} on interface eth0: no such thing"),
         ("AnnouncingNonLocal", f"Announcing {VIP} from node w11 interface kube-lb0"),
+    ]
+
+
+def test_connections_that_outlive_a_move_are_told_of_on_their_service(tmp_path: Path) -> None:
+    api = RecordingApi(stored())
+
+    async def act(reporter: Reporter) -> None:
+        reporter.flows_kept(KeptFlows(VIP, "w12", "begun", 37, 3.0, 12))
+        reporter.flows_kept(KeptFlows(VIP, "w12", "ended", 37, 12.3, 4567))
+        reporter.flows_kept(KeptFlows(VIP, "w13", "lost", 1, 60.0, 8))
+        await until(lambda: len(api.events) == 3)
+
+    told(tmp_path, api, web_service(), act)
+
+    assert api.events == [
+        ("ConnectionsKept", f"Node w12 goes on serving 37 connections to {VIP}, which node w11 passes on to it"),
+        (
+            "ConnectionsEnded",
+            f"The last of 37 connections to {VIP} that node w12 went on serving ended after 12.3 s; "
+            "node w11 passed 4567 packets on to it",
+        ),
+        (
+            "ConnectionsLost",
+            f"Node w13 is gone, or its agent for longer than an upgrade takes, and with it 1 connection to {VIP} that "
+            "node w11 passed on to it",
+        ),
     ]
 
 

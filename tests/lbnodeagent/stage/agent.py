@@ -36,6 +36,7 @@ from lbnodeagent.tables import (
     DeleteDummy,
     DeleteRoute,
     IfIndex,
+    KeptFlows,
     Mac,
     Members,
     Report,
@@ -277,13 +278,13 @@ class Agent:
                 self.removals.append(output)
             case JoinAtOnce() | Refusal() | Send() | ReturnWays():
                 pass
-            case flows.Look() | flows.OfferEnded() | flows.Keep() | flows.Change() | flows.Await():
+            case flows.Look() | flows.OfferEnded() | flows.Keep() | flows.Change() | flows.Await() | flows.Account():
                 pass  # no kernel here keeps any
             case flows.Ask() | flows.Find() | flows.Fellows() | flows.Routed() | flows.Located() | flows.Released():
                 pass  # nor holds any back
             case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)
-            case Serving() | Attendance() | ReturnPathTrouble():
+            case Serving() | KeptFlows() | Attendance() | ReturnPathTrouble():
                 self.reports.append(output)
             case _:
                 assert_never(output)
