@@ -363,6 +363,15 @@ class KeptFlows:
     packets: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeepsFlows:
+    """Whether connections outlive the moves of VIPs to and from this node, where they should."""
+
+    trouble: str = ""
+    """Why they don't, a clause; empty: they do."""
+    remedy: str = ""
+
+
 Report: TypeAlias = (
     Announcement
     | Conflict
@@ -372,6 +381,7 @@ Report: TypeAlias = (
     | Members
     | Serving
     | KeptFlows
+    | KeepsFlows
     | Attendance
     | ReturnPathTrouble
 )

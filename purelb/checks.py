@@ -53,6 +53,7 @@ class Check(enum.Enum):
     TWO_ANSWERS = "two-answers"
     NO_ANSWER = "no-answer"
     POOL_NEIGHBOUR = "pool-neighbour"
+    FLOWS_NOT_KEPT = "flows-not-kept"
     # What the cluster's objects show.
     NOT_INSTALLED = "not-installed"
     PROGRAM_NOT_READY = "program-not-ready"
@@ -102,6 +103,7 @@ REASONS: Final[Mapping[Check, str]] = {
     Check.TWO_ANSWERS: "TwoAnswers",
     Check.NO_ANSWER: "NoAnswer",
     Check.POOL_NEIGHBOUR: "PoolAddressTaken",
+    Check.FLOWS_NOT_KEPT: "ConnectionsNotKept",
 }
 """The checks of the agents, each with the reason of its events."""
 NUMBERS: Final[Mapping[Check, int]] = {
@@ -131,6 +133,7 @@ NUMBERS: Final[Mapping[Check, int]] = {
     Check.LEDGER_LOST: 23,
     Check.WAY_BACK: 25,
     Check.ADDRESS_MANAGER: 26,
+    Check.FLOWS_NOT_KEPT: 30,
 }
 """What agents tell each other of these, from 0 to 31: a number is given once only."""
 _BY_NAME: Final = {check.value: check for check in Check}

@@ -42,6 +42,7 @@ from lbnodeagent.returnpath.ways import ReturnWays
 from lbnodeagent.tables import (
     Announcement,
     Conflict,
+    KeepsFlows,
     KeptFlows,
     Members,
     Report,
@@ -115,6 +116,7 @@ class DataPlane:
         self._beside_ipvs: tuple[str, ...] = ()
         self._told_stray: StrayAnswers | None = None
         self._told_returns = ReturnPathTrouble(())
+        self._keeps_flows = KeepsFlows()
         self._unnamed: list[Conflict] = []
         self._rivals = Rivals(netlink.neighbours)
         self._identify = asyncio.Event()
@@ -132,12 +134,11 @@ class DataPlane:
         if self._gate is not None:
             self._core.await_looks(self._now())
         if self._keeper is not None:
-            trouble = await self._keeper.begin()
-            if trouble is None:
-                self._core.keep_flows()
-            else:
-                log.warning("connections don't outlive the moves of addresses", extra={"why": trouble})
+            self._report_flows(await self._keeper.begin())
+            if self._keeps_flows.trouble:
                 self._keeper = None
+            else:
+                self._core.keep_flows()
 
     async def run(self) -> None:
         """Keep the VIPs where they belong, until cancelled."""
@@ -151,7 +152,7 @@ class DataPlane:
             if self._gate is not None:
                 tasks.create_task(self._follow_gate(self._gate))
             if self._keeper is not None:
-                tasks.create_task(self._keeper.run(self._flows_looked, self._flows_astray, self._report))
+                tasks.create_task(self._keeper.run(self._flows_looked, self._flows_astray, self._report_flows))
             tasks.create_task(self._returns.run(self._returns_looked))
             tasks.create_task(self._name_rivals())
             tasks.create_task(self._look_for_stray_answers())
@@ -237,7 +238,9 @@ class DataPlane:
         self._core.flows_astray(self._now(), version, strays)
         self._fed()
 
-    def _report(self, report: Report) -> None:
+    def _report_flows(self, report: KeptFlows | KeepsFlows) -> None:
+        if isinstance(report, KeepsFlows):
+            self._keeps_flows = report
         self._outbox.put(report_key(report), report)
 
     async def _follow_inbox(self) -> None:
@@ -248,6 +251,7 @@ class DataPlane:
                     match told:
                         case Begun():
                             self._told_stray, self._told_returns = None, ReturnPathTrouble(())
+                            self._report_flows(self._keeps_flows)
                         case Configured():
                             self._told_returns = ReturnPathTrouble(())
                         case KeysKnown(keys):
@@ -271,7 +275,7 @@ class DataPlane:
             stray = StrayAnswers(answering_for_others(self._beside_ipvs))
             if stray != self._told_stray:
                 self._told_stray = stray
-                self._report(stray)
+                self._outbox.put(report_key(stray), stray)
             await asyncio.sleep(STRAY_LOOK)
 
     async def _name_rivals(self) -> None:
@@ -385,6 +389,7 @@ class DataPlane:
                 | Members()
                 | Serving()
                 | KeptFlows()
+                | KeepsFlows()
                 | Attendance()
                 | ReturnPathTrouble()
             ):

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address
 from typing import Final, ParamSpec, TypeVar, assert_never
 
 from lbnodeagent.errors import KernelError
+from lbnodeagent.flows import translation
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.rules import Rules
 from lbnodeagent.flows.straywatch import Astray, StrayWatch
@@ -38,7 +39,7 @@ from lbnodeagent.flows.tables import (
 )
 from lbnodeagent.flows.telling import Told, news, told_now
 from lbnodeagent.gossip.peers import Peers
-from lbnodeagent.tables import KeptFlows, Stage
+from lbnodeagent.tables import KeepsFlows, KeptFlows, Stage
 from purelb.addresses import IPAddress
 from purelb.flowmetrics import FlowMetrics
 
@@ -53,6 +54,13 @@ COUNT: Final = 10.0
 """Seconds between two readings of how many packets were passed on."""
 WAITING_MOST: Final = 1 << 19
 """Flows in changes that wait for the kernel; what is dropped then is told again in some minutes."""
+SEE: Final = 30.0
+"""Seconds between two looks who translates Services' addresses; what shows at two in a row is so."""
+_RULES: Final = (
+    "have a kernel with nf_tables' family netdev, fwd and dynamic sets (modprobe nft_fwd_netdev on the node tries it)"
+)
+_CONNTRACK: Final = "have a kernel that tells of its conntrack (modprobe nf_conntrack_netlink on the node tries it)"
+_OFF: Final = "set PURELB_KEEP_FLOWS=false: kubectl set env ds/lbnodeagent -n purelb PURELB_KEEP_FLOWS=false"
 _STAGES: Final[Mapping[Stage, str]] = {
     "begun": "flows are passed on",
     "ended": "flows that were passed on have ended",
@@ -78,6 +86,7 @@ class FlowKeeper:
         self.metrics = metrics
         self._node = node
         self._peers = peers
+        self._netfilter = rules
         self._rules = Rules(rules)
         self._conntrack = conntrack
         self._at_rules = at_rules
@@ -90,16 +99,18 @@ class FlowKeeper:
         self._is_idle = asyncio.Event()
         self._to_look: asyncio.Queue[Look | OfferEnded] = asyncio.Queue()
 
-    async def begin(self) -> str | None:
-        """Have empty tables; why this kernel can't keep flows, a clause."""
+    async def begin(self) -> KeepsFlows:
+        """Have empty tables; whether this kernel can keep flows."""
+        remedy = _RULES
         try:
             await self._in(self._at_rules, self._rules.begin)
+            remedy = _CONNTRACK
             await self._in(self._at_conntrack, self._conntrack.live_flows, (_NOBODY,))
         except KernelError as error:
             self.metrics.show_supported(False)
-            return f"the kernel refuses what that takes: {error}"
+            return KeepsFlows(f"the kernel refuses what that takes: {error}", f"{remedy}, or {_OFF}")
         self.metrics.show_supported(True)
-        return None
+        return KeepsFlows()
 
     async def end(self) -> None:
         """Leave no rules behind."""
@@ -146,22 +157,35 @@ class FlowKeeper:
         self,
         looked: Callable[[Mapping[IPAddress, int]], None],
         astray: Astray,
-        report: Callable[[KeptFlows], None],
+        report: Callable[[KeptFlows | KeepsFlows], None],
     ) -> None:
         """Do what was put; ``looked`` is told what came of each look, ``astray`` what the kernel holds back, ``report``
-        what became of moves' flows.
+        what became of moves' flows, and whether there are any to keep.
         """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._apply(report))
             tasks.create_task(self._look(looked))
             tasks.create_task(self._count())
             tasks.create_task(self._strays.run(astray))
+            tasks.create_task(self._see_translation(report))
 
     async def _count(self) -> None:
         while True:
             await asyncio.sleep(COUNT)
             with contextlib.suppress(KernelError):  # it is said at the next change of them
                 self.metrics.show_packets(*await self._in(self._at_rules, self._rules.packets))
+
+    async def _see_translation(self, report: Callable[[KeepsFlows], None]) -> None:
+        """Say when somebody translates past conntrack, or no longer: what shows it comes and goes as a node starts."""
+        told = before = ""
+        while True:
+            await asyncio.sleep(SEE)
+            who = await self._in(self._at_rules, translation.look, self._netfilter)
+            if who == before != told:
+                told = who
+                self.metrics.show_supported(not who)
+                report(KeepsFlows(who, _OFF if who else ""))
+            before = who
 
     @staticmethod
     async def _in(thread: Executor, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:

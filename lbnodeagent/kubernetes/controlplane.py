@@ -48,6 +48,7 @@ from lbnodeagent.tables import (
     UNCONFIGURED,
     Announcement,
     Conflict,
+    KeepsFlows,
     KeptFlows,
     Members,
     Report,
@@ -332,6 +333,8 @@ class ControlPlane:
                         warnings.not_serving(trouble, time.monotonic())
                     case KeptFlows():
                         reporter.flows_kept(report)
+                    case KeepsFlows():
+                        warnings.keeps_flows(report, time.monotonic())
                     case Members(nodes):
                         reporter.members_are(report)
                         self._unheard.members(nodes, time.monotonic())

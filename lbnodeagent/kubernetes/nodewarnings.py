@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from lbnodeagent.tables import Conflict, Wiped
+from lbnodeagent.tables import Conflict, KeepsFlows, Wiped
 from lbnodeagent.wire.frames import format_mac
 from purelb.addresses import listed
 from purelb.checks import REASONS, Check, Finding
@@ -101,6 +101,14 @@ class NodeWarnings:
             remedy = "it gets them back by itself when that is over"
             found.append(Finding(Check.NOT_SERVING, what, remedy))
         self._say(Check.NOT_SERVING, found, now)
+
+    def keeps_flows(self, keeps: KeepsFlows, now: float) -> None:
+        """Whether connections outlive the moves of VIPs, where they should."""
+        found = []
+        if keeps.trouble:
+            what = f"Connections don't outlive the moves of addresses from and to node {self._node}: {keeps.trouble}"
+            found.append(Finding(Check.FLOWS_NOT_KEPT, what, keeps.remedy))
+        self._say(Check.FLOWS_NOT_KEPT, found, now)
 
     def stray_answers(self, nics: Sequence[str], now: float) -> None:
         """These NICs answer for what kube-proxy in mode ipvs keeps on its own interface."""

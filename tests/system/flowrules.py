@@ -11,6 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from lbnodeagent.errors import KernelError
+from lbnodeagent.flows import translation
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.objects import TABLE
 from lbnodeagent.flows.rules import Rules
@@ -37,6 +38,11 @@ GONE, NOWHERE = IPv4Address("10.31.188.65"), IfIndex(9999)
 CLIENT, CLIENT6 = IPv4Address("10.31.100.2"), IPv6Address("fd00::2")
 SERVER, SERVER6 = Server("w11", IPv4Address("10.31.188.11")), Server("w11", IPv6Address("fd00::11"))
 TABLES = (("netdev", TABLE), ("inet", TABLE))
+KUBE_PROXY = (
+    "table ip6 kube-proxy {}",
+    "table ip6 kube-proxy\ndelete table ip6 kube-proxy\ntable ip nat { chain KUBE-SERVICES {}; }",
+)
+"""In mode nftables, and then in mode iptables."""
 TRANSLATION = f"""
 table inet proxy {{
   chain out {{
@@ -103,6 +109,15 @@ def try_strays(rules: Rules, netfilter: Netfilter, lo: IfIndex) -> dict[str, obj
     return said
 
 
+def who_translates(netfilter: Netfilter, interface: str, kube_proxy: str) -> str:
+    """By whom, on a node with that interface and these chains of kube-proxy."""
+    run("ip", "link", "add", interface, "type", "veth")
+    run("nft", "-f", "-", text=kube_proxy)
+    said = translation.look(netfilter)
+    run("ip", "link", "del", interface)
+    return said.split()[0] if said else ""
+
+
 def main() -> None:
     run("ip", "link", "set", "lo", "up")
     with Netfilter() as netfilter:
@@ -160,6 +175,8 @@ def main() -> None:
             with suppress(KernelError):
                 rules.apply(rule)
         said["after the NIC of another address went"] = elements(name)
+
+        said["who translates"] = [who_translates(netfilter, "cilium_host", mode) for mode in ("", *KUBE_PROXY)]
 
         run("nft", "flush", "ruleset")
         said["counted where there is nothing"] = list(rules.packets())

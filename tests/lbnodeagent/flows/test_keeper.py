@@ -19,7 +19,7 @@ from lbnodeagent.flows.nfnetlink import Message
 from lbnodeagent.flows.tables import Account, Change, Flow, Look, Offer, OfferEnded, Server
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.peers import Peers
-from lbnodeagent.tables import KeptFlows
+from lbnodeagent.tables import KeepsFlows, KeptFlows
 from memberlist import Config
 from purelb.addresses import IPAddress
 from purelb.flowmetrics import FlowMetrics
@@ -67,7 +67,7 @@ class Scene:
     def __init__(self, keeper: FlowKeeper, wire: Wire, kernel: Kernel) -> None:
         self.keeper, self.wire, self.kernel = keeper, wire, kernel
         self.looked: asyncio.Queue[Mapping[IPAddress, int]] = asyncio.Queue()
-        self.reports: asyncio.Queue[KeptFlows] = asyncio.Queue()
+        self.reports: asyncio.Queue[KeptFlows | KeepsFlows] = asyncio.Queue()
 
 
 def play(scene: Callable[[Scene], Coroutine[None, None, None]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from lbnodeagent.kubernetes.nodewarnings import AGAIN, NodeWarnings
-from lbnodeagent.tables import Wiped
+from lbnodeagent.tables import KeepsFlows, Wiped
 from purelb.events import EventRecorder, ObjectReference
 from purelb.metrics import AgentMetrics
 
@@ -45,6 +45,21 @@ def test_unheard_agents_are_named_with_the_port_on_the_node_and_in_the_log(caplo
     assert len(caplog.records) == 1
     assert registry.get_sample_value("purelb_lbnodeagent_unheard_peers") == 2
     assert made.unheard == text
+
+
+def test_a_node_that_cannot_keep_connections_says_why_once(caplog: pytest.LogCaptureFixture) -> None:
+    made, recorder, registry = warnings()
+    for second in range(3):
+        made.keeps_flows(KeepsFlows("the kernel refuses what that takes: nf_tables", "load it"), float(second))
+
+    ((_, event_type, reason, text),) = recorder.events
+    assert (event_type, reason) == ("Warning", "ConnectionsNotKept")
+    assert text.endswith("node m: the kernel refuses what that takes: nf_tables; load it")
+    assert len(caplog.records) == 1
+    assert registry.get_sample_value("purelb_lbnodeagent_findings", {"check": "flows-not-kept"}) == 1
+
+    made.keeps_flows(KeepsFlows(), 4.0)
+    assert made.found(4.0) == ()
 
 
 def test_a_node_that_does_not_serve_says_why_until_it_serves() -> None:

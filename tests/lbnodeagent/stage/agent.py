@@ -36,6 +36,7 @@ from lbnodeagent.tables import (
     DeleteDummy,
     DeleteRoute,
     IfIndex,
+    KeepsFlows,
     KeptFlows,
     Mac,
     Members,
@@ -284,7 +285,7 @@ class Agent:
                 pass  # nor holds any back
             case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)
-            case Serving() | KeptFlows() | Attendance() | ReturnPathTrouble():
+            case Serving() | KeptFlows() | KeepsFlows() | Attendance() | ReturnPathTrouble():
                 self.reports.append(output)
             case _:
                 assert_never(output)

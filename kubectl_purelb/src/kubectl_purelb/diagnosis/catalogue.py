@@ -34,6 +34,7 @@ WHY: Final[Mapping[Check, str]] = {
     Check.TWO_ANSWERS: "clients reach one of them at random",
     Check.NO_ANSWER: "the node announces the address and has it, and no client on that subnet finds it",
     Check.POOL_NEIGHBOUR: "a Service that is given that address and that host take it from each other",
+    Check.FLOWS_NOT_KEPT: "established connections are reset when their address moves, in spite of PURELB_KEEP_FLOWS",
     Check.NOT_INSTALLED: "no Service of type LoadBalancer gets an address",
     Check.PROGRAM_NOT_READY: "addresses are given, or announced, late or not at all",
     Check.MEMBERSHIP_STALE: "nobody knows which nodes take part, and nothing is planned",
