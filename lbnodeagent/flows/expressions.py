@@ -29,6 +29,8 @@ SYN, TCP_FLAGS = b"\x02", b"\x17"
 """SYN; FIN, SYN, RST and ACK."""
 IS_NEW: Final = struct.pack("=I", 8)
 """NF_CT_STATE_BIT(IP_CT_NEW)."""
+IS_UNKNOWN: Final = struct.pack("=I", 8 | 1)
+"""That and NF_CT_STATE_INVALID_BIT."""
 
 
 def meta(key: int, register: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address
@@ -11,7 +12,7 @@ from typing import Final, Self
 
 from lbnodeagent.errors import KernelError
 from lbnodeagent.flows import conntrack
-from lbnodeagent.flows.nfnetlink import DUMP, ERROR, HEAD, Message, answers, batch, encode
+from lbnodeagent.flows.nfnetlink import DONE, DUMP, ERROR, HEAD, Message, answers, batch, encode, messages_of
 from lbnodeagent.flows.straychains import note_strays
 from lbnodeagent.flows.tables import STRAY, Flow, Stray
 from purelb.addresses import IPAddress
@@ -68,6 +69,20 @@ class Netfilter:
                     raise KernelError("nf_tables", code)
                 if HEAD.unpack_from(data)[3] == self._sequence:
                     return data
+
+    def ask_all(self, message: Message) -> Iterator[bytes]:
+        """The parts of a dump of nf_tables. Raises KernelError."""
+        with _errors("nf_tables"), _open() as asking:
+            asking.send(encode(message, 1))
+            while True:
+                data = asking.recv(_RECEIVE)
+                yield data
+                for kind, body in messages_of(data):
+                    if kind in (DONE, ERROR):
+                        code = -int(struct.unpack_from("=i", body)[0]) if len(body) >= 4 else errno.EBADMSG
+                        if code:
+                            raise KernelError("nf_tables", code)
+                        return
 
     def live_flows(self, vips: Collection[IPAddress]) -> dict[IPAddress, list[Flow]]:
         """What this node serves of flows to each of these, by its conntrack. Raises KernelError."""

@@ -37,6 +37,17 @@ def batch(messages: Sequence[Message], sequence: int) -> bytes:
     return b"".join((begin, *(encode(message, sequence) for message in messages), end))
 
 
+def messages_of(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The kind and what is behind the head of each message; what is cut off is left out."""
+    at = 0
+    while len(data) - at >= HEAD.size:
+        length, kind, *_ = HEAD.unpack_from(data, at)
+        if not HEAD.size <= length <= len(data) - at:
+            break
+        yield kind, data[at + HEAD.size : at + length]
+        at += (length + 3) & ~3
+
+
 def answers(data: bytes, sequence: int) -> Iterator[int]:
     """The errno, 0 for done, of each answer to the request of that number."""
     while len(data) >= HEAD.size + 4:

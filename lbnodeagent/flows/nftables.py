@@ -4,7 +4,8 @@ Two tables of one name. ``netdev``: by the VIP that a packet goes to, on the NIC
 a chain of that VIP. There, per node that goes on serving flows, a set of them; what is in it goes to that node on
 layer 2. A packet keeps its flow in the set, and the SYN of a new connection of the same client and port takes it out.
 ``inet``: what comes in mid-flow for a VIP whose flows may still be told of, and that conntrack doesn't know, is dropped
-and not reset; TCP sends it again.
+and not reset; TCP sends it again. A SYN for such a VIP is noted: from that client's port nothing is passed on that
+somebody tells of only then.
 
 By hand: pyroute2 knows neither ``dynset`` nor an address for ``fwd``, and takes seconds for 100,000 elements; ``nft``
 would be a program more in the image, and a process for each change. Source: linux/netfilter/nf_tables.h, and what ``nft
@@ -14,14 +15,14 @@ would be a program more in the image, and a process for each change. Source: lin
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
 from itertools import islice
 from typing import Final
 
 from lbnodeagent.flows import straystatements
 from lbnodeagent.flows.expressions import COUNTER, JUMP, number, text, value
-from lbnodeagent.flows.nfnetlink import HEAD, NESTED, Message
+from lbnodeagent.flows.nfnetlink import DUMP, HEAD, NESTED, Message, messages_of
 from lbnodeagent.flows.objects import (
     CREATE,
     DEL_ELEMENTS,
@@ -30,9 +31,9 @@ from lbnodeagent.flows.objects import (
     DEL_TABLE,
     ELEMENTS_MOST,
     EVAL,
+    GET_ELEMENTS,
     GET_OBJECT,
     INET,
-    IPV4,
     MAP,
     NETDEV,
     NEW_ELEMENTS,
@@ -53,9 +54,14 @@ from lbnodeagent.flows.objects import (
     rule,
 )
 from lbnodeagent.flows.statements import (
+    BEGUN,
+    BEGUN_MOST,
     IDLE,
     PACKETS,
+    awaited_of,
     awaited_set,
+    begun_of,
+    begun_set,
     drop_of,
     flows_set,
     forward_of,
@@ -64,7 +70,7 @@ from lbnodeagent.flows.statements import (
     way_of,
 )
 from lbnodeagent.flows.tables import FLOWS_MOST, Flow, Server
-from lbnodeagent.kernel.attributes import attribute, attributes
+from lbnodeagent.kernel.attributes import attribute, attributes, nested
 from lbnodeagent.tables import IfIndex
 from purelb.addresses import IPAddress
 
@@ -90,18 +96,22 @@ def tables() -> list[Message]:
     for version in _VERSIONS:
         messages.append(new_set(NETDEV, vips_map(version), MAP, (address_type(version),), _size(version), FLOWS_MOST))
         messages.append(new_set(INET, awaited_set(version), 0, (address_type(version),), _size(version), FLOWS_MOST))
+        types, size = (*_flow_types(version), address_type(version)), 12 + 2 * _size(version)
+        messages.append(new_set(INET, begun_set(version), TIMEOUT | EVAL, types, size, BEGUN_MOST, lasts=BEGUN))
+        messages.append(chain(INET, awaited_set(version)))
+        messages += (rule(INET, awaited_set(version), one) for one in (begun_of(version), drop_of()))
     messages.append(base_chain(INET, "mid-flow", 0, _AFTER_CONNTRACK))
-    messages += (rule(INET, "mid-flow", drop_of(version)) for version in _VERSIONS)
+    for version in _VERSIONS:
+        messages.append(rule(INET, "mid-flow", awaited_of(version)))
     return messages
 
 
 def trial() -> list[Message]:
     """Have a rule that no packet meets, with all that is needed."""
-    types = (PROTO, SERVICE, IPV4, SERVICE)
     return [
         chain(NETDEV, _chain(_NOBODY)),
         _new_counter(NETDEV, flows_set(_NOBODY, _NOWHERE)),
-        new_set(NETDEV, flows_set(_NOBODY, _NOWHERE), TIMEOUT | EVAL, types, 16, FLOWS_MOST, lasts=IDLE),
+        new_set(NETDEV, flows_set(_NOBODY, _NOWHERE), TIMEOUT | EVAL, _flow_types(4), 16, FLOWS_MOST, lasts=IDLE),
         rule(NETDEV, _chain(_NOBODY), renewal_of(_NOBODY, _NOWHERE)),
         rule(NETDEV, _chain(_NOBODY), forward_of(_NOBODY, _NOWHERE, IfIndex(1))),
     ]
@@ -151,8 +161,7 @@ def vip(address: IPAddress, servers: Sequence[Server], index: IfIndex) -> list[M
     its_chain = _chain(address)
     messages = [chain(NETDEV, its_chain)]
     for server in servers:
-        types = (PROTO, SERVICE, address_type(address.version), SERVICE)
-        size = 12 + _size(address.version)
+        types, size = _flow_types(address.version), 12 + _size(address.version)
         messages.append(_new_counter(NETDEV, flows_set(address, server)))
         messages.append(
             new_set(NETDEV, flows_set(address, server), TIMEOUT | EVAL, types, size, FLOWS_MOST, lasts=IDLE)
@@ -214,6 +223,22 @@ def await_flows(addresses: Iterable[IPAddress], *, is_awaited: bool) -> list[Mes
 # --- elements --------------------------------------------------------------------------------------------------------
 
 
+def read_begun(version: int) -> Message:
+    """Which connections to VIPs, whose flows are awaited, began here."""
+    return Message(GET_ELEMENTS, DUMP, INET, text(1, TABLE) + text(2, begun_set(version)))
+
+
+def begun_flows(data: bytes, address: IPAddress) -> Iterator[Flow]:
+    """Those to a VIP, of a part of the answer to that."""
+    for kind, body in messages_of(data):
+        elements = attributes(body[4:]).get(3) if kind == NEW_ELEMENTS else None
+        for element in nested(elements or b""):
+            key = attributes(attributes(element).get(1, b"")).get(1, b"")
+            if len(key) == 12 + 2 * len(address.packed) and key.endswith(address.packed):
+                at = 8 + len(address.packed)
+                yield Flow(key[:1] + key[4:6] + key[at : at + 2] + key[8:at])
+
+
 def _flows(kind: int, address: IPAddress, server: Server, flows: Iterable[Flow]) -> list[Message]:
     size = 12 + len(address.packed)
     head = struct.pack("=HHHHHH", size + 12, 1 | NESTED, size + 8, 1 | NESTED, size + 4, 1)
@@ -236,6 +261,10 @@ def _counter(name: str) -> bytes:
 
 def _chain(address: IPAddress) -> str:
     return f"vip-{address.packed.hex()}"
+
+
+def _flow_types(version: int) -> tuple[int, int, int, int]:
+    return (PROTO, SERVICE, address_type(version), SERVICE)
 
 
 def _size(version: int) -> int:

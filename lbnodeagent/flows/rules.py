@@ -175,11 +175,14 @@ class Rules:
     def _change(self, change: Change) -> None:
         begun: Sequence[Flow] = change.begun
         messages: list[Message] = []
+        begun_here = self._begun_here(change)
         if change.is_renewal:
             # From a client's port that an old one had, whose end nobody saw. Never at first: what this node has of a
             # port then may be just such an old one. Nor of datagrams: those that came before they were told of look so.
             own = {flow for flow in self._netfilter.live_flows((change.vip,))[change.vip] if flow[0] != UDP}
-            begun = [flow for flow in begun if flow not in own]
+            begun_here |= own
+        if begun_here:
+            begun = [flow for flow in begun if flow not in begun_here]
         if change.is_first:
             messages += nftables.flush(change.vip, change.server)
         messages += nftables.remove_flows(change.vip, change.server, change.ended)
@@ -188,6 +191,16 @@ class Rules:
             if messages:
                 self._netfilter.commit(messages)
             messages = []
+        # And those that began meanwhile.
+        if later := (self._begun_here(change) - begun_here).intersection(begun):
+            self._netfilter.commit(nftables.remove_flows(change.vip, change.server, tuple(later)))
+
+    def _begun_here(self, change: Change) -> set[Flow]:
+        """The connections of its VIP that began here since that came."""
+        if not change.begun:
+            return set()
+        parts = self._netfilter.ask_all(nftables.read_begun(change.vip.version))
+        return {flow for part in parts for flow in nftables.begun_flows(part, change.vip)}
 
     def _await(self, rule: Await) -> None:
         for version in (4, 6):

@@ -11,7 +11,8 @@ from typing import Final
 from lbnodeagent.flows.expressions import (
     DELETE,
     DROP,
-    IS_NEW,
+    IS_UNKNOWN,
+    JUMP,
     KEY,
     LINK,
     META_L4PROTO,
@@ -42,6 +43,10 @@ from purelb.addresses import IPAddress
 
 IDLE: Final = 600
 """Seconds after which a kept flow without a packet is forgotten."""
+BEGUN: Final = 10
+"""Seconds for which it is known that a connection to a VIP whose flows are awaited began here: longer than they are."""
+BEGUN_MOST: Final = 1 << 14
+"""Of these: whoever fills the set has no harm done to others but what was done without it."""
 PACKETS: Final = "packets"
 """The counter of all."""
 
@@ -85,19 +90,43 @@ def forward_of(address: IPAddress, server: Server, index: IfIndex) -> bytes:
     )
 
 
-def drop_of(version: int) -> bytes:
-    """meta nfproto; ip daddr @awaited4; tcp flags & (fin|syn|rst|ack) != syn; ct state new; counter; drop"""
+def awaited_of(version: int) -> bytes:
+    """meta nfproto; ip daddr @awaited4; jump awaited4"""
     return (
         meta(META_NFPROTO, KEY)
         + compare(KEY, b"\2" if version == 4 else b"\x0a")
         + payload(NETWORK, *_destination(version), KEY)
         + lookup(awaited_set(version))
-        + meta(META_L4PROTO, KEY)
+        + verdict(JUMP, awaited_set(version))
+    )
+
+
+def begun_of(version: int) -> bytes:
+    """tcp flags & (fin|syn|rst|ack) == syn; update @begun4 { KEY . ip daddr timeout }"""
+    size = 4 if version == 4 else 16
+    return (
+        meta(META_L4PROTO, KEY)
+        + compare(KEY, TCP)
+        + tcp_flags(KEY)
+        + compare(KEY, SYN)
+        + _flow_key(version)
+        + payload(NETWORK, *_destination(version), KEY + 3 + size // 4)
+        + dynset(begun_set(version), UPDATE, BEGUN)
+    )
+
+
+def drop_of() -> bytes:
+    """tcp flags & (fin|syn|rst|ack) != syn; ct state new,invalid; counter; drop
+
+    Invalid is what comes to the port of an old connection that conntrack knows, and isn't of that one.
+    """
+    return (
+        meta(META_L4PROTO, KEY)
         + compare(KEY, TCP)
         + tcp_flags(KEY)
         + compare(KEY, SYN, UNEQUAL)
         + connection_state(KEY)
-        + masked(KEY, IS_NEW)
+        + masked(KEY, IS_UNKNOWN)
         + compare(KEY, bytes(4), UNEQUAL)
         + counter(PACKETS)
         + verdict(DROP)
@@ -125,7 +154,12 @@ def vips_map(version: int) -> str:
 
 
 def awaited_set(version: int) -> str:
+    """Its name, and that of the chain for what goes to these VIPs."""
     return f"awaited{version}"
+
+
+def begun_set(version: int) -> str:
+    return f"begun{version}"
 
 
 def _destination(version: int) -> tuple[int, int]:

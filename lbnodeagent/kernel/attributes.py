@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 _HEAD: Final = struct.Struct("=HH")
@@ -17,11 +18,19 @@ def attribute(kind: int, payload: bytes) -> bytes:
 
 def attributes(data: bytes) -> dict[int, bytes]:
     """The payload of each attribute by its kind; what is cut off is left out."""
-    found: dict[int, bytes] = {}
-    while len(data) >= _HEAD.size:
-        length, kind = _HEAD.unpack_from(data)
-        if not _HEAD.size <= length <= len(data):
+    return dict(_split(data))
+
+
+def nested(data: bytes) -> list[bytes]:
+    """The payloads of attributes of one kind, as lists have them; likewise."""
+    return [payload for _, payload in _split(data)]
+
+
+def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while len(data) - at >= _HEAD.size:
+        length, kind = _HEAD.unpack_from(data, at)
+        if not _HEAD.size <= length <= len(data) - at:
             break
-        found[kind & _KIND] = data[_HEAD.size : length]
-        data = data[(length + 3) & ~3 :]
-    return found
+        yield kind & _KIND, data[at + _HEAD.size : at + length]
+        at += (length + 3) & ~3
