@@ -200,6 +200,12 @@ def add_flows(address: IPAddress, server: Server, flows: Iterable[Flow]) -> list
     return _flows(NEW_ELEMENTS, address, server, flows)
 
 
+def renew_flows(address: IPAddress, server: Server, flows: Sequence[Flow]) -> list[Message]:
+    """Forward these, each for as long as if a packet of it came now."""
+    added = _flows(NEW_ELEMENTS, address, server, flows)
+    return [*added, *_flows(DEL_ELEMENTS, address, server, flows), *added]
+
+
 def remove_flows(address: IPAddress, server: Server, flows: Sequence[Flow]) -> list[Message]:
     """Forward these no longer. First they are added: to remove one that went by itself would fail."""
     return [*_flows(NEW_ELEMENTS, address, server, flows), *_flows(DEL_ELEMENTS, address, server, flows)]

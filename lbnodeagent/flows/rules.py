@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, assert_never
 
@@ -173,21 +173,24 @@ class Rules:
                 self._commit_if_there(nftables.forget_set(after.vip, server))
 
     def _change(self, change: Change) -> None:
-        begun: Sequence[Flow] = change.begun
-        messages: list[Message] = []
         begun_here = self._begun_here(change)
         if change.is_renewal:
             # From a client's port that an old one had, whose end nobody saw. Never at first: what this node has of a
             # port then may be just such an old one. Nor of datagrams: those that came before they were told of look so.
-            own = {flow for flow in self._netfilter.live_flows((change.vip,))[change.vip] if flow[0] != UDP}
-            begun_here |= own
-        if begun_here:
-            begun = [flow for flow in begun if flow not in begun_here]
-        if change.is_first:
+            begun_here |= {flow for flow in self._netfilter.live_flows((change.vip,))[change.vip] if flow[0] != UDP}
+        begun = [flow for flow in change.begun if flow not in begun_here] if begun_here else change.begun
+        messages: list[Message] = []
+        if change.is_first and not change.is_renewal:
             messages += nftables.flush(change.vip, change.server)
-        messages += nftables.remove_flows(change.vip, change.server, change.ended)
+        ended = change.ended
+        if change.is_renewal:
+            # What nobody tells of any more has ended while nobody could say so, and goes as no packet comes of it. To
+            # empty the set meanwhile would have packets of all others reset.
+            ended = (*ended, *begun_here.intersection(change.begun))
+        messages += nftables.remove_flows(change.vip, change.server, ended)
+        put = nftables.renew_flows if change.is_renewal else nftables.add_flows
         for at in range(0, max(len(begun), 1), _AT_ONCE):
-            messages += nftables.add_flows(change.vip, change.server, begun[at : at + _AT_ONCE])
+            messages += put(change.vip, change.server, begun[at : at + _AT_ONCE])
             if messages:
                 self._netfilter.commit(messages)
             messages = []

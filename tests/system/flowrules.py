@@ -157,6 +157,8 @@ def main() -> None:
         said["all at first"] = elements(name)
         rules.apply(Change(VIP, SERVER, all_of_them, (), True, is_renewal=True))
         said["but those that it serves itself"] = elements(name)
+        rules.apply(Change(VIP, SERVER, many[:2], (), True, is_renewal=True))
+        said["while they are told again in parts"] = elements(name)
         rules.apply(Change(VIP, SERVER, (flow(5001, CLIENT),), (many[0], flow(6000, CLIENT)), False))
         said["one more, one less, one that was not there"] = elements(name)
         rules.apply(Change(VIP, SERVER, (many[0],), (), True))

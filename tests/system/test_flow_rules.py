@@ -44,6 +44,7 @@ def test_the_kernel_takes_and_shows_what_it_is_told_of_flows() -> None:
         "at first": [0, 0],
         "all at first": 5001,
         "but those that it serves itself": 5000,
+        "while they are told again in parts": 5000,
         "one more, one less, one that was not there": 5000,
         "anew": 1,
         "packets of one move": 0,
