@@ -31,7 +31,7 @@ DRIVERS = {
     "allocator/sources/sidecar.py": "durations of calls",
     "lbnodeagent/dataplane/driver.py": "the data plane's",
     "lbnodeagent/dataplane/looplag.py": "measures the loop",
-    "lbnodeagent/flows/keeper.py": "when flows were told of",
+    "lbnodeagent/flows/teller.py": "when flows were told of",
     "lbnodeagent/flows/straywatch.py": "how long a look took",
     "lbnodeagent/gossip/peers.py": "the gossip's",
     "lbnodeagent/kernel/netlink.py": "when the kernel said something",

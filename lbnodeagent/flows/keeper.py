@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from ipaddress import IPv4Address
@@ -26,18 +26,16 @@ from lbnodeagent.flows.tables import (
     Change,
     Fellows,
     Find,
-    Flow,
     FlowsOutput,
     Keep,
     Located,
     Look,
-    Offer,
     OfferEnded,
     Released,
     Routed,
     Rule,
 )
-from lbnodeagent.flows.telling import Told, news, told_now
+from lbnodeagent.flows.teller import Teller
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.tables import KeepsFlows, KeptFlows, Stage
 from purelb.addresses import IPAddress
@@ -84,15 +82,13 @@ class FlowKeeper:
     ) -> None:
         """Two sockets, each with a thread of its own: a long look doesn't keep rules waiting."""
         self.metrics = metrics
-        self._node = node
-        self._peers = peers
         self._netfilter = rules
         self._rules = Rules(rules)
         self._conntrack = conntrack
         self._at_rules = at_rules
         self._at_conntrack = at_conntrack
         self._strays = StrayWatch(node, peers, self._rules, conntrack, at_rules, at_conntrack)
-        self._told: dict[IPAddress, Told] = {}
+        self._teller = Teller(node, peers, conntrack, at_conntrack)
         self._to_apply: asyncio.Queue[Rule] = asyncio.Queue()
         self._waiting = 0
         """The flows in these, and one for each."""
@@ -136,13 +132,6 @@ class FlowKeeper:
                 self._to_apply.put_nowait(output)
             case _:
                 assert_never(output)
-
-    def _ended(self, vip: IPAddress) -> None:
-        """The last flow of it has ended, or it is here again, or nobody's."""
-        told = self._told.pop(vip, None)
-        if told is not None and told.most:
-            seconds = round(asyncio.get_running_loop().time() - told.since, 1)
-            log.info("flows are served on no longer", extra={"vip": str(vip), "flows": told.most, "seconds": seconds})
 
     async def applied(self) -> None:
         """Wait until the kernel has the rules that were put, but not for long."""
@@ -221,48 +210,9 @@ class FlowKeeper:
         while True:
             match await self._to_look.get():
                 case OfferEnded(vip):
-                    self._ended(vip)
+                    self._teller.ended(vip)
                 case Look(offers):
-                    looked(await self._look_at(offers))
-
-    async def _look_at(self, offers: Sequence[Offer]) -> Mapping[IPAddress, int]:
-        """How many flows are served here of each VIP whose new owner knows of them."""
-        try:
-            flows = await self._in(self._at_conntrack, self._conntrack.live_flows, [offer.vip for offer in offers])
-        except KernelError as error:
-            log.warning("conntrack could not be read", extra={"error": str(error)})
-            return {}
-        of_owner: dict[str, list[Offer]] = {}
-        for offer in offers:
-            of_owner.setdefault(offer.to, []).append(offer)
-        async with asyncio.TaskGroup() as telling:
-            tells = [telling.create_task(self._tell_all(its, flows)) for its in of_owner.values()]
-        return {vip: len(flows[vip]) for tell in tells for vip in tell.result()}
-
-    async def _tell_all(self, offers: Sequence[Offer], flows: Mapping[IPAddress, list[Flow]]) -> list[IPAddress]:
-        """The VIPs of one owner of whose flows it knows; when it takes none now, the rest waits for the next look."""
-        loop, known = asyncio.get_running_loop(), list[IPAddress]()
-        for offer in offers:
-            if not await self._tell(offer, flows[offer.vip], loop.time()):
-                break
-            known.append(offer.vip)
-        return known
-
-    async def _tell(self, offer: Offer, flows: list[Flow], now: float) -> bool:
-        """Whether the new owner knows of these."""
-        told = self._told.get(offer.vip)
-        if told is None and not flows:
-            return True
-        message = await self._in(self._at_conntrack, news, self._node, offer, flows, told, now)
-        if message is not None:
-            if not await self._peers.send_flows(offer.to, message):
-                self._told.pop(offer.vip, None)
-                return False
-            if message.begun and message.is_first:
-                about = {"vip": str(offer.vip), "to": offer.to, "flows": len(flows)}
-                log.info("flows are served on", extra=about)
-        self._told[offer.vip] = await self._in(self._at_conntrack, told_now, offer, flows, told, now)
-        return True
+                    looked(await self._teller.look(offers))
 
 
 def _size(rule: Rule) -> int:

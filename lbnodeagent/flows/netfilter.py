@@ -87,6 +87,11 @@ class Netfilter:
     def live_flows(self, vips: Collection[IPAddress]) -> dict[IPAddress, list[Flow]]:
         """What this node serves of flows to each of these, by its conntrack. Raises KernelError."""
         found = {vip: list[Flow]() for vip in vips}
+        self.note_live_flows(found)
+        return found
+
+    def note_live_flows(self, found: Mapping[IPAddress, list[Flow]]) -> None:
+        """Likewise, of the VIPs that ``found`` has: it may be looked at meanwhile. Raises KernelError."""
         its4 = {vip: flows for vip, flows in found.items() if isinstance(vip, IPv4Address)}
         its6 = {vip: flows for vip, flows in found.items() if isinstance(vip, IPv6Address)}
         if its4:
@@ -94,7 +99,6 @@ class Netfilter:
             self._dump(Message(conntrack.GET, DUMP, socket.AF_INET, body), 4, _packed(its4))
         if its6:
             self._dump(Message(conntrack.GET, DUMP, socket.AF_INET6, conntrack.request(None)), 6, _packed(its6))
-        return found
 
     def strays(self, request: Message, version: int) -> set[Stray]:
         """The connections that a set or a map has. Raises KernelError."""

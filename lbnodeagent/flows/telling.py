@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,13 +27,20 @@ class Told:
     """So many at once were told of."""
 
 
-def news(node: str, offer: Offer, flows: Collection[Flow], told: Told | None, now: float) -> FlowsMessage | None:
-    """What ``node`` has to say of the flows that it serves now; None: nothing."""
+def part(node: str, offer: Offer, begun: Iterable[Flow], *, is_first: bool) -> FlowsMessage:
+    """What ``node`` has to say before it knows all flows that it serves."""
+    return FlowsMessage(node, offer.vip, offer.address, tuple(begun), is_first=is_first)
+
+
+def news(
+    node: str, offer: Offer, flows: Collection[Flow], told: Told | None, now: float, *, is_open: bool = False
+) -> FlowsMessage | None:
+    """What ``node`` has to say of the flows that it serves now; None: nothing, unless parts were told (``is_open``)."""
     is_first = told is None or told.offer != offer or now - told.renewed_at >= RENEW
     before = told.flows if told is not None and not is_first else frozenset[Flow]()
     after = frozenset(flows)
     begun, ended = after - before, before - after
-    has_news = bool(begun or ended) or (is_first and told is not None and bool(told.flows))
+    has_news = is_open or bool(begun or ended) or (is_first and told is not None and bool(told.flows))
     if not has_news:
         return None
     return FlowsMessage(node, offer.vip, offer.address, tuple(begun), tuple(ended), is_first, is_last=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import ip_address
@@ -26,14 +27,19 @@ from purelb.flowmetrics import FlowMetrics
 from tests.lbnodeagent.flows.scenes import LIFE, OWN, flow
 from tests.lbnodeagent.scenes import VIP
 
+MANY = 2000
 OTHER = ip_address("10.31.188.65")
 TO_W11, TO_W12 = Offer(VIP, "w11", LIFE, OWN), Offer(OTHER, "w12", LIFE, OWN)
 
 
 class Kernel(Netfilter):
-    """Each VIP has one flow, for as long as it is busy; every rule is taken."""
+    """Each VIP has one flow, for as long as it is busy; every rule is taken. With a ``pause`` one VIP has many, and the
+    last of them is found only when that is over.
+    """
 
     is_busy = True
+    pause: threading.Event | None = None
+    fails = False
 
     def commit(self, messages: Sequence[Message]) -> None:
         pass
@@ -41,8 +47,14 @@ class Kernel(Netfilter):
     def ask(self, message: Message) -> bytes:
         raise KernelError("nf_tables", errno.ENOENT)
 
-    def live_flows(self, vips: Collection[IPAddress]) -> dict[IPAddress, list[Flow]]:
-        return {vip: [flow(1)] if self.is_busy else [] for vip in vips}
+    def note_live_flows(self, found: Mapping[IPAddress, list[Flow]]) -> None:
+        if self.pause is not None:
+            found[VIP].extend(flow(port) for port in range(2, 2 + MANY))
+            assert self.pause.wait(10)
+        if self.fails:
+            raise KernelError("conntrack", errno.EINTR)
+        for flows in found.values() if self.is_busy else ():
+            flows.append(flow(1))
 
 
 class Wire(Peers):
@@ -114,6 +126,45 @@ def test_after_a_vip_came_back_while_its_flows_were_told_of_all_are_told_anew() 
         await its.looked.get()
 
         assert [message.is_first for _, message in its.wire.arrived] == [True, True]
+
+    play(scene)
+
+
+def test_a_new_owner_is_told_of_many_flows_as_they_are_found_and_knows_when_these_are_all() -> None:
+    async def scene(its: Scene) -> None:
+        its.kernel.pause = threading.Event()
+        its.wire.takes["w11"].set()
+        its.keeper.put(Look((TO_W11,)))
+        while not its.wire.arrived:
+            await asyncio.sleep(0.001)
+        its.kernel.pause.set()
+
+        assert await its.looked.get() == {VIP: MANY + 1}
+        first, last = (message for _, message in its.wire.arrived)
+        assert (len(first.begun), first.is_first, first.is_last) == (MANY, True, False)
+        assert (last.begun, last.ended, last.is_first, last.is_last) == ((flow(1),), (), False, True)
+
+        its.keeper.put(Look((TO_W11,)))
+        await its.looked.get()
+        assert len(its.wire.arrived) == 2, "they are known"
+
+    play(scene)
+
+
+def test_what_a_new_owner_was_told_before_conntrack_could_not_be_read_to_its_end_is_told_anew() -> None:
+    async def scene(its: Scene) -> None:
+        its.kernel.pause, its.kernel.fails = threading.Event(), True
+        its.wire.takes["w11"].set()
+        its.keeper.put(Look((TO_W11,)))
+        while not its.wire.arrived:
+            await asyncio.sleep(0.001)
+        its.kernel.pause.set()
+        assert await its.looked.get() == {}
+
+        its.kernel.fails = False
+        its.keeper.put(Look((TO_W11,)))
+        assert await its.looked.get() == {VIP: MANY + 1}
+        assert [message.is_first for _, message in its.wire.arrived][:2] == [True, True]
 
     play(scene)
 

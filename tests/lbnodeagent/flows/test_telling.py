@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbnodeagent.flows.tables import Offer
-from lbnodeagent.flows.telling import RENEW, Told, news, told_now
+from lbnodeagent.flows.telling import RENEW, Told, news, part, told_now
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from tests.lbnodeagent.flows.scenes import LIFE, NEXT_LIFE, OWN, flow
 from tests.lbnodeagent.scenes import NOW, VIP
@@ -25,6 +25,13 @@ def test_then_only_what_began_or_ended() -> None:
 
     assert message == FlowsMessage("own", VIP, OWN, (flow(3),), (flow(1),), is_last=True)
     assert told_now(OFFER, [flow(2)], ONE_AND_TWO, NOW + 1) == Told(OFFER, frozenset({flow(2)}), NOW, NOW, 2)
+
+
+def test_after_parts_of_it_were_told_it_is_said_that_there_is_no_more() -> None:
+    known = Told(OFFER, frozenset({flow(1)}), NOW, NOW, 1)
+
+    assert part("own", OFFER, [flow(1)], is_first=True) == FlowsMessage("own", VIP, OWN, (flow(1),), is_first=True)
+    assert news("own", OFFER, [flow(1)], known, NOW, is_open=True) == FlowsMessage("own", VIP, OWN, is_last=True)
 
 
 def test_without_news_nothing_is_told() -> None:
