@@ -24,13 +24,15 @@ ADD, UPDATE, DELETE = 0, 1, 2
 JUMP, RETURN, DROP, ACCEPT = -3, -5, 0, 1
 COUNTER: Final = 1
 """NFT_OBJECT_COUNTER."""
-TCP: Final = b"\6"
+TCP, SCTP = b"\6", b"\x84"
 SYN, TCP_FLAGS = b"\x02", b"\x17"
 """SYN; FIN, SYN, RST and ACK."""
 IS_NEW: Final = struct.pack("=I", 8)
 """NF_CT_STATE_BIT(IP_CT_NEW)."""
 IS_UNKNOWN: Final = struct.pack("=I", 8 | 1)
 """That and NF_CT_STATE_INVALID_BIT."""
+INIT: Final = b"\1"
+"""The first chunk of an association of SCTP (RFC 9260 section 3.2)."""
 
 
 def meta(key: int, register: int) -> bytes:

@@ -63,6 +63,7 @@ from lbnodeagent.flows.statements import (
     begun_of,
     begun_set,
     drop_of,
+    drop_sctp_of,
     flows_set,
     forward_of,
     renewal_of,
@@ -99,7 +100,7 @@ def tables() -> list[Message]:
         types, size = (*_flow_types(version), address_type(version)), 12 + 2 * _size(version)
         messages.append(new_set(INET, begun_set(version), TIMEOUT | EVAL, types, size, BEGUN_MOST, lasts=BEGUN))
         messages.append(chain(INET, awaited_set(version)))
-        messages += (rule(INET, awaited_set(version), one) for one in (begun_of(version), drop_of()))
+        messages += (rule(INET, awaited_set(version), one) for one in (begun_of(version), drop_of(), drop_sctp_of()))
     messages.append(base_chain(INET, "mid-flow", 0, _AFTER_CONNTRACK))
     for version in _VERSIONS:
         messages.append(rule(INET, "mid-flow", awaited_of(version)))

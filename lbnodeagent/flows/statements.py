@@ -11,6 +11,7 @@ from typing import Final
 from lbnodeagent.flows.expressions import (
     DELETE,
     DROP,
+    INIT,
     IS_UNKNOWN,
     JUMP,
     KEY,
@@ -19,6 +20,7 @@ from lbnodeagent.flows.expressions import (
     META_NFPROTO,
     META_PROTOCOL,
     NETWORK,
+    SCTP,
     SYN,
     TCP,
     TRANSPORT,
@@ -125,7 +127,27 @@ def drop_of() -> bytes:
         + compare(KEY, TCP)
         + tcp_flags(KEY)
         + compare(KEY, SYN, UNEQUAL)
-        + connection_state(KEY)
+        + _dropped_if_unknown()
+    )
+
+
+def drop_sctp_of() -> bytes:
+    """meta l4proto sctp; @th,96,8 != INIT; ct state new,invalid; counter; drop
+
+    The kernel would tell the client that it knows no such protocol.
+    """
+    return (
+        meta(META_L4PROTO, KEY)
+        + compare(KEY, SCTP)
+        + payload(TRANSPORT, 12, 1, KEY)
+        + compare(KEY, INIT, UNEQUAL)
+        + _dropped_if_unknown()
+    )
+
+
+def _dropped_if_unknown() -> bytes:
+    return (
+        connection_state(KEY)
         + masked(KEY, IS_UNKNOWN)
         + compare(KEY, bytes(4), UNEQUAL)
         + counter(PACKETS)

@@ -12,13 +12,14 @@ from typing import Final
 from lbnodeagent.errors import KernelError
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.rules import Rules
-from lbnodeagent.flows.tables import Await, Change, Keep, Server
+from lbnodeagent.flows.tables import FLOW, Await, Change, Flow, Keep, Server
 from lbnodeagent.tables import IfIndex
 from tests.system.flowrules import CLIENT, VIP, elements, flow, run
 
 OWN, SERVER = IPv4Address("10.31.188.1"), Server("w11", IPv4Address("10.31.188.11"))
 OLD, NEW, OTHER = 40001, 40002, 40003
 """Ports of the client."""
+UDP, SCTP = 17, 132
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 _IP: Final = 0x0800
 SERVER_MAC: Final = bytes.fromhex("525400000011")
@@ -64,11 +65,38 @@ class Client:
         header = header[:10] + struct.pack("!H", _sum(header)) + header[12:]
         self._socket.send(self._head + header + segment)
 
+    def send_other(self, protocol: int, port: int) -> None:
+        """A datagram of UDP, or a packet of SCTP in mid-association (RFC 9260 section 3: HEARTBEAT)."""
+        if protocol == UDP:
+            body = struct.pack("!HHHH", port, 80, 8, 0)
+        else:
+            chunk = struct.pack("!BBHHHI", 4, 0, 12, 1, 8, 0)
+            body = struct.pack("!HHII", port, 80, 7, 0) + chunk
+            body = body[:8] + struct.pack("<I", _crc32c(body)) + body[12:]
+        header = _IPV4.pack(0x45, 0, 20 + len(body), 0, 0, 64, protocol, 0, CLIENT.packed, VIP.packed)
+        header = header[:10] + struct.pack("!H", _sum(header)) + header[12:]
+        self._socket.send(self._head + header + body)
+
+    def others_until(self, port: int) -> list[tuple[int, str]]:
+        """Protocol and destination of what isn't TCP before an answer to a new connection, likewise."""
+        self.send(port, SYN, 5000)
+        seen = []
+        while (frame := self._frame())[23] != 6 or frame[36:38] != port.to_bytes(2, "big"):
+            if frame[23] != 6:
+                seen.append((frame[23], frame[:6].hex()))
+        return seen
+
+    def _frame(self) -> bytes:
+        while True:
+            frame, (_, _, kind, *_) = self._socket.recvfrom(2048)
+            if kind != socket.PACKET_OUTGOING:
+                return frame
+
     def sees(self) -> Segment:
         """The next one."""
         while True:
-            frame, (_, _, kind, *_) = self._socket.recvfrom(2048)
-            if kind != socket.PACKET_OUTGOING and frame[23] == 6:
+            frame = self._frame()
+            if frame[23] == 6:
                 ports = struct.unpack_from("!HHI", frame, 34)
                 is_forwarded = frame[26:30] == CLIENT.packed
                 return Segment(frame[:6], ports[0] if is_forwarded else ports[1], frame[47], ports[2])
@@ -93,6 +121,16 @@ def _sum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total ^ 0xFFFF
+
+
+def _crc32c(data: bytes) -> int:
+    """RFC 3385."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    return crc ^ 0xFFFFFFFF
 
 
 def main() -> None:
@@ -134,6 +172,17 @@ def main() -> None:
         client.send(OLD, SYN, 4_000_000_000)
         client.sees()
         said["passed on, after the old one began anew"] = elements(name)
+        client.send_other(SCTP, OLD)
+        said["of an unknown association, awaited"] = client.others_until(50001)
+        others = tuple(Flow(FLOW.pack(protocol, OLD, 80) + CLIENT.packed) for protocol in (UDP, SCTP))
+        rules.apply(Change(VIP, SERVER, others, (), False))
+        for protocol in (UDP, SCTP):
+            client.send_other(protocol, OLD)
+        ways = [(protocol, SERVER_MAC.hex()) for protocol in (UDP, SCTP)]
+        said["where datagrams and associations go"] = client.others_until(50002) == ways
+        rules.apply(Await((VIP,), False))
+        client.send_other(SCTP, NEW)
+        said["of an unknown association"] = [protocol for protocol, _ in client.others_until(50003)]
         rules.end()
     print(json.dumps(said))
 

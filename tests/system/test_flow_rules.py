@@ -13,6 +13,8 @@ import pytest
 from lab.machine.processes import python_path
 from tests.system.flowpackets import RST
 
+ICMP = 1
+
 
 def said_by(script: str) -> Any:
     """In a network of its own."""
@@ -34,6 +36,9 @@ def test_a_clients_port_that_an_old_connection_had_is_the_new_ones() -> None:
         "passed on, of an old one and one that began here": 1,
         "where the old one goes": True,
         "passed on, after the old one began anew": 0,
+        "of an unknown association, awaited": [],
+        "where datagrams and associations go": True,
+        "of an unknown association": [ICMP],
     }
 
 
