@@ -2,7 +2,7 @@
 
 A lab of four nodes with pods that echo. 500 connections say a byte each 20 ms, and 50 new ones come per second; a
 cordon, its end, and a rolling restart of all agents, with `PURELB_KEEP_FLOWS` and without it; and once 100,000 flows
-more, made in the owner's conntrack. Prints JSON lines. Needs root.
+more, made in the owner's conntrack, and a connection that says as much as it can. Prints JSON lines. Needs root.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from bench.allocator import memory_of
 from bench.cluster import Cluster, cluster, eventually, service, vips_of
 from bench.conversations import talkers
 from bench.report import event, figure
+from bench.throughput import rate, sink
 
 BENCH: Final = "connections"
 INTERVAL: Final = 0.02
 NEW_PER_SECOND: Final = 50
 MANY: Final = 100_000
+SETTLE, MEASURE = 1.0, 3.0
+"""Seconds."""
 
 
 class Talk:
@@ -136,6 +139,33 @@ def many(lab: Cluster, vip: str) -> bool:
     return bool(figure(BENCH, f"{MANY} flows: memory of an agent", worst, "MiB", "<= 30", worst <= 30) and slow)
 
 
+def throughput(lab: Cluster, vip: str) -> bool:
+    """What one connection says before its address moves, and after that, when it is passed on."""
+    owner, second = lab.nodes[1], lab.nodes[2]
+    its = service("sink", vip)
+    its["spec"] |= {"selector": {"app": "sink"}, "ports": [{"port": 80, "targetPort": 8080}]}
+    lab.apply([sink(), its])
+    lab.settle([vip])
+    client = lab.spaces.start("client", sys.executable, "-m", "bench.throughput", vip, "80")
+    assert client.stdout is not None
+    client.stdout.readline()
+    time.sleep(SETTLE + MEASURE)
+    moving = time.monotonic()
+    lab.kubectl("cordon", owner)
+    eventually("it doesn't leave", lambda: lab.holders([vip])[vip] == [second])
+    moved = time.monotonic()
+    time.sleep(SETTLE + MEASURE)
+    client.send_signal(signal.SIGTERM)
+    taken = json.loads(client.communicate(timeout=60)[0] or "[]")
+    lab.kubectl("uncordon", owner)
+    lab.kubectl("delete", "service", "sink")
+    unkept, kept = rate(taken, moving - MEASURE, moving), rate(taken, moved + SETTLE, moved + SETTLE + MEASURE)
+    share = 100 * kept / max(unkept, 0.1)
+    more = {"unkept_mib_s": round(unkept), "kept_mib_s": round(kept)}
+    what = "throughput of a kept connection, of an unkept one's"
+    return figure(BENCH, what, share, "%", ">= 80", share >= 80, **more) is not False
+
+
 def keep(lab: Cluster, vip: str, *, is_on: bool) -> None:
     """Have agents that keep flows, or don't."""
     lab.kubectl("set", "env", "daemonset/lbnodeagent", "-n", "purelb", f"PURELB_KEEP_FLOWS={str(is_on).lower()}")
@@ -155,11 +185,11 @@ def main() -> int:
     """Exit code 1 when a figure isn't what it must be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="100 connections instead of 500, and no 100,000 flows")
-    parser.add_argument("--many", action="store_true", help="the 100,000 flows alone")
+    parser.add_argument("--many", action="store_true", help="only the 100,000 flows, and the throughput")
     arguments = parser.parse_args()
     count = 100 if arguments.quick else 500
     with cluster(nodes=4) as lab:
-        (vip,) = vips_of(lab.nodes[1], lab.nodes, 1, second=lab.nodes[2])
+        vip, other = vips_of(lab.nodes[1], lab.nodes, 2, second=lab.nodes[2])
         its = service("talk", vip)
         its["spec"] |= {"selector": {"app": "talk"}, "ports": [{"port": 80, "targetPort": 8080}]}
         lab.apply([talkers(4), its])
@@ -167,10 +197,11 @@ def main() -> int:
         # First with it: what is reset leaves entries in conntracks whose ends nobody saw, and ports come again.
         keep(lab, vip, is_on=True)
         if arguments.many:
-            return 0 if many(lab, vip) else 1
+            return 0 if many(lab, vip) and throughput(lab, other) else 1
         holds = moves(lab, vip, count, keeps=True)
         if not arguments.quick:
             holds = many(lab, vip) and holds
+            holds = throughput(lab, other) and holds
         keep(lab, vip, is_on=False)
         return 0 if moves(lab, vip, count, keeps=False) and holds else 1
 
