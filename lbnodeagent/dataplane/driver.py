@@ -17,9 +17,11 @@ from typing import Final, assert_never
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.executor import Executor
+from lbnodeagent.dataplane.gauges import Gauges
 from lbnodeagent.dataplane.invariants import Refusal
 from lbnodeagent.dataplane.looplag import measure_lag
 from lbnodeagent.dataplane.outputs import Adopted, Counted, Execute, JoinAtOnce, Output, RemovedOften, SayMeta, Swept
+from lbnodeagent.dataplane.reports import Reported, Reports
 from lbnodeagent.dataplane.rivals import Rivals
 from lbnodeagent.dataplane.standstill import Standstill
 from lbnodeagent.dataplane.takeovers import Takeover
@@ -29,14 +31,10 @@ from lbnodeagent.flows.keeper import FlowKeeper
 from lbnodeagent.flows.tables import FlowsOutput, Stray
 from lbnodeagent.gate.watch import GateWatch
 from lbnodeagent.gossip.events import StoodStill
-from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
-from lbnodeagent.kernel.addressmanagers import advice, suspects
-from lbnodeagent.kernel.arp import answering_for_others
 from lbnodeagent.kernel.netlink import Netlink
-from lbnodeagent.kernel.nodesockets import read_process, read_sockets
 from lbnodeagent.mailbox import Mailbox
-from lbnodeagent.messages import Begun, Configured, KeysKnown, Peer, PeersKnown, Told, ToldKey
+from lbnodeagent.messages import Begun, Configured, KeysKnown, PeersKnown, Told, ToldKey
 from lbnodeagent.returnpath.keeper import ReturnKeeper
 from lbnodeagent.returnpath.ways import ReturnWays
 from lbnodeagent.tables import (
@@ -51,7 +49,6 @@ from lbnodeagent.tables import (
     StrayAnswers,
     Surroundings,
     Wiped,
-    report_key,
 )
 from lbnodeagent.wire.frames import claim_of
 from lbnodeagent.wire.garp import Announce
@@ -67,8 +64,6 @@ from purelb.statedump import Table
 
 log = logging.getLogger(__name__)
 
-STRAY_LOOK: Final = 10.0
-"""Seconds between two looks at the kernel's settings for ARP."""
 STILL: Final = 15.0
 """Seconds without a turn after which the data plane counts as dead."""
 
@@ -102,24 +97,16 @@ class DataPlane:
         self._listener = listener
         self._peers = peers
         self._inbox = inbox
-        self._outbox = outbox
         self._metrics = metrics
         self._router = router
         self._gate = gate
         self._keeper = keeper
         self._returns = returns
+        self._gauges = Gauges(core, peers, metrics)
+        self._reports = Reports(outbox, Rivals(netlink.neighbours))
         self._wake = asyncio.Event()
         self._departed = asyncio.Event()
         self._to_execute: deque[Execute] = deque()
-        self._shown_ring: tuple[bytes, ...] = ()
-        self._pods: frozenset[Peer] = frozenset()
-        self._beside_ipvs: tuple[str, ...] = ()
-        self._told_stray: StrayAnswers | None = None
-        self._told_returns = ReturnPathTrouble(())
-        self._keeps_flows = KeepsFlows()
-        self._unnamed: list[Conflict] = []
-        self._rivals = Rivals(netlink.neighbours)
-        self._identify = asyncio.Event()
         self._standstill = Standstill()
         self.pulse = Pulse("the data plane", STILL)
         """Shown at each turn: neither a loop that is blocked nor a kernel that never answers goes unseen."""
@@ -134,8 +121,9 @@ class DataPlane:
         if self._gate is not None:
             self._core.await_looks(self._now())
         if self._keeper is not None:
-            self._report_flows(await self._keeper.begin())
-            if self._keeps_flows.trouble:
+            begun = await self._keeper.begin()
+            self._reports.of_flows(begun)
+            if begun.trouble:
                 self._keeper = None
             else:
                 self._core.keep_flows()
@@ -152,10 +140,11 @@ class DataPlane:
             if self._gate is not None:
                 tasks.create_task(self._follow_gate(self._gate))
             if self._keeper is not None:
-                tasks.create_task(self._keeper.run(self._flows_looked, self._flows_astray, self._report_flows))
-            tasks.create_task(self._returns.run(self._returns_looked))
-            tasks.create_task(self._name_rivals())
-            tasks.create_task(self._look_for_stray_answers())
+                tasks.create_task(self._keeper.run(self._flows_looked, self._flows_astray, self._reports.of_flows))
+            tasks.create_task(self._returns.run(self._reports.of_returns))
+            tasks.create_task(self._gauges.show_subnets())
+            tasks.create_task(self._reports.name_rivals(self._now))
+            tasks.create_task(self._reports.look_for_stray_answers())
             tasks.create_task(measure_lag(self._metrics, self._standstill))
             tasks.create_task(self._take_turns())
 
@@ -229,19 +218,9 @@ class DataPlane:
         self._core.flows_looked(self._now(), counts)
         self._fed()
 
-    def _returns_looked(self, trouble: ReturnPathTrouble) -> None:
-        if trouble != self._told_returns:
-            self._told_returns = trouble
-            self._outbox.put(report_key(trouble), trouble)
-
     def _flows_astray(self, version: int, strays: Sequence[Stray]) -> None:
         self._core.flows_astray(self._now(), version, strays)
         self._fed()
-
-    def _report_flows(self, report: KeptFlows | KeepsFlows) -> None:
-        if isinstance(report, KeepsFlows):
-            self._keeps_flows = report
-        self._outbox.put(report_key(report), report)
 
     async def _follow_inbox(self) -> None:
         self._inbox.open()
@@ -250,14 +229,13 @@ class DataPlane:
                 for told in (await self._inbox.take()).values():
                     match told:
                         case Begun():
-                            self._told_stray, self._told_returns = None, ReturnPathTrouble(())
-                            self._report_flows(self._keeps_flows)
+                            self._reports.begin_again()
                         case Configured():
-                            self._told_returns = ReturnPathTrouble(())
+                            self._reports.configured()
                         case KeysKnown(keys):
                             self._peers.set_keys(keys)
                         case PeersKnown(peers, _):
-                            self._pods = peers
+                            self._reports.pods_are(peers)
                             self._peers.set_addresses(told.addresses)
                         case _:
                             pass
@@ -265,27 +243,6 @@ class DataPlane:
                 self._fed()
         finally:
             self._inbox.close()
-
-    async def _look_for_stray_answers(self) -> None:
-        """The kernel's settings change without a word."""
-        while True:
-            everywhere, here = self._core.candidacy.subnet_counts
-            self._metrics.subnets.set(everywhere)
-            self._metrics.local_subnets.set(here)
-            stray = StrayAnswers(answering_for_others(self._beside_ipvs))
-            if stray != self._told_stray:
-                self._told_stray = stray
-                self._outbox.put(report_key(stray), stray)
-            await asyncio.sleep(STRAY_LOOK)
-
-    async def _name_rivals(self) -> None:
-        """Say whose MAC it is that answers for a VIP."""
-        while True:
-            await self._identify.wait()
-            self._identify.clear()
-            conflicts, self._unnamed = self._unnamed, []
-            reports = await self._rivals.named(conflicts, self._pods, self._now())
-            self._outbox.put_all({report_key(report): report for report in reports})
 
     def _moment(self) -> float:
         """Now, for the core: that this agent stood still it hears before all that happened meanwhile."""
@@ -324,25 +281,12 @@ class DataPlane:
 
     def _say(self) -> None:
         """Carry out all that needs no waiting; what the kernel is to do is left to the turn."""
-        reports: dict[ReportKey, Report] = {}
-        for output in self._core.outputs():
-            report = self._carry_out(output)
-            if report is not None:
-                reports[report_key(report)] = report
-        self._outbox.put_all(reports)
-        self._metrics.members.set(self._core.candidacy.member_count)
-        self._metrics.nowhere.set(self._core.nowhere_count)
-        if self._keeper is not None:
-            self._keeper.metrics.show_flows(*self._core.flow_counts)
-            self._keeper.metrics.show_strays(*self._core.stray_counts)
-        self._metrics.cut_off.set(self._core.candidacy.is_unanswered)
-        self._metrics.messages_refused.set(self._peers.refused)
-        if self._peers.ring != self._shown_ring:
-            self._show_ring(self._peers.ring)
+        self._reports.put([said for output in self._core.outputs() if (said := self._carry_out(output)) is not None])
+        self._gauges.show(self._keeper)
         if self._core.has_left:
             self._departed.set()
 
-    def _carry_out(self, output: Output) -> Report | None:
+    def _carry_out(self, output: Output) -> Reported | None:
         """Do it; what is left is to be reported."""
         if isinstance(output, FlowsOutput):
             if self._keeper is not None:
@@ -366,24 +310,17 @@ class DataPlane:
             case JoinAtOnce():
                 self._peers.hurry()
             case Counted():
-                self._count(output)
+                self._gauges.count(output)
             case Takeover(cause, seconds):
                 self._metrics.takeover_seconds.labels(cause).observe(seconds)
             case Refusal(vip, interface, rule, reason):
                 self._metrics.refusals.labels(rule).inc()
                 log.warning("refused", extra={"vip": str(vip), "interface": interface, "rule": rule, "reason": reason})
-            case RemovedOften(vip, interface, times, by, is_nodes_own):
-                found = suspects(read_sockets(), by, read_process)
-                return Wiped(vip, interface, times, advice(interface, found), is_nodes_own)
-            case Conflict(node=""):
-                self._unnamed.append(output)
-                self._identify.set()
-            case Surroundings():
-                self._beside_ipvs = output.beside_ipvs
-                return output
             case (
-                Announcement()
+                RemovedOften()
+                | Announcement()
                 | Conflict()
+                | Surroundings()
                 | Wiped()
                 | StrayAnswers()
                 | Members()
@@ -397,28 +334,6 @@ class DataPlane:
             case _:
                 assert_never(output)
         return None
-
-    def _count(self, counted: Counted) -> None:
-        match counted.what:
-            case "election_wins":
-                counter = self._metrics.election_wins
-            case "election_losses":
-                counter = self._metrics.election_losses
-            case "conflicts":
-                counter = self._metrics.conflicts
-            case "restored":
-                counter = self._metrics.restored
-            case "affinity_fallback":
-                counter = self._metrics.affinity_fallback.labels(str(counted.vip))
-            case _:
-                assert_never(counted.what)
-        counter.inc(counted.times)
-
-    def _show_ring(self, ring: tuple[bytes, ...]) -> None:
-        self._shown_ring = ring
-        self._metrics.gossip_keys.clear()
-        for number, key in enumerate(ring):
-            self._metrics.gossip_keys.labels(fingerprint(key), "opens" if number else "seals").set(1)
 
     @staticmethod
     def _now() -> float:
