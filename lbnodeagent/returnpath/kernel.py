@@ -20,6 +20,7 @@ from lbnodeagent.returnpath import marks
 from lbnodeagent.returnpath.routing import (
     VERSIONS,
     Entry,
+    Rule,
     decode,
     encode_drop,
     encode_have,
@@ -49,10 +50,13 @@ class ReturnKernel:
         """The ways that our rules of nf_tables are about; None: nothing is known of them."""
 
     def have(self, ways: Sequence[Way]) -> bool:
-        """Have these and no others; whether there was something to do. Raises KernelError."""
+        """Have these and no others; whether there was something to do. Raises KernelError, when all else was tried."""
         with self._lock:
-            has_changed = _route(entries_of(ways))
-            return self._mark(tuple(ways)) or has_changed
+            has_changed, refusals = _route(entries_of(ways))
+            has_changed = self._mark(tuple(ways)) or has_changed
+            for refusal in refusals:
+                raise refusal
+            return has_changed
 
     def _mark(self, ways: tuple[Way, ...]) -> bool:
         if not ways and self._marked == ():
@@ -91,17 +95,21 @@ def _sweep(netfilter: Netfilter) -> None:
             raise
 
 
-def _route(wanted: Sequence[Entry]) -> bool:
+def _route(wanted: Sequence[Entry]) -> tuple[bool, list[KernelError]]:
+    """Whether there was something to do, and what of it was refused."""
+    refusals: list[KernelError] = []
     try:
         with _RouteSocket() as rtnetlink:
             going, coming = plan(wanted, rtnetlink.read())
-            for entry in going:
-                rtnetlink.drop(entry)
-            for entry in coming:
-                rtnetlink.have(entry)
+            for do, entries in ((rtnetlink.drop, going), (rtnetlink.have, coming)):
+                for entry in entries:
+                    try:
+                        do(entry)
+                    except KernelError as refusal:
+                        refusals.append(refusal)
     except OSError as error:
         raise KernelError("routing", error.errno or errno.EIO) from error
-    return bool(going or coming)
+    return bool(going or coming), refusals
 
 
 class _RouteSocket:
@@ -132,11 +140,11 @@ class _RouteSocket:
 
     def have(self, entry: Entry) -> None:
         """Raises KernelError."""
-        self._do(encode_have(entry, self._next()), {errno.EEXIST}, f"adding {entry}")
+        self._do(encode_have(entry, self._next()), {errno.EEXIST}, f"adding {_text(entry)}")
 
     def drop(self, entry: Entry) -> None:
         """Raises KernelError."""
-        self._do(encode_drop(entry, self._next()), _GONE, f"removing {entry}")
+        self._do(encode_drop(entry, self._next()), _GONE, f"removing {_text(entry)}")
 
     def _next(self) -> int:
         self._sequence += 1
@@ -162,3 +170,10 @@ class _RouteSocket:
                 if isinstance(one, int):
                     return found, one
                 found.append(one)
+
+
+def _text(entry: Entry) -> str:
+    """As ip(8) writes it."""
+    if isinstance(entry, Rule):
+        return f"rule fwmark {entry.mark:#x}/{entry.mask:#x} lookup {entry.table}"
+    return f"route {entry.network} table {entry.table}"

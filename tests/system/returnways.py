@@ -208,6 +208,12 @@ def main() -> None:
             run("ip", "route", "show", "table", "79341").strip(),
         ]
         said["after"] = client.answered_by(HOST, POD)
+        run("sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=1")
+        try:
+            said["one is refused"] = kernel.have(its)
+        except KernelError as error:
+            said["one is refused"] = [str(error), *client.answered_by(HOST, POD)]
+        kernel.have(())
         run("sysctl", "-qw", "net.ipv4.conf.eth1.rp_filter=1")
         said["strict"] = client.answered_by(POD, patience=0.5)
     print(json.dumps(said))

@@ -37,5 +37,10 @@ def test_answers_leave_by_the_nic_of_their_address_and_nothing_else_does() -> No
         "a successor sweeps": [True, False],
         "others' stay": ["from all fwmark 0x77 lookup 77", "192.0.2.0/24 dev eth1 scope link"],
         "after": ["eth0", "eth0"],
+        "one is refused": [
+            "adding route fd00:172:30::/64 table 79341: Permission denied (EACCES)",
+            "eth1",
+            "eth1",
+        ],
         "strict": ["lost"],
     }
