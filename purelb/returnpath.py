@@ -33,6 +33,14 @@ class ReturnPath:
     mark_bits: tuple[int, ...] = MARK_BITS
     """By which the kernel knows them: n of them tell 2 to the n, less one, subnets of a family apart."""
 
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """All that these bits can say but nothing; the last one has all of them."""
+        marks = [0]
+        for bit in self.mark_bits:
+            marks += [mark | 1 << bit for mark in marks]
+        return tuple(marks[1:])
+
 
 @dataclass(frozen=True, slots=True)
 class ReturnPathTrouble:

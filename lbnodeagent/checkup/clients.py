@@ -32,6 +32,11 @@ class Detour(NamedTuple):
     """The interface by which what is sent to that client leaves."""
 
 
+def detour_of(client: Client, nic: str, by: str | None, marked: Iterable[str | None]) -> Detour | None:
+    """Of a client that comes in by ``nic``, if what answers it leaves ``by`` another interface, marked or not."""
+    return None if by in (None, nic) or nic in marked else Detour(client, nic, by)
+
+
 class FarClients:
     """Between two looks; one client of each NIC."""
 

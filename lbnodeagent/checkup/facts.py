@@ -85,3 +85,5 @@ class Expected:
     metrics_port: int = 0
     dummy: str = ""
     """The interface that routed addresses are on; empty where none is to be there."""
+    marks: tuple[int, ...] = ()
+    """By which answers may be led to the NIC of their VIP (returnPath)."""

@@ -80,7 +80,10 @@ def _way(facts: Facts, _: Expected) -> Iterable[Finding]:
             f"clients of other subnets come in by {detour.nic} ({client} for {vip}), and what answers them leaves by "
             f"{detour.by}"
         )
-        remedy = f"ip route add CLIENTS via GATEWAY dev {detour.nic} on the node, for the networks that they are in"
+        remedy = (
+            "say returnPath: {enabled: true} in the LBNodeAgent, or on the node ip route add CLIENTS via GATEWAY dev "
+            f"{detour.nic} for the networks that they are in"
+        )
         yield Finding(Check.WAY_BACK, what, remedy)
     if still := [nic.name for nic in facts.nics if not nic.forwards]:
         what = f"this node doesn't forward what comes in by {', '.join(still)}, so that it reaches no pod elsewhere"

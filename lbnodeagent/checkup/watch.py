@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from lbnodeagent.checkup.answers import ASKED, Answers, Doubt
 from lbnodeagent.checkup.asking import who_has
-from lbnodeagent.checkup.clients import Detour, FarClients
+from lbnodeagent.checkup.clients import Detour, FarClients, detour_of
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
 from lbnodeagent.checkup.findings import findings
 from lbnodeagent.checkup.listening import far_clients
@@ -129,8 +129,11 @@ class CheckupWatch:
         nics = [nic for nic in facts.nics if not nic.has_default and not nic.drops_far]
         came = await far_clients(nics, lambda address: address in expected.vips and has(address))
         known = self._clients.seen(came, expected.vips)
-        ways = [(client, nic, leaves_by(client.address)) for nic, client in known.items()]
-        return tuple(Detour(client, nic, by) for client, nic, by in ways if by not in (None, nic))
+        found = []
+        for nic, client in known.items():
+            marked = (leaves_by(client.address, mark) for mark in expected.marks)
+            found.append(detour_of(client, nic, leaves_by(client.address), marked))
+        return tuple(detour for detour in found if detour is not None)
 
     async def _closed(self, peers: Sequence[Peer], port: int) -> list[str]:
         are_open = await asyncio.gather(*(_is_open(peer.address, port) for peer in peers))

@@ -20,7 +20,7 @@ _RTM_GETROUTE: Final = 26
 _NLM_F_REQUEST: Final = 1
 _NLMSG_ERROR: Final = 2
 _RTM_NEWROUTE: Final = 24
-_RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF = 1, 2, 3, 4
+_RTA_DST, _RTA_SRC, _RTA_IIF, _RTA_OIF, _RTA_MARK = 1, 2, 3, 4, 16
 _HEADERS: Final = 16 + 12
 """Bytes of nlmsghdr and rtmsg, before the attributes."""
 
@@ -39,13 +39,14 @@ def drops_far(name: str) -> bool:
     return _refuses(name, own, socket.inet_aton(_FAR)) and not _refuses(name, own, near)
 
 
-def leaves_by(client: IPv4Address) -> str | None:
+def leaves_by(client: IPv4Address, mark: int = 0) -> str | None:
     """The interface by which an answer to ``client`` leaves; None where there is no way, or it can't be told.
 
-    As ``ip route get CLIENT`` says: the answers of pods are routed by that, before the VIP is their source again.
+    As ``ip route get CLIENT mark MARK`` says: the answers of pods are routed by that, before the VIP is their source
+    again.
     """
     try:
-        reply = _ask_for_route((_RTA_DST, client.packed))
+        reply = _ask_for_route((_RTA_DST, client.packed), (_RTA_MARK, struct.pack("=I", mark)))
         if _kind_of(reply) != _RTM_NEWROUTE:
             return None
         index = attributes(reply[_HEADERS:]).get(_RTA_OIF)

@@ -54,6 +54,7 @@ class Checkups:
         self._pods: frozenset[Peer] = frozenset()
         self._keys: tuple[bytes, ...] = ()
         self._dummy = ""
+        self._marks: tuple[int, ...] = ()
         self._facts = NodeFacts()
 
     def told(self, told: Iterable[Told | None]) -> None:
@@ -66,6 +67,7 @@ class Checkups:
                     self._pods = peers
                 case Configured(config):
                     self._dummy = config.dummy_interface
+                    self._marks = config.return_path.marks if config.return_path is not None else ()
                 case _:
                     continue
 
@@ -88,6 +90,7 @@ class Checkups:
             gossip_port=self._settings.gossip_port,
             metrics_port=self._settings.common.port,
             dummy=self._dummy if is_routed else "",
+            marks=self._marks,
         )
 
     def heard_peers(self) -> Sequence[Peer]:

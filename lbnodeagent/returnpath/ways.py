@@ -57,7 +57,7 @@ def ways_of(wanted: ReturnPath | None, subnets: Iterable[NicSubnet], present: Pr
     """The ways of the subnets on which this node announces; ``wanted`` None: none."""
     if wanted is None:
         return ReturnWays()
-    marks = _marks(wanted.mark_bits)
+    marks = wanted.marks
     ways: list[Way] = []
     refused: list[str] = []
     for subnet in subnets:
@@ -84,14 +84,6 @@ def ways_of(wanted: ReturnPath | None, subnets: Iterable[NicSubnet], present: Pr
             mark, mask = marks[number - 1], marks[-1]
             ways.append(Way(subnet.network, subnet.index, subnet.interface, gateway, tuple(own), number, mark, mask))
     return ReturnWays(tuple(ways), tuple(refused))
-
-
-def _marks(bits: Iterable[int]) -> list[int]:
-    """All that these bits can say but nothing, the last one has all of them."""
-    marks = [0]
-    for bit in bits:
-        marks += [mark | 1 << bit for mark in marks]
-    return marks[1:]
 
 
 def _is_way_out(subnet: NicSubnet, present: Present) -> bool:

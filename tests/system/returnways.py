@@ -14,8 +14,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 
+from lbnodeagent.checkup.ways import leaves_by
 from lbnodeagent.errors import KernelError
 from lbnodeagent.returnpath.kernel import ReturnKernel
 from lbnodeagent.returnpath.marks import TABLE
@@ -187,6 +188,8 @@ def main() -> None:
             print(json.dumps(str(error)))
             return
         said["with"] = client.answered_by(HOST, POD, HOST6, POD6)
+        far_away = IPv4Address(CLIENT)
+        said["the doctor's look"] = [leaves_by(far_away), leaves_by(far_away, its[0].mark)]
         said["the node's own address"] = client.answered_by(OWN)
         said["again"] = kernel.have(its)
 

@@ -29,6 +29,7 @@ def test_answers_leave_by_the_nic_of_their_address_and_nothing_else_does() -> No
         "without": ["eth0", "eth0", "eth0", "eth0"],
         "have": True,
         "with": ["eth1", "eth1", "eth1", "eth1"],
+        "the doctor's look": ["eth0", "eth1"],
         "the node's own address": ["eth0"],
         "again": False,
         "beside other marks": ["eth1", "eth1", "eth1", "eth1", True],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from lbnodeagent.checkup.clients import KEPT, Client, FarClients
+from lbnodeagent.checkup.clients import KEPT, Client, Detour, FarClients, detour_of
 
 VIP = IPv4Address("10.31.188.64")
 FIRST = Client(IPv4Address("192.168.9.9"), VIP)
@@ -34,3 +34,11 @@ def test_without_its_vip_nobody_is_remembered() -> None:
 
     assert clients.seen({}, []) == {}
     assert clients.seen({}, [VIP]) == {}
+
+
+def test_what_leaves_by_another_nic_is_a_detour_unless_answers_are_led_by_a_mark() -> None:
+    assert detour_of(FIRST, "eth1", "eth0", []) == Detour(FIRST, "eth1", "eth0")
+    assert detour_of(FIRST, "eth1", "eth0", ["eth0", "eth2"]) == Detour(FIRST, "eth1", "eth0")
+    assert detour_of(FIRST, "eth1", "eth0", ["eth0", "eth1"]) is None
+    assert detour_of(FIRST, "eth1", "eth1", []) is None
+    assert detour_of(FIRST, "eth1", None, []) is None, "it can't be told"
