@@ -39,6 +39,20 @@ from lbnodeagent.flows.expressions import (
     value,
 )
 from lbnodeagent.flows.nfnetlink import NESTED, Message
+from lbnodeagent.flows.objects import (
+    APPEND,
+    CREATE,
+    DEL_TABLE,
+    ELEMENTS_MOST,
+    INET,
+    NEW_CHAIN,
+    NEW_ELEMENTS,
+    NEW_RULE,
+    NEW_SET,
+    NEW_TABLE,
+    address_size,
+    address_type,
+)
 from lbnodeagent.kernel.attributes import attribute
 from lbnodeagent.returnpath.ways import Way
 
@@ -48,30 +62,23 @@ IN, OUT = "in", "out"
 _BEFORE_TRANSLATION, _AFTER_CONNTRACK = -110, -150
 """Priorities of the hooks: behind those that restore marks (mangle), before kube-proxy's translation (dstnat)."""
 _PREROUTING, _OUTPUT = 0, 3
-_INET: Final = 1
-_NEW_TABLE, _GET_TABLE, _DEL_TABLE, _NEW_CHAIN, _NEW_RULE = (10 << 8 | number for number in (0, 1, 2, 3, 6))
-_NEW_SET, _NEW_ELEMENTS = 10 << 8 | 9, 10 << 8 | 12
-_CREATE, _APPEND = 0x400, 0x800
-_IPV4, _IPV6 = 7, 8
-"""nft's own numbers of types, by which it shows elements."""
-_OWN_MOST: Final = 1500
-"""In one message, whose attributes have at most 64 KiB."""
+_GET_TABLE: Final = 10 << 8 | 1
 
 
 def swept() -> list[Message]:
     """Have no table; it fails where there is none."""
-    return [Message(_DEL_TABLE, 0, _INET, text(1, TABLE))]
+    return [Message(DEL_TABLE, 0, INET, text(1, TABLE))]
 
 
 def look() -> Message:
     """Whether there is one."""
-    return Message(_GET_TABLE, 0, _INET, text(1, TABLE))
+    return Message(_GET_TABLE, 0, INET, text(1, TABLE))
 
 
 def marking(ways: Sequence[Way]) -> list[Message]:
     """Have these rules and no others, in one step."""
     rules = [*_incoming(ways), *((OUT, _answer(way)) for way in ways)]
-    table = Message(_NEW_TABLE, _CREATE, _INET, text(1, TABLE))
+    table = Message(NEW_TABLE, CREATE, INET, text(1, TABLE))
     return [
         table,
         *swept(),  # of which there is one by then
@@ -166,7 +173,7 @@ def _bits(bits: int) -> bytes:
 def _base_chain(name: str, hook: int, priority: int, kind: str) -> Message:
     where = attribute(4 | NESTED, number(1, hook) + number(2, priority))
     body = text(1, TABLE) + text(3, name) + where + number(5, ACCEPT) + text(7, kind)
-    return Message(_NEW_CHAIN, _CREATE, _INET, body)
+    return Message(NEW_CHAIN, CREATE, INET, body)
 
 
 def _own(way: Way) -> str:
@@ -175,14 +182,14 @@ def _own(way: Way) -> str:
 
 
 def _set(name: str, way: Way) -> Iterator[Message]:
-    kind, size = (_IPV4, 4) if way.network.version == 4 else (_IPV6, 16)
-    its = text(1, TABLE) + text(2, name)
-    yield Message(_NEW_SET, _CREATE, _INET, its + number(3, 0) + number(4, kind) + number(5, size) + number(10, 1))
-    elements = b"".join(attribute(1 | NESTED, value(1, address.packed)) for address in way.own[:_OWN_MOST])
+    kind, its = address_type(way.network.version), text(1, TABLE) + text(2, name)
+    shape = number(3, 0) + number(4, kind) + number(5, address_size(kind)) + number(10, 1)
+    yield Message(NEW_SET, CREATE, INET, its + shape)
+    elements = b"".join(attribute(1 | NESTED, value(1, address.packed)) for address in way.own[:ELEMENTS_MOST])
     if elements:
-        yield Message(_NEW_ELEMENTS, _CREATE, _INET, its + attribute(3 | NESTED, elements))
+        yield Message(NEW_ELEMENTS, CREATE, INET, its + attribute(3 | NESTED, elements))
 
 
 def _rule(chain: str, expressions: bytes) -> Message:
     body = text(1, TABLE) + text(2, chain) + attribute(4 | NESTED, expressions)
-    return Message(_NEW_RULE, _CREATE | _APPEND, _INET, body)
+    return Message(NEW_RULE, CREATE | APPEND, INET, body)
