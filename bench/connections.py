@@ -24,6 +24,8 @@ from bench.report import event, figure
 from bench.throughput import rate, sink
 
 BENCH: Final = "connections"
+REST, RESTART = "at rest", "rolling restart of all agents"
+"""What resets nothing, whether flows are kept or not."""
 INTERVAL: Final = 0.02
 NEW_PER_SECOND: Final = 50
 MANY: Final = 100_000
@@ -89,10 +91,10 @@ def moves(lab: Cluster, vip: str, count: int, *, keeps: bool) -> bool:
     holds = True
     at_rest = 0.0
     changes: list[tuple[str, Callable[[], None]]] = [
-        ("at rest", rest),
+        (REST, rest),
         ("cordon of the owner", cordon),
         ("its end (failback)", uncordon),
-        ("rolling restart of all agents", restart),
+        (RESTART, restart),
     ]
     for what, change in changes:
         with talking(lab, vip, count) as talk:
@@ -100,7 +102,7 @@ def moves(lab: Cluster, vip: str, count: int, *, keeps: bool) -> bool:
         seen = talk.seen
         broken, slowest = len(seen["broken"]), 1000 * seen["slowest"]
         at_rest = at_rest or slowest
-        must = "0" if keeps or what == "at rest" else ""
+        must = "0" if keeps or what in (REST, RESTART) else ""
         more = {
             "of": count,
             "keeps_flows": keeps,
