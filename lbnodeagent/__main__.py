@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
@@ -20,8 +20,6 @@ from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.driver import DataPlane
 from lbnodeagent.errors import KernelError, LedgerHeld
-from lbnodeagent.flows.keeper import FlowKeeper
-from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.gate.watch import GateWatch
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.kernel.holdings import keeps_marks
@@ -38,7 +36,6 @@ from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from memberlist import Config
 from purelb import logs, memory, names
 from purelb.errors import SettingsError
-from purelb.flowmetrics import FlowMetrics
 from purelb.metrics import AgentMetrics, RouterMetrics, new_registry
 from purelb.page import Page, keep_serving
 from purelb.reviews import reviewing
@@ -47,6 +44,9 @@ from purelb.settings import AgentSettings, HostPort
 from purelb.statedump import Table
 from purelb.statesignal import StateDump, ignore_signal
 from purelb.version import parse_version
+
+if TYPE_CHECKING:
+    from lbnodeagent.flows.keeper import FlowKeeper
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +166,11 @@ def keeper_of(settings: AgentSettings, peers: Peers, registry: CollectorRegistry
     if not settings.keeps_flows:
         yield None
         return
+    # Imported here, because it brings half a megabyte of memory.
+    from lbnodeagent.flows.keeper import FlowKeeper
+    from lbnodeagent.flows.netfilter import Netfilter
+    from purelb.flowmetrics import FlowMetrics
+
     with (
         Netfilter() as rules,
         Netfilter() as conntrack,

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
@@ -27,7 +27,6 @@ from lbnodeagent.dataplane.standstill import Standstill
 from lbnodeagent.dataplane.takeovers import Takeover
 from lbnodeagent.election.negotiation import Send
 from lbnodeagent.errors import FrameError
-from lbnodeagent.flows.keeper import FlowKeeper
 from lbnodeagent.flows.tables import FlowsOutput, Stray
 from lbnodeagent.gate.watch import GateWatch
 from lbnodeagent.gossip.events import StoodStill
@@ -61,6 +60,9 @@ from purelb.metrics import AgentMetrics
 from purelb.pulse import BEAT, Pulse
 from purelb.returnpath import ReturnPathTrouble
 from purelb.statedump import Table
+
+if TYPE_CHECKING:
+    from lbnodeagent.flows.keeper import FlowKeeper
 
 log = logging.getLogger(__name__)
 
