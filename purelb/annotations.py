@@ -6,7 +6,6 @@ It reads keys only. Any tenant writes annotations, so what is looked at and quot
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from itertools import islice
 from typing import Final
 
@@ -94,6 +93,8 @@ def _is_odd(key: str) -> bool:
 
 def _nearest(key: str) -> str | None:
     """The key of ours that was meant, whatever the case and the words' joints."""
+    from difflib import get_close_matches  # most programs never meet a key that means nothing; 0.25 MB of memory
+
     plain = {_plain(known): known for known in USERS}
     near = get_close_matches(_plain(key)[:WIDEST], plain, n=1, cutoff=0.7)
     return plain[near[0]] if near else None

@@ -10,7 +10,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -140,6 +139,8 @@ class Groups:
 
     def _unknown(self, name: str, namespace: str) -> Refusal:
         """No such group; those that the namespace may use are named."""
+        from difflib import get_close_matches  # as in purelb/annotations.py
+
         usable = [group.name for group in islice(self.served.values(), COMPARED) if not self.deny(group, namespace)]
         near = get_close_matches(excerpt(name), usable, n=1)
         if near:
