@@ -2,8 +2,8 @@
 
 kopf as a whole imports what its users may need, and we don't: webhooks with aiohttp's framework for sites, helpers for
 handlers that make objects, and where it is installed the official Kubernetes client, to know its model classes, which
-takes 19 MB of memory and half a second. So its parts are imported from where they are, for which time its package is
-there without its ``__init__`` having run. A release that has them elsewhere is imported as a whole.
+takes 19 MB of memory and half a second. So its parts are imported from where they are (imports.py). A release that has
+them elsewhere is imported as a whole.
 
 YAML, which it reads kubeconfigs with, JSON patches and aiohttp's framework come in when somebody first uses them
 (importlib.util.LazyLoader). aiohttp itself is to come in by light_aiohttp.py.
@@ -12,14 +12,14 @@ YAML, which it reads kubeconfigs with, JSON patches and aiohttp's framework come
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader, find_spec, module_from_spec
+from importlib.util import LazyLoader
 from types import ModuleType
 from typing import Final
 
 import purelb.light_aiohttp  # noqa: F401
+from purelb.imports import absent, bare
 
 _LATER: Final = frozenset(("aiohttp.web", "jsonpatch", "yaml"))
 
@@ -36,29 +36,11 @@ class _Later:
         return spec
 
 
-@contextmanager
-def _standing_in(modules: Mapping[str, ModuleType | None]) -> Iterator[None]:
-    """For as long as this, these are what they are for whoever imports them; None: they can't be."""
-    absent = [name for name in modules if name not in sys.modules]
-    for name in absent:
-        sys.modules[name] = modules[name]  # type: ignore[assignment]  # None is how Python marks those that can't be
-    try:
-        yield
-    finally:
-        for name in absent:
-            del sys.modules[name]
-
-
-def _bare(name: str) -> dict[str, ModuleType | None]:
-    spec = find_spec(name)
-    return {} if spec is None else {name: module_from_spec(spec)}
-
-
 sys.meta_path.insert(0, _Later)
 try:
-    with _standing_in({"kubernetes": None}):
+    with absent("kubernetes"):
         try:
-            with _standing_in({} if "kopf" in sys.modules else _bare("kopf")):
+            with bare("kopf"):
                 from kopf import on as on
                 from kopf._cogs.configs.configuration import OperatorSettings as OperatorSettings
                 from kopf._cogs.structs.credentials import ConnectionInfo as ConnectionInfo
