@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from prometheus_client import CollectorRegistry
-
 import purelb
 from allocator.bootstrap import install
 from allocator.gossipkey import GossipSecret, Remembered
@@ -38,6 +36,7 @@ from purelb.errors import SettingsError
 from purelb.events import EventRecorder, Unsent
 from purelb.kopfrunner import run_operator
 from purelb.kube import Kube
+from purelb.light_prometheus import CollectorRegistry
 from purelb.metrics import AllocatorMetrics, new_registry
 from purelb.missingrights import own_pod, tell
 from purelb.pace import Pace

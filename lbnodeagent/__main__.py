@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry
-
 import purelb
 from lbnodeagent.bird.watch import BirdWatch
 from lbnodeagent.dataplane.core import Core
@@ -36,6 +34,7 @@ from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from memberlist import Config
 from purelb import logs, memory, names
 from purelb.errors import SettingsError
+from purelb.light_prometheus import CollectorRegistry
 from purelb.metrics import AgentMetrics, RouterMetrics, new_registry
 from purelb.page import Page, keep_serving
 from purelb.reviews import reviewing

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from purelb.light_prometheus import Collector, CounterMetricFamily, GaugeMetricFamily, Metric
 
 
 class GossipCollector(Collector):

@@ -14,10 +14,9 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Final, Self
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-
+from purelb.exposition import CONTENT_TYPE, rendered
 from purelb.light_aiohttp import BaseRequest, RequestHandler, Response, Server
+from purelb.light_prometheus import CollectorRegistry
 
 log = logging.getLogger(__name__)
 
@@ -129,8 +128,8 @@ class Page:
     def _metrics(self, registry: CollectorRegistry) -> Response:
         now = time.monotonic()
         if now - self._rendered_at >= FRESH:
-            self._rendered, self._rendered_at = generate_latest(registry), now
-        return Response(body=self._rendered, headers={"Content-Type": CONTENT_TYPE_LATEST})
+            self._rendered, self._rendered_at = rendered(registry.collect()), now
+        return Response(body=self._rendered, headers={"Content-Type": CONTENT_TYPE})
 
 
 def server_of(answer: Callable[[BaseRequest], Awaitable[Response]]) -> Server:

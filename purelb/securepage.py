@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-
 from purelb.errors import KubeError, SettingsError
 from purelb.light_aiohttp import BaseRequest, Response
+from purelb.light_prometheus import CollectorRegistry
 from purelb.page import CONNECTIONS, Page, connecting, end, server_of
 from purelb.reviews import Reviews
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from purelb.light_prometheus import CollectorRegistry, Counter, Gauge
 
 ENDS: Final = ("left", "aged", "slow", "refused")
 """How the look of a browser ends: it left, was told to come again, didn't keep up, or there were too many before it."""

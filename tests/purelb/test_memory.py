@@ -18,6 +18,7 @@ NEEDLESS = (
     "frozenlist._frozenlist",  # brings the library of C++
     "google.protobuf",
     "grpc",
+    "http.server",
     "importlib.metadata",  # brings zipfile and csv
     "jsonpointer",  # of jsonpatch
     "kubernetes",
