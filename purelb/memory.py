@@ -23,7 +23,7 @@ EVERY: Final = 60.0
 """Seconds from one time at which free memory is given back to the next: a millisecond, and a page of it is soon needed
 again or isn't."""
 
-TLS_BUFFER: Final = 64 * 1024
+TLS_BUFFER: Final = 32 * 1024
 """Bytes that a TLS connection reads at a time, and keeps room for as long as it stands. asyncio has 256 KiB, for who
 downloads much; ours are a watch per kind, which say a few hundred bytes now and then, and one for requests."""
 
