@@ -170,7 +170,8 @@ locks:  ## requirements/ with hashes, from constraints.txt
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    -c constraints.txt - -o requirements/release.txt
 
-# Both images, as folders: purelb-lab demo --images .lab/images. ARGS=--twice builds each twice and fails unless they are alike.
+# Both images, as folders: purelb-lab demo --images .lab/images. ARGS=--twice builds each twice and fails unless they are alike;
+# ARGS="--arch arm64" builds them for that, by emulation.
 images:  ## both images as folders for the lab
 	@./prepare test
 	@$(BIN)/python -m lab.command.buildimages .lab/images $(ARGS)

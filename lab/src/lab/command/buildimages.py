@@ -29,6 +29,9 @@ DOCKERFILES: Final[Mapping[str, str]] = {
     "purelb-lbnodeagent": "Dockerfile.agent",
 }
 _BASE: Final = "purelb-base"
+_EMULATORS: Final[Mapping[str, str]] = {"amd64": "qemu-x86_64", "arm64": "qemu-aarch64"}
+"""By Debian's name of an architecture, which is the OCI's too: what Debian's qemu-user-static calls its emulator."""
+_BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
 _SUITE: Final = "bookworm"
 _PACKAGES: Final = "python3,python3-venv"
 _APT_SOURCES: Final = Path("/etc/apt")
@@ -56,8 +59,9 @@ class Built:
 class Builder:
     """One storage of buildah's: with layers as overlays where the kernel lets it, else as plain folders (vfs)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, architecture: str | None = None) -> None:
         self._folder = folder
+        self._architecture = [f"--arch={architecture}"] if architecture else []
         self._storage = folder / "storage"
         self._driver = "overlay"
 
@@ -69,7 +73,15 @@ class Builder:
             self.forget()
             self._driver = "vfs"
             container, root = self._empty_container()
-        bootstrap = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, root, debian_mirror()]
+        bootstrap = [
+            "debootstrap",
+            *self._architecture,
+            "--variant=minbase",
+            f"--include={_PACKAGES}",
+            _SUITE,
+            root,
+            debian_mirror(),
+        ]
         _run(bootstrap)
         for cache in ("var/cache/apt/archives", "var/lib/apt/lists", "var/log"):
             shutil.rmtree(Path(root) / cache, ignore_errors=True)
@@ -78,7 +90,7 @@ class Builder:
 
     def _empty_container(self) -> tuple[str, str]:
         """Its name and the folder that it is mounted on."""
-        container = self._buildah("from", "--quiet", "scratch")
+        container = self._buildah("from", *self._architecture, "--quiet", "scratch")
         return container, self._buildah("mount", container)
 
     def build(self, name: str, dockerfile: str) -> Built:
@@ -88,6 +100,7 @@ class Builder:
         target.mkdir(parents=True)
         self._buildah(
             "build",
+            *self._architecture,
             "--isolation=chroot",
             f"--timestamp={_TIME}",
             f"--build-arg=BASE=localhost/{_BASE}",
@@ -122,6 +135,16 @@ class Builder:
     def _buildah(self, *arguments: str) -> str:
         storage = ["--root", str(self._storage / "root"), "--runroot", str(self._storage / "run")]
         return _run(["buildah", "--storage-driver", self._driver, *storage, *arguments]).strip()
+
+
+def check_runs_here(architecture: str, emulated: Path = _BINFMT) -> None:
+    """Raises BuildFailed where this machine can't run an architecture's programs, as the build does.
+
+    `emulated` has a file for each emulator that the kernel knows (admin-guide/binfmt-misc).
+    """
+    own = _run(["dpkg", "--print-architecture"]).strip()
+    if architecture != own and not (emulated / _EMULATORS[architecture]).exists():
+        raise BuildFailed(f"programs of {architecture} don't run here: apt-get install qemu-user-static binfmt-support")
 
 
 def debian_mirror() -> str:
@@ -167,10 +190,15 @@ def _run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def build_all(folder: Path, *, twice: bool = False) -> dict[str, Built]:
-    """Both images below that folder. Raises BuildFailed, also when they are built `twice` and come out differently."""
+def build_all(folder: Path, *, twice: bool = False, architecture: str | None = None) -> dict[str, Built]:
+    """Both images below that folder; of this machine's architecture, or of another one that it can emulate.
+
+    Raises BuildFailed, also when they are built `twice` and come out differently.
+    """
+    if architecture:
+        check_runs_here(architecture)
     folder.mkdir(parents=True, exist_ok=True)
-    builder = Builder(folder)
+    builder = Builder(folder, architecture)
     builder.forget()
     try:
         builder.make_base()
@@ -188,11 +216,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.command.buildimages", description="Build PureLB's images.")
     parser.add_argument("folder", type=Path, metavar="DIR", help="where the images go")
     parser.add_argument("--twice", action="store_true", help="build each twice; fails unless both are alike")
+    parser.add_argument("--arch", choices=_EMULATORS, help="of another architecture, by QEMU; they go to DIR/ARCH then")
     given = parser.parse_args()
-    folder: Path = given.folder.absolute()
+    folder: Path = given.folder.absolute() / (given.arch or "")
     began = time.monotonic()
     try:
-        images = build_all(folder, twice=given.twice)
+        images = build_all(folder, twice=given.twice, architecture=given.arch)
     except LabError as failure:
         print(f"lab.command.buildimages: {failure}", file=sys.stderr)
         return 1
