@@ -199,7 +199,7 @@ def main() -> int:
         # First with it: what is reset leaves entries in conntracks whose ends nobody saw, and ports come again.
         keep(lab, vip, is_on=True)
         if arguments.many:
-            return 0 if many(lab, vip) and throughput(lab, other) else 1
+            return 0 if all((many(lab, vip), throughput(lab, other))) else 1
         holds = moves(lab, vip, count, keeps=True)
         if not arguments.quick:
             holds = many(lab, vip) and holds

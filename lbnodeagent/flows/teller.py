@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 SOON: Final = 0.01
 """Seconds between two looks at what has been found."""
-WORTH: Final = 500
+WORTH: Final = 2000
 """Flows for which a message is worth its while, before all are found."""
 
 

@@ -18,6 +18,7 @@ from lbnodeagent.flows.keeper import WAITING_MOST, FlowKeeper
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.nfnetlink import Message
 from lbnodeagent.flows.tables import Account, Change, Flow, Look, Offer, OfferEnded, Server
+from lbnodeagent.flows.teller import WORTH
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.peers import Peers
 from lbnodeagent.tables import KeepsFlows, KeptFlows
@@ -27,7 +28,7 @@ from purelb.flowmetrics import FlowMetrics
 from tests.lbnodeagent.flows.scenes import LIFE, OWN, flow
 from tests.lbnodeagent.scenes import VIP
 
-MANY = 2000
+MANY = WORTH
 OTHER = ip_address("10.31.188.65")
 TO_W11, TO_W12 = Offer(VIP, "w11", LIFE, OWN), Offer(OTHER, "w12", LIFE, OWN)
 
