@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -162,12 +163,17 @@ def gate_of(settings: AgentSettings) -> GateWatch | None:
 @contextmanager
 def keeper_of(settings: AgentSettings, peers: Peers, registry: CollectorRegistry) -> Iterator[FlowKeeper | None]:
     """What connections need to outlive a move; None: they don't. Raises OSError."""
+    # Imported here, because all of it brings half a megabyte of memory.
+    from lbnodeagent.flows.netfilter import Netfilter
+
     if not settings.keeps_flows:
+        from lbnodeagent.flows.rules import Rules
+
+        with contextlib.suppress(KernelError), Netfilter() as left:
+            Rules(left).end()  # an earlier run may have had it on
         yield None
         return
-    # Imported here, because it brings half a megabyte of memory.
     from lbnodeagent.flows.keeper import FlowKeeper
-    from lbnodeagent.flows.netfilter import Netfilter
     from purelb.flowmetrics import FlowMetrics
 
     with (

@@ -20,7 +20,7 @@ from lbnodeagent.dataplane.telling import tables
 from lbnodeagent.dataplane.timers import run_timers
 from lbnodeagent.dataplane.turn import take_leave, take_turn
 from lbnodeagent.election.candidacy import Candidacy
-from lbnodeagent.flows.tables import FlowCounts, Stray
+from lbnodeagent.flows.tables import Adopted, FlowCounts, Stray
 from lbnodeagent.gate.looks import Looked
 from lbnodeagent.gossip.events import (
     CutOff,
@@ -246,9 +246,10 @@ class Core:
         self._state.gate.looked(looked, now)
         self._implied.looked(now)
 
-    def keep_flows(self) -> None:
-        """The kernel has what it takes to keep the flows of VIPs that move."""
-        self._state.flows.is_on = self._state.candidacy.keeps_flows = True
+    def keep_flows(self, now: float, adopted: frozenset[Adopted] = frozenset()) -> None:
+        """The kernel has what it takes to keep the flows of VIPs that move, and goes on with these."""
+        self._state.flows.begin(adopted, now)
+        self._state.candidacy.keeps_flows = True
 
     def flows_looked(self, now: float, counts: Mapping[IPAddress, int]) -> None:
         """So many flows are served here for VIPs of others."""

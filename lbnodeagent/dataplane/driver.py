@@ -128,7 +128,7 @@ class DataPlane:
             if begun.trouble:
                 self._keeper = None
             else:
-                self._core.keep_flows()
+                self._core.keep_flows(self._now(), self._keeper.adopted)
 
     async def run(self) -> None:
         """Keep the VIPs where they belong, until cancelled."""

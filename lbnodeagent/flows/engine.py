@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from lbnodeagent.flows.keeping import Keeping, joined
 from lbnodeagent.flows.offers import Offers
 from lbnodeagent.flows.strays import Strays
-from lbnodeagent.flows.tables import FlowCounts, FlowsOutput, OwnSubnet, Rule, Stand, Stray
+from lbnodeagent.flows.tables import Adopted, FlowCounts, FlowsOutput, OwnSubnet, Rule, Stand, Stray
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.straymessage import StrayAnswer, StrayMessage
@@ -28,6 +28,11 @@ class Flows:
         self._strays = Strays(members)
         self._outputs: list[FlowsOutput] = []
         self._rules: list[Rule] = []
+
+    def begin(self, adopted: frozenset[Adopted], now: float) -> None:
+        """The kernel has what it takes, and goes on passing on what an earlier run was told of."""
+        self.is_on = True
+        self._keeping.adopt(adopted, now)
 
     @property
     def deadline(self) -> float | None:

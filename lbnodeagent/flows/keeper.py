@@ -21,9 +21,11 @@ from lbnodeagent.flows.rules import Rules
 from lbnodeagent.flows.straywatch import Astray, StrayWatch
 from lbnodeagent.flows.tables import (
     Account,
+    Adopted,
     Ask,
     Await,
     Change,
+    Disown,
     Fellows,
     Find,
     FlowsOutput,
@@ -82,6 +84,7 @@ class FlowKeeper:
     ) -> None:
         """Two sockets, each with a thread of its own: a long look doesn't keep rules waiting."""
         self.metrics = metrics
+        self.adopted: frozenset[Adopted] = frozenset()
         self._netfilter = rules
         self._rules = Rules(rules)
         self._conntrack = conntrack
@@ -96,10 +99,10 @@ class FlowKeeper:
         self._to_look: asyncio.Queue[Look | OfferEnded] = asyncio.Queue()
 
     async def begin(self) -> KeepsFlows:
-        """Have empty tables; whether this kernel can keep flows."""
+        """Have our tables, ``adopted`` with what they pass on already; whether this kernel can keep flows."""
         remedy = _RULES
         try:
-            await self._in(self._at_rules, self._rules.begin)
+            self.adopted = await self._in(self._at_rules, self._rules.begin)
             remedy = _CONNTRACK
             await self._in(self._at_conntrack, self._conntrack.live_flows, (_NOBODY,))
         except KernelError as error:
@@ -125,7 +128,7 @@ class FlowKeeper:
                 self._strays.put(output)
             case Change() if self._waiting + _size(output) > WAITING_MOST:
                 log.warning("flows are not passed on: too many wait", extra={"vip": str(output.vip)})
-            case Keep() | Change() | Await() | Account() | Fellows() | Routed() | Located() | Released():
+            case Keep() | Change() | Await() | Account() | Disown() | Fellows() | Routed() | Located() | Released():
                 if isinstance(output, Located):
                     self._strays.located()
                 self._waiting += _size(output)

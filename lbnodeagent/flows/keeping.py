@@ -16,7 +16,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from lbnodeagent.flows.accounts import Accounts
-from lbnodeagent.flows.tables import FLOWS_MOST, Await, Change, Flow, Keep, Routed, Rule, Server, Stand
+from lbnodeagent.flows.tables import (
+    FLOWS_MOST,
+    Adopted,
+    Await,
+    Change,
+    Disown,
+    Flow,
+    Keep,
+    Routed,
+    Rule,
+    Server,
+    Stand,
+)
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.tables import IfIndex
@@ -32,6 +44,9 @@ AWAITED_MOST: Final = 5.0
 """Likewise while it is being told."""
 EARLY: Final = 10.0
 """Seconds for which a node believes one that takes it for a VIP's owner, before it knows it to be."""
+CLAIM: Final = 60.0
+"""Seconds for which what an earlier run passed on goes on without a word of those who serve it: they speak when they
+hear this run."""
 LEFT: Final = 120.0
 """Seconds for which a node whose agent left is believed to serve on: most of those are upgraded."""
 
@@ -61,6 +76,8 @@ class Keeping:
         self._placed_at: dict[IPAddress, float] = {}
         self._told_at: dict[IPAddress, float] = {}
         self._accounts = Accounts()
+        self._adopted: frozenset[Adopted] = frozenset()
+        self._adopted_at = 0.0
         self.refused = 0
         """Flows that weren't believed, or were too many."""
 
@@ -84,7 +101,13 @@ class Keeping:
         lefts = (kept.until for its in self._kept.values() for kept in its.values() if kept.until is not None)
         placed = (self._waits_until(vip) for vip in self._placed_at)
         accounts = () if self._accounts.deadline is None else (self._accounts.deadline,)
+        if self._adopted:
+            accounts = (*accounts, self._adopted_at + CLAIM)
         return min((*lefts, *placed, *self._early.values(), *accounts), default=None)
+
+    def adopt(self, adopted: frozenset[Adopted], now: float) -> None:
+        """The kernel goes on passing on what an earlier run was told of."""
+        self._adopted, self._adopted_at = adopted, now
 
     def look(self, stand: Stand, now: float) -> list[Rule]:
         """How a VIP stands now."""
@@ -146,7 +169,8 @@ class Keeping:
             self._accounts.counts(vip, server, now_kept.count, now)
         self._told_at[vip] = now
         begun, ended = tuple(map(Flow, message.begun)), tuple(map(Flow, message.ended))
-        is_renewal = now_kept.is_renewing or (message.is_first and kept is not None)
+        is_there = kept is not None or Adopted(vip, message.server) in self._adopted
+        is_renewal = now_kept.is_renewing or (message.is_first and is_there)
         now_kept.is_renewing = is_renewal and not message.is_last
         return [*rules, Change(vip, server, begun, ended, message.is_first, is_renewal)]
 
@@ -190,11 +214,20 @@ class Keeping:
         ]
         for vip, node in over:
             rules += self._lose(vip, node, now)
+        rules += self._disown(now)
         ended = self._accounts.due(now)
         rules += self._accounts.take()
         for vip, node in ended:
             rules += self._forget(vip, node)
         return rules
+
+    def _disown(self, now: float) -> list[Rule]:
+        """What nobody claimed goes."""
+        if not self._adopted or now < self._adopted_at + CLAIM:
+            return []
+        served = {(vip, kept.server.address) for vip, its in self._kept.items() for kept in its.values()}
+        unclaimed, self._adopted = tuple(sorted(self._adopted - served, key=str)), frozenset()
+        return [Disown(unclaimed)] if unclaimed else []
 
     def _waits_until(self, vip: IPAddress) -> float:
         """While it is being told of flows there are more to come."""

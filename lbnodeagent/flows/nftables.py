@@ -128,10 +128,11 @@ def trial_over() -> list[Message]:
 
 
 def nic(index: IfIndex, name: str) -> list[Message]:
-    """Look at what comes in there. Once per interface: rules are appended."""
+    """Look at what comes in there, and no rule of an earlier run besides."""
     its_chain = f"nic-{index}"
     return [
         base_chain(NETDEV, its_chain, 0, _BEFORE_ALL, device=name),
+        no_rules(NETDEV, its_chain),
         *(rule(NETDEV, its_chain, way_of(version)) for version in _VERSIONS),
         *(rule(NETDEV, its_chain, straystatements.way_of(version)) for version in _VERSIONS),
     ]

@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from typing import Final, assert_never
 
 from lbnodeagent.errors import KernelError
-from lbnodeagent.flows import nftables, straychains
+from lbnodeagent.flows import layout, nftables, straychains
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.nfnetlink import Message
 from lbnodeagent.flows.strayrules import StrayRules
 from lbnodeagent.flows.tables import (
     UDP,
     Account,
+    Adopted,
     Await,
     Change,
+    Disown,
     Fellows,
     Flow,
     Keep,
@@ -29,6 +31,7 @@ from lbnodeagent.flows.tables import (
     Located,
     Released,
     Routed,
+    Server,
     Stray,
 )
 from lbnodeagent.tables import IfIndex
@@ -41,7 +44,7 @@ _AT_ONCE: Final = 12_000
 
 
 class Rules:
-    """``begin`` sweeps what an earlier run left; ``end`` leaves nothing."""
+    """``begin`` goes on with what an earlier run left, if that is like ours; ``end`` leaves nothing."""
 
     def __init__(self, netfilter: Netfilter) -> None:
         self._netfilter = netfilter
@@ -50,12 +53,23 @@ class Rules:
         self._awaited: set[IPAddress] = set()
         self._nics: set[IfIndex] = set()
 
-    def begin(self) -> None:
-        """Have empty tables. Raises KernelError where the kernel can't have such rules."""
+    def begin(self) -> frozenset[Adopted]:
+        """Have our tables; what they pass on already. Raises KernelError where the kernel can't have such rules."""
+        try:
+            for question in layout.read_mark():
+                self._netfilter.ask(question)
+        except KernelError:
+            self._make()
+            return frozenset()
+        self._netfilter.commit(layout.begin_again())
+        return frozenset(one for part in self._netfilter.ask_all(layout.read_sets()) for one in layout.adopted(part))
+
+    def _make(self) -> None:
+        """Have empty tables."""
         self.end()
         self._nics.clear()
         self._netfilter.commit([*nftables.tables(), *straychains.tables(), *nftables.trial(), *straychains.trial()])
-        self._netfilter.commit([*nftables.trial_over(), *straychains.trial_over()])
+        self._netfilter.commit([*nftables.trial_over(), *straychains.trial_over(), *layout.mark()])
 
     def end(self) -> None:
         """Have no tables. Raises KernelError."""
@@ -109,7 +123,7 @@ class Rules:
             log.warning("rules for kept flows were removed by somebody else, and are made anew")
         else:
             return
-        self.begin()
+        self._make()
         for keep in list(self._kept.values()):
             try:
                 self._keep(keep)
@@ -135,6 +149,11 @@ class Rules:
             case Await(vips, is_awaited):
                 (self._awaited.update if is_awaited else self._awaited.difference_update)(vips)
                 self._await(rule)
+            case Disown(adopted):
+                for vip, server in adopted:
+                    if vip not in self._kept:
+                        self._commit_if_there(nftables.forget_vip(vip))
+                    self._commit_if_there(nftables.forget_set(vip, Server("", server)))
             case Fellows(_, index):
                 self._strays.apply(rule, self._hook(index))
                 self._nics.update(() if index is None else (index,))

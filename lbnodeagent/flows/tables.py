@@ -87,6 +87,14 @@ class FlowCounts(NamedTuple):
     """Those of them that nobody served any more."""
 
 
+class Adopted(NamedTuple):
+    """An earlier run of this agent passed on flows of a VIP, and the kernel goes on."""
+
+    vip: IPAddress
+    server: IPAddress
+    """Of the node that serves them."""
+
+
 # --- what is to be done ----------------------------------------------------------------------------------------------
 
 
@@ -203,6 +211,13 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True)
+class Disown:
+    """Pass these on no longer: nobody has said since this run began that he serves them."""
+
+    adopted: tuple[Adopted, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """Tell how it stands with the flows that a node goes on serving: ``seconds`` after the first one was told of."""
 
@@ -214,6 +229,6 @@ class Account:
 
 
 StrayRule: TypeAlias = Routed | Fellows | Located | Released
-KernelRule: TypeAlias = Keep | Change | Await | StrayRule
+KernelRule: TypeAlias = Keep | Change | Await | Disown | StrayRule
 Rule: TypeAlias = KernelRule | Account
 FlowsOutput: TypeAlias = Look | OfferEnded | Ask | Find | Rule

@@ -19,8 +19,10 @@ from lbnodeagent.flows.tables import (
     FLOW,
     STRAY,
     Account,
+    Adopted,
     Await,
     Change,
+    Disown,
     Fellows,
     Flow,
     Keep,
@@ -109,6 +111,21 @@ def try_strays(rules: Rules, netfilter: Netfilter, lo: IfIndex) -> dict[str, obj
     return said
 
 
+def adopting(rules: Rules, netfilter: Netfilter, name: str) -> list[object]:
+    """What the next run of an agent finds, and what of it is left when nobody claims it."""
+    rules.apply(Keep(VIP, (SERVER,), IfIndex(socket.if_nametoindex("lo"))))
+    rules.apply(Change(VIP, SERVER, (flow(1, CLIENT), flow(2, CLIENT)), (), True))
+    following = Rules(netfilter)
+    found = following.begin()
+    is_known = Adopted(VIP, SERVER.address) in found
+    following.apply(Keep(VIP, (SERVER,), IfIndex(socket.if_nametoindex("lo"))))
+    following.apply(Change(VIP, SERVER, (flow(3, CLIENT),), (), True, is_renewal=True))
+    kept = elements(name)
+    last = Rules(netfilter)
+    last.apply(Disown(tuple(last.begin())))
+    return [is_known, kept, "flows-" in run("nft", "list", "ruleset")]
+
+
 def who_translates(netfilter: Netfilter, interface: str, kube_proxy: str) -> str:
     """By whom, on a node with that interface and these chains of kube-proxy."""
     run("ip", "link", "add", interface, "type", "veth")
@@ -178,6 +195,7 @@ def main() -> None:
                 rules.apply(rule)
         said["after the NIC of another address went"] = elements(name)
 
+        said["adopted"] = adopting(rules, netfilter, name)
         said["who translates"] = [who_translates(netfilter, "cilium_host", mode) for mode in ("", *KUBE_PROXY)]
 
         run("nft", "flush", "ruleset")

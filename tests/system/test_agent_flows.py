@@ -81,7 +81,7 @@ def conversing(lab: AgentLab, vips: Mapping[str, str], *arguments: str) -> Itera
 
 def test_connections_outlive_a_cordon_its_end_and_the_end_and_start_of_an_agent(agents: AgentLab) -> None:
     moves: list[tuple[str, Callable[[], str], bool]] = [
-        (WORKER12, lambda: agents.lab.kubectl("cordon", WORKER11), True),
+        (WORKER12, lambda: cordoned_and_upgraded(agents), True),
         (WORKER11, lambda: agents.lab.kubectl("uncordon", WORKER11), True),
         (WORKER12, lambda: agents.lab.must("fault", SHORT[WORKER11], "agent-stop"), False),
         (WORKER11, lambda: agents.lab.must("heal", SHORT[WORKER11]), True),
@@ -96,6 +96,14 @@ def test_connections_outlive_a_cordon_its_end_and_the_end_and_start_of_an_agent(
         assert [client["failed"] for client in seen] == [[], []]
         assert [first == last for client in seen for first, last in client["answerers"]] == [True] * 8
     assert eventually(lambda: all(agents.events(name, "ConnectionsKept") for name in VIPS), seconds=20)
+
+
+def cordoned_and_upgraded(lab: AgentLab) -> str:
+    """All agents are replaced while one passes on what another node serves."""
+    lab.lab.kubectl("cordon", WORKER11)
+    assert eventually(partial(are_on, lab, WORKER12), seconds=20)
+    lab.lab.kubectl("rollout", "restart", "daemonset/lbnodeagent", "-n", "purelb")
+    return lab.lab.kubectl("rollout", "status", "daemonset/lbnodeagent", "-n", "purelb", "--timeout=60s")
 
 
 def route_over(lab: AgentLab, *nodes: str) -> None:

@@ -56,6 +56,7 @@ def test_the_kernel_takes_and_shows_what_it_is_told_of_flows() -> None:
         "of one that is not": 0,
         "after somebody flushed them": 1,
         "after the NIC of another address went": 1,
+        "adopted": [True, 3, False],
         "who translates": ["Cilium", "", ""],
         "counted where there is nothing": [0, 0],
         "and made anew": [True, True],

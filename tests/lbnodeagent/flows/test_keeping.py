@@ -8,8 +8,8 @@ from ipaddress import ip_address
 import pytest
 
 from lbnodeagent.flows.accounts import SETTLED
-from lbnodeagent.flows.keeping import AWAITED, AWAITED_MOST, EARLY, LEFT, Keeping, joined
-from lbnodeagent.flows.tables import FLOWS_MOST, Account, Await, Change, Keep, Rule, Server, Stand
+from lbnodeagent.flows.keeping import AWAITED, AWAITED_MOST, CLAIM, EARLY, LEFT, Keeping, joined
+from lbnodeagent.flows.tables import FLOWS_MOST, Account, Adopted, Await, Change, Disown, Keep, Rule, Server, Stand
 from lbnodeagent.gossip.flowsmessage import FlowsMessage
 from purelb.addresses import IPAddress
 from tests.lbnodeagent.flows.scenes import MAC11, OWN, W11, W12, flow, members, stand
@@ -161,6 +161,20 @@ def test_when_the_last_flow_of_a_node_has_ended_nothing_is_passed_on_to_it_any_m
 
     again = keeping.received(FlowsMessage("w11", VIP, W11, (flow(3),), is_last=True), NOW + 70)
     assert [type(rule) for rule in again] == [Keep, Change]
+
+
+def test_what_an_earlier_run_passed_on_is_told_again_without_a_gap() -> None:
+    keeping = Keeping(members())
+    keeping.adopt(frozenset({Adopted(VIP, W11), Adopted(VIP, W12)}), NOW)
+    keeping.look(stand("own", is_here=True), NOW)
+    assert keeping.deadline == NOW + CLAIM
+
+    rules = keeping.received(TOLD, NOW + 1)
+    assert [rule.is_renewal for rule in rules if isinstance(rule, Change)] == [True]
+
+    keeping.due(NOW + 1 + SETTLED)
+    assert keeping.due(NOW + CLAIM) == [Disown((Adopted(VIP, W12),))], "nobody says that he serves that"
+    assert keeping.deadline is None
 
 
 def test_flows_of_a_node_whose_agent_left_are_passed_on_for_some_time() -> None:

@@ -279,7 +279,15 @@ class Agent:
                 self.removals.append(output)
             case JoinAtOnce() | Refusal() | Send() | ReturnWays():
                 pass
-            case flows.Look() | flows.OfferEnded() | flows.Keep() | flows.Change() | flows.Await() | flows.Account():
+            case (
+                flows.Look()
+                | flows.OfferEnded()
+                | flows.Keep()
+                | flows.Change()
+                | flows.Await()
+                | flows.Account()
+                | flows.Disown()
+            ):
                 pass  # no kernel here keeps any
             case flows.Ask() | flows.Find() | flows.Fellows() | flows.Routed() | flows.Located() | flows.Released():
                 pass  # nor holds any back
