@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Set
-from ipaddress import IPv4Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -51,9 +51,10 @@ def look(expected: Expected, proc: Path = _PROC) -> Facts:
         if route.gateway is None and route.network in expected.subnets:
             on.setdefault(route.interface, []).append(route.network)
     on6: dict[str, list[IPNetwork]] = {}
-    for name, network in _routes6(proc / "net/ipv6_route"):
-        if network in expected.subnets:
-            on6.setdefault(name, []).append(network)
+    wanted = {(int(one.network_address), one.prefixlen): one for one in expected.subnets if one.version == 6}
+    for name, network in _routes6(proc / "net/ipv6_route") if wanted else ():
+        if network in wanted:
+            on6.setdefault(name, []).append(wanted[network])
     defaults = frozenset(route.interface for route in routes if route.network.prefixlen == 0)
     filters = proc / "sys/net/netfilter"
     return Facts(
@@ -118,13 +119,13 @@ def _harmful_file(name: str, proc: Path) -> str:
     return networkd.harmful_file(index) if is_noted and runs(NETWORKD, read_sockets(proc / "net")) else ""
 
 
-def _routes6(file: Path) -> Iterator[tuple[str, IPNetwork]]:
-    """The networks on the wires, each by its interface; of proc_pid_net(5)."""
+def _routes6(file: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The networks on the wires, each by its interface; of proc_pid_net(5). Each address is one too: there are many."""
     for line in _lines(file):
         fields = line.split()
         if len(fields) < 10 or int(fields[8], 16) & (_UP | _VIA_GATEWAY) != _UP:
             continue
-        yield fields[9], IPv6Network((int(fields[0], 16), int(fields[1], 16)), strict=False)
+        yield fields[9], (int(fields[0], 16), int(fields[1], 16))
 
 
 def _neighbours(file: Path) -> Iterator[tuple[IPAddress, str]]:
