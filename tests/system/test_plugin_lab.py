@@ -226,8 +226,9 @@ def test_programs_tell_what_they_know_and_why_they_did_what_they_did(plugin: Plu
     apply(plugin.lab, service("told", "wire", annotations=pinned("10.31.188.120")))
     assert eventually(lambda: plugin.place("told")["state"] == "Announced")
     place = plugin.place("told")
-    mac = plugin.lab.hosts.output(place["node"], "cat", "/sys/class/net/eth0/address").strip()
-    assert eventually(lambda: plugin.document("vip", place["address"])[0]["mac"] == mac, seconds=60)
+    (link,) = json.loads(plugin.lab.hosts.output(place["node"], "ip", "-json", "link", "show", "dev", "eth0"))
+    mac = eventually(lambda: plugin.document("vip", place["address"])[0]["mac"], seconds=60)
+    assert mac == link["address"]
 
     (agent,) = plugin.document("state", place["node"]).values()
     (vip,) = [one for one in agent["vips"] if one["vip"] == place["address"]]
