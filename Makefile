@@ -26,7 +26,7 @@ demo-ecmp:  ## the same, then ECMP with BIRD and FRR
 	@./prepare demo-ecmp
 	@$(BIN)/purelb-lab demo --ecmp $(ARGS)
 
-test: lint unit system  ## lint, unit and system: all that must be green; about a quarter of an hour
+test: lint unit system  ## lint, unit and system: all that must be green; some twenty minutes
 
 # API-level tests, with kubectl as a process, count as system tests, and so do those of what is installed, the table of
 # the API server's faults, and those of a whole program beside an API server. Two files at a time: a lab is its own
