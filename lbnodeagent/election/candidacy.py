@@ -226,6 +226,10 @@ class Candidacy:
         self.hears_peers = True
         self._settle_until = now + SETTLE
         self._deaf_until = now + DEAF
+        if self.is_alone is not True:
+            # Agents that ended together with the one before this may have left VIPs to those who come.
+            self.doubts.catch_up((), self._members.last_lost or UNHEARD, now)
+            self._was_doubtful = True
         return self.update(now)
 
     def set_place(

@@ -47,8 +47,8 @@ def test_an_owner_that_serves_badly_says_so_and_one_that_hands_over_does_not() -
     candidacy = Candidacy("a", members, Version())
     told = Statuses(node(placed(ETH0, f"{VIP}/16")), candidacy)
     candidacy.want(VIP, wanted(VIP))
-    candidacy.gossip_started(0.0)
     candidacy.is_synced = candidacy.is_alone = True
+    candidacy.gossip_started(0.0)
     candidacy.failing = Failure.KUBE_PROXY
     wire = ip_network("10.31.0.0/16")
     candidacy.set_place([NicSubnet(wire, ETH0, "eth0", 16, has_carrier=True)], [], frozenset(), 0.0)

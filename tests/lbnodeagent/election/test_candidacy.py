@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 from lbnodeagent.election.candidacy import DEAF, SETTLE, UNHEARD, Candidacy
+from lbnodeagent.election.doubts import CATCH_UP
 from lbnodeagent.gate.failures import Failure
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
@@ -21,10 +22,11 @@ def candidacy(*peers: str, is_alone: bool = False) -> tuple[Candidacy, Members]:
     """A node that hears its peers."""
     members = Members("own")
     own = Candidacy("own", members, Version())
+    own.is_alone = is_alone
     own.gossip_started(0.0)
+    own.catch_up(CATCH_UP)
     for name in peers:
         members.joined(name, encode_meta(Meta(True, reach=frozenset({WIRE.network}))), HOST, 0.0)
-    own.is_alone = is_alone
     own.want(VIP, wanted(VIP))
     return own, members
 

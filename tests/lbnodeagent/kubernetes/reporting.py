@@ -153,6 +153,6 @@ def stored(**annotations: str) -> dict[str, Any]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not true():
             await asyncio.sleep(0.005)

@@ -202,3 +202,23 @@ def test_whatever_its_lifetime_an_address_lives_until_the_next_agent_and_then_as
     assert there.expires - world.now > WITHIN + 4.0
     assert world.holders(VIP4) == {OWNER}
     assert VIP6 in world.api.wanted
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.3, 1.0])
+def test_all_agents_at_once_find_what_they_left(pause: float) -> None:
+    world = cluster()
+    before, believed = places(world), dict(world.wire.believed)
+    for name in world.nodes:
+        world.replace_agent(name)
+    world.run(4.0)
+    for name in world.nodes:
+        world.start_again(name)
+        for _ in range(max(1, round(pause / 0.05))):
+            world.run(0.05)
+            assert places(world) == before
+    for _ in range(200):
+        world.run(0.05)
+        assert places(world) == before
+
+    assert world.wire.believed == believed
+    assert world.laws.at_rest() == []
