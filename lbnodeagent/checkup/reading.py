@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from lbnodeagent.checkup import networkd
 from lbnodeagent.checkup.facts import Expected, Facts, Nic
+from lbnodeagent.checkup.ports import Protocol, waiting
 from lbnodeagent.checkup.ways import SIOCGIFHWADDR, SIOCGIFMTU, ask_of_interface, drops_far
 from lbnodeagent.kernel.addressmanagers import NETWORKD, runs
 from lbnodeagent.kernel.nodesockets import read_sockets
@@ -28,9 +29,6 @@ _MOST: Final = 4096
 """Lines of a table that are read: a wire can be large."""
 _COMPLETE: Final = 0x2
 """ATF_COM of /proc/net/arp: the host has answered."""
-_LISTENS: Final = "0A"
-_UNCONNECTED: Final = "07"
-"""States in /proc/net/tcp and udp."""
 _UP, _VIA_GATEWAY = 0x1, 0x2
 """RTF_UP, RTF_GATEWAY."""
 
@@ -43,8 +41,8 @@ class Route(NamedTuple):
     gateway: IPv4Address | None
 
 
-def look(expected: Expected, proc: Path = _PROC) -> Facts:
-    """What the node shows now, but for what is to be asked of others."""
+def look(expected: Expected, proc: Path = _PROC, sockets: Callable[[Protocol, int], Set[int]] = waiting) -> Facts:
+    """What the node shows now, but for what is to be asked of others; ``sockets``: those that wait at a port."""
     routes = list(_routes(proc / "net/route"))
     on: dict[str, list[IPNetwork]] = {}
     for route in routes:
@@ -70,7 +68,7 @@ def look(expected: Expected, proc: Path = _PROC) -> Facts:
         kernel=os.uname().release,
         is_ledger_lost=expected.ledger is not None and _is_of_container(expected.ledger, proc / "self/mountinfo"),
         interfaces=frozenset(line.split(":")[0].strip() for line in _lines(proc / "net/dev")[2:]),
-        taken=tuple(_taken(expected, proc)),
+        taken=tuple(_taken(expected, proc, sockets)),
     )
 
 
@@ -149,19 +147,16 @@ def _is_of_container(folder: Path, mounts: Path) -> bool:
     return str(found) == "/" and kind == "overlay"
 
 
-def _taken(expected: Expected, proc: Path) -> Iterator[str]:
+def _taken(expected: Expected, proc: Path, sockets: Callable[[Protocol, int], Set[int]]) -> Iterator[str]:
     """Our ports at which sockets of other programs listen."""
     own = {link for file in (proc / "self/fd").glob("*") if (link := _link(file)).startswith("socket:")}
-    for protocol, state, port in (
-        ("TCP", _LISTENS, expected.gossip_port),
-        ("UDP", _UNCONNECTED, expected.gossip_port),
-        ("TCP", _LISTENS, expected.metrics_port),
-    ):
-        table = proc / "net" / protocol.lower()
-        lines = [*_lines(table)[1:], *_lines(table.with_name(f"{table.name}6"))[1:]]
-        fields = [line.split() for line in lines]
-        inodes = {one[9] for one in fields if len(one) > 9 and one[3] == state and one[1].endswith(f":{port:04X}")}
-        if any(f"socket:[{inode}]" not in own for inode in inodes):
+    ours: tuple[tuple[Protocol, int], ...] = (
+        ("TCP", expected.gossip_port),
+        ("UDP", expected.gossip_port),
+        ("TCP", expected.metrics_port),
+    )
+    for protocol, port in ours:
+        if any(f"socket:[{inode}]" not in own for inode in sockets(protocol, port)):
             yield f"{protocol} {port}"
 
 

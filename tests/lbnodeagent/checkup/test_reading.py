@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
 from lbnodeagent.checkup.facts import Expected
+from lbnodeagent.checkup.ports import waiting_below
 from lbnodeagent.checkup.reading import look
 
 LAN = ip_network("10.31.0.0/16")
@@ -62,6 +64,7 @@ def test_the_nics_are_those_on_which_the_node_announces_with_the_settings_that_c
             netfilter__nf_conntrack_count=7,
             netfilter__nf_conntrack_max=9,
         ),
+        partial(waiting_below, tmp_path / "net"),
     )
 
     (nic,) = found.nics
@@ -95,7 +98,11 @@ def test_a_nics_ipv6_subnets_are_known_also_of_one_without_ipv4(tmp_path: Path) 
 
 
 def test_where_nothing_can_be_read_nothing_is_wrong(tmp_path: Path) -> None:
-    found = look(Expected(subnets=frozenset({LAN}), gossip_port=7934, metrics_port=7472), tmp_path)
+    found = look(
+        Expected(subnets=frozenset({LAN}), gossip_port=7934, metrics_port=7472),
+        tmp_path,
+        partial(waiting_below, tmp_path),
+    )
 
     assert (found.nics, found.taken, found.most_tracked) == ((), (), 0)
 
