@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from lbnodeagent.dataplane.core import Core
 from lbnodeagent.dataplane.outputs import Counted
-from lbnodeagent.flows.keeper import FlowKeeper
 from lbnodeagent.gossip.keyrotation import fingerprint
 from lbnodeagent.gossip.peers import Peers
 from purelb.metrics import AgentMetrics
+
+if TYPE_CHECKING:
+    from lbnodeagent.flows.keeper import FlowKeeper
 
 LOOK: Final = 10.0
 """Seconds between two looks at all members."""

@@ -22,6 +22,7 @@ NEEDLESS = (
     "importlib.metadata",  # brings zipfile and csv
     "jsonpointer",  # of jsonpatch
     "kubernetes",
+    "lbnodeagent.flows.keeper",  # and all that keeps connections
     "pynetbox",
     "pyroute2",  # all of it; its messages are needed
     "requests",
