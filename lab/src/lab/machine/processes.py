@@ -30,6 +30,7 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from lab.machine.launc
 BASE_ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
+    "PYTHONNODEBUGRANGES": "1",  # as our images have it
     "PYTHONUNBUFFERED": "1",
 }
 
