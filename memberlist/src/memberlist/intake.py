@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import select
 from collections.abc import Callable
 
 from memberlist.bans import Bans
@@ -36,6 +37,9 @@ class Intake:
         self._core = core
         self._clock = clock
         self._bans = Bans()
+        self._waiting = select.poll()
+        """Asked whether a packet is there: an exception that says that none is costs more than to read one."""
+        self._waiting.register(sockets.udp, select.POLLIN)
         self._sift()
 
     @property
@@ -51,9 +55,11 @@ class Intake:
         udp, core = self._sockets.udp, self._core
         until = now + SECONDS_PER_TURN
         for _ in range(PACKETS_PER_TURN):
+            if not self._waiting.poll(0):
+                return True
             try:
                 data, name = udp.recvfrom(LARGEST_PACKET)
-            except BlockingIOError:
+            except BlockingIOError:  # one that turned out to be broken
                 return True
             except OSError as error:
                 log.debug("packet not received", extra={"sentence": str(error)})
