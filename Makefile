@@ -178,7 +178,7 @@ images:  ## both images as folders for the lab
 
 # Sources and wheels of all distributions, the chart, what is applied, bills of materials, checksums: in dist/VERSION. What
 # git knows of is released, as it is; the version is written wherever it stands. Published is nothing.
-release:  ## all that a release consists of, in dist/: VERSION=0.2.0; publishes nothing
+release:  ## all that a release consists of, in dist/: VERSION=X.Y.Z; publishes nothing
 	@./prepare lint
 	@$(BIN)/python -m release $(ARGS) $(patsubst v%,%,$(VERSION))
 
