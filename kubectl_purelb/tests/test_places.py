@@ -88,6 +88,28 @@ def test_a_routed_one_is_on_the_dummy_interface_that_is_configured() -> None:
     assert (place.node, place.interface) == ("", "lb1")
 
 
+def config(reason: str, spec: Json) -> Json:
+    """As the allocator leaves one that no node goes by."""
+    ready = {"type": "Ready", "status": "False", "reason": reason, "message": "it isn't used"}
+    return {"metadata": {"name": "default"}, "spec": spec, "status": {"nodes": 0, "conditions": [ready]}}
+
+
+def test_none_is_routed_while_no_node_goes_by_any_configuration() -> None:
+    """Agents that have none are on no subnet, which routed addresses alone need not be."""
+    nobody = membership(member("w11", standing="Excluded") | {"subnets": []})
+    place = place_of(
+        cluster(service("web", "10.31.188.64", node=None), members=nobody, configs=[config("NoNode", {"local": {}})])
+    )
+
+    assert (place.state, place.why) == (State.NOWHERE, "no LBNodeAgent applies to a node")
+
+
+def test_one_that_is_refused_may_be_in_force_as_it_was() -> None:
+    refused = config("Refused", {"local": {"localint": "("}})
+
+    assert place_of(cluster(service("web", "10.31.188.64"), configs=[refused])).state is State.ANNOUNCED
+
+
 def test_each_address_has_a_place_and_the_pool_that_it_is_of() -> None:
     both = service("web", "10.31.188.64", "10.189.0.1", group="wire,far", node=None)
     both["metadata"]["annotations"]["purelb.io/announcing-IPv4"] = "w12,eth0,10.31.188.64"

@@ -67,6 +67,11 @@ class AgentConfig:
     placement: str | None = None
     """By which rule addresses are placed, where it says so."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can be read and no node goes by it. One that can't be read may be in force as it was before."""
+        return bool(self.dummy and self.trouble)
+
 
 @dataclass(frozen=True, slots=True)
 class Gathering:

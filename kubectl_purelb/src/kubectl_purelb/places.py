@@ -31,7 +31,7 @@ class State(enum.Enum):
     FOREIGN = "Foreign"
     """Another controller gave it, and PureLB leaves it alone."""
     NOWHERE = "Nowhere"
-    """It should be on a NIC, and no node that is there says that it has it."""
+    """It should be on a node, and none that is there says that it has it, or could."""
 
     @property
     def is_well(self) -> bool:
@@ -108,6 +108,8 @@ def _place(service: ServiceView, address: IPAddress, group: str, entry: Entry | 
         state, why = (State.ANNOUNCED, "") if entry else (State.UNKNOWN, "no agent says which nodes there are")
     elif not gathering.nodes:
         state, why = State.NOWHERE, "no node takes part"
+    elif cluster.configs and all(config.is_idle for config in cluster.configs):
+        state, why = State.NOWHERE, "no LBNodeAgent applies to a node"
     elif is_routed(address, group, cluster, gathering):
         dummies = sorted({config.dummy for config in cluster.configs if config.dummy}) or [names.DUMMY_INTERFACE]
         local = service.external_traffic_policy == "Local"
