@@ -196,7 +196,13 @@ def admit(
         elif isinstance(group.source, NetboxSource) and not has_netbox_token:
             refused.append(Refused(group, "Failed to parse: NETBOX_USER_TOKEN not set, can't connect to Netbox"))
         elif clash is not None:
-            refused.append(Refused(group, f'Pool overlaps with already defined pool "{clash}"', is_overlap=True))
+            refused.append(
+                Refused(
+                    group,
+                    f'Pool overlaps with already defined pool "{clash}"; leave each address to one of the two',
+                    is_overlap=True,
+                )
+            )
         else:
             served[group.name] = group
             for pool in group.pools:

@@ -241,7 +241,11 @@ def test_a_group_that_becomes_bad_keeps_its_services_addresses_reserved() -> Non
         await stage.addresses_when_given("a")
 
         await stage.change_group("default", local=local("10.5.0.1/32"))
-        await stage.event("default", 'Pool overlaps with already defined pool "a-senior"', namespace="purelb")
+        await stage.event(
+            "default",
+            'Pool overlaps with already defined pool "a-senior"; leave each address to one of the two',
+            namespace="purelb",
+        )
         await stage.event("default", "1 Service keeps an address of this ServiceGroup", namespace="purelb")
         await stage.group("heir", local=local("10.1.0.0/31"))
         await stage.service("b", annotations={names.SERVICE_GROUP: "heir"})

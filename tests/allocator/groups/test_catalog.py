@@ -75,7 +75,10 @@ def test_the_group_that_was_there_first_is_served_whatever_its_name() -> None:
 
     assert said(young, old) == {
         "purelb/zebra": ("Parsed", "ServiceGroup parsed successfully"),
-        "purelb/ant": ("ParseFailed", 'Pool overlaps with already defined pool "zebra"'),
+        "purelb/ant": (
+            "ParseFailed",
+            'Pool overlaps with already defined pool "zebra"; leave each address to one of the two',
+        ),
     }
 
 
@@ -171,7 +174,7 @@ def test_a_full_group_is_exhausted() -> None:
 def test_a_refused_group_says_why_and_nothing_else() -> None:
     shown = status(group_body("g", local=local("10.200.0.7/32")))
 
-    sentence = 'Pool overlaps with already defined pool "first"'
+    sentence = 'Pool overlaps with already defined pool "first"; leave each address to one of the two'
     assert conditions(shown) == {
         "Ready": ("False", sentence),
         "Overlaps": ("True", sentence),

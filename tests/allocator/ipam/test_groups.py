@@ -40,7 +40,7 @@ def test_a_range_that_shares_an_address_with_an_earlier_group_is_refused(other: 
     groups, refused = admit([A, group("b", local=local(other))], {})
 
     assert [verdict.sentence for verdict in refused] == (
-        ['Pool overlaps with already defined pool "a"'] if clashes else []
+        ['Pool overlaps with already defined pool "a"; leave each address to one of the two'] if clashes else []
     )
     assert list(groups.served) == (["a"] if clashes else ["a", "b"])
 
