@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from kubectl_purelb.__main__ import kubeconfig_of, main
 from kubectl_purelb.arguments import Arguments, parse_arguments
+from kubectl_purelb.commands.services import Only
 from kubectl_purelb.forecast import Event
 from purelb.errors import SettingsError
 
@@ -29,6 +31,14 @@ def test_services_of_all_namespaces_are_shown_unless_one_is_named() -> None:
     assert parse_arguments(["services", "-A"]).namespace is None
     with pytest.raises(SettingsError, match="-A and -n exclude each other"):
         parse_arguments(["services", "-A", "-n", "web"])
+
+
+def test_services_are_chosen_by_what_pure_lbs_own_plugin_chooses_them() -> None:
+    asked = parse_arguments(["services", "--pool", "wire", "--node", "w11", "--ip", "10.31.188.64", "--problems"])
+
+    assert asked == Arguments("services", only=Only("wire", "w11", ip_address("10.31.188.64"), troubled=True))
+    with pytest.raises(SettingsError, match="--ip: "):
+        parse_arguments(["services", "--ip", "web"])
 
 
 def test_a_command_says_what_it_is_about() -> None:

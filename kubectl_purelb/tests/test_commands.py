@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from ipaddress import ip_address
 from typing import Any
+
+import pytest
 
 from clusters import NOW, WELL, cluster, condition, group, member, membership, service
 from kubectl_purelb.answers import Answer, Table, Text
 from kubectl_purelb.commands.nodes import nodes
 from kubectl_purelb.commands.pools import pools
-from kubectl_purelb.commands.services import services
+from kubectl_purelb.commands.services import Only, services
 from kubectl_purelb.commands.status import status
 from kubectl_purelb.commands.version import version
 from kubectl_purelb.printing import print_answer
@@ -102,6 +105,29 @@ def test_services_have_a_row_for_each_address() -> None:
     assert (third["NAME"], third["ADDRESS"], third["STATE"]) == ("waits", "-", "Pending")
     assert not answer.is_well
     assert document(answer)[2]["address"] is None
+
+
+@pytest.mark.parametrize(
+    ("only", "addresses"),
+    [
+        (Only(pool="wire"), ["10.31.188.64", None]),
+        (Only(pool="other"), ["10.31.188.65"]),
+        (Only(node="w12"), ["10.31.188.65"]),
+        (Only(address=ip_address("10.31.188.64")), ["10.31.188.64"]),
+        (Only(troubled=True), [None]),
+        (Only(pool="wire", node="w12"), []),
+    ],
+)
+def test_services_are_shown_as_far_as_they_are_asked_for(only: Only, addresses: list[str | None]) -> None:
+    seen = cluster(
+        service("web", "10.31.188.64"),
+        service("second", "10.31.188.65", node="w12", group="other"),
+        service("waits", annotations={"purelb.io/service-group": "wire"}),
+    )
+
+    answer = services(seen, None, only)
+    assert sorted((one["address"] for one in document(answer)), key=str) == addresses
+    assert answer.is_well is (None not in addresses)
 
 
 def test_without_services_that_is_said() -> None:

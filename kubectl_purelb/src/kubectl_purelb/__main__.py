@@ -88,7 +88,7 @@ async def _ask(arguments: Arguments) -> Answer:
             case "pools":
                 return pools(cluster)
             case "services":
-                return services(cluster, arguments.namespace)
+                return services(cluster, arguments.namespace, arguments.only)
             case "nodes":
                 return nodes(cluster)
             case "vip":

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubectl_purelb.commands.services import ALL, Only
 from kubectl_purelb.forecast import Event
 from kubectl_purelb.printing import Format
-from purelb.errors import SettingsError, SpecError
+from purelb.addresses import IPAddress, parse_address
+from purelb.errors import AddressError, SettingsError, SpecError
 from purelb.nodeagents import parse_duration
 
 COMMANDS = {
@@ -81,6 +83,8 @@ class Arguments:
     """Where a bundle is written to; empty: a new file here."""
     since: float | None = None
     """Seconds before now; None: as long as anything is known."""
+    only: Only = ALL
+    """Which addresses are shown of all Services'."""
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:
@@ -109,6 +113,7 @@ def parse_arguments(argv: Sequence[str]) -> Arguments:
         is_browserless=found.no_browser,
         file=found.file,
         since=_seconds("--since", found.since),
+        only=Only(found.pool, found.on_node, _address("--ip", found.ip), found.problems),
     )
 
 
@@ -116,6 +121,13 @@ def _seconds(flag: str, text: str | None) -> float | None:
     try:
         return None if text is None else parse_duration(text)
     except SpecError as error:
+        raise SettingsError(f"{flag}: {error}") from None
+
+
+def _address(flag: str, text: str | None) -> IPAddress | None:
+    try:
+        return None if text is None else parse_address(text)
+    except AddressError as error:
         raise SettingsError(f"{flag}: {error}") from None
 
 
@@ -161,6 +173,10 @@ def _parser() -> argparse.ArgumentParser:
         no_browser=False,
         file="",
         since=None,
+        pool="",
+        on_node="",
+        ip=None,
+        problems=False,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, told in COMMANDS.items():
@@ -212,6 +228,11 @@ def _add_own(name: str, command: argparse.ArgumentParser) -> None:
             command.add_argument("--no-browser", action="store_true", help="say where it is, and open no browser")
         case "support-bundle":
             command.add_argument("--file", metavar="FILE", help="to write; purelb-support-TIME.tar.gz if not given")
+        case "services":  # as PureLB v0.17's plugin names them
+            command.add_argument("--pool", metavar="NAME", help="only addresses of this ServiceGroup")
+            command.add_argument("--node", dest="on_node", metavar="NODE", help="only those that this node announces")
+            command.add_argument("--ip", metavar="ADDRESS", help="only this one")
+            command.add_argument("--problems", action="store_true", help="only those that aren't well")
         case "events":
             command.add_argument("--since", metavar="DURATION", help="not older than that, such as 10m or 1h30m")
         case "validate":

@@ -22,6 +22,7 @@ OWN: Final = {
     "election": ("--simulate-death", "--simulate-drain"),
     "validate": ("--filename", "--strict", "--with-cluster"),
     "events": ("--since",),
+    "services": ("--pool", "--node", "--ip", "--problems"),
     "move": ("--to", "--anywhere", "--dry-run", "--timeout"),
     "rebalance": ("--dry-run", "--timeout"),
     "top": ("--interval", "--once"),
@@ -31,9 +32,11 @@ OWN: Final = {
 """The options of one command alone."""
 _FORMATS: Final = ("table", "json", "yaml")
 _OF_FILES: Final = frozenset({"-f", "--filename", "--file", "--kubeconfig"})
-_OF_NODES: Final = frozenset({"--to", "--simulate-death", "--simulate-drain"})
+_OF_NODES: Final = frozenset({"--to", "--node", "--simulate-death", "--simulate-drain"})
 _OF_NAMESPACES: Final = frozenset({"-n", "--namespace"})
-_FREE: Final = frozenset({"--context", "--purelb-namespace", "--since", "--timeout", "--interval", "--port"})
+_FREE: Final = frozenset(
+    {"--context", "--purelb-namespace", "--since", "--timeout", "--interval", "--port", "--pool", "--ip"}
+)
 _TAKE_ONE: Final = _OF_FILES | _OF_NODES | _OF_NAMESPACES | _FREE | {"-o", "--output"}
 _PLACES: Final = "[NAMESPACE/]SERVICE"
 _ALLOCATOR: Final = "allocator"
