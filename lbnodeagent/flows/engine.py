@@ -33,6 +33,7 @@ class Flows:
         """The kernel has what it takes, and goes on passing on what an earlier run was told of."""
         self.is_on = True
         self._keeping.adopt(adopted, now)
+        self._strays.begin(now)
 
     @property
     def deadline(self) -> float | None:

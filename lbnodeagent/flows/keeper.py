@@ -36,6 +36,7 @@ from lbnodeagent.flows.tables import (
     Released,
     Routed,
     Rule,
+    Settled,
 )
 from lbnodeagent.flows.teller import Teller
 from lbnodeagent.gossip.peers import Peers
@@ -128,7 +129,10 @@ class FlowKeeper:
                 self._strays.put(output)
             case Change() if self._waiting + _size(output) > WAITING_MOST:
                 log.warning("flows are not passed on: too many wait", extra={"vip": str(output.vip)})
-            case Keep() | Change() | Await() | Account() | Disown() | Fellows() | Routed() | Located() | Released():
+            case (
+                Keep() | Change() | Await() | Account() | Disown() | Fellows() | Routed() | Located() | Released()
+                | Settled()
+            ):  # fmt: skip
                 if isinstance(output, Located):
                     self._strays.located()
                 self._waiting += _size(output)

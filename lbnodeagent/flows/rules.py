@@ -32,6 +32,7 @@ from lbnodeagent.flows.tables import (
     Released,
     Routed,
     Server,
+    Settled,
     Stray,
 )
 from lbnodeagent.tables import IfIndex
@@ -157,7 +158,7 @@ class Rules:
             case Fellows(_, index):
                 self._strays.apply(rule, self._hook(index))
                 self._nics.update(() if index is None else (index,))
-            case Routed() | Located() | Released():
+            case Routed() | Located() | Released() | Settled():
                 self._strays.apply(rule)
             case _:
                 assert_never(rule)

@@ -10,13 +10,13 @@ goes round. (A map to addresses would do for both, but nft can't show it.)
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import islice
 from typing import Final
 
 from lbnodeagent.flows.expressions import JUMP, number, text, value
-from lbnodeagent.flows.nfnetlink import DUMP, HEAD, NESTED, Message
+from lbnodeagent.flows.nfnetlink import DUMP, HEAD, NESTED, Message, messages_of
 from lbnodeagent.flows.objects import (
     DEL_ELEMENTS,
     ELEMENTS_MOST,
@@ -26,6 +26,7 @@ from lbnodeagent.flows.objects import (
     INET,
     MAP,
     NETDEV,
+    NEW_CHAIN,
     NEW_ELEMENTS,
     SERVICE,
     TABLE,
@@ -44,6 +45,7 @@ from lbnodeagent.flows.straystatements import (
     IDLE,
     KNOWN,
     LOCATED,
+    SERVER_PREFIX,
     active_set,
     begin_of,
     forward_to,
@@ -62,7 +64,7 @@ from lbnodeagent.flows.straystatements import (
     strays_chain,
 )
 from lbnodeagent.flows.tables import FLOWS_MOST, STRAY, Fellows, Stray
-from lbnodeagent.kernel.attributes import attribute
+from lbnodeagent.kernel.attributes import attribute, attributes, nested
 from lbnodeagent.tables import IfIndex
 from purelb.addresses import IPAddress
 
@@ -71,6 +73,7 @@ _NOBODY: Final = (IPv4Address("0.0.0.0"), IPv6Address("::"))
 _ADDRESSES_MOST: Final = 1 << 16
 _LOCATED_MOST: Final = 400
 """In one message, as the name of a chain is with each."""
+_GET_CHAIN: Final = 10 << 8 | 4
 _LIST: Final = struct.Struct("=HH")
 _KEY_AT: Final = 12
 """Of an element: behind the heads of itself, of its key, and of that one's value."""
@@ -173,6 +176,38 @@ def read_held(version: int) -> Message:
 def read_located(version: int) -> Message:
     """Of which it is known where they are passed on to."""
     return Message(GET_ELEMENTS, DUMP, NETDEV, text(1, TABLE) + text(2, located_map(version)))
+
+
+def read_chains() -> Message:
+    """Which chains there are."""
+    return Message(_GET_CHAIN, DUMP, NETDEV, text(1, TABLE))
+
+
+def servers(data: bytes) -> Iterator[IPAddress]:
+    """To which nodes a part of the answer has chains."""
+    for kind, body in messages_of(data):
+        name = attributes(body[4:]).get(3, b"") if kind == NEW_CHAIN else b""
+        digits = name.rstrip(b"\0").decode(errors="replace").removeprefix(SERVER_PREFIX)
+        if name.startswith(SERVER_PREFIX.encode()) and len(digits) in (8, 32):
+            yield ip_address(bytes.fromhex(digits))
+
+
+def forget_servers(gone: Iterable[IPAddress]) -> list[Message]:
+    """Pass nothing on to these; their chains stay while something may lead there."""
+    return [no_rules(NETDEV, server_chain(server)) for server in gone]
+
+
+def read_routed(version: int) -> Message:
+    """At which VIPs' packets the kernel looks."""
+    return Message(GET_ELEMENTS, DUMP, NETDEV, text(1, TABLE) + text(2, routed_set(version)))
+
+
+def addresses(data: bytes) -> Iterator[IPAddress]:
+    """Those of a part of the answer."""
+    for kind, body in messages_of(data):
+        if kind == NEW_ELEMENTS:
+            for element in nested(attributes(body[4:]).get(3, b"")):
+                yield ip_address(attributes(attributes(element).get(1, b"")).get(1, b""))
 
 
 def note_strays(data: bytes, version: int, found: set[Stray]) -> bool:

@@ -10,7 +10,7 @@ from lbnodeagent.errors import KernelError
 from lbnodeagent.flows import straychains
 from lbnodeagent.flows.netfilter import Netfilter
 from lbnodeagent.flows.nfnetlink import Message
-from lbnodeagent.flows.tables import Fellows, Located, Released, Routed, Stray, StrayRule
+from lbnodeagent.flows.tables import Fellows, Located, Released, Routed, Settled, Stray, StrayRule
 from purelb.addresses import IPAddress
 
 _AT_ONCE: Final = 10_000
@@ -55,8 +55,22 @@ class StrayRules:
                     these = [stray for stray in strays if straychains.version_of(stray) == version]
                     for at in range(0, len(these), _AT_ONCE):
                         self._netfilter.commit(straychains.released(version, these[at : at + _AT_ONCE]))
+            case Settled():
+                self._settle()
             case _:
                 assert_never(rule)
+
+    def _settle(self) -> None:
+        wanted = {server for fellows in self.fellows.values() for server in fellows.servers}
+        parts = self._netfilter.ask_all(straychains.read_chains())
+        gone = {server for part in parts for server in straychains.servers(part)} - wanted
+        if gone:
+            self._netfilter.commit(straychains.forget_servers(gone))
+        for version in straychains.VERSIONS:
+            parts = self._netfilter.ask_all(straychains.read_routed(version))
+            left = {vip for part in parts for vip in straychains.addresses(part)} - self._routed
+            if left:
+                self._netfilter.commit(straychains.routed(tuple(left), are_routed=False))
 
     def held(self) -> dict[int, set[Stray]]:
         """The connections that are held back, by their IP version. Raises KernelError."""

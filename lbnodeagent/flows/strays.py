@@ -25,6 +25,7 @@ from lbnodeagent.flows.tables import (
     OwnSubnet,
     Released,
     Routed,
+    Settled,
     Stand,
     Stray,
     StrayRule,
@@ -48,6 +49,9 @@ FELLOWS_MOST: Final = 64
 """Nodes that are asked; where there are more, none is, and nothing is held back: few routers have more next hops."""
 SOON: Final = 0.2
 """Seconds after which what is new of a node is taken up: many may come at once."""
+SETTLED: Final = 60.0
+"""Seconds after which an agent that has begun knows all fellows and all VIPs; until then its kernel goes on by what an
+earlier run knew."""
 LEFT: Final = 120.0
 """Seconds for which a node whose agent left is passed on to: most of those are upgraded."""
 
@@ -91,14 +95,19 @@ class Strays:
         self._said: dict[int, Fellows] = {4: Fellows(4), 6: Fellows(6)}
         self._questions: dict[int, _Question] = {}
         self._refresh_at: float | None = None
+        self._settles_at: float | None = None
         self._budget, self._budget_at = float(BURST), 0.0
 
     @property
     def deadline(self) -> float | None:
         """When ``due`` has something."""
         questions = (one.asked_at + (DECIDED if one.best else HELD) for one in self._questions.values())
-        refresh = () if self._refresh_at is None else (self._refresh_at,)
-        return min((*refresh, *questions, *(until for until, _ in self._left.values())), default=None)
+        others = (at for at in (self._refresh_at, self._settles_at) if at is not None)
+        return min((*others, *questions, *(until for until, _ in self._left.values())), default=None)
+
+    def begin(self, now: float) -> None:
+        """The kernel goes on by what an earlier run left."""
+        self._settles_at = now + SETTLED
 
     # --- how things are ----------------------------------------------------------------------------------------------
 
@@ -178,6 +187,9 @@ class Strays:
             del self._left[node]
             self._refresh_at = now
         rules: list[StrayRule] = [*self._refresh(now), *self._decide(now)]
+        if self._settles_at is not None and now >= self._settles_at:
+            self._settles_at = None
+            rules += [*self._said.values(), Settled()]
         for number in [number for number, one in self._questions.items() if now >= one.asked_at + HELD]:
             del self._questions[number]
         return rules

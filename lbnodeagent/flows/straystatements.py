@@ -48,6 +48,7 @@ IDLE: Final = 60
 """Seconds after which a located connection without a packet is forgotten: its next one is held back and asked for."""
 LOCATED: Final = 1800
 """Likewise with packets: rules can't prolong what a verdict hangs on."""
+SERVER_PREFIX: Final = "to-"
 KNOWN: Final = 60
 """Seconds for which a connection that was held back isn't again."""
 
@@ -170,7 +171,7 @@ def active_set(version: int) -> str:
 
 
 def server_chain(server: IPAddress) -> str:
-    return f"to-{server.packed.hex()}"
+    return f"{SERVER_PREFIX}{server.packed.hex()}"
 
 
 def macs_set(version: int) -> str:

@@ -190,6 +190,11 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """What an earlier run left of routed VIPs and of those who serve them, and nobody has spoken of since, goes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask these nodes."""
 
@@ -228,7 +233,7 @@ class Account:
     seconds: float
 
 
-StrayRule: TypeAlias = Routed | Fellows | Located | Released
+StrayRule: TypeAlias = Routed | Fellows | Located | Released | Settled
 KernelRule: TypeAlias = Keep | Change | Await | Disown | StrayRule
 Rule: TypeAlias = KernelRule | Account
 FlowsOutput: TypeAlias = Look | OfferEnded | Ask | Find | Rule

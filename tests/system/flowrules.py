@@ -30,6 +30,7 @@ from lbnodeagent.flows.tables import (
     Released,
     Routed,
     Server,
+    Settled,
     Stray,
 )
 from lbnodeagent.tables import IfIndex, Mac
@@ -103,6 +104,7 @@ def try_strays(rules: Rules, netfilter: Netfilter, lo: IfIndex) -> dict[str, obj
     rules.apply(Located(((stray(1), OTHER), (stray(2001), OTHER))))
     shown = run("nft", "list", "map", "netdev", TABLE, "located4")
     said["passed on"] = [shown.count(f"jump to-{server.packed.hex()}") for server in (SERVER.address, OTHER)]
+    said["taken over"] = try_taking_over(netfilter, lo)
     run("nft", "delete", "table", "netdev", TABLE)
     rules.apply(Routed((OTHER,), True))
     said["after somebody flushed that"] = str(ROUTED) in run("nft", "list", "set", "netdev", TABLE, "routed4")
@@ -133,6 +135,25 @@ def who_translates(netfilter: Netfilter, interface: str, kube_proxy: str) -> str
     said = translation.look(netfilter)
     run("ip", "link", "del", interface)
     return said.split()[0] if said else ""
+
+
+def try_taking_over(netfilter: Netfilter, lo: IfIndex) -> dict[str, object]:
+    """What the next agent finds of servers and VIPs, and what is left of those that it doesn't know."""
+    rules = Rules(netfilter)
+    rules.begin()
+    rules.apply(Fellows(4, lo, frozenset({OTHER}), frozenset()))
+    rules.apply(Routed((VIP,), True))
+    said: dict[str, object] = {"at first": shown_of_strays()}
+    rules.apply(Settled())
+    return said | {"when all is known": shown_of_strays()}
+
+
+def shown_of_strays() -> list[int]:
+    """How many nodes packets are passed on to, and how many VIPs are looked at."""
+    shown = run("nft", "list", "table", "netdev", TABLE)
+    routed = [run("nft", "list", "set", "netdev", TABLE, f"routed{version}") for version in (4, 6)]
+    vips = str(VIP), str(VIP6), str(ROUTED)
+    return [shown.count('name "packets" fwd ip to 10'), sum(vip in its for its in routed for vip in vips)]
 
 
 def main() -> None:

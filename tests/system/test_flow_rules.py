@@ -65,6 +65,7 @@ def test_the_kernel_takes_and_shows_what_it_is_told_of_flows() -> None:
             "let go": True,
             "found": [1, 2],
             "passed on": [1999, 2],
+            "taken over": {"at first": [2, 3], "when all is known": [1, 1]},
             "after somebody flushed that": True,
             "rules without fellows": False,
         },

@@ -7,8 +7,20 @@ from ipaddress import IPv4Network, IPv6Address, ip_address
 
 import pytest
 
-from lbnodeagent.flows.strays import BURST, DECIDED, FELLOWS_MOST, HELD, LEFT, RATE, SOON, Strays
-from lbnodeagent.flows.tables import STRAY, Ask, Fellows, Find, Located, OwnSubnet, Released, Routed, Stand, Stray
+from lbnodeagent.flows.strays import BURST, DECIDED, FELLOWS_MOST, HELD, LEFT, RATE, SETTLED, SOON, Strays
+from lbnodeagent.flows.tables import (
+    STRAY,
+    Ask,
+    Fellows,
+    Find,
+    Located,
+    OwnSubnet,
+    Released,
+    Routed,
+    Settled,
+    Stand,
+    Stray,
+)
 from lbnodeagent.gossip.members import Members
 from lbnodeagent.gossip.meta import Meta, encode_meta
 from lbnodeagent.gossip.straymessage import STRAYS_MOST, StrayAnswer, StrayQuestion
@@ -256,6 +268,15 @@ def test_what_is_new_of_a_node_is_taken_up_before_a_vip_comes() -> None:
     strays.alive("w12", NOW)
 
     assert strays.subnets((HERE,), NOW) == [Fellows(4, ETH0, frozenset({W12}))]
+
+
+def test_what_an_earlier_run_left_goes_once_all_are_known() -> None:
+    strays = beside()
+    strays.begin(NOW)
+    assert strays.due(NOW + SETTLED - 1) == []
+
+    assert strays.due(NOW + SETTLED) == [BOTH, Fellows(6), Settled()]
+    assert strays.deadline is None
 
 
 def test_what_is_said_again_of_a_node_is_nothing_new() -> None:

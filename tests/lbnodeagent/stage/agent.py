@@ -289,7 +289,9 @@ class Agent:
                 | flows.Disown()
             ):
                 pass  # no kernel here keeps any
-            case flows.Ask() | flows.Find() | flows.Fellows() | flows.Routed() | flows.Located() | flows.Released():
+            case flows.Fellows() | flows.Routed() | flows.Located() | flows.Released() | flows.Settled():
+                pass
+            case flows.Ask() | flows.Find():
                 pass  # nor holds any back
             case Announcement() | Conflict() | Wiped() | Surroundings() | StrayAnswers() | Members():
                 self.reports.append(output)
