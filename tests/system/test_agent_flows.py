@@ -119,12 +119,16 @@ def route_over(lab: AgentLab, *nodes: str) -> None:
         lab.hosts.output("client", "ip", family, "route", "replace", vip, *hops)
 
 
+def metrics(lab: AgentLab, node: str) -> str:
+    """What a node's agent says; nothing while none runs."""
+    address = lab.hosts.get("node", node)["status"]["addresses"][0]["address"]
+    return lab.hosts.run(node, ["curl", "-s", f"http://{address}:7472/metrics"]).stdout
+
+
 def astray(lab: AgentLab, node: str) -> float:
     """How many connections came to a node that doesn't serve them, and were located."""
-    page = lab.hosts.output(
-        node, "curl", "-s", f"http://{lab.hosts.get('node', node)['status']['addresses'][0]['address']}:7472/metrics"
-    )
-    return float(next(line for line in page.splitlines() if 'flows_astray{what="located"}' in line).split()[1])
+    lines = metrics(lab, node).splitlines()
+    return float(next(line for line in lines if 'flows_astray{what="located"}' in line).split()[1])
 
 
 def test_connections_outlive_a_router_that_hashes_anew_as_nodes_come_go_and_die(agents: AgentLab) -> None:
@@ -143,6 +147,9 @@ def test_connections_outlive_a_router_that_hashes_anew_as_nodes_come_go_and_die(
         assert eventually(lambda: WORKER11 not in agents.holders(ROUTED["routed-four"], "kube-lb0"), seconds=10)
         route_over(agents, WORKER12)
         assert eventually(lambda: astray(agents, WORKER12) > 0, seconds=10)
+        agents.lab.must("fault", SHORT[WORKER12], "agent-kill")
+        agents.lab.must("heal", SHORT[WORKER12])
+        assert eventually(lambda: "flows_supported 1.0" in metrics(agents, WORKER12), seconds=20)
     agents.lab.kubectl("uncordon", WORKER11)
     agents.lab.must("heal", SHORT[MASTER])
 
