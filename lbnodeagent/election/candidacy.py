@@ -270,7 +270,7 @@ class Candidacy:
             is_behind=self.is_behind,
             weight=self.weight,
             found_wrong=self.found_wrong,
-            keeps_flows=self.keeps_flows and self.is_synced,
+            keeps_flows=self.keeps_flows,
             waits=True,
             returns_within=self.returns_within,
             version=self._version,

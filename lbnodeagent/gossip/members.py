@@ -245,9 +245,12 @@ class Members:
         return self._others.get(node) is not None
 
     def keeps_flows(self, node: str) -> Life | None:
-        """Which run of a live member passes on the flows that others go on serving; None: none does."""
+        """Which run of a live member passes on the flows that others go on serving; None: none does.
+
+        Nor does one that doesn't know yet which VIPs are wanted: what it's told of others it doesn't believe.
+        """
         meta = self._others.get(node)
-        return meta.life if meta is not None and meta.keeps_flows else None
+        return meta.life if meta is not None and meta.keeps_flows and meta.is_ready else None
 
     def candidates(self) -> dict[str, Candidate]:
         """The nodes to elect from."""

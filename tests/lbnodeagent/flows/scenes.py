@@ -26,11 +26,11 @@ def members(*, keeps_flows: bool = True) -> Members:
     return made
 
 
-def joined(made: Members, node: str, life: Life, *, keeps_flows: bool = True) -> None:
+def joined(made: Members, node: str, life: Life, *, keeps_flows: bool = True, is_ready: bool = True) -> None:
     """A node is there, in some run of its agent."""
     macs = frozenset({MAC11}) if node == "w11" else frozenset[Mac]()
     addresses = frozenset({NODES[node]})
-    meta = Meta(True, life=life, macs=macs, addresses=addresses, keeps_flows=keeps_flows, version=Version(0, 1, 0))
+    meta = Meta(is_ready, life=life, macs=macs, addresses=addresses, keeps_flows=keeps_flows, version=Version(0, 1, 0))
     made.joined(node, encode_meta(meta), NODES[node], NOW)
 
 

@@ -112,6 +112,18 @@ def test_an_owner_whose_agent_passes_nothing_on_is_told_nothing_and_keeps_nobody
     assert offers.due(NOW + LATER) == Look((Offer(VIP, "w11", NEXT_LIFE, OWN),))
 
 
+def test_an_agent_that_starts_is_told_once_it_knows_which_vips_are_wanted() -> None:
+    known = members()
+    offers = Offers(known)
+    offers.look(stand("w11"), NOW)
+    joined(known, "w11", NEXT_LIFE, is_ready=False)
+
+    assert offers.due(NOW) is None
+
+    joined(known, "w11", NEXT_LIFE)
+    assert offers.due(NOW + LATER) == Look((Offer(VIP, "w11", NEXT_LIFE, OWN),))
+
+
 def test_it_is_given_up_in_the_end() -> None:
     offers = Offers(members(keeps_flows=False))
     offers.look(stand("w11", is_here=True), NOW)
