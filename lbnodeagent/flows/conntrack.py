@@ -17,9 +17,12 @@ from typing import Final
 from lbnodeagent.flows.nfnetlink import DONE, ERROR, HEAD, NESTED
 from lbnodeagent.flows.tables import FLOW, STRAY, Flow, Stray
 from lbnodeagent.kernel.attributes import attribute, attributes
+from purelb.addresses import IPAddress
 
 GET: Final = 1 << 8 | 1
 """NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET."""
+DELETE: Final = 1 << 8 | 2
+"""IPCTNL_MSG_CT_DELETE."""
 _KIND: Final = 0x3FFF
 _TUPLE_ORIG: Final = 1
 _STATUS: Final = 3
@@ -96,9 +99,18 @@ def one(stray: Stray) -> bytes:
     """The body of a request for that connection alone."""
     size = (len(stray) - STRAY.size) // 2
     client, vip = stray[STRAY.size : STRAY.size + size], stray[STRAY.size + size :]
-    source, destination = (_V4_SRC, _V4_DST) if size == 4 else (_V6_SRC, _V6_DST)
+    return _tuple(_TCP, client, vip, stray[: STRAY.size])
+
+
+def one_of(vip: IPAddress, flow: Flow) -> bytes:
+    """The body of a request for that flow to a VIP."""
+    return _tuple(flow[0], flow[FLOW.size :], vip.packed, flow[1 : FLOW.size])
+
+
+def _tuple(protocol: int, client: bytes, vip: bytes, ports: bytes) -> bytes:
+    source, destination = (_V4_SRC, _V4_DST) if len(vip) == 4 else (_V6_SRC, _V6_DST)
     where = attribute(_IP | NESTED, attribute(source, client) + attribute(destination, vip))
-    what = attribute(1, bytes([_TCP])) + attribute(2, stray[:2]) + attribute(3, stray[2:4])
+    what = attribute(1, bytes([protocol])) + attribute(2, ports[:2]) + attribute(3, ports[2:])
     return attribute(_TUPLE_ORIG | NESTED, where + attribute(_PROTO | NESTED, what))
 
 

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from lbnodeagent.errors import KernelError
 from lbnodeagent.flows import conntrack
-from lbnodeagent.flows.nfnetlink import DONE, DUMP, ERROR, HEAD, Message, answers, batch, encode, messages_of
+from lbnodeagent.flows.nfnetlink import ACK, DONE, DUMP, ERROR, HEAD, Message, answers, batch, encode, messages_of
 from lbnodeagent.flows.straychains import note_strays
 from lbnodeagent.flows.tables import STRAY, Flow, Stray
 from purelb.addresses import IPAddress
@@ -127,6 +127,17 @@ class Netfilter:
                     if left is not None:
                         found.append((place, left))
         return found
+
+    def forget(self, vip: IPAddress, flows: Collection[Flow]) -> None:
+        """Have conntrack know nothing of these flows to a VIP. Raises KernelError."""
+        family, left = socket.AF_INET if vip.version == 4 else socket.AF_INET6, list(flows)
+        with _errors("conntrack"), _open() as asking:
+            for at in range(0, len(left), _AT_ONCE):
+                part = left[at : at + _AT_ONCE]
+                asks = (Message(conntrack.DELETE, ACK, family, conntrack.one_of(vip, flow)) for flow in part)
+                asking.send(b"".join(encode(ask, 1) for ask in asks))
+                for _ in part:
+                    asking.recv(_RECEIVE)  # one that isn't there any more is as well
 
     def _dump(self, request: Message, version: int, found: Mapping[bytes, list[Flow]]) -> None:
         # By a socket of its own: what one that fails leaves unread would be the next one's answer.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, assert_never
 
@@ -217,6 +217,14 @@ class Rules:
         # And those that began meanwhile.
         if later := (self._begun_here(change) - begun_here).intersection(begun):
             self._netfilter.commit(nftables.remove_flows(change.vip, change.server, tuple(later)))
+
+        self._forget_datagrams(change.vip, begun)
+
+    def _forget_datagrams(self, vip: IPAddress, begun: Sequence[Flow]) -> None:
+        """Those that came before they were told of went to other pods here: of them no third node is to be told."""
+        if its := [flow for flow in begun if flow[0] == UDP]:
+            own = self._netfilter.live_flows((vip,))[vip]
+            self._netfilter.forget(vip, set(own).intersection(its))
 
     def _begun_here(self, change: Change) -> set[Flow]:
         """The connections of its VIP that began here since that came."""

@@ -28,6 +28,7 @@ table inet proxy {{
   chain pre {{
     type nat hook prerouting priority -100;
     ip daddr {VIP} tcp dport 80 dnat ip to {OWN}:8080
+    ip daddr {VIP} udp dport 80 dnat ip to {OWN}:8080
   }}
 }}
 """
@@ -174,8 +175,16 @@ def main() -> None:
         said["passed on, after the old one began anew"] = elements(name)
         client.send_other(SCTP, OLD)
         said["of an unknown association, awaited"] = client.others_until(50001)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            datagrams.bind((str(OWN), 8080))
+            client.send_other(UDP, OLD)
+            datagrams.sendto(b"", datagrams.recvfrom(100)[1])
+        early = Flow(FLOW.pack(UDP, OLD, 80) + CLIENT.packed)
+        said["datagrams before they are told of"] = early in netfilter.live_flows((VIP,))[VIP]
         others = tuple(Flow(FLOW.pack(protocol, OLD, 80) + CLIENT.packed) for protocol in (UDP, SCTP))
         rules.apply(Change(VIP, SERVER, others, (), False))
+        said["and after that"] = early in netfilter.live_flows((VIP,))[VIP]
+        client.others_until(50004)
         for protocol in (UDP, SCTP):
             client.send_other(protocol, OLD)
         ways = [(protocol, SERVER_MAC.hex()) for protocol in (UDP, SCTP)]

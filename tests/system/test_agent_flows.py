@@ -94,7 +94,7 @@ def test_connections_outlive_a_cordon_its_end_and_the_end_and_start_of_an_agent(
             assert eventually(partial(has_table, agents, is_there=has_agent), seconds=30), to
         assert [client["broken"] for client in seen] == [[], []], to
         assert [client["failed"] for client in seen] == [[], []]
-        assert [first == last for client in seen for first, last in client["answerers"]] == [True] * 8
+        assert [first == last for client in seen for first, last in client["answerers"]] == [True] * 8, to
     assert eventually(lambda: all(agents.events(name, "ConnectionsKept") for name in VIPS), seconds=20)
 
 

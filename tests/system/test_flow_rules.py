@@ -37,6 +37,8 @@ def test_a_clients_port_that_an_old_connection_had_is_the_new_ones() -> None:
         "where the old one goes": True,
         "passed on, after the old one began anew": 0,
         "of an unknown association, awaited": [],
+        "datagrams before they are told of": True,
+        "and after that": False,
         "where datagrams and associations go": True,
         "of an unknown association": [ICMP],
     }
