@@ -42,6 +42,7 @@ DRIVERS = {
     "lbnodeagent/kubernetes/publisher.py": "the Membership's, and its timestamps",
     "lbnodeagent/kubernetes/reporter.py": "its loop's timers",
     "lbnodeagent/kubernetes/thread.py": "how long the control plane lived",
+    "lbnodeagent/wire/rawsocket.py": "for how long the name of an interface is believed",
     "memberlist/src/memberlist/__main__.py": "prints when something happened",
     "memberlist/src/memberlist/driver.py": "the library's",
     "memberlist/src/memberlist/exchanges.py": "the library's, for streams",

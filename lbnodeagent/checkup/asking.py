@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from lbnodeagent.errors import FrameError
-from lbnodeagent.tables import Mac
+from lbnodeagent.tables import IfIndex, Mac
 from lbnodeagent.wire.frames import arp_probe, claim_of, neighbour_probe
 from lbnodeagent.wire.rawsocket import FrameListener, FrameSender
 from purelb.addresses import IPAddress
@@ -22,6 +22,10 @@ WAIT: Final = 1.0
 """Seconds for which answers are waited for."""
 MOST: Final = 1000
 """Frames that are listened to meanwhile: a wire that is flooded is not worth the processor's time."""
+
+
+class _Enough(Exception):
+    """So many frames were heard that no more are listened to."""
 
 
 async def who_has(questions: Iterable[tuple[str, Mac, IPAddress]]) -> Mapping[IPAddress, frozenset[Mac]]:
@@ -35,15 +39,19 @@ async def who_has(questions: Iterable[tuple[str, Mac, IPAddress]]) -> Mapping[IP
                     sender.send(nic, arp_probe(address, mac))
                 case IPv6Address():
                     sender.send(nic, neighbour_probe(address, mac))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(WAIT), contextlib.aclosing(listener.frames()) as frames:
-                heard = 0
-                async for _, frame in frames:
-                    heard += 1
-                    if heard > MOST:
-                        break
-                    with contextlib.suppress(FrameError):
-                        claim = claim_of(frame)
-                        if claim is not None and claim[0] in answers:
-                            answers[claim[0]].add(claim[1])
+        left = MOST
+
+        def heard(_: IfIndex, frame: bytes) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise _Enough
+            with contextlib.suppress(FrameError):
+                claim = claim_of(frame)
+                if claim is not None and claim[0] in answers:
+                    answers[claim[0]].add(claim[1])
+
+        with contextlib.suppress(TimeoutError, _Enough):
+            async with asyncio.timeout(WAIT):
+                await listener.hear(heard)
     return {address: frozenset(macs) for address, macs in answers.items()}

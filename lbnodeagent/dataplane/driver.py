@@ -39,6 +39,7 @@ from lbnodeagent.returnpath.ways import ReturnWays
 from lbnodeagent.tables import (
     Announcement,
     Conflict,
+    IfIndex,
     KeepsFlows,
     KeptFlows,
     Members,
@@ -134,7 +135,7 @@ class DataPlane:
         """Keep the VIPs where they belong, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_kernel())
-            tasks.create_task(self._follow_wire())
+            tasks.create_task(self._listener.hear(self._heard))
             tasks.create_task(self._follow_peers())
             tasks.create_task(self._follow_inbox())
             if self._router is not None:
@@ -192,14 +193,13 @@ class DataPlane:
             self._core.kernel(self._moment(), changes)
             self._fed()
 
-    async def _follow_wire(self) -> None:
-        async for index, frame in self._listener.frames():
-            try:
-                claim = claim_of(frame)
-            except FrameError:
-                continue
-            if claim is not None and self._core.claim(self._moment(), index, *claim):
-                self._fed()
+    def _heard(self, index: IfIndex, frame: bytes) -> None:
+        try:
+            claim = claim_of(frame)
+        except FrameError:
+            return
+        if claim is not None and self._core.claim(self._moment(), index, *claim):
+            self._fed()
 
     async def _follow_peers(self) -> None:
         async for event in self._peers.events():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import select
 import socket
 import struct
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Self
 
 from lbnodeagent.tables import IfIndex
@@ -15,6 +16,8 @@ from lbnodeagent.wire.frames import ETHERTYPE_ARP, ETHERTYPE_IPV6
 _SO_ATTACH_FILTER: Final = 26
 _LONGEST: Final = 2048
 _PER_WAKE: Final = 64
+_BELIEVED: Final = 1.0
+"""Seconds."""
 
 # Classic BPF: IPv6, next header ICMPv6 (offset 20), type neighbour advertisement (offset 54).
 _ADVERTISEMENTS: Final = (
@@ -64,37 +67,69 @@ class FrameListener:
         for listening in self._sockets:
             listening.close()
 
-    async def frames(self) -> AsyncGenerator[tuple[IfIndex, bytes], None]:
-        """Frames from outside as they come; those that this host sends itself are left out."""
+    async def hear(self, heard: Callable[[IfIndex, bytes], None]) -> None:
+        """Tell of each frame from outside as it comes, until cancelled; what ``heard`` raises ends it.
+
+        Those that this host sends itself are left out. The loop calls back and wakes no task, nor is it told by an
+        exception that there is no more: each takes longer than all else that is done for a frame, and wires have many.
+        """
         loop = asyncio.get_running_loop()
-        readable = asyncio.Event()
+        failure: asyncio.Future[None] = loop.create_future()
+        indexes = _Indexes(loop.time)
+
+        def read(listening: socket.socket, waiting: select.poll) -> None:
+            try:
+                for index, frame in _frames(listening, waiting, indexes):
+                    heard(index, frame)
+            except Exception as error:
+                if not failure.done():
+                    failure.set_exception(error)
+
         for listening in self._sockets:
-            loop.add_reader(listening.fileno(), readable.set)
+            waiting = select.poll()
+            waiting.register(listening, select.POLLIN)
+            loop.add_reader(listening.fileno(), read, listening, waiting)
         try:
-            while True:
-                await readable.wait()
-                readable.clear()
-                for listening in self._sockets:
-                    for _ in range(_PER_WAKE):
-                        try:
-                            frame, (name, _protocol, kind, *_rest) = listening.recvfrom(_LONGEST)
-                        except BlockingIOError:
-                            break
-                        except OSError:
-                            break  # ENETDOWN: an interface went down; the socket goes on with the others
-                        if kind != socket.PACKET_OUTGOING:
-                            yield _index_of(name), frame
+            await failure
         finally:
             for listening in self._sockets:
                 if listening.fileno() >= 0:
                     loop.remove_reader(listening.fileno())
 
 
-def _index_of(name: str) -> IfIndex:
-    try:
-        return IfIndex(socket.if_nametoindex(name))
-    except OSError:
-        return IfIndex(0)  # gone since the frame came
+def _frames(listening: socket.socket, waiting: select.poll, indexes: _Indexes) -> Iterator[tuple[IfIndex, bytes]]:
+    """What waits in a socket, but others get their turn too."""
+    for _ in range(_PER_WAKE):
+        if not waiting.poll(0):
+            return
+        try:
+            frame, (name, _protocol, kind, *_rest) = listening.recvfrom(_LONGEST)
+        except OSError:
+            return  # ENETDOWN: an interface went down; the socket goes on with the others
+        if kind != socket.PACKET_OUTGOING:
+            yield indexes.of(name), frame
+
+
+class _Indexes:
+    """Of interfaces by their names, each believed for a moment: to look one up takes a socket."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: dict[str, IfIndex] = {}
+        self._until = 0.0
+
+    def of(self, name: str) -> IfIndex:
+        """0: it's gone since the frame came."""
+        now = self._clock()
+        if now >= self._until:
+            self._known.clear()
+            self._until = now + _BELIEVED
+        if name not in self._known:
+            try:
+                self._known[name] = IfIndex(socket.if_nametoindex(name))
+            except OSError:
+                return IfIndex(0)
+        return self._known[name]
 
 
 def _packet_socket(ethertype: int, program: Sequence[tuple[int, int, int, int]]) -> socket.socket:
