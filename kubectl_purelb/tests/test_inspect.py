@@ -162,6 +162,19 @@ FAILURES = {
         ANOTHER, "Address", "10.5.5.5 isn't PureLB's: another program wrote it", "purelb.io/re-evaluate=true"
     ),
     "no node": failure(SERVED, "Nodes", "no node takes part", "kubectl describe pods", members=membership()),
+    "no node that goes by an LBNodeAgent": failure(
+        SERVED,
+        "Nodes",
+        "no LBNodeAgent applies to a node",
+        "kubectl describe lbnodeagents",
+        configs=[
+            {
+                "metadata": {"name": "default", "namespace": "purelb"},
+                "spec": {"local": {}, "nodeSelector": {"matchLabels": {"rack": "a"}}},
+                "status": {"conditions": [{"type": "Ready", "status": "False", "message": "it matches no node"}]},
+            }
+        ],
+    ),
     "no node on the subnet": failure(
         SERVED,
         "Nodes",

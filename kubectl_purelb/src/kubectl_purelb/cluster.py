@@ -114,6 +114,11 @@ class Cluster:
     """Whether a Service without a class is PureLB's."""
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no node goes by any LBNodeAgent, so that none announces anything."""
+        return bool(self.configs) and all(config.is_idle for config in self.configs)
+
+    @property
     def ours(self) -> tuple[ServiceView, ...]:
         """The Services of type LoadBalancer that PureLB answers."""
         return tuple(service for service in self.services if self.is_ours(service))

@@ -108,7 +108,7 @@ def _place(service: ServiceView, address: IPAddress, group: str, entry: Entry | 
         state, why = (State.ANNOUNCED, "") if entry else (State.UNKNOWN, "no agent says which nodes there are")
     elif not gathering.nodes:
         state, why = State.NOWHERE, "no node takes part"
-    elif cluster.configs and all(config.is_idle for config in cluster.configs):
+    elif cluster.is_idle:
         state, why = State.NOWHERE, "no LBNodeAgent applies to a node"
     elif is_routed(address, group, cluster, gathering):
         dummies = sorted({config.dummy for config in cluster.configs if config.dummy}) or [names.DUMMY_INTERFACE]

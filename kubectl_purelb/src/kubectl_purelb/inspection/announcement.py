@@ -30,6 +30,8 @@ def nodes(case: Case) -> Iterator[Step]:
         yield Step("Nodes", Mark.DOUBTFUL, "no agent says which nodes take part", f"kubectl purelb status; {agents}")
     elif not gathering.nodes:
         yield Step("Nodes", Mark.FAILED, "no node takes part", agents)
+    elif case.cluster.is_idle:
+        yield Step("Nodes", Mark.FAILED, "no LBNodeAgent applies to a node", "kubectl describe lbnodeagents -A")
     else:
         for place in places_of(case.service, case.cluster):
             if place.address is not None:
