@@ -219,15 +219,18 @@ class Strays:
     # --- answering ---------------------------------------------------------------------------------------------------
 
     def asked_by(self, question: StrayQuestion) -> Find | None:
-        """A fellow doesn't know these connections."""
+        """A fellow doesn't know these connections. Of VIPs that aren't known here, or not yet, nothing is said: what no
+        node serves is reset.
+        """
         subnet = next((one for one in self._subnets if question.asker in one.network), None)
         fellow = self._known.get(question.sender)
         if subnet is None or fellow is None or question.asker not in fellow.addresses:
             self.refused += len(question.strays)
             return None
         strays = [Stray(stray) for stray in question.strays]
-        its = tuple((place, stray) for place, stray in enumerate(strays) if self._is_routed(stray))
-        return Find(question.sender, question.number, subnet.address, its)
+        if not all(self._is_routed(stray) for stray in strays):
+            return None
+        return Find(question.sender, question.number, subnet.address, tuple(enumerate(strays)))
 
     # --- fellows -----------------------------------------------------------------------------------------------------
 

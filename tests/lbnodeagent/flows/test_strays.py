@@ -205,10 +205,17 @@ def test_who_makes_up_connections_has_no_more_than_so_many_asked_for() -> None:
     assert len(later.question.strays) == RATE
 
 
-def test_who_asks_is_answered_where_it_can_be_reached_and_for_wanted_vips_alone() -> None:
-    question = StrayQuestion("w11", 7, W11, (stray(1), stray(2, OTHER), stray(3)))
+def test_who_asks_is_answered_where_it_can_be_reached() -> None:
+    question = StrayQuestion("w11", 7, W11, (stray(1), stray(3)))
 
-    assert beside().asked_by(question) == Find("w11", 7, OWN, ((0, stray(1)), (2, stray(3))))
+    assert beside().asked_by(question) == Find("w11", 7, OWN, ((0, stray(1)), (1, stray(3))))
+
+
+def test_an_agent_that_doesnt_know_a_vip_yet_doesnt_say_to_serve_none_of_its_connections() -> None:
+    strays = beside()
+
+    assert strays.asked_by(StrayQuestion("w11", 7, W11, (stray(1), stray(2, OTHER)))) is None
+    assert strays.refused == 0
 
 
 @pytest.mark.parametrize(
