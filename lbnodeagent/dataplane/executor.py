@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import assert_never
 
 from lbnodeagent.errors import KernelError
+from lbnodeagent.kernel import order
 from lbnodeagent.kernel.netlink import Netlink
 from lbnodeagent.tables import (
     Action,
@@ -61,7 +62,7 @@ class Executor:
 
     def _change(self, changes: Sequence[Place | Remove]) -> list[Outcome]:
         """Many addresses at once."""
-        refused = {change: error for change in changes if (error := self._danger(change)) is not None}
+        refused = self._dangers(changes)
         todo = [change for change in changes if change not in refused]
         results = iter(self._netlink.change(todo))
         outcomes: list[Outcome] = []
@@ -76,14 +77,16 @@ class Executor:
                 self._tell(change)
         return outcomes
 
-    def _danger(self, change: Place | Remove) -> KernelError | None:
-        """Why a change would harm other addresses: where the node's own hangs on ours, that takes a setting."""
-        if isinstance(change, Remove) and not change.keeps_order:
+    def _dangers(self, changes: Sequence[Place | Remove]) -> dict[Place | Remove, KernelError]:
+        """Why changes would harm other addresses: where the node's own hangs on ours, that takes a setting."""
+        failed: dict[IfIndex, KernelError] = {}
+        for index in order.to_promote_on(changes):
             try:
-                self._netlink.promote_secondaries(change.index)
+                self._netlink.promote_secondaries(index)
             except KernelError as error:
-                return error
-        return None
+                failed[index] = error
+        harmful = (change for change in changes if isinstance(change, Remove) and not change.keeps_order)
+        return {change: failed[change.index] for change in harmful if change.index in failed}
 
     def _tell(self, change: Place | Remove) -> None:
         match change:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import TypeAlias, assert_never
 
+from lbnodeagent.kernel import order
 from lbnodeagent.kernel.notifications import AddressGone, AddressSeen, Dump, LinkGone, LinkSeen, RoutesRead
 from lbnodeagent.tables import (
     DUMMY_ALIAS,
@@ -167,8 +168,7 @@ class FakeKernel:
                 if not there.is_ours:
                     self.violations.append(f"an address that isn't ours was to be removed: {vip}")
                     return Refused(action, "not ours")
-                if not action.keeps_order:
-                    self.promotes.add(index)
+                self.promotes |= order.to_promote_on([action])
                 self.delete((index, vip, prefix_length), own_doing=True)
                 return Done(action)
             case CreateDummy(name):

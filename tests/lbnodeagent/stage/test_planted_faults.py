@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pytest
@@ -16,6 +16,7 @@ from lbnodeagent.election.candidacy import Candidacy
 from lbnodeagent.election.handover import Handover
 from lbnodeagent.gate.gate import Gate
 from lbnodeagent.gossip.members import Members
+from lbnodeagent.kernel import order
 from lbnodeagent.kernel.holdings import Holdings
 from lbnodeagent.kernel.present import Present
 from lbnodeagent.wire import conflicts
@@ -59,8 +60,7 @@ def tells_nobody_of_strangers(patch: pytest.MonkeyPatch) -> None:
 
 def removes_in_any_order(patch: pytest.MonkeyPatch) -> None:
     """An address that the node's own hangs on goes without a setting by which that stays."""
-    removal = planner._removal
-    patch.setattr(planner, "_removal", lambda *about: replace(removal(*about), keeps_order=True))
+    patch.setattr(order, "to_promote_on", lambda _: frozenset())
 
 
 def takes_everything_for_its_own(patch: pytest.MonkeyPatch) -> None:

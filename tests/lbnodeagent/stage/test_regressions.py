@@ -46,6 +46,19 @@ FOR_GOOD = Step(5.21, 2.0, "kill", "n1", stays=True)
             id="whose word crossed the other one's let go of a VIP that it had announced last",
         ),
         pytest.param(
+            History(
+                300360,
+                2,
+                0.0,
+                (
+                    Step(0.18, 6.42, "notify late", "n1", number=7),
+                    Step(4.75, 0.58, "renew the node's own", "n1", number=51),
+                    Step(6.11, 15.5, "stop", "n1", number=31),
+                ),
+            ),
+            id="a node's own address that had come to hang on a VIP unheard went with that",
+        ),
+        pytest.param(
             History(732, 2, 0.1, (Step(5.2, 6.84, "power", "n1"), Step(6.16, 27.68, "deaf", "n2"))),
             id="who started alone went on to leave a VIP to a peer that it heard later",
         ),
