@@ -39,9 +39,11 @@ log = logging.getLogger(__name__)
 SERVERS_MOST: Final = 16
 """Nodes that serve flows of one VIP: it can't move by plan much more often than flows live."""
 AWAITED: Final = 2.0
-"""Seconds for which an address that came here waits to be told of flows: a hundred thousand take one to be read."""
+"""Seconds for which an address that came here waits to be told of flows, when nobody lives who'd tell; and that a word
+of some prolongs it."""
 AWAITED_MOST: Final = 5.0
-"""Likewise while it is being told."""
+"""Likewise when the node that had it lives and keeps flows: a busy one needs seconds, a hundred thousand take one to be
+read. And for which a word prolongs it at most."""
 EARLY: Final = 10.0
 """Seconds for which a node believes one that takes it for a VIP's owner, before it knows it to be."""
 CLAIM: Final = 60.0
@@ -74,6 +76,7 @@ class Keeping:
         self._early: dict[IPAddress, float] = {}
         self._awaited: set[IPAddress] = set()
         self._placed_at: dict[IPAddress, float] = {}
+        self._last_owner: dict[IPAddress, str] = {}
         self._told_at: dict[IPAddress, float] = {}
         self._accounts = Accounts()
         self._adopted: frozenset[Adopted] = frozenset()
@@ -112,11 +115,15 @@ class Keeping:
     def look(self, stand: Stand, now: float) -> list[Rule]:
         """How a VIP stands now."""
         vip, rules = stand.vip, list[Rule]()
+        before = self._stands.get(vip)
+        if before is not None and before.owner is not None and before.owner != stand.owner:
+            self._last_owner[vip] = before.owner
         is_wanted = stand.owner is not None and stand.index is not None
         if is_wanted:
             self._stands[vip] = stand
         else:
             self._stands.pop(vip, None)
+            self._last_owner.pop(vip, None)
         if is_wanted and not stand.is_here:
             self._placed_at.pop(vip, None)
             is_first_placed_here = stand.is_new and stand.owner == self._members.node
@@ -231,7 +238,9 @@ class Keeping:
 
     def _waits_until(self, vip: IPAddress) -> float:
         """While it is being told of flows there are more to come."""
-        placed_at = self._placed_at[vip]
+        placed_at, last = self._placed_at[vip], self._last_owner.get(vip)
+        if last is not None and self._members.keeps_flows(last) is not None:
+            return placed_at + AWAITED_MOST
         return max(placed_at + AWAITED, min(self._told_at.get(vip, placed_at) + AWAITED, placed_at + AWAITED_MOST))
 
     def _end_waiting(self, vip: IPAddress) -> list[Rule]:

@@ -212,9 +212,23 @@ def test_flows_are_awaited_before_the_vip_comes_and_for_a_moment_after_that() ->
 
     keeping.look(stand("own", is_here=True), NOW)
 
-    assert keeping.due(NOW + AWAITED / 2) == []
-    assert keeping.due(NOW + AWAITED) == [Await((VIP,), False)]
+    assert keeping.due(NOW + AWAITED) == []
+    assert keeping.due(NOW + AWAITED_MOST) == [Await((VIP,), False)]
     assert keeping.deadline is None
+
+
+def test_flows_are_awaited_longer_of_a_node_that_lives_until_it_dies() -> None:
+    known = members()
+    keeping = Keeping(known)
+    keeping.look(stand("w11"), NOW)
+    keeping.look(stand("own"), NOW)
+    keeping.look(stand("own", is_here=True), NOW)
+    assert keeping.due(NOW + AWAITED) == []
+    assert keeping.deadline == NOW + AWAITED_MOST
+
+    known.gone("w11", NOW, for_good=False)
+
+    assert keeping.due(NOW + AWAITED) == [Await((VIP,), False)]
 
 
 def test_while_flows_are_told_more_are_awaited_but_not_for_ever() -> None:
