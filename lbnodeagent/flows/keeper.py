@@ -124,6 +124,8 @@ class FlowKeeper:
         match output:
             case Look() | OfferEnded():
                 # What is under way of an offer that has ended would else be remembered as told.
+                if isinstance(output, OfferEnded):
+                    self._teller.revoke(output.vip)
                 self._to_look.put_nowait(output)
             case Ask() | Find():
                 self._strays.put(output)

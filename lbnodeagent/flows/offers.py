@@ -52,7 +52,7 @@ class Offers:
         self._given: dict[IPAddress, _Given] = {}
         self._seen: set[IPAddress] = set()
         """Of others an earlier run of this agent may have left flows: they are looked at once."""
-        self._under_way: tuple[float, tuple[IPAddress, ...]] | None = None
+        self._under_way: tuple[float, tuple[Offer, ...]] | None = None
 
     @property
     def count(self) -> int:
@@ -115,7 +115,7 @@ class Offers:
                 offers.append(Offer(vip, owner, life, address))
         if not offers:
             return None
-        self._under_way = now, tuple(offer.vip for offer in offers)
+        self._under_way = now, tuple(offers)
         return Look(tuple(offers))
 
     def untold(self, now: float) -> list[OfferEnded]:
@@ -126,17 +126,18 @@ class Offers:
     def looked(self, counts: Mapping[IPAddress, int], now: float) -> list[OfferEnded]:
         """A look has ended: so many flows are served here. What is missing couldn't be read, or told of."""
         assert self._under_way is not None
-        (began, vips), self._under_way = self._under_way, None
+        (began, offers), self._under_way = self._under_way, None
         ended: list[OfferEnded] = []
-        for vip in vips:
+        for vip, to in ((offer.vip, offer.to) for offer in offers):
             given = self._given.get(vip)
             if given is None:
                 continue
             given.looked_at = began
             given.count = counts.get(vip, given.count)
-            given.look_at = now + _pause(given, now)
+            # Whose it has become meanwhile is told at once.
+            given.look_at = now + _pause(given, now) if given.stand.owner == to else now
             gone_for = 0.0 if given.gone_at is None else began - given.gone_at
-            if counts.get(vip) == 0 and gone_for >= MOVING:
+            if counts.get(vip) == 0 and gone_for >= MOVING and given.stand.owner == to:
                 ended += self._end(vip)
         return ended
 

@@ -41,9 +41,15 @@ class Teller:
         self._conntrack = conntrack
         self._at_conntrack = at_conntrack
         self._told: dict[IPAddress, Told] = {}
+        self._revoked: set[IPAddress] = set()
+
+    def revoke(self, vip: IPAddress) -> None:
+        """It is here again, or nobody's: what a look under way finds of it is nobody's business."""
+        self._revoked.add(vip)
 
     def ended(self, vip: IPAddress) -> None:
         """The last flow of it has ended, or it is here again, or nobody's."""
+        self._revoked.discard(vip)
         told = self._told.pop(vip, None)
         if told is not None and told.most:
             seconds = round(asyncio.get_running_loop().time() - told.since, 1)
@@ -77,13 +83,15 @@ class Teller:
             await asyncio.wait((reading,), timeout=SOON)
             for offer, count in early.items():
                 begun = found[offer.vip][count : count + FLOWS_MOST]
-                if reading.done() or len(begun) < WORTH:
+                if reading.done() or len(begun) < WORTH or offer.vip in self._revoked:
                     continue
                 if not await self._send(offer, part(self._node, offer, begun, is_first=not count)):
                     return []
                 early[offer] = count + len(begun)
         known = list[IPAddress]()
         for offer in offers if reading.result() else ():
+            if offer.vip in self._revoked:
+                continue
             if not await self._tell(offer, found[offer.vip], early.get(offer, 0)):
                 break
             known.append(offer.vip)

@@ -152,6 +152,23 @@ def test_a_new_owner_is_told_of_many_flows_as_they_are_found_and_knows_when_thes
     play(scene)
 
 
+def test_of_a_vip_that_came_back_while_conntrack_was_read_nothing_is_told() -> None:
+    async def scene(its: Scene) -> None:
+        its.kernel.pause = threading.Event()
+        its.wire.takes["w11"].set()
+        its.wire.takes["w12"].set()
+        its.keeper.put(Look((TO_W11, TO_W12)))
+        while not its.wire.arrived:
+            await asyncio.sleep(0.001)
+        its.keeper.put(OfferEnded(VIP))
+        its.kernel.pause.set()
+
+        assert await its.looked.get() == {OTHER: 1}
+        assert [message.vip for _, message in its.wire.arrived] == [VIP, OTHER]
+
+    play(scene)
+
+
 def test_what_a_new_owner_was_told_before_conntrack_could_not_be_read_to_its_end_is_told_anew() -> None:
     async def scene(its: Scene) -> None:
         its.kernel.pause, its.kernel.fails = threading.Event(), True

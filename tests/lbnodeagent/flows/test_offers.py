@@ -73,6 +73,16 @@ def test_a_vip_that_moves_on_has_its_flows_told_to_its_next_owner_at_once() -> N
     assert offers.due(NOW + AFTER) == Look((Offer(VIP, "w12", LIFE, OWN),))
 
 
+def test_a_vip_that_moves_on_while_it_is_looked_at_is_told_to_its_next_owner_at_once_too() -> None:
+    offers = given()
+    offers.due(NOW)
+    offers.look(stand("w12"), NOW + 0.1)
+
+    offers.looked({VIP: 0}, NOW + 5)
+
+    assert offers.due(NOW + 5) == Look((Offer(VIP, "w12", LIFE, OWN),))
+
+
 def test_a_look_that_failed_changes_no_count_and_is_made_again() -> None:
     offers = given()
     offers.due(NOW)
