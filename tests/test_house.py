@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SHARED = {
     "allocator": {"bootstrap", "conditions", "gossipkey", "leadership", "notice", "wording"},
-    "lbnodeagent": {"errors", "mailbox", "messages", "tables"},
+    "lbnodeagent": {"errors", "mailbox", "messages", "tables", "ticking"},
 }
 """What more than one package of a program needs, or its main program alone."""
 
@@ -42,6 +42,7 @@ DRIVERS = {
     "lbnodeagent/kubernetes/publisher.py": "the Membership's, and its timestamps",
     "lbnodeagent/kubernetes/reporter.py": "its loop's timers",
     "lbnodeagent/kubernetes/thread.py": "how long the control plane lived",
+    "lbnodeagent/ticking.py": "the loop's",
     "lbnodeagent/wire/rawsocket.py": "for how long the name of an interface is believed",
     "memberlist/src/memberlist/__main__.py": "prints when something happened",
     "memberlist/src/memberlist/driver.py": "the library's",

@@ -148,7 +148,7 @@ class DataPlane:
             tasks.create_task(self._gauges.show_subnets())
             tasks.create_task(self._reports.name_rivals(self._now))
             tasks.create_task(self._reports.look_for_stray_answers())
-            tasks.create_task(measure_lag(self._metrics, self._standstill))
+            tasks.create_task(measure_lag(self._metrics, self._standstill, self._peers.wake_within))
             tasks.create_task(self._take_turns())
 
     async def leave(self, timeout: float) -> None:

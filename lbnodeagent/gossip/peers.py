@@ -33,6 +33,7 @@ from lbnodeagent.gossip.joining import Joining
 from lbnodeagent.gossip.keyrotation import Rotation, fingerprint, mark
 from lbnodeagent.gossip.meta import HandoverMessage, Meta
 from lbnodeagent.gossip.straymessage import StrayMessage
+from lbnodeagent.ticking import tick
 from memberlist import (
     Config,
     Delegate,
@@ -61,7 +62,7 @@ TURN: Final = 2.0
 REBIND: Final = 0.5
 """Seconds until the gossip port is tried again when it's taken (by an agent that is just stopping)."""
 LISTEN: Final = 0.25
-"""Seconds between two looks whether anybody answers, while nothing happens in the gossip: each suspicion is one too."""
+"""Seconds between two looks whether anybody answers, or a little less; each suspicion is one too."""
 UNREAD: Final = 1024
 """Hand-over messages that wait to be read; more are dropped, who sent them asks again."""
 
@@ -135,6 +136,12 @@ class Peers:
     def by_detour(self) -> frozenset[str]:
         """Nodes that are heard, but to or from which no packet passes; any thread may ask."""
         return frozenset() if self._gossip is None else self._gossip.by_detour()
+
+    def wake_within(self, now: float, seconds: float) -> float:
+        """When to do what is due within so many seconds: the last time in which the gossip wakes us anyway, if any."""
+        latest = now + seconds
+        turn = None if self._gossip is None else self._gossip.turn_until(latest)
+        return turn if turn is not None and turn > now else latest
 
     @property
     def is_running(self) -> bool:
@@ -276,9 +283,7 @@ class Peers:
                 self._happens(GossipEnded())
 
     async def _listen(self, gossip: Memberlist) -> None:
-        while True:
-            self._look_for_answers(gossip)
-            await asyncio.sleep(LISTEN)
+        await tick(lambda _: self._look_for_answers(gossip), lambda now: self.wake_within(now, LISTEN))
 
     def _look_for_answers(self, gossip: Memberlist, *, is_death: bool = False) -> None:
         now = asyncio.get_running_loop().time()

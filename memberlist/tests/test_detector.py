@@ -82,6 +82,19 @@ def test_one_member_is_probed_per_interval() -> None:
     assert sorted(targets[:3]) == sorted(targets[3:]) == [1, 2, 3]
 
 
+def test_when_probes_begin_is_known_beforehand() -> None:
+    node = Dialogue(3)
+    _, ping = node.waits_for_a_probe()
+    node.hears(Ack(ping.sequence))
+    begun, interval = node.at, Config().probe_interval
+
+    assert node.core.turn_until(begun + 0.9 * interval) is None
+    assert node.core.turn_until(begun + 1.5 * interval) == pytest.approx(begun + interval)
+    assert node.core.turn_until(begun + 3.5 * interval) == pytest.approx(begun + 3 * interval)
+    node.waits_for_a_probe()
+    assert node.at == pytest.approx(begun + interval)
+
+
 def test_every_so_many_turns_are_for_the_next_member_by_name_whatever_the_random_order_says() -> None:
     node = Dialogue(5, watch_turns=2)
 

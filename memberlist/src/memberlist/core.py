@@ -204,6 +204,10 @@ class Core:
         # Knocking waits for the next probe: it is worth no wake-up of its own.
         return min(self._detector.deadline(), self._membership.deadline(), self._push_pulls.due, gossip)
 
+    def turn_until(self, until: float) -> float | None:
+        """The last moment until `until` at which one of our probes begins; None: none does."""
+        return self._detector.turn_until(until)
+
     def tick(self, now: float) -> None:
         """Do what is due.  Feed all packets that wait before calling it: they may prove that somebody lives."""
         now = self._forward(now)

@@ -97,6 +97,12 @@ class Detector:
             return min(due, relay.until)
         return due
 
+    def turn_until(self, until: float) -> float | None:
+        """The last moment until then at which a probe begins; None: none does."""
+        if until < self._next_turn:
+            return None
+        return self._next_turn + (until - self._next_turn) // self._config.probe_interval * self._config.probe_interval
+
     def tick(self, now: float) -> None:
         for running in [running for running in self._rounds.values() if running.deadline <= now]:
             self._advance(now, running)

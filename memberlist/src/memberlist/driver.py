@@ -215,6 +215,14 @@ class Memberlist:
         """When one of our probes was answered last, in the loop's time, by any member; minus infinity: never."""
         return -math.inf if self._core is None else self._core.answered_at
 
+    def turn_until(self, until: float) -> float | None:
+        """The last moment until `until`, in the loop's time, at which one of our probes begins; None: none does.
+
+        Who has something to do by `until` can do it then: the process is awake anyway, and to wake it costs more than
+        most that is done.
+        """
+        return None if self._core is None else self._core.turn_until(until)
+
     def by_detour(self) -> frozenset[str]:
         """Members that answer through others or by TCP alone: UDP doesn't pass between us."""
         return frozenset() if self._core is None else self._core.by_detour()

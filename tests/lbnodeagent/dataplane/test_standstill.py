@@ -39,7 +39,9 @@ def test_one_that_runs_far_too_late_did_and_hears_so_once() -> None:
 def test_that_the_loop_goes_on_before_anybody_asks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def stands_still() -> bool:
         loop, standstill = asyncio.get_running_loop(), Standstill()
-        measuring = asyncio.create_task(measure_lag(AgentMetrics(new_registry()), standstill))
+        measuring = asyncio.create_task(
+            measure_lag(AgentMetrics(new_registry()), standstill, lambda now, seconds: now + seconds)
+        )
         await asyncio.sleep(0)
         thawed_at = loop.time() + 60
         monkeypatch.setattr(loop, "time", lambda: thawed_at)

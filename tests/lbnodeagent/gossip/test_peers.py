@@ -82,6 +82,23 @@ async def converse(one: Agent, other: Agent, turn: int) -> None:
     await until(lambda: one.heard.get("b") == other.heard.get("a") == meta)
 
 
+def test_what_is_due_soon_is_done_when_the_gossip_wakes_the_process_anyway() -> None:
+    async def scene() -> None:
+        now = asyncio.get_running_loop().time()
+        async with two_agents() as (one, other):
+            assert one.peers.wake_within(now, 0.1) == now + 0.1
+            for agent in (one, other):
+                agent.peers.set_keys((OLD,))
+            await until(lambda: "b" in one.heard)
+            now = asyncio.get_running_loop().time()
+            turn = one.peers.wake_within(now, 1.0)
+            assert now + 1.0 - Config.fast().probe_interval < turn <= now + 1.0
+            assert one.peers.wake_within(turn - 0.01, 0.02) == pytest.approx(turn)
+            assert one.peers.wake_within(turn + 0.01, 0.02) == turn + 0.03
+
+    asyncio.run(scene())
+
+
 @pytest.mark.timeout(90)
 def test_two_agents_hear_each_other_at_every_step_of_a_rotation() -> None:
     steps: Sequence[tuple[tuple[bytes, ...], tuple[bytes, ...]]] = (
