@@ -54,8 +54,8 @@ PROFILES: Final = {"fast": Config.fast(), "steady": Config.steady(), "lan": Conf
 """By PURELB_GOSSIP_PROFILE."""
 HAND_OVER: Final = 4.0
 """Seconds that a stop may take to give the VIPs away (terminationGracePeriodSeconds must be longer)."""
-ASK: Final = 1.0
-"""Seconds for asking the API server whether another agent follows."""
+ASK: Final = 3.0
+"""Seconds for asking the API server whether another agent follows; the addresses are served meanwhile."""
 TOLD: Final = 0.2
 """Seconds until all peers have heard that this agent comes back: ten turns of the gossip."""
 LEAVE: Final = 0.5
