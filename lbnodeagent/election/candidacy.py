@@ -158,8 +158,13 @@ class Candidacy:
     @property
     def may_be_cut_off(self) -> bool:
         """Whether it may be this node that is away, and not its peers: none of them answers or is left, or it was."""
+        return self._is_away or self.doubts.is_catching_up
+
+    @property
+    def _is_away(self) -> bool:
+        """Whether it may be this node now."""
         is_lone = not self._members.others and (self.is_alone is False or bool(self._members.lost))
-        return self.is_unanswered or is_lone or self.doubts.is_catching_up
+        return self.is_unanswered or is_lone
 
     def answered(self, now: float, *, is_answered: bool) -> set[IPAddress]:
         """Whether anybody answers this node."""
@@ -182,7 +187,8 @@ class Candidacy:
     def doubt(self, vips: Iterable[IPAddress], now: float, *, are_new: bool = False) -> None:
         """Of these VIPs, which ``are_new`` or changed their owner, ask the wire for those that came to this node."""
         other = self._members.last_lost or UNHEARD
-        may_be_cut_off = self.may_be_cut_off
+        # What nobody had can't have been left or taken while this node wasn't there.
+        may_be_cut_off = self._is_away if are_new else self.may_be_cut_off
         for vip in vips:
             if self._election.owner(vip) != self._node:
                 self.doubts.end(vip)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from lbnodeagent.gate.looks import Look
+from purelb.addresses import IPAddress
 from purelb.election import ranking
 from tests.lbnodeagent.stage.topology import ROUTED4, VIP4, VIP6, one_subnet
 from tests.lbnodeagent.stage.world import WITHIN, World
@@ -222,3 +223,19 @@ def test_all_agents_at_once_find_what_they_left(pause: float) -> None:
 
     assert world.wire.believed == believed
     assert world.laws.at_rest() == []
+
+
+@pytest.mark.parametrize("vip", [VIP4, VIP6], ids=["IPv4", "IPv6"])
+def test_a_new_address_does_not_wait_because_agents_have_just_started(vip: IPAddress) -> None:
+    world = World(1, 3, of=one_subnet(3))
+    world.begin()
+    world.run(2.5)
+
+    world.api.want(vip)
+    world.run(0.5)
+
+    assert len(world.holders(vip)) == 1 or any(
+        there.address == vip and there.dad == "running"
+        for node in world.nodes.values()
+        for there in node.kernel.addresses.values()
+    )
