@@ -85,7 +85,7 @@ def abort(transport: asyncio.Transport) -> None:
 
 def reset(transport: asyncio.Transport) -> None:
     """End a connection by RST: what was sent and not read yet is lost too (SO_LINGER 0)."""
-    raw = transport.get_extra_info("socket")
-    if raw is not None and not transport.is_closing():
+    raw = None if transport.is_closing() else transport.get_extra_info("socket")  # as abort: it may have no protocol
+    if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     abort(transport)
