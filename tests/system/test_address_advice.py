@@ -32,13 +32,13 @@ def ends() -> Iterator[dict[str, subprocess.Popen[str]]]:
     """A lease takes two minutes at least to end: meanwhile the other tests are run."""
     scenes = {
         program: subprocess.Popen(
-            ["unshare", "--net", *command("scene.sh", program, "expire")],
+            ["unshare", "--net", *command("scene.sh", program, "expire", HARMFUL="" if families == BOTH else "expire")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for program in ENDS
+        for program, families in ENDS.items()
     }
     yield scenes
     for scene in scenes.values():
