@@ -188,7 +188,8 @@ class State:
         """Whether what is on NICs here is this node's own, and lives until the next agent is there, and no longer."""
         if self._dirty or not self.flows.is_settled():
             return False
-        on_nics = (there for there in self.present.all_ours() if self.present.links[there.index].has_neighbours)
+        nics = {index for index, link in self.present.links.items() if link.has_neighbours}
+        on_nics = (there for there in self.present.all_ours() if there.index in nics)
         return all(
             self.candidacy.is_owner(there.address) and now + self.candidacy.returns_within < there.expires < FOREVER
             for there in on_nics
@@ -254,7 +255,9 @@ class State:
                 is_new=self.detection.is_new(vip, now),
                 is_duplicate=self.detection.is_duplicate(vip, now),
                 is_spared=vip in spared,
-                is_unjudged=not candidacy.hears_peers and vip in self.wanted and bool(present.nics_with(vip)),
+                is_unjudged=not (candidacy.hears_peers or candidacy.is_leaving)
+                and vip in self.wanted
+                and bool(present.nics_with(vip)),
                 nowhere=nowhere.get(vip) if self.nowhere.has_lasted(vip) else None,
                 lingers=not candidacy.is_synced or self.linger.lingers(vip, now),
             )

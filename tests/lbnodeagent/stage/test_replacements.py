@@ -9,6 +9,7 @@ import pytest
 from lbnodeagent.gate.looks import Look
 from purelb.addresses import IPAddress
 from purelb.election import ranking
+from tests.lbnodeagent.stage import world as stage
 from tests.lbnodeagent.stage.topology import ROUTED4, VIP4, VIP6, one_subnet
 from tests.lbnodeagent.stage.world import WITHIN, World
 
@@ -239,3 +240,22 @@ def test_a_new_address_does_not_wait_because_agents_have_just_started(vip: IPAdd
         for node in world.nodes.values()
         for there in node.kernel.addresses.values()
     )
+
+
+def test_one_that_goes_for_good_before_it_heard_anybody_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = cluster()
+    monkeypatch.setattr(stage, "GOSSIPS", (5.0, 5.0))
+    world.laws.guarded.clear()  # nobody has planned that
+    world.kill_agent(OWNER)
+    world.start_agent(OWNER)
+    agent = world.nodes[OWNER].agent
+    assert agent is not None
+    world.run(0.3)
+    assert agent.control.is_synced
+    assert OWNER in world.holders(VIP4)
+
+    agent.leave()
+    world.run(0.1)
+
+    assert not agent.has_gossip
+    assert OWNER not in world.holders(VIP4)
