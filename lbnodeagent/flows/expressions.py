@@ -131,3 +131,37 @@ def number(kind: int, integer: int) -> bytes:
 def value(kind: int, data: bytes) -> bytes:
     """An attribute with what a register may have."""
     return attribute(kind | NESTED, attribute(1, data))
+
+
+# --- of which several tables of ours make their rules -----------------------------------------------------------------
+
+
+def frames_of(version: int) -> bytes:
+    """meta protocol ip"""
+    return meta(META_PROTOCOL, KEY) + compare(KEY, b"\x08\x00" if version == 4 else b"\x86\xdd")
+
+
+def packets_of(version: int) -> bytes:
+    """meta nfproto ipv4"""
+    return meta(META_NFPROTO, KEY) + compare(KEY, b"\2" if version == 4 else b"\x0a")
+
+
+def destination(version: int, register: int = KEY) -> bytes:
+    """ip daddr"""
+    return payload(NETWORK, *((16, 4) if version == 4 else (24, 16)), register)
+
+
+def tcp() -> bytes:
+    """meta l4proto tcp"""
+    return meta(META_L4PROTO, KEY) + compare(KEY, TCP)
+
+
+def begins(operator: int = EQUAL) -> bytes:
+    """meta l4proto tcp; tcp flags & (fin|syn|rst|ack) == syn"""
+    return tcp() + tcp_flags(KEY) + compare(KEY, SYN, operator)
+
+
+def onward(to: bytes, index: int) -> bytes:
+    """fwd ip to ADDRESS device NIC"""
+    way = load(KEY, struct.pack("=I", index)) + load(KEY + 1, to)
+    return way + forward(KEY, KEY + 1, 2 if len(to) == 4 else 10)

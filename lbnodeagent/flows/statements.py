@@ -5,7 +5,6 @@ The docstrings have them in nft's words.
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
 from lbnodeagent.flows.expressions import (
@@ -17,26 +16,24 @@ from lbnodeagent.flows.expressions import (
     KEY,
     LINK,
     META_L4PROTO,
-    META_NFPROTO,
-    META_PROTOCOL,
     NETWORK,
     SCTP,
-    SYN,
-    TCP,
     TRANSPORT,
     UNEQUAL,
     UPDATE,
+    begins,
     compare,
     connection_state,
     counter,
+    destination,
     dynset,
-    forward,
-    load,
+    frames_of,
     lookup,
     masked,
     meta,
+    onward,
+    packets_of,
     payload,
-    tcp_flags,
     verdict,
 )
 from lbnodeagent.flows.tables import Server
@@ -55,24 +52,12 @@ PACKETS: Final = "packets"
 
 def way_of(version: int) -> bytes:
     """meta protocol ip; ip daddr vmap @vips4"""
-    return (
-        meta(META_PROTOCOL, KEY)
-        + compare(KEY, b"\x08\x00" if version == 4 else b"\x86\xdd")
-        + payload(NETWORK, *_destination(version), KEY)
-        + lookup(vips_map(version), is_map=True)
-    )
+    return frames_of(version) + destination(version) + lookup(vips_map(version), is_map=True)
 
 
 def renewal_of(address: IPAddress, server: Server) -> bytes:
     """tcp flags & (fin|syn|rst|ack) == syn; delete @FLOWS { KEY }"""
-    return (
-        meta(META_L4PROTO, KEY)
-        + compare(KEY, TCP)
-        + tcp_flags(KEY)
-        + compare(KEY, SYN)
-        + _flow_key(address.version)
-        + dynset(flows_set(address, server), DELETE)
-    )
+    return begins() + _flow_key(address.version) + dynset(flows_set(address, server), DELETE)
 
 
 def forward_of(address: IPAddress, server: Server, index: IfIndex) -> bytes:
@@ -86,20 +71,14 @@ def forward_of(address: IPAddress, server: Server, index: IfIndex) -> bytes:
         + b"".join(compare(KEY, mac, UNEQUAL) for mac in macs)
         + counter(PACKETS)
         + counter(flows_set(address, server))
-        + load(KEY, struct.pack("=I", index))
-        + load(KEY + 1, server.address.packed)
-        + forward(KEY, KEY + 1, 2 if address.version == 4 else 10)
+        + onward(server.address.packed, index)
     )
 
 
 def awaited_of(version: int) -> bytes:
     """meta nfproto; ip daddr @awaited4; jump awaited4"""
     return (
-        meta(META_NFPROTO, KEY)
-        + compare(KEY, b"\2" if version == 4 else b"\x0a")
-        + payload(NETWORK, *_destination(version), KEY)
-        + lookup(awaited_set(version))
-        + verdict(JUMP, awaited_set(version))
+        packets_of(version) + destination(version) + lookup(awaited_set(version)) + verdict(JUMP, awaited_set(version))
     )
 
 
@@ -107,12 +86,9 @@ def begun_of(version: int) -> bytes:
     """tcp flags & (fin|syn|rst|ack) == syn; update @begun4 { KEY . ip daddr timeout }"""
     size = 4 if version == 4 else 16
     return (
-        meta(META_L4PROTO, KEY)
-        + compare(KEY, TCP)
-        + tcp_flags(KEY)
-        + compare(KEY, SYN)
+        begins()
         + _flow_key(version)
-        + payload(NETWORK, *_destination(version), KEY + 3 + size // 4)
+        + destination(version, KEY + 3 + size // 4)
         + dynset(begun_set(version), UPDATE, BEGUN)
     )
 
@@ -122,13 +98,7 @@ def drop_of() -> bytes:
 
     Invalid is what comes to the port of an old connection that conntrack knows, and isn't of that one.
     """
-    return (
-        meta(META_L4PROTO, KEY)
-        + compare(KEY, TCP)
-        + tcp_flags(KEY)
-        + compare(KEY, SYN, UNEQUAL)
-        + _dropped_if_unknown()
-    )
+    return begins(UNEQUAL) + _dropped_if_unknown()
 
 
 def drop_sctp_of() -> bytes:
@@ -182,8 +152,3 @@ def awaited_set(version: int) -> str:
 
 def begun_set(version: int) -> str:
     return f"begun{version}"
-
-
-def _destination(version: int) -> tuple[int, int]:
-    """Offset and size."""
-    return (16, 4) if version == 4 else (24, 16)

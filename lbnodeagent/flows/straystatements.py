@@ -5,7 +5,6 @@ The docstrings have them in nft's words; KEY is ``tcp sport . ip saddr . tcp dpo
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
 from lbnodeagent.flows.expressions import (
@@ -16,27 +15,24 @@ from lbnodeagent.flows.expressions import (
     JUMP,
     KEY,
     LINK,
-    META_L4PROTO,
-    META_NFPROTO,
-    META_PROTOCOL,
     NETWORK,
     RETURN,
-    SYN,
-    TCP,
     TRANSPORT,
     UNEQUAL,
     UPDATE,
+    begins,
     compare,
     connection_state,
     counter,
+    destination,
     dynset,
-    forward,
-    load,
+    frames_of,
     lookup,
     masked,
-    meta,
+    onward,
+    packets_of,
     payload,
-    tcp_flags,
+    tcp,
     verdict,
 )
 from lbnodeagent.flows.statements import PACKETS
@@ -59,11 +55,7 @@ KNOWN: Final = 60
 def way_of(version: int) -> bytes:
     """meta protocol ip; ip daddr @routed4; jump strays4"""
     return (
-        meta(META_PROTOCOL, KEY)
-        + compare(KEY, b"\x08\x00" if version == 4 else b"\x86\xdd")
-        + payload(NETWORK, *_destination(version), KEY)
-        + lookup(routed_set(version))
-        + verdict(JUMP, strays_chain(version))
+        frames_of(version) + destination(version) + lookup(routed_set(version)) + verdict(JUMP, strays_chain(version))
     )
 
 
@@ -74,21 +66,13 @@ def once_of(version: int) -> bytes:
 
 def renewal_of(version: int) -> bytes:
     """tcp flags & (fin|syn|rst|ack) == syn; delete @active4 { KEY }"""
-    return (
-        meta(META_L4PROTO, KEY)
-        + compare(KEY, TCP)
-        + tcp_flags(KEY)
-        + compare(KEY, SYN)
-        + _key(version)
-        + dynset(active_set(version), DELETE)
-    )
+    return begins() + _key(version) + dynset(active_set(version), DELETE)
 
 
 def located_of(version: int) -> bytes:
     """meta l4proto tcp; KEY @active4; update @active4 { KEY timeout }; KEY vmap @located4"""
     return (
-        meta(META_L4PROTO, KEY)
-        + compare(KEY, TCP)
+        tcp()
         + _key(version)
         + lookup(active_set(version))
         + dynset(active_set(version), UPDATE, IDLE)
@@ -98,12 +82,7 @@ def located_of(version: int) -> bytes:
 
 def forward_to(server: IPAddress, index: IfIndex) -> bytes:
     """counter; fwd ip to ADDRESS device NIC"""
-    return (
-        counter(PACKETS)
-        + load(KEY, struct.pack("=I", index))
-        + load(KEY + 1, server.packed)
-        + forward(KEY, KEY + 1, 2 if server.version == 4 else 10)
-    )
+    return counter(PACKETS) + onward(server.packed, index)
 
 
 # --- inet: what is held back -----------------------------------------------------------------------------------------
@@ -112,14 +91,10 @@ def forward_to(server: IPAddress, index: IfIndex) -> bytes:
 def stray_of(version: int) -> bytes:
     """meta nfproto; ip daddr @routed4; tcp flags & (fin|syn|rst|ack) != syn; ct state new; jump strays4"""
     return (
-        meta(META_NFPROTO, KEY)
-        + compare(KEY, b"\2" if version == 4 else b"\x0a")
-        + payload(NETWORK, *_destination(version), KEY)
+        packets_of(version)
+        + destination(version)
         + lookup(routed_set(version))
-        + meta(META_L4PROTO, KEY)
-        + compare(KEY, TCP)
-        + tcp_flags(KEY)
-        + compare(KEY, SYN, UNEQUAL)
+        + begins(UNEQUAL)
         + connection_state(KEY)
         + masked(KEY, IS_NEW)
         + compare(KEY, bytes(4), UNEQUAL)
@@ -195,8 +170,3 @@ def _key(version: int) -> bytes:
         + payload(TRANSPORT, 2, 2, KEY + 1 + size // 4)
         + payload(NETWORK, destination, size, KEY + 2 + size // 4)
     )
-
-
-def _destination(version: int) -> tuple[int, int]:
-    """Offset and size."""
-    return (16, 4) if version == 4 else (24, 16)
